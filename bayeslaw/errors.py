@@ -1,0 +1,73 @@
+"""The one exception that bad input raises."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class InputError(ValueError):
+    """Something the user gave cannot be used.
+
+    Parameters
+    ----------
+    problem
+        What is wrong, with the offending value in it.
+    accepted
+        What would be accepted.
+    fix
+        What to do about it.
+    """
+
+    def __init__(self, problem: str, accepted: str, fix: str) -> None:
+        self.problem, self.accepted, self.fix = problem, accepted, fix
+        super().__init__(f"{problem}\naccepted: {accepted}\nfix: {fix}")
+
+    def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
+        return type(self), (self.problem, self.accepted, self.fix)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Say which known name a misspelt one resembles.
+
+    Parameters
+    ----------
+    name
+        The name that is not known.
+    known
+        The names that are.
+
+    Returns
+    -------
+    str
+        A sentence to end an error with: the closest name, or the whole list where none is close.
+    """
+    names = [str(other) for other in known]
+    close = get_close_matches(name, names, n=1)
+    return f"use {close[0]!r}" if close else f"use one of {', '.join(names)}"
+
+
+def check_choice(kind: str, name: str, known: Iterable[str]) -> str:
+    """Return `name` if it is one of `known`.
+
+    Parameters
+    ----------
+    kind
+        What the name stands for, for the message: ``"rule"``, ``"law"``.
+    name
+        The name given.
+    known
+        The names accepted.
+
+    Returns
+    -------
+    str
+        The name, unchanged.
+
+    Raises
+    ------
+    InputError
+        If the name is not known.
+    """
+    names = [str(other) for other in known]
+    if name not in names:
+        raise InputError(f"{kind} {name!r} is not known", f"one of {', '.join(names)}", nearest(name, names))
+    return name
