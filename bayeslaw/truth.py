@@ -8,6 +8,12 @@ from numpy.typing import ArrayLike
 from .errors import InputError
 
 
+def _check_positive(name: str, value: float, *, zero: bool = False) -> None:
+    if not (np.isfinite(value) and (value > 0 or (zero and value == 0))):
+        accepted = "a number of at least zero" if zero else "a positive number"
+        raise InputError(f"{name} {value!r} of a simulated truth", accepted, f"give {name} {accepted}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PowerTruth:
     """A power law ``floor + amplitude * (N / 1e9) ** -exponent``.
@@ -127,9 +133,3 @@ class Truth:
             _check_positive(name, getattr(self, name), zero=True)
         if not 0 <= self.cluster_share <= 1:
             raise InputError(f"cluster_share {self.cluster_share!r}", "a share in [0, 1]", "give a share in [0, 1]")
-
-
-def _check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    if not (np.isfinite(value) and (value > 0 or (zero and value == 0))):
-        accepted = "a number of at least zero" if zero else "a positive number"
-        raise InputError(f"{name} {value!r} of a simulated truth", accepted, f"give {name} {accepted}")
