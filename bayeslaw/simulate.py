@@ -140,7 +140,7 @@ def simulate_pools(
     -------
     xr.Dataset
         A pools dataset: `loss`, `standard_error`, `size`, `parameters`, `families`, `regime` (pool), `member` (pool,
-        slot). ``attrs["truth"]`` is a JSON string: each regime's law, the noise and the seed.
+        slot), `family` (lm). ``attrs["truth"]`` is a JSON string: each regime's law, the noise and the seed.
 
     Raises
     ------
@@ -183,6 +183,7 @@ def simulate_pools(
             "families": ("pool", distinct),
             "regime": ("pool", regime),
             "member": (("pool", "slot"), member),
+            "family": ("lm", models["family"].to_numpy(dtype=str)),
         },
         coords={"pool": [" + ".join(names[list(pool)]) for pool in chosen], "lm": names.tolist()},
         attrs={

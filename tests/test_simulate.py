@@ -119,6 +119,7 @@ def test_pool_variables_agree_with_their_members():
         members = [m for m in row["member"].values if m >= 0]
         names = pools["lm"].values[members]
         families = {name.split("-")[0] for name in names}
+        assert families == set(pools["family"].values[members])
         assert row["pool"].item() == " + ".join(names)
         assert row["size"].item() == len(members)
         assert row["families"].item() == len(families)
