@@ -5,3 +5,13 @@ from .errors import InputError
 from .fit import Fit, fit
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .truth import ChinchillaTruth, PowerTruth, Truth
+from .frames import losses_from_frames, models_from_frame
+from .loss_report import LossReport, loss_report
+from .losses import (
+    clustered_standard_error,
+    loss_unit,
+    mean_losses,
+    sample_weights,
+    win_shares,
+)
+from .readers import read_losses, write_losses

@@ -1,0 +1,256 @@
+"""Writing that either finishes or leaves nothing, and the manifest of a folder."""
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from bayeslaw.errors import InputError
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+
+
+def _cannot_write(path: Path, why: str, fix: str = "give another --out") -> InputError:
+    return InputError(f"cannot write {str(path)!r}: {why}", "a path in a folder that may be written to", fix)
+
+
+def _temporary_sibling(path: Path) -> Path:
+    # The ending is kept because matplotlib and xarray choose the format by it.
+    return path.with_name(f".{path.stem}-{secrets.token_hex(4)}{path.suffix}")
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def check_output_file(path: str | os.PathLike[str]) -> Path:
+    """Refuse early an output file that could not be written; nothing is created.
+
+    Parameters
+    ----------
+    path
+        Where the file would go. An existing file is accepted: it would be replaced.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If the path is a folder or a device, or its parent cannot be a folder that may be written to.
+    """
+    path = Path(path)
+    try:
+        if path.name in ("", "..") or path.is_dir():
+            raise _cannot_write(path, "it is a folder", "name a file")
+        if path.exists() and not path.is_file():
+            raise _cannot_write(path, "it is not a regular file")
+        _check_parent(path)
+    except OSError as error:
+        raise _cannot_write(path, _why(error)) from error
+    return path
+
+
+def check_output_folder(path: str | os.PathLike[str], kind: str) -> Path:
+    """Refuse early an output folder that could not be written; nothing is created.
+
+    Parameters
+    ----------
+    path
+        Where the folder would go.
+    kind
+        What the folder would hold, as in its manifest: ``"losses"``, ``"models"`` or ``"pools"``.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If a file is in the way, if a folder there is neither empty nor one of ours of the same kind, or if its parent
+        cannot be a folder that may be written to.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            _check_replaceable(path, kind)
+        elif path.exists() or path.is_symlink():
+            raise _cannot_write(path, "a file is in the way", "name a new folder, or move that file away")
+        _check_parent(path)
+    except OSError as error:
+        raise _cannot_write(path, _why(error)) from error
+    return path
+
+
+def _check_parent(path: Path) -> None:
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise _cannot_write(path, f"{str(parent)!r} is not a folder")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise _cannot_write(path, f"no permission to write into {str(parent)!r}")
+
+
+def _check_replaceable(path: Path, kind: str) -> None:
+    names = [entry.name for entry in path.iterdir()]
+    if not names:
+        return
+    foreign = [name for name in names if name != MANIFEST and not name.endswith(".parquet")]
+    found = None
+    with suppress(InputError):
+        found = read_manifest(path).get("kind")
+    if found != kind or foreign:
+        held = f"holds {foreign[0]!r}" if foreign else f"is not a folder of {kind}"
+        raise _cannot_write(path, f"the folder exists and {held}", "name a new folder, or empty that one yourself")
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write a file so that it appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where the file goes. Missing parent folders are made; an existing file is replaced at the end.
+
+    Yields
+    ------
+    pathlib.Path
+        A sibling of the same ending to write to. It takes the place of `path` when the block ends without an exception,
+        and is removed otherwise.
+
+    Raises
+    ------
+    InputError
+        If the output cannot be written, also where that shows only while writing (a full disk).
+    """
+    path = check_output_file(path)
+    temporary = _temporary_sibling(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, _why(error)) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: str | os.PathLike[str], kind: str) -> Iterator[Path]:
+    """Write a folder so that it appears whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where the folder goes. Missing parent folders are made; an empty folder, or one of ours of the same kind, is
+        replaced at the end.
+    kind
+        What the folder holds, as in its manifest.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty sibling folder to write into. It takes the place of `path` when the block ends without an exception,
+        and is removed otherwise.
+
+    Raises
+    ------
+    InputError
+        If the output cannot be written, also where that shows only while writing (a full disk).
+    """
+    path = check_output_folder(path, kind)
+    temporary = _temporary_sibling(path)
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        _swap_folders(temporary, path)
+    except OSError as error:
+        raise _cannot_write(path, _why(error)) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _swap_folders(new: Path, path: Path) -> None:
+    if not path.exists():
+        os.replace(new, path)
+        return
+    old = _temporary_sibling(path)
+    os.replace(path, old)
+    try:
+        os.replace(new, path)
+    except OSError:
+        os.replace(old, path)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_manifest(folder: Path, kind: str, attrs: Mapping[str, Any]) -> None:
+    """Write the file that says what a folder is.
+
+    Parameters
+    ----------
+    folder
+        The folder, which exists.
+    kind
+        What it holds: ``"losses"``, ``"models"`` or ``"pools"``.
+    attrs
+        The attributes of the dataset; numpy scalars are written as plain numbers.
+    """
+    content = {"kind": kind, "format_version": FORMAT_VERSION, "attrs": dict(attrs)}
+    text = json.dumps(content, indent=2, ensure_ascii=False, default=lambda value: value.item())
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: str | os.PathLike[str], *kinds: str) -> dict[str, Any]:
+    """Read what a folder says it is.
+
+    Parameters
+    ----------
+    folder
+        A folder written by this package.
+    *kinds
+        The kinds accepted; none for any.
+
+    Returns
+    -------
+    dict
+        ``kind``, ``format_version`` and ``attrs``.
+
+    Raises
+    ------
+    InputError
+        If there is no manifest, or it cannot be read, is of a newer format, or is of another kind.
+    """
+    folder = Path(folder)
+    accepted = f"a folder of {' or '.join(kinds) or 'this package'}, with its {MANIFEST}"
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        fix = "name a folder that this package wrote, or a CSV file"
+        raise InputError(f"the folder {str(folder)!r} has no {MANIFEST}", accepted, fix) from error
+    except (OSError, ValueError) as error:
+        fix = "write the folder again"
+        raise InputError(f"{MANIFEST} in {str(folder)!r} cannot be read: {error}", accepted, fix) from error
+    if not isinstance(content, dict) or not isinstance(content.get("attrs"), dict) or "kind" not in content:
+        raise InputError(f"{MANIFEST} in {str(folder)!r} is not one of ours", accepted, "name another folder")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION:
+        fix = "update bayeslaw" if isinstance(version, int) and version > FORMAT_VERSION else "write the folder again"
+        problem = f"the folder {str(folder)!r} is of format version {version!r}"
+        raise InputError(problem, f"format version {FORMAT_VERSION}", fix)
+    if kinds and content["kind"] not in kinds:
+        problem = f"the folder {str(folder)!r} holds {content['kind']}, not {' or '.join(kinds)}"
+        raise InputError(problem, accepted, "name another folder")
+    return content
