@@ -1,0 +1,256 @@
+"""Coordinates in which a law is easy to sample: losses at a low and a high budget instead of floor and amplitude."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+
+from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
+from bayeslaw.model import LawModel
+from bayeslaw.noise import NOISE_SCALE
+from bayeslaw.priors import Prior
+
+CENTRED_ROWS = 12
+LEVELS = ("floor", "amplitude", "exponent")
+POSITIVE = (0.0, float("inf"))
+START_FLOOR_SHARE = 0.6
+
+
+def levels_to_logs(levels: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    """Map levels of a power law to the logarithms of floor, amplitude and exponent.
+
+    The levels are ``log y_high``, ``log (y_low - y_high)`` and ``logit (floor / y_high)``, with ``y_low`` and ``y_high`` the losses
+    at a low and a high budget. Every point of the space is a power law with positive parameters, and the first two coordinates are
+    what data determine well, whatever the third.
+
+    Parameters
+    ----------
+    levels
+        Shape ``[..., 3]``.
+    low, high
+        Natural logarithms of the two budgets relative to the reference, ``low < high``, of shape ``[...]``.
+
+    Returns
+    -------
+    logs : Array
+        Logarithms of floor, amplitude and exponent, shape ``[..., 3]``.
+    log_determinant : Array
+        Log absolute determinant of the map's Jacobian, shape ``[...]``: ``log s - log g`` with
+        ``g = log(1 + drop / reducible)`` and ``s = drop / (drop + reducible)``.
+    """
+    high_level, drop, share = levels[..., 0], levels[..., 1], levels[..., 2]
+    log_floor = high_level + jax.nn.log_sigmoid(share)
+    log_reducible = high_level + jax.nn.log_sigmoid(-share)
+    decay = jax.nn.softplus(drop - log_reducible)
+    log_exponent = jnp.log(decay) - jnp.log(high - low)
+    log_amplitude = log_reducible + decay * high / (high - low)
+    log_determinant = jax.nn.log_sigmoid(drop - log_reducible) - jnp.log(decay)
+    return jnp.stack([log_floor, log_amplitude, log_exponent], axis=-1), log_determinant
+
+
+@dataclass(frozen=True)
+class Coordinates:
+    """A map from positions, free of constraints, to the values of every site of a model.
+
+    Parameters
+    ----------
+    model
+        The model.
+    """
+
+    model: LawModel
+
+    @cached_property
+    def uses_levels(self) -> bool:
+        """Whether the law is a positive power law with one kind of pooling, so that levels can be used."""
+        parameters = self.model.parameters
+        named = tuple(p.name for p in parameters) == LEVELS
+        return named and len({p.pooling for p in parameters}) == 1 and all(p.prior.support == POSITIVE for p in parameters)
+
+    @cached_property
+    def centred(self) -> bool:
+        """Whether groups are informed well enough by their own rows to be sampled as they are, not as offsets."""
+        return int(np.bincount(self.model.group_index).min()) >= CENTRED_ROWS
+
+    @cached_property
+    def budgets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest log budget of each group, of all rows where a group has one budget; each of shape ``[group]``."""
+        log_budget = np.log(self.model.covariates["parameters"])
+        index = self.model.group_index
+        spans = [log_budget[index == group] for group in range(index.max() + 1)]
+        spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
+        return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
+
+    @cached_property
+    def whole_range(self) -> tuple[float, float]:
+        """Lowest and highest log budget of all rows."""
+        return float(self.budgets[0].min()), float(self.budgets[1].max())
+
+    def values(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        """Map a position to the value of every site.
+
+        Parameters
+        ----------
+        position
+            Arrays as in `start`.
+
+        Returns
+        -------
+        values : dict
+            Constrained value of every site of the model.
+        log_determinant : Array
+            Log absolute determinant of the map's Jacobian, scalar.
+        """
+        values: dict[str, Array] = {}
+        total = jnp.zeros(())
+        for pieces in (self._levels(position) if self.uses_levels else self._plain(position), self._noise(position)):
+            values |= pieces[0]
+            total = total + pieces[1]
+        return values, total
+
+    def _noise(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        values, total = {}, jnp.zeros(())
+        for site, prior in self.model.noise_priors.items():
+            values[site], term = constrain(prior, position[site])
+            total = total + term
+        return values, total
+
+    def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        pooling = self.model.parameters[0].pooling
+        if pooling == "complete" or (pooling == "partial" and not self.centred):
+            low, high = self.whole_range
+        else:
+            low, high = self.budgets
+        logs, term = levels_to_logs(position["levels"], low, high)
+        total = term.sum() + logs.sum()
+        names = LEVELS
+        if pooling != "partial":
+            return {name: jnp.exp(logs[..., i]) for i, name in enumerate(names)}, total
+        spread = position["log_spread"]
+        total = total + spread.sum()
+        values = {name + SPREAD: jnp.exp(spread[i]) for i, name in enumerate(names)}
+        if self.centred:
+            population, group = position["log_population"], logs
+            total = total + population.sum()
+        else:
+            population, group = logs, logs + jnp.exp(spread) * position["offset"]
+            total = total + group.sum() + group.shape[0] * spread.sum()
+        values |= {name + POPULATION: jnp.exp(population[i]) for i, name in enumerate(names)}
+        return values | {name: jnp.exp(group[:, i]) for i, name in enumerate(names)}, total
+
+    def _plain(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        values: dict[str, Array] = {}
+        total = jnp.zeros(())
+        for parameter in self.model.parameters:
+            pieces, term = self._plain_parameter(parameter, position)
+            values |= pieces
+            total = total + term
+        return values, total
+
+    def _plain_parameter(self, parameter: Parameter, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+        name = parameter.name
+        if parameter.pooling != "partial":
+            value, total = constrain(parameter.prior, position[name])
+            return {name: value}, total
+        population, total = constrain(parameter.prior, position[name + POPULATION])
+        log_spread, offset = position[name + SPREAD], position[name]
+        centre = jnp.log(population) if parameter.positive else population
+        free = offset if self.centred else centre + jnp.exp(log_spread) * offset
+        total = total + log_spread + (0.0 if self.centred else offset.shape[0] * log_spread)
+        if parameter.positive:
+            total = total + free.sum()
+        group = jnp.exp(free) if parameter.positive else free
+        return {name + POPULATION: population, name + SPREAD: jnp.exp(log_spread), name: group}, total
+
+    def start(self) -> dict[str, np.ndarray]:
+        """A position near the data: floors at a share of the lowest loss, priors' centres elsewhere.
+
+        Returns
+        -------
+        dict
+            Arrays by coordinate, float64.
+        """
+        groups, position = len(self.model.groups), {}
+        for site, prior in self.model.noise_priors.items():
+            shape = (groups,) if site == NOISE_SCALE and self.model.noise_by_group else ()
+            free = unconstrained_centre(prior)
+            position[site] = np.full(shape, free - 1.0 if site == NOISE_SCALE else free)
+        return position | (self._start_levels(groups) if self.uses_levels else self._start_plain(groups))
+
+    def _start_levels(self, groups: int) -> dict[str, np.ndarray]:
+        model, index = self.model, self.model.group_index
+        loss = model.observations.loss
+        floor_share = np.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
+
+        def levels(rows: np.ndarray) -> list[float]:
+            lowest = max(float(rows.min()), 1e-3 * float(loss.max()))
+            drop = max(float(np.ptp(rows)), 0.05 * lowest)
+            return [np.log(lowest), np.log(drop), floor_share]
+
+        pooling = model.parameters[0].pooling
+        each = np.array([levels(loss[index == group]) for group in range(max(groups, 1))])
+        if pooling == "complete":
+            return {"levels": np.array(levels(loss))}
+        if pooling == "separate":
+            return {"levels": each}
+        spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
+        if not self.centred:
+            return {"levels": np.array(levels(loss)), "log_spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
+        logs = levels_to_logs(jnp.asarray(each), *self.budgets)[0]
+        return {"levels": each, "log_population": np.asarray(logs).mean(0), "log_spread": spread}
+
+    def _start_plain(self, groups: int) -> dict[str, np.ndarray]:
+        position: dict[str, np.ndarray] = {}
+        for parameter in self.model.parameters:
+            centre = unconstrained_centre(parameter.prior)
+            if parameter.pooling != "partial":
+                position[parameter.name] = np.full((groups,) if parameter.grouped else (), centre)
+                continue
+            assert parameter.spread is not None
+            position[parameter.name + POPULATION] = np.array(centre)
+            position[parameter.name + SPREAD] = np.array(unconstrained_centre(parameter.spread))
+            constrained = float(constrain(parameter.prior, jnp.asarray(centre))[0])
+            free = np.log(constrained) if parameter.positive else constrained
+            position[parameter.name] = np.full(groups, free if self.centred else 0.0)
+        return position
+
+
+def constrain(prior: Prior, free: Array) -> tuple[Array, Array]:
+    """Map free coordinates into the support of a prior.
+
+    Parameters
+    ----------
+    prior
+        The prior.
+    free
+        Any shape.
+
+    Returns
+    -------
+    value : Array
+        In the support, of the same shape.
+    log_determinant : Array
+        Summed over all elements, scalar.
+    """
+    if prior.support == POSITIVE:
+        return jnp.exp(free), jnp.sum(free)
+    transform = dist.biject_to(prior.distribution().support)
+    value = transform(free)
+    return value, jnp.sum(transform.log_abs_det_jacobian(free, value))
+
+
+def unconstrained_centre(prior: Prior | None) -> float:
+    """Free coordinate of the centre of a prior: of its mean where it has one, else of its median at a location."""
+    assert prior is not None
+    given = dict(prior.arguments)
+    if prior.name in ("LogNormal", "Normal", "Cauchy", "StudentT", "Laplace"):
+        return given["loc"]
+    distribution = prior.distribution()
+    mean = float(distribution.mean) if np.isfinite(np.asarray(distribution.mean)) else given.get("scale", 1.0)
+    return float(dist.biject_to(distribution.support).inv(jnp.asarray(mean)))

@@ -1,0 +1,268 @@
+"""What every law is: a pure function of covariates and parameters, plus default priors."""
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from jax import Array
+
+from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.observations import Observations, observe
+from bayeslaw.priors import Prior, check_positive, parse_prior
+
+POOLING = ("partial", "complete", "separate")
+SPREAD = "_spread"
+POPULATION = "_population"
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a law with its prior and grouping.
+
+    Parameters
+    ----------
+    name
+        Name in the law's equation.
+    pooling
+        ``"partial"``: groups vary around a population value, on the log scale where the prior is positive;
+        ``"complete"``: one value; ``"separate"``: one value a group with no sharing.
+    prior
+        Prior of the population value, of the one value, or of each group's.
+    spread
+        Prior of the standard deviation of the groups around the population, or None where groups do not vary partially.
+    """
+
+    name: str
+    pooling: str
+    prior: Prior
+    spread: Prior | None
+
+    @property
+    def grouped(self) -> bool:
+        """Whether each group has a value of its own."""
+        return self.pooling != "complete"
+
+    @property
+    def positive(self) -> bool:
+        """Whether groups vary on the log scale."""
+        return self.prior.support[0] >= 0
+
+
+@dataclass(frozen=True)
+class Law(ABC):
+    """A law of loss.
+
+    Parameters
+    ----------
+    pooling
+        ``"partial"``, ``"complete"`` or ``"separate"`` for every parameter, or a mapping from parameter to one of them.
+    spread
+        Priors of the spreads between groups by parameter; defaults for those not named.
+    """
+
+    pooling: str | Mapping[str, str] = "partial"
+    spread: Mapping[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str]
+    equation: ClassVar[str]
+    group: ClassVar[str]
+    function: ClassVar[Callable[..., Array]]
+    exponents: ClassVar[Mapping[str, str]]
+    amplitudes: ClassVar[Mapping[str, tuple[str, str]]]
+    noise_by_group: ClassVar[bool] = False
+    covariates: ClassVar[tuple[str, ...]]
+    parameter_names: ClassVar[tuple[str, ...]]
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Read covariates and parameters off the signature of the law's function."""
+        super().__init_subclass__(**kwargs)
+        function = cls.__dict__.get("function")
+        if function is None:
+            return
+        signature = inspect.signature(getattr(function, "__func__", function)).parameters.values()
+        cls.covariates = tuple(p.name for p in signature if p.kind is not p.KEYWORD_ONLY)
+        cls.parameter_names = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+
+    def __post_init__(self) -> None:
+        accepted = {f.name for f in fields(self)} - {"pooling", "spread"}
+        if accepted != set(self.parameter_names):
+            raise TypeError(f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(self.parameter_names)}")
+        for name in self.parameter_names:
+            given = getattr(self, name)
+            if given is not None:
+                object.__setattr__(self, name, self._check(name, parse_prior(name, given)))
+        for name in self.spread:
+            check_choice(f"parameter of {self.name}", name, self.parameter_names)
+        spreads = {name: check_positive(name + SPREAD, parse_prior(name + SPREAD, given)) for name, given in self.spread.items()}
+        object.__setattr__(self, "spread", spreads)
+        object.__setattr__(self, "pooling", self._pooling())
+
+    def _check(self, name: str, prior: Prior) -> Prior:
+        return prior if name in self.exponents.values() else check_positive(name, prior)
+
+    def _pooling(self) -> dict[str, str]:
+        given = dict.fromkeys(self.parameter_names, self.pooling) if isinstance(self.pooling, str) else dict(self.pooling)
+        for name, kind in given.items():
+            check_choice(f"parameter of {self.name}", name, self.parameter_names)
+            check_choice(f"pooling of {name}", str(kind), POOLING)
+        default = type(self).__dataclass_fields__["pooling"].default
+        return {name: given.get(name, default) for name in self.parameter_names}
+
+    @abstractmethod
+    def default_priors(self, observations: Observations) -> dict[str, Prior]:
+        """Give weakly informative priors in the units of the data, one a parameter."""
+
+    def observe(self, data: Any, *, parameters: str = "total") -> Observations:
+        """Turn a table into the rows that this law is fitted to.
+
+        Parameters
+        ----------
+        data
+            A dataset of losses, of whole models or of pools.
+        parameters
+            Which count of parameters; see `bayeslaw.observations.observe`.
+
+        Returns
+        -------
+        Observations
+            The rows.
+
+        Raises
+        ------
+        InputError
+            If the law cannot be fitted to this table.
+        """
+        observations = observe(data, self.covariates, parameters=parameters)
+        if self.group not in observations.groups and self.varies:
+            raise InputError(
+                f"the rows of this table have no single {self.group}", self.accepted_table, self.fix_for_table
+            )
+        return observations
+
+    accepted_table: ClassVar[str] = "a table in which every row belongs to one group"
+    fix_for_table: ClassVar[str] = "use another law, or pooling='complete'"
+
+    @property
+    def varies(self) -> bool:
+        """Whether any parameter differs between groups."""
+        return any(kind != "complete" for kind in dict(self.pooling).values())
+
+    def parameters(self, observations: Observations) -> tuple[Parameter, ...]:
+        """Complete the law with default priors in the units of the data.
+
+        Parameters
+        ----------
+        observations
+            The rows to be fitted.
+
+        Returns
+        -------
+        tuple of Parameter
+            One entry a parameter, in the order of the equation.
+        """
+        defaults, pooling = self.default_priors(observations), dict(self.pooling)
+        result = []
+        for name in self.parameter_names:
+            prior = getattr(self, name) or defaults[name]
+            partial = pooling[name] == "partial"
+            spread = (self.spread.get(name) or default_spread(prior)) if partial else None
+            result.append(Parameter(name, pooling[name], prior, spread))
+        return tuple(result)
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """A mapping of plain values from which `law_from_specification` builds the same law."""
+        priors = {name: getattr(self, name).specification for name in self.parameter_names if getattr(self, name) is not None}
+        priors |= {name + SPREAD: prior.specification for name, prior in self.spread.items()}
+        return {"law": self.name, "priors": priors, "pooling": dict(self.pooling)}
+
+    @classmethod
+    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str]) -> Self:
+        """Build the law from priors by site name, ``exponent`` or ``exponent_spread``.
+
+        Parameters
+        ----------
+        priors
+            Prior of each named site; anything `parse_prior` reads.
+        pooling
+            As in the constructor.
+
+        Returns
+        -------
+        Law
+            The law.
+
+        Raises
+        ------
+        InputError
+            If a site is not one of the law's.
+        """
+        sites = [*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names)]
+        for name in priors:
+            if name not in sites:
+                raise InputError(f"the law {cls.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites))
+        own = {name: given for name, given in priors.items() if name in cls.parameter_names}
+        spread = {name.removesuffix(SPREAD): given for name, given in priors.items() if name not in cls.parameter_names}
+        return cls(pooling=pooling, spread=spread, **own)
+
+    def __str__(self) -> str:
+        lines = [type(self).__name__, f"  loss = {self.equation}"]
+        for name in self.parameter_names:
+            prior = getattr(self, name) or "scaled to the data"
+            kind = dict(self.pooling)[name]
+            spread = f", spread ~ {self.spread.get(name, default_spread(getattr(self, name)))}" if kind == "partial" else ""
+            grouping = "one value" if kind == "complete" else f"{kind} over {self.group}"
+            lines.append(f"  {name} ~ {prior}   [{grouping}{spread}]")
+        return "\n".join(lines)
+
+    def describe(self, observations: Observations) -> str:
+        """Print the law with the priors that the given rows lead to.
+
+        Parameters
+        ----------
+        observations
+            The rows.
+
+        Returns
+        -------
+        str
+            Equation, reference values, and one line a site with prior and grouping.
+        """
+        reference = ", ".join(
+            f"{symbol} = {observations.reference[name]:.4g}" for name, symbol in zip(self.covariates, ("N0", "D0"), strict=False)
+        )
+        lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}   with {reference}"]
+        for parameter in self.parameters(observations):
+            if parameter.pooling == "partial":
+                scale = "log " if parameter.positive else ""
+                lines.append(f"  {parameter.name}{POPULATION} ~ {parameter.prior}")
+                lines.append(f"  {parameter.name}{SPREAD} ~ {parameter.spread}")
+                lines.append(
+                    f"  {scale}{parameter.name}[{self.group}] ~ Normal({scale}{parameter.name}{POPULATION}, {parameter.name}{SPREAD})"
+                )
+            else:
+                index = f"[{self.group}]" if parameter.grouped else ""
+                lines.append(f"  {parameter.name}{index} ~ {parameter.prior}")
+        return "\n".join(lines)
+
+
+def default_spread(prior: Prior | None) -> Prior:
+    """Spread of the groups around the population: some 30 % on the log scale, or 0.1 where a parameter may be negative.
+
+    A log-normal keeps away from zero, where centred groups would pinch the sampler, while 95 % of it spans a factor of seven.
+
+    Parameters
+    ----------
+    prior
+        Prior of the population value.
+
+    Returns
+    -------
+    Prior
+        A log-normal prior.
+    """
+    centre = 0.3 if prior is None or prior.support[0] >= 0 else 0.1
+    return Prior("LogNormal", (("loc", round(float(np.log(centre)), 4)), ("scale", 0.5)))

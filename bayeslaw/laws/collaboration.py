@@ -1,0 +1,53 @@
+"""A power law in a pool's total parameters for each regime."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from bayeslaw.errors import InputError
+from bayeslaw.laws.power import PowerLaw
+from bayeslaw.observations import Observations
+
+
+@dataclass(frozen=True)
+class CollaborationLaw(PowerLaw):
+    """A `PowerLaw` in the total parameters of a pool, its parameters pooled over regimes.
+
+    The regimes are ``single`` (one model), ``homogeneous`` (members of one family) and ``heterogeneous`` (of several).
+
+    Parameters
+    ----------
+    pooling
+        ``"partial"`` (default), ``"complete"`` or ``"separate"`` over regimes, for all parameters or by name.
+    spread
+        Priors of the spreads between regimes by parameter, on the log scale for positive parameters.
+    floor, amplitude
+        Priors, in the loss unit; positive. Scaled to the data where None.
+    exponent
+        Prior of the exponent; may have any sign.
+
+    Raises
+    ------
+    InputError
+        If a prior cannot be read, or the floor's or amplitude's reaches below zero.
+    """
+
+    name: ClassVar[str] = "collaboration"
+    group: ClassVar[str] = "regime"
+    noise_by_group: ClassVar[bool] = True
+
+    def observe(self, data: Any, *, parameters: str = "total") -> Observations:
+        """Turn a pools table into rows; see `Law.observe`. Refuses tables without pools or with one family."""
+        if data.attrs.get("kind") != "pools":
+            raise InputError(
+                f"the collaboration law was given a table of {data.attrs.get('kind')}",
+                "a table of pools",
+                "form pools first: bayeslaw pools TABLE --out POOLS",
+            )
+        observations = super().observe(data, parameters=parameters)
+        if observations.facts["families"] == 1:
+            raise InputError(
+                "the pools are all of one family, so there is no heterogeneous pool to compare with",
+                "models of two or more families",
+                "add models of another family, or fit --law power to the loss table",
+            )
+        return observations

@@ -1,0 +1,121 @@
+"""Loss falls to a floor as a power of the parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import ArrayLike
+
+from bayeslaw.laws.base import Law
+from bayeslaw.observations import Observations
+from bayeslaw.priors import Prior
+
+
+def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, exponent: ArrayLike) -> Array:
+    """Evaluate ``floor + amplitude * parameters ** -exponent``.
+
+    Parameters
+    ----------
+    parameters
+        Number of parameters relative to the reference ``N0``, without unit, any shape.
+    floor
+        Loss at infinite size, in the loss unit.
+    amplitude
+        Loss above the floor at the reference size, in the loss unit.
+    exponent
+        Decay per unit of log size.
+
+    Returns
+    -------
+    Array
+        Expected loss, broadcast over the arguments.
+    """
+    return jnp.asarray(floor) + jnp.asarray(amplitude) * jnp.exp(-jnp.asarray(exponent) * jnp.log(parameters))
+
+
+def data_scaled_priors(observations: Observations) -> dict[str, Prior]:
+    """Scale the priors of a power law to the losses seen.
+
+    The floor is expected around 60 % of the lowest loss (95 %: 25 to 140 %), the amplitude around 40 % of the median loss
+    (95 %: a factor of four either way), and the exponent around 0.3 (95 %: 0.1 to 0.8), which spans the exponents that losses of
+    language models have been described with.
+
+    Parameters
+    ----------
+    observations
+        The rows to be fitted.
+
+    Returns
+    -------
+    dict
+        Priors of floor, amplitude and exponent.
+    """
+    floor, amplitude = 0.6 * observations.loss.min(), 0.4 * np.median(observations.loss)
+    smallest = 1e-3 * observations.loss.max()
+    return {
+        "floor": log_normal(max(floor, smallest), 0.45),
+        "amplitude": log_normal(max(amplitude, smallest), 0.7),
+        "exponent": log_normal(0.3, 0.5),
+    }
+
+
+def log_normal(median: float, scale: float) -> Prior:
+    """Give a log-normal prior by its median.
+
+    Parameters
+    ----------
+    median
+        Median, in the parameter's unit.
+    scale
+        Standard deviation of the logarithm.
+
+    Returns
+    -------
+    Prior
+        The prior, its location rounded to four digits so that it prints as it is.
+    """
+    return Prior("LogNormal", (("loc", round(float(np.log(median)), 4)), ("scale", scale)))
+
+
+@dataclass(frozen=True)
+class PowerLaw(Law):
+    """``loss = floor + amplitude (N / N0) ^ -exponent``, its parameters pooled over families.
+
+    ``N`` is the number of parameters of a model and ``N0`` the geometric mean over the rows fitted.
+
+    Parameters
+    ----------
+    pooling
+        ``"partial"`` (default), ``"complete"`` or ``"separate"`` over families, for all parameters or by name.
+    spread
+        Priors of the spreads between families by parameter, on the log scale for positive parameters.
+    floor, amplitude
+        Priors, in the loss unit; positive. Scaled to the data where None.
+    exponent
+        Prior of the exponent; may have any sign.
+
+    Raises
+    ------
+    InputError
+        If a prior cannot be read, or the floor's or amplitude's reaches below zero.
+    """
+
+    floor: Any = None
+    amplitude: Any = None
+    exponent: Any = None
+
+    name: ClassVar[str] = "power"
+    equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent"
+    group: ClassVar[str] = "family"
+    function: ClassVar[Any] = staticmethod(power_law)
+    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
+    amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
+    accepted_table: ClassVar[str] = "single models, or pools whose members are of one family"
+    fix_for_table: ClassVar[str] = "use the collaboration law for pools, or fit the power law to the loss table"
+
+    def default_priors(self, observations: Observations) -> dict[str, Prior]:
+        """Scale the priors to the data; see `data_scaled_priors`."""
+        return data_scaled_priors(observations)

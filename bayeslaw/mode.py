@@ -1,0 +1,210 @@
+"""The mode of a posterior, the curvature there, and modes under flat priors."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.flatten_util import ravel_pytree
+from numpyro import handlers
+from numpyro.infer.util import log_density
+from scipy import optimize
+
+from bayeslaw.coordinates import Coordinates
+from bayeslaw.model import LawModel
+from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, NOISE_SCALE, combined_scale
+
+START_SPREAD = 0.3
+SMALLEST_CURVATURE = 0.05
+
+
+@dataclass(frozen=True)
+class Target:
+    """A log posterior density over flat positions.
+
+    Parameters
+    ----------
+    model
+        The model.
+    start
+        A position near the data, shape ``[coordinate]``.
+    values
+        Maps a flat position to the value of every site and the log determinant of the map.
+    potential
+        Minus the log posterior density of a flat position, up to a constant.
+    log_prior
+        Log prior density of a flat position, with the map's log determinant.
+    """
+
+    model: LawModel
+    start: np.ndarray
+    values: Callable[[Array], tuple[dict[str, Array], Array]]
+    potential: Callable[[Array], Array]
+    log_prior: Callable[[Array], Array]
+
+
+def make_target(model: LawModel) -> Target:
+    """Write a model's posterior in the coordinates it is sampled in.
+
+    Parameters
+    ----------
+    model
+        The model. Call under float64.
+
+    Returns
+    -------
+    Target
+        Pure functions, ready to be compiled.
+    """
+    coordinates = Coordinates(model)
+    flat, unravel = ravel_pytree(jax.tree.map(jnp.asarray, coordinates.start()))
+    log_likelihood = model.fast_log_likelihood()
+
+    def values(position: Array) -> tuple[dict[str, Array], Array]:
+        return coordinates.values(unravel(position))
+
+    def log_prior_of(constrained: dict[str, Array], log_determinant: Array) -> Array:
+        return log_density(model.prior_model, (), {}, constrained)[0] + log_determinant
+
+    def potential(position: Array) -> Array:
+        constrained, log_determinant = values(position)
+        return -(log_prior_of(constrained, log_determinant) + log_likelihood(constrained))
+
+    return Target(model, np.asarray(flat), values, potential, lambda position: log_prior_of(*values(position)))
+
+
+def find_mode(target: Target, *, starts: int, seed: int) -> np.ndarray:
+    """Find the highest of the modes reached from several starts.
+
+    Parameters
+    ----------
+    target
+        The posterior.
+    starts
+        How many starts; the first is the target's own, the others are scattered around it.
+    seed
+        Seed of the scatter.
+
+    Returns
+    -------
+    np.ndarray
+        Flat position of the mode, shape ``[coordinate]``.
+    """
+    scatter = np.random.default_rng(seed).normal(0, START_SPREAD, (starts, len(target.start)))
+    scatter[0] = 0
+    return minimize(target.potential, target.start + scatter)
+
+
+def minimize(function: Callable[[Array], Array], starts: np.ndarray) -> np.ndarray:
+    """Minimise a smooth function from several starts and keep the lowest end.
+
+    Parameters
+    ----------
+    function
+        From a flat position to a scalar.
+    starts
+        Shape ``[start, coordinate]``.
+
+    Returns
+    -------
+    np.ndarray
+        Position of the lowest value found, shape ``[coordinate]``.
+    """
+    compiled = jax.jit(jax.value_and_grad(function))
+
+    def value_and_gradient(position: np.ndarray) -> tuple[float, np.ndarray]:
+        value, gradient = compiled(jnp.asarray(position))
+        finite = bool(jnp.isfinite(value)) and bool(jnp.isfinite(gradient).all())
+        return (float(value), np.asarray(gradient)) if finite else (1e300, np.zeros_like(position))
+
+    ends = [optimize.minimize(value_and_gradient, start, jac=True, method="BFGS", options={"maxiter": 1000}) for start in starts]
+    return min(ends, key=lambda end: end.fun).x
+
+
+def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
+    """Factor the posterior's covariance as the curvature at the mode tells it.
+
+    The curvature of the likelihood is its Fisher information, ``J' I J`` with the Jacobian ``J`` of the rows' means and log scales:
+    positive whatever the residuals, and defined for Laplace noise, whose second derivative vanishes. That of the prior is its Hessian.
+    Directions of little or negative curvature get the width of `SMALLEST_CURVATURE`.
+
+    Parameters
+    ----------
+    target
+        The posterior.
+    mode
+        Its mode, shape ``[coordinate]``.
+
+    Returns
+    -------
+    np.ndarray
+        A factor ``F`` with ``F F'`` the covariance, shape ``[coordinate, coordinate]``.
+    """
+    model = target.model
+    family = FAMILIES[model.noise.family]
+
+    def location_and_log_scale(position: Array) -> tuple[Array, Array]:
+        values, _ = target.values(position)
+        mean = model.mean(values, model.covariates, model.group_index)
+        scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
+        location = jnp.log(mean) if model.noise.response == "log_loss" else mean
+        return location, jnp.broadcast_to(jnp.log(scale), location.shape)
+
+    @jax.jit
+    def curvature(position: Array) -> Array:
+        location, log_scale = jax.jacfwd(location_and_log_scale)(position)
+        scale = jnp.exp(location_and_log_scale(position)[1])
+        freedom = target.values(position)[0].get(DEGREES_OF_FREEDOM)
+        weight = family.location_information(freedom) / scale**2
+        likelihood = location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
+        return likelihood - jax.hessian(target.log_prior)(position)
+
+    eigenvalues, vectors = np.linalg.eigh(np.asarray(curvature(jnp.asarray(mode))))
+    return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+
+
+def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
+    """Maximise the likelihood alone: what published point fits report.
+
+    Parameters
+    ----------
+    model
+        The model; its pooling must not be partial, since flat priors say nothing of spreads. Call under float64.
+    starts
+        How many starts.
+    seed
+        Seed of the scatter of the starts.
+
+    Returns
+    -------
+    dict
+        Value of every parameter and noise site.
+    """
+    target = make_target(model)
+    with handlers.block():
+        log_likelihood = model.fast_log_likelihood()
+
+    def negative(position: Array, smoothing: float) -> Array:
+        values, _ = target.values(position)
+        if model.noise.family == "laplace":
+            return _smooth_laplace(model, values, smoothing)
+        return -log_likelihood(values)
+
+    scatter = np.random.default_rng(seed).normal(0, START_SPREAD, (starts, len(target.start)))
+    scatter[0] = 0
+    position = minimize(lambda p: negative(p, 1e-1), target.start + scatter)
+    for smoothing in (1e-2, 1e-3, 1e-4) if model.noise.family == "laplace" else (0.0,):
+        position = minimize(lambda p, s=smoothing: negative(p, s), position[None])
+    return {name: np.asarray(value) for name, value in target.values(jnp.asarray(position))[0].items()}
+
+
+def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: float) -> Array:
+    """Laplace likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
+    mean = model.mean(values, model.covariates, model.group_index)
+    location = jnp.log(mean) if model.noise.response == "log_loss" else mean
+    scale = jnp.broadcast_to(values[NOISE_SCALE][model.group_index] if model.noise_by_group else values[NOISE_SCALE], location.shape)
+    residual = (model.response - location) / scale
+    return (jnp.sqrt(residual**2 + smoothing**2) + jnp.log(2 * scale)).sum()

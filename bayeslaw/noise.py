@@ -1,0 +1,289 @@
+"""How observed losses scatter around a law."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+
+from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.observations import Observations
+from bayeslaw.priors import Prior, check_positive, parse_prior
+
+RESPONSES = ("loss", "log_loss")
+DEGREES_OF_FREEDOM = "degrees_of_freedom"
+NOISE_SCALE = "noise_scale"
+
+
+@dataclass(frozen=True)
+class ObservationFamily:
+    """A symmetric location-scale family.
+
+    Parameters
+    ----------
+    distribution
+        Builds the NumPyro distribution from location, scale and degrees of freedom.
+    location_information
+        Fisher information of the location at scale one, from the degrees of freedom.
+    scale_information
+        Fisher information of the log scale, from the degrees of freedom.
+    """
+
+    distribution: Callable[[Any, Any, Any], dist.Distribution]
+    location_information: Callable[[Any], Any]
+    scale_information: Callable[[Any], Any]
+
+
+FAMILIES: Mapping[str, ObservationFamily] = {
+    "normal": ObservationFamily(lambda loc, scale, _: dist.Normal(loc, scale), lambda _: 1.0, lambda _: 2.0),
+    "student_t": ObservationFamily(
+        lambda loc, scale, df: dist.StudentT(df, loc, scale),
+        lambda df: (df + 1) / (df + 3),
+        lambda df: 2 * df / (df + 3),
+    ),
+    "laplace": ObservationFamily(lambda loc, scale, _: dist.Laplace(loc, scale), lambda _: 1.0, lambda _: 1.0),
+}
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Independent noise of the rows around a law.
+
+    Parameters
+    ----------
+    family
+        ``"normal"``, ``"student_t"`` or ``"laplace"``.
+    response
+        ``"loss"``: scatter in the loss unit; ``"log_loss"``: relative scatter, the law being the median.
+    standard_errors
+        Whether the table's standard errors add to the scale of each row, in quadrature (for a family other than the normal this
+        is an approximation that keeps its shape). None: only for tables of whole models, since the rows of other tables share
+        their samples and with them most of their sampling error.
+    scale
+        Prior of the noise scale, in the response's unit; a half-normal scaled to the data where None.
+    degrees_of_freedom
+        Prior of Student-t's degrees of freedom; Gamma(2, 0.1) where None (Juarez and Steel 2010).
+    by_group
+        Whether each group has a scale of its own. None: as the law prefers, which is yes for regimes and no for families.
+
+    Raises
+    ------
+    InputError
+        If family or response is unknown, or a prior cannot be read or reaches below zero.
+    """
+
+    family: str = "normal"
+    response: str = "loss"
+    standard_errors: bool | None = None
+    scale: Any = None
+    degrees_of_freedom: Any = None
+    by_group: bool | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("noise family", self.family, FAMILIES)
+        check_choice("response", self.response, RESPONSES)
+        for field, site in (("scale", NOISE_SCALE), ("degrees_of_freedom", DEGREES_OF_FREEDOM)):
+            if (given := getattr(self, field)) is not None:
+                object.__setattr__(self, field, check_positive(site, parse_prior(site, given)))
+        if self.degrees_of_freedom is not None and self.family != "student_t":
+            raise InputError(
+                f"degrees of freedom were given for {self.family} noise", "degrees of freedom with student_t", "set family: student_t"
+            )
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """A mapping of plain values from which `noise_from_specification` builds the same noise."""
+        values = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {name: value.specification if isinstance(value, Prior) else value for name, value in values.items()}
+
+    def describe(self, priors: Mapping[str, Prior]) -> str:
+        """Print the noise.
+
+        Parameters
+        ----------
+        priors
+            Prior of every site of the noise, as given by `noise_priors`.
+
+        Returns
+        -------
+        str
+            The distribution of the response, and one line a prior.
+        """
+        shape = f"{self.family}(log law, noise_scale)" if self.response == "log_loss" else f"{self.family}(law, noise_scale)"
+        return "\n".join([f"  {self.response} ~ {shape}", *(f"  {site} ~ {prior}" for site, prior in priors.items())])
+
+
+def noise_from_specification(specification: Mapping[str, Any]) -> Noise:
+    """Build noise from plain values, as they stand in a YAML file or a saved fit.
+
+    Parameters
+    ----------
+    specification
+        Any of the arguments of `Noise`.
+
+    Returns
+    -------
+    Noise
+        The noise.
+
+    Raises
+    ------
+    InputError
+        If an argument is unknown or unusable.
+    """
+    known = list(Noise.__dataclass_fields__)
+    for name in specification:
+        if name not in known:
+            raise InputError(f"noise has no setting {name!r}", f"one of {', '.join(known)}", nearest(name, known))
+    for name in ("standard_errors", "by_group"):
+        if not isinstance(specification.get(name), (bool, type(None))):
+            raise InputError(f"noise setting {name} is {specification[name]!r}", "true or false", f"write {name}: true")
+    return Noise(**specification)
+
+
+def response_of(noise: Noise, observations: Observations) -> tuple[np.ndarray, np.ndarray | None]:
+    """Losses on the scale on which the noise is additive, with their standard errors.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    observations
+        The rows.
+
+    Returns
+    -------
+    response : np.ndarray
+        Loss or its natural logarithm, shape ``[row]``.
+    standard_error : np.ndarray or None
+        Of the response (by the delta method for the logarithm), shape ``[row]``; None where it does not enter.
+
+    Raises
+    ------
+    InputError
+        If a logarithm of a loss of zero is asked for, or standard errors that the table lacks.
+    """
+    loss, error = observations.loss, observations.standard_error
+    whole_models = observations.facts.get("table") == "models"
+    if noise.standard_errors and error is None:
+        raise InputError("the table has no standard errors", "a column se, or samples to compute them from", "set standard_errors: false")
+    if not (noise.standard_errors or (noise.standard_errors is None and whole_models)):
+        error = None
+    if noise.response == "loss":
+        return loss, error
+    if (loss <= 0).any():
+        worst = observations.labels[loss <= 0][0]
+        raise InputError(f"the loss of {worst} is {loss.min():g}, which has no logarithm", "positive losses", "use response: loss")
+    return np.log(loss), None if error is None else error / loss
+
+
+def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
+    """Complete the noise with default priors in the unit of the response.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    response
+        Loss or log loss, shape ``[row]``.
+
+    Returns
+    -------
+    dict
+        Prior of every site of the noise.
+    """
+    spread = float(np.std(response))
+    default = Prior("HalfNormal", (("scale", float(f"{spread:.4g}") if spread > 0 else 1e-3),))
+    priors = {NOISE_SCALE: noise.scale or default}
+    if noise.family == "student_t":
+        priors[DEGREES_OF_FREEDOM] = noise.degrees_of_freedom or Prior("Gamma", (("concentration", 2.0), ("rate", 0.1)))
+    return priors
+
+
+def observation_distribution(noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None) -> dist.Distribution:
+    """Distribution of the response of rows with the given means.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    mean
+        The law's value in the loss unit, any shape.
+    scale
+        Noise scale in the response's unit, broadcast against `mean`.
+    degrees_of_freedom
+        For Student-t noise.
+
+    Returns
+    -------
+    numpyro.distributions.Distribution
+        Of the loss or of its logarithm.
+    """
+    location = jnp.log(mean) if noise.response == "log_loss" else mean
+    return FAMILIES[noise.family].distribution(location, scale, degrees_of_freedom)
+
+
+def draw_losses(key: Array, noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None) -> Array:
+    """Draw losses around the law, in the loss unit.
+
+    Parameters
+    ----------
+    key
+        JAX random key; every element of the result has fresh noise.
+    noise, mean, scale, degrees_of_freedom
+        As in `observation_distribution`.
+
+    Returns
+    -------
+    Array
+        Losses, of the shape of `mean` broadcast against `scale`.
+    """
+    draws = observation_distribution(noise, mean, scale, degrees_of_freedom).sample(key)
+    return jnp.exp(draws) if noise.response == "log_loss" else draws
+
+
+def combined_scale(scale: Array, standard_error: Array | None) -> Array:
+    """Add known standard errors to a noise scale in quadrature."""
+    return scale if standard_error is None else jnp.sqrt(scale**2 + standard_error**2)
+
+
+def total_log_likelihood(noise: Noise, mean: Array, scale: Array, response: Array, degrees_of_freedom: Any = None) -> Array:
+    """Sum of the rows' log densities of the response."""
+    return observation_distribution(noise, mean, scale, degrees_of_freedom).log_prob(response).sum()
+
+
+def loss_log_jacobian(response: np.ndarray, kind: str) -> np.ndarray:
+    """Log derivative of the response by the loss, which turns densities of log losses into densities of losses.
+
+    Parameters
+    ----------
+    response
+        Loss or log loss, shape ``[row]``.
+    kind
+        ``"loss"`` or ``"log_loss"``.
+
+    Returns
+    -------
+    np.ndarray
+        ``0`` or ``-log loss``, shape ``[row]``.
+    """
+    return -response if kind == "log_loss" else np.zeros_like(response)
+
+
+def check_interval(interval: float) -> float:
+    """Return an interval's level if it is one.
+
+    Raises
+    ------
+    InputError
+        If it lies outside (0, 1).
+    """
+    if not (isinstance(interval, (int, float)) and math.isfinite(interval) and 0 < interval < 1):
+        raise InputError(f"the interval is {interval!r}", "a level between 0 and 1, both excluded", "use 0.9 for a 90 % interval")
+    return float(interval)
+
+

@@ -1,0 +1,216 @@
+"""Priors: NumPyro distributions and their specification in a file."""
+
+import ast
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpyro.distributions as dist
+
+from bayeslaw.errors import InputError, check_choice
+
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "Beta": ("concentration1", "concentration0"),
+    "Cauchy": ("loc", "scale"),
+    "Exponential": ("rate",),
+    "Gamma": ("concentration", "rate"),
+    "HalfCauchy": ("scale",),
+    "HalfNormal": ("scale",),
+    "InverseGamma": ("concentration", "rate"),
+    "Laplace": ("loc", "scale"),
+    "LogNormal": ("loc", "scale"),
+    "LogUniform": ("low", "high"),
+    "Normal": ("loc", "scale"),
+    "StudentT": ("df", "loc", "scale"),
+    "TruncatedNormal": ("loc", "scale", "low", "high"),
+    "Uniform": ("low", "high"),
+    "Weibull": ("scale", "concentration"),
+}
+"""Distributions a prior may have, with their arguments in NumPyro's order."""
+
+OPTIONAL = frozenset({("TruncatedNormal", "low"), ("TruncatedNormal", "high")})
+UNBOUNDED_ARGUMENTS = frozenset({"loc", "low", "high"})
+ORDERED = frozenset({"LogUniform", "TruncatedNormal", "Uniform"})
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior by name and arguments, independent of any precision.
+
+    Parameters
+    ----------
+    name
+        A key of `ARGUMENTS`.
+    arguments
+        Pairs of argument and value, in NumPyro's order.
+    """
+
+    name: str
+    arguments: tuple[tuple[str, float], ...]
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{key}={value:.4g}' for key, value in self.arguments)})"
+
+    @property
+    def specification(self) -> dict[str, Any]:
+        """The mapping that `parse_prior` reads back, as kept in files."""
+        return {"distribution": self.name, **dict(self.arguments)}
+
+    def distribution(self) -> dist.Distribution:
+        """Build the NumPyro distribution in the precision that is active."""
+        return getattr(dist, self.name)(**dict(self.arguments))
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """Lowest and highest value with positive density."""
+        given = dict(self.arguments)
+        if self.name in ("Uniform", "LogUniform", "TruncatedNormal"):
+            return given.get("low", -math.inf), given.get("high", math.inf)
+        if self.name == "Beta":
+            return 0.0, 1.0
+        return (-math.inf if self.name in ("Normal", "Cauchy", "Laplace", "StudentT") else 0.0), math.inf
+
+
+def parse_prior(site: str, given: Any) -> Prior:
+    """Read a prior from a NumPyro distribution, a call in text, or a mapping.
+
+    Parameters
+    ----------
+    site
+        Name of the parameter that the prior is for; used in messages.
+    given
+        ``dist.LogNormal(-1.2, 0.5)``, ``"LogNormal(-1.2, 0.5)"``, or
+        ``{"distribution": "LogNormal", "loc": -1.2, "scale": 0.5}``.
+
+    Returns
+    -------
+    Prior
+        The checked prior.
+
+    Raises
+    ------
+    InputError
+        If the distribution is not one of `ARGUMENTS`, or an argument is missing, unknown, given twice or out of range.
+    """
+    if isinstance(given, Prior):
+        return given
+    if isinstance(given, dist.Distribution):
+        return _from_distribution(site, given)
+    if isinstance(given, str):
+        return _from_text(site, given)
+    if isinstance(given, Mapping):
+        return _from_mapping(site, given)
+    raise InputError(
+        f"the prior of {site} is {given!r}",
+        "a NumPyro distribution, text such as 'LogNormal(-1.2, 0.5)', or a mapping with 'distribution'",
+        f"write {site}: LogNormal(-1.2, 0.5)",
+    )
+
+
+def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
+    check_choice(f"prior of {site}:", name, ARGUMENTS)
+    signature = f"{name}({', '.join(ARGUMENTS[name])})"
+    for key in arguments:
+        if key not in ARGUMENTS[name]:
+            raise InputError(f"the prior of {site} has an argument {key!r}", signature, f"write it as {signature}")
+    for key in ARGUMENTS[name]:
+        if key not in arguments and (name, key) not in OPTIONAL:
+            raise InputError(f"the prior of {site} lacks {key!r}", signature, f"write it as {signature}")
+    pairs = tuple((key, _number(site, key, arguments[key])) for key in ARGUMENTS[name] if key in arguments)
+    given = dict(pairs)
+    if name in ORDERED and given.get("low", -math.inf) >= given.get("high", math.inf):
+        raise InputError(f"the prior of {site} has low {given['low']} and high {given['high']}", "low < high", "swap them")
+    return Prior(name, pairs)
+
+
+def _number(site: str, key: str, value: Any) -> float:
+    fix = f"give {key} a plain number"
+    if isinstance(value, (bool, str)) or not np.isscalar(value):
+        raise InputError(f"the prior of {site} has {key}={value!r}", "one finite number", fix)
+    number = float(value)  # pyright: ignore[reportArgumentType]
+    if not math.isfinite(number):
+        raise InputError(f"the prior of {site} has {key}={number}", "one finite number", fix)
+    if key not in UNBOUNDED_ARGUMENTS and number <= 0:
+        raise InputError(f"the prior of {site} has {key}={number}", "a positive number", fix)
+    return number
+
+
+def _from_distribution(site: str, given: dist.Distribution) -> Prior:
+    name, holder = type(given).__name__, {}
+    if isinstance(given, (dist.LeftTruncatedDistribution, dist.RightTruncatedDistribution, dist.TwoSidedTruncatedDistribution)):
+        name = f"Truncated{type(given.base_dist).__name__}"
+        holder = {"loc": given.base_dist.loc, "scale": given.base_dist.scale}
+        holder |= {key: getattr(given, key) for key in ("low", "high") if hasattr(given, key)}
+    check_choice(f"prior of {site}:", name, ARGUMENTS)
+    values = holder or {key: getattr(given, key) for key in ARGUMENTS[name]}
+    return _checked(site, name, {key: _plain(value) for key, value in values.items()})
+
+
+def _plain(value: Any) -> Any:
+    """Undo the rounding of a number that was stored in float32: 0.3, not 0.30000001192."""
+    array = np.asarray(value)
+    if array.ndim:
+        return value
+    return float(str(array[()])) if array.dtype == np.float32 else float(array)
+
+
+def _from_text(site: str, text: str) -> Prior:
+    accepted = "a call of a distribution with numbers, such as LogNormal(-1.2, 0.5) or Beta(concentration1=2, concentration0=2)"
+    problem = InputError(f"the prior of {site} is {text!r}", accepted, "write it like LogNormal(-1.2, 0.5)")
+    try:
+        call = ast.parse(text.strip(), mode="eval").body
+    except SyntaxError:
+        raise problem from None
+    if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
+        raise problem
+    name = check_choice(f"prior of {site}:", call.func.id, ARGUMENTS)
+    if len(call.args) > len(ARGUMENTS[name]):
+        raise problem
+    try:
+        arguments = dict(zip(ARGUMENTS[name], map(ast.literal_eval, call.args), strict=False))
+        for keyword in call.keywords:
+            if keyword.arg is None or keyword.arg in arguments:
+                raise problem
+            arguments[keyword.arg] = ast.literal_eval(keyword.value)
+    except ValueError as error:
+        raise error if isinstance(error, InputError) else problem from None
+    return _checked(site, name, arguments)
+
+
+def _from_mapping(site: str, given: Mapping[str, Any]) -> Prior:
+    if "distribution" not in given:
+        raise InputError(
+            f"the prior of {site} is {dict(given)!r}", "a mapping with the key 'distribution'", "add distribution: LogNormal"
+        )
+    return _checked(site, str(given["distribution"]), {key: value for key, value in given.items() if key != "distribution"})
+
+
+def check_positive(site: str, prior: Prior) -> Prior:
+    """Return a prior whose support lies above zero.
+
+    Parameters
+    ----------
+    site
+        Name of the parameter.
+    prior
+        Its prior.
+
+    Returns
+    -------
+    Prior
+        The prior, unchanged.
+
+    Raises
+    ------
+    InputError
+        If the prior reaches below zero.
+    """
+    if prior.support[0] < 0:
+        raise InputError(
+            f"the prior of {site} is {prior}, which reaches below zero",
+            f"a prior over positive values: {site} is positive in every law",
+            "use LogNormal, Gamma, HalfNormal, or TruncatedNormal with low=0",
+        )
+    return prior

@@ -1,0 +1,125 @@
+"""NUTS in preconditioned coordinates, its chains in parallel on the cores there are."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from numpyro.infer import NUTS
+
+from bayeslaw.mode import Target
+
+BLOCK = 100
+STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of all chains.
+
+    Parameters
+    ----------
+    position
+        Flat positions, shape ``[chain, draw, coordinate]``.
+    statistics
+        ArviZ sampler statistics by name, each of shape ``[chain, draw]``.
+    """
+
+    position: np.ndarray
+    statistics: dict[str, np.ndarray]
+
+
+def sample(
+    target: Target, mode: np.ndarray, factor: np.ndarray, *, draws: int, warmup: int, chains: int, seed: int,
+    target_accept: float, progress: Callable[[int], Any] = lambda done: None,
+) -> Draws:
+    """Draw from a posterior with NUTS (Hoffman and Gelman 2014), as NumPyro implements it.
+
+    Parameters
+    ----------
+    target
+        The posterior.
+    mode, factor
+        Its mode and a factor of its covariance: the sampler moves in ``z`` with ``position = mode + factor z``.
+    draws, warmup, chains
+        Draws kept and adapted on per chain, and number of chains.
+    seed
+        Seed.
+    target_accept
+        Target acceptance probability.
+    progress
+        Called with the number of draws just made, from the chains' threads.
+
+    Returns
+    -------
+    Draws
+        Positions and statistics.
+    """
+    centre, transform = jnp.asarray(mode), jnp.asarray(factor)
+    kernel = NUTS(
+        potential_fn=lambda z: target.potential(centre + transform @ z), target_accept_prob=target_accept, dense_mass=True
+    )
+    begin, advance = _compile(kernel, len(mode), warmup)
+    keys = jax.random.split(jax.random.PRNGKey(seed), chains)
+
+    def run(key: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        # The switch to float64 is local to a thread.
+        with jax.enable_x64(True):
+            state, kept = begin(key), []
+            for steps, keep in [*((n, False) for n in _blocks(warmup)), *((n, True) for n in _blocks(draws))]:
+                state, trace = advance(state, steps)
+                if keep:
+                    kept.append(jax.tree.map(lambda leaf, n=steps: np.asarray(leaf)[:n], trace))
+                progress(steps)
+        z, statistics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *kept)
+        return z, statistics
+
+    with ThreadPoolExecutor(max_workers=min(chains, os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count())) as pool:
+        z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, keys))
+    return Draws(mode + z @ factor.T, _named(statistics, kernel))
+
+
+def _blocks(total: int) -> list[int]:
+    return [min(BLOCK, total - done) for done in range(0, total, BLOCK)]
+
+
+def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """Compile the start of a chain and a block of up to `BLOCK` draws, once for all chains."""
+
+    def begin(key: Array) -> Any:
+        place, walk = jax.random.split(key)
+        return kernel.init(walk, warmup, jax.random.normal(place, (coordinates,)), (), {})
+
+    def advance(state: Any, steps: Array) -> tuple[Any, Any]:
+        record = lambda state: (state.z, {name: getattr(state, name) for name in STATISTICS})  # noqa: E731
+        trace = jax.tree.map(lambda leaf: jnp.zeros((BLOCK, *leaf.shape), leaf.dtype), record(state))
+
+        def step(index: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+            state, trace = carry
+            state = kernel.sample(state, (), {})
+            return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), trace, record(state))
+
+        return jax.lax.fori_loop(0, steps, step, (state, trace))
+
+    compiled_begin = jax.jit(begin)
+    state = jax.eval_shape(compiled_begin, jax.random.PRNGKey(0))
+    return compiled_begin, jax.jit(advance).lower(state, 0).compile()
+
+
+def _named(statistics: dict[str, np.ndarray], kernel: NUTS) -> dict[str, np.ndarray]:
+    depth = np.ceil(np.log2(statistics["num_steps"] + 1)).astype(int)
+    limit = kernel._max_tree_depth[1] if isinstance(kernel._max_tree_depth, tuple) else kernel._max_tree_depth
+    return {
+        "diverging": statistics["diverging"].astype(bool),
+        "n_steps": statistics["num_steps"].astype(int),
+        "acceptance_rate": statistics["accept_prob"],
+        "energy": statistics["energy"],
+        "lp": -statistics["potential_energy"],
+        "tree_depth": depth,
+        "reached_max_treedepth": depth >= limit,
+    }
