@@ -5,7 +5,7 @@ from .errors import InputError
 from .fit import Fit, fit
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .truth import ChinchillaTruth, PowerTruth, Truth
-from .frames import losses_from_frames, models_from_frame
+from .frames import losses_from_frames
 from .loss_report import LossReport, loss_report
 from .losses import (
     clustered_standard_error,
@@ -14,4 +14,5 @@ from .losses import (
     sample_weights,
     win_shares,
 )
+from .model_frames import models_from_frame
 from .readers import read_losses, write_losses

@@ -4,14 +4,15 @@ A loss table is an `xarray.Dataset` on the dimensions ``sample`` and ``lm``, wit
 ``family`` and ``parameters`` of every model; a table of whole models has ``loss`` on ``lm`` alone.
 """
 
-import json
 import math
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.frames import losses_from_frames, models_from_frame
+from bayeslaw.frames import losses_from_frames
+from bayeslaw.missing import missing_note
+from bayeslaw.model_frames import models_from_frame
 from bayeslaw.readers import read_losses, write_losses
 
 __all__ = [
@@ -59,8 +60,8 @@ def loss_unit(losses: xr.Dataset) -> str:
     Returns
     -------
     str
-        ``"bits per byte"`` where bytes are known, else ``"nats per "`` and the unit of a sample; for whole models what the
-        table says.
+        ``"bits per byte"`` where bytes are known, else ``"nats per "`` and the unit of a sample; for whole models what
+        the table says.
     """
     if losses.attrs.get("kind") == "models":
         return str(losses.attrs.get("loss_unit", "nats"))
@@ -84,7 +85,7 @@ def loss_scale(losses: xr.Dataset) -> float:
 
 
 def cluster_codes(losses: xr.Dataset) -> np.ndarray:
-    """Number the clusters of a table.
+    """Return the number of the cluster that each sample belongs to.
 
     Parameters
     ----------
@@ -94,8 +95,8 @@ def cluster_codes(losses: xr.Dataset) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        For each sample the number of its cluster, from 0 in the order of appearance; every sample is its own cluster where
-        the table names none. Shape (sample,), integers.
+        For each sample the number of its cluster, from 0 in the order of appearance; every sample is its own cluster
+        where the table names none. Shape (sample,), integers.
     """
     if "cluster" not in losses:
         return np.arange(losses.sizes["sample"])
@@ -153,8 +154,9 @@ def mean_losses(losses: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        ``loss`` and ``standard_error`` on ``lm``, in the unit of `loss_unit`, which is also the attribute ``loss_unit``. The
-        standard error is clustered where the table names clusters, and NaN where nothing is known of it.
+        ``loss`` and ``standard_error`` on ``lm``, in the unit of `loss_unit`, which is also the attribute
+        ``loss_unit``. The standard error is clustered where the table names clusters, and NaN where nothing is known
+        of it.
     """
     if losses.attrs.get("kind") == "models":
         means = losses["loss"].to_numpy()
@@ -188,29 +190,3 @@ def win_shares(losses: xr.Dataset) -> np.ndarray:
     nll, weights = losses["nll"].to_numpy(), sample_weights(losses)
     lowest = nll == nll.min(axis=1, keepdims=True)
     return (weights / lowest.sum(axis=1)) @ lowest / weights.sum()
-
-
-def missing_note(losses: xr.Dataset) -> str:
-    """Say in a sentence what was dropped for want of losses.
-
-    Parameters
-    ----------
-    losses
-        A loss table, or a table of whole models.
-
-    Returns
-    -------
-    str
-        The sentence; empty if nothing was dropped.
-    """
-    record = json.loads(losses.attrs.get("missing", "{}"))
-    if not record:
-        return ""
-    if record["models"]:
-        names = ", ".join(record["models"])
-        return f"Dropped {_counted(len(record['models']), 'model')} with missing losses: {names}."
-    return f"Dropped {_counted(record['samples'], 'sample')} with missing losses."
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"

@@ -12,20 +12,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
+from bayeslaw.columns import NOT_GIVEN, column_list, joined_labels, numbers, series
 from bayeslaw.errors import InputError
-from bayeslaw.frames import (
-    MODEL_ALIASES,
-    SAMPLE_COLUMNS,
-    column_list,
-    drop_missing,
-    joined_labels,
-    losses_from_frames,
-    models_from_frame,
-    numbers,
-)
+from bayeslaw.frames import SAMPLE_COLUMNS, losses_from_frames
+from bayeslaw.model_frames import MODEL_ALIASES, models_from_frame
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
 
-EMPTY_FIELDS = ["", "NA", "N/A", "NaN", "nan", "null", "None"]
 ROWS_PER_PART = 1 << 20
 
 
@@ -44,8 +36,8 @@ def read_losses(
     Parameters
     ----------
     path
-        A wide CSV (one row a sample, one column a model, losses in nats), a folder that `write_losses` wrote, or a CSV of
-        whole models (``model, family, parameters, [training_tokens,] loss[, se]``).
+        A wide CSV (one row a sample, one column a model, losses in nats), a folder that `write_losses` wrote, or a CSV
+        of whole models (``model, family, parameters, [training_tokens,] loss[, se]``).
     models
         For a wide CSV the CSV with columns ``model, family, parameters`` and, if known, more; see `losses_from_frames`.
     unit
@@ -77,8 +69,8 @@ def read_losses(
         return _read_folder(path, unit=unit, cluster=cluster, missing=missing)
     header = _read_header(path)
     if models is not None:
-        return _read_wide(path, header, models, unit=unit or "sample", cluster=cluster, sample=sample, describe=describe,
-                          missing=missing)  # fmt: skip
+        options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
+        return _read_wide(path, header, models, unit=unit or "sample", **options)
     known = {MODEL_ALIASES.get(name, name) for name in header}
     if not {"loss", "parameters"} <= known:
         accepted = "--models CSV with columns model, family, parameters"
@@ -144,9 +136,9 @@ def _read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Seq
         header=0,
         names=header,
         index_col=False,
-        dtype={name: str for name in text},
+        dtype=dict.fromkeys(text, str),
         keep_default_na=False,
-        na_values={name: EMPTY_FIELDS for name in filled},
+        na_values={name: list(NOT_GIVEN) for name in filled},
         float_precision="round_trip",
         low_memory=False,
     )
@@ -179,9 +171,9 @@ def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     dataset
         A loss table, or a table of whole models.
     folder
-        Where to write: ``part-*.parquet`` with columns ``sample, lm, nll`` and what describes the sample (none for whole
-        models), ``models.parquet`` and ``manifest.json``. Losses are written in float64, so that reading gives the same
-        table. An existing folder of the same kind is replaced.
+        Where to write: ``part-*.parquet`` with columns ``sample, lm, nll`` and what describes the sample (none for
+        whole models), ``models.parquet`` and ``manifest.json``. Losses are written in float64, so that reading gives
+        the same table. An existing folder of the same kind is replaced.
 
     Raises
     ------
@@ -274,7 +266,7 @@ def _wide_frame(rows: pd.DataFrame, lms: pd.DataFrame, path: Path) -> tuple[pd.D
         problem = f"the loss of sample {row['sample']!r} by model {row['lm']!r} is there twice"
         raise InputError(problem, "one loss for every sample and model", "remove one of them")
     nll = np.full((len(samples), len(names)), np.nan)
-    nll[sample_code, lm_code] = numbers(rows["nll"], "loss", rows["sample"].to_numpy())
+    nll[sample_code, lm_code] = numbers(series(rows, "nll"), "loss", rows["sample"].to_numpy())
     roles = [str(name) for name in rows.columns if name not in ("sample", "lm", "nll")]
     first = rows.loc[~pd.Series(sample_code).duplicated(), roles].reset_index(drop=True)
     for name in roles:
