@@ -1,0 +1,285 @@
+"""Fit a law: mode, preconditioner, NUTS, and the result that is saved and loaded."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import arviz_stats
+import jax
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError
+from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, read_fit, write_fit
+from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.laws.base import POPULATION
+from bayeslaw.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
+from bayeslaw.model import LawModel
+from bayeslaw.noise import NOISE_SCALE, Noise, noise_from_specification
+from bayeslaw.observations import Observations
+from bayeslaw.progress import progress_bar
+from bayeslaw.sampler import Draws, sample
+from bayeslaw.tree import build_tree
+
+MODE_STARTS = 4
+ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
+RHAT_LIMIT = 1.01
+FEWEST_DRAWS = 50
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted law: one DataTree that holds all that is needed to inspect it and to predict.
+
+    Parameters
+    ----------
+    tree
+        Draws, prior, predictions and data, as built by `bayeslaw.tree.build_tree`; every ArviZ function takes it.
+    """
+
+    tree: xr.DataTree
+
+    @cached_property
+    def law(self) -> Law:
+        """The law, every prior filled in."""
+        return law_from_specification(json.loads(self.tree.attrs["law"]))
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The noise, every prior filled in."""
+        return noise_from_specification(json.loads(self.tree.attrs["noise"]))
+
+    @cached_property
+    def observations(self) -> Observations:
+        """The rows fitted."""
+        data, row = self.tree["constant_data"].dataset, str(self.tree.attrs["row_dimension"])
+        response = self.tree["observed_data"][self.noise.response].to_numpy()
+        return Observations(
+            loss=np.exp(response) if self.noise.response == "log_loss" else response,
+            covariates={name: data[name].to_numpy() for name in self.law.covariates},
+            labels=data[row].to_numpy(),
+            row_dimension=row,
+            unit=self.unit,
+            groups={
+                str(name).removeprefix(f"{row}_"): data[name].to_numpy().astype(str) for name in data if str(name).startswith(f"{row}_")
+            },
+            standard_error=data["standard_error"].to_numpy() if "standard_error" in data else None,
+            facts=json.loads(self.tree.attrs["facts"]),
+        )
+
+    @cached_property
+    def model(self) -> LawModel:
+        """Law, noise and rows together."""
+        return LawModel(self.law, self.noise, self.observations)
+
+    @property
+    def unit(self) -> str:
+        """Unit of the loss."""
+        return str(self.tree.attrs["unit"])
+
+    @property
+    def parameters_kind(self) -> str:
+        """Which count of parameters the budgets are: total, non-embedding or active."""
+        return str(self.tree.attrs["parameters_kind"])
+
+    def values(self, group: str = "posterior") -> dict[str, np.ndarray]:
+        """Draws of every variable with chains joined.
+
+        Parameters
+        ----------
+        group
+            ``"posterior"`` or ``"prior"``.
+
+        Returns
+        -------
+        dict
+            Arrays of shape ``[draw]`` or ``[draw, group]``.
+
+        Raises
+        ------
+        InputError
+            If the fit was saved without that group.
+        """
+        if group not in self.tree.children:
+            raise InputError(f"this fit was saved without its {group}", "a fit that keeps it", f"fit again with --keep {group}")
+        arrays = {str(name): array.to_numpy() for name, array in self.tree[group].data_vars.items()}
+        return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
+
+    def save(self, path: str) -> None:
+        """Write the fit to one netCDF file, or to a Zarr folder where the path ends in ``.zarr``.
+
+        Parameters
+        ----------
+        path
+            Where to; replaced atomically.
+
+        Raises
+        ------
+        InputError
+            If the output cannot be written.
+        """
+        write_fit(self.tree, path)
+
+    def __str__(self) -> str:
+        sizes = self.tree["posterior"].sizes
+        return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
+
+
+def load_fit(path: str) -> Fit:
+    """Read a saved fit.
+
+    Parameters
+    ----------
+    path
+        A netCDF file or Zarr folder written by `Fit.save`.
+
+    Returns
+    -------
+    Fit
+        The fit; its predictions are those of the fit that was saved.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, not a fit, or of a format version that cannot be read.
+    """
+    return Fit(read_fit(path))
+
+
+def fit(
+    law: Law, data: xr.Dataset, *, noise: Noise | None = None, draws: int = 1000, chains: int = 4, seed: int = 0,
+    parameters: str = "total", progress: bool = False,
+) -> Fit:
+    """Fit a law to a table by NUTS.
+
+    The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above 1.01) or
+    trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
+
+    Parameters
+    ----------
+    law
+        The law, such as `CollaborationLaw`.
+    data
+        A dataset of losses, of whole models, or of pools.
+    noise
+        Noise of the rows around the law; normal on the loss where None.
+    draws, chains
+        Draws kept per chain, and number of chains.
+    seed
+        Seed; the same seed gives the same draws on one platform.
+    parameters
+        Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
+    progress
+        Whether to show progress on standard error, if that is a terminal.
+
+    Returns
+    -------
+    Fit
+        The fit.
+
+    Raises
+    ------
+    InputError
+        If the law cannot be fitted to this table, or a number is out of range.
+    """
+    for name, value, lowest in (("draws", draws, FEWEST_DRAWS), ("chains", chains, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
+            raise InputError(f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={max(lowest, 4)}")
+    observations = law.observe(data, parameters=parameters)
+    with jax.enable_x64(True):
+        model = LawModel(law, noise or Noise(), observations)
+        model = _resolved(model)
+        target = make_target(model)
+        mode = find_mode(target, starts=MODE_STARTS, seed=seed)
+        factor = preconditioner(target, mode)
+        drawn, settings = _sample_until_trusted(target, mode, factor, draws=draws, chains=chains, seed=seed, progress=progress)
+        attrs = _attrs(model, data, parameters) | {"settings": json.dumps(settings | {"draws": draws, "chains": chains, "seed": seed})}
+        return Fit(build_tree(target, drawn, seed=seed, attrs=attrs))
+
+
+def maximum_likelihood(law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total") -> dict[str, Any]:
+    """Maximise the likelihood of a law under flat priors: a point fit, to compare with published ones.
+
+    Parameters
+    ----------
+    law
+        The law; its pooling must be ``"complete"`` or ``"separate"``.
+    data, noise, parameters
+        As in `fit`.
+
+    Returns
+    -------
+    dict
+        Value of every parameter and noise site at the mode; amplitudes at the reference budget, which ``reference`` gives by covariate.
+
+    Raises
+    ------
+    InputError
+        If the law cannot be fitted to this table, or a parameter is partially pooled.
+    """
+    if "partial" in dict(law.pooling).values():
+        raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
+    observations = law.observe(data, parameters=parameters)
+    with jax.enable_x64(True):
+        mode = flat_prior_mode(LawModel(law, noise or Noise(), observations))
+    return {**mode, "reference": observations.reference}
+
+
+def _resolved(model: LawModel) -> LawModel:
+    """Fill in every default prior, so that a saved fit says what it used whatever later defaults are."""
+    law = type(model.law).from_priors(
+        {name.removesuffix(POPULATION): prior for name, prior in model.sites.items() if name not in model.noise_priors},
+        model.law.pooling,
+    )
+    noise = Noise(**{
+        **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},
+        "scale": model.noise_priors[NOISE_SCALE],
+        "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
+        "by_group": model.noise_by_group,
+    })
+    return LawModel(law, noise, model.observations)
+
+
+def _sample_until_trusted(
+    target: Target, mode: np.ndarray, factor: np.ndarray, *, draws: int, chains: int, seed: int, progress: bool
+) -> tuple[Draws, dict[str, float]]:
+    best: tuple[tuple[int, float], Draws, dict[str, float]] | None = None
+    for warmup, target_accept in ATTEMPTS:
+        with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
+            drawn = sample(
+                target, mode, factor, draws=draws, warmup=warmup, chains=chains, seed=seed, target_accept=target_accept,
+                progress=advance,
+            )
+        divergences, rhat = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
+        if best is None or (divergences, rhat) < best[0]:
+            best = (divergences, rhat), drawn, {"warmup": warmup, "target_accept": target_accept}
+        if divergences == 0 and not rhat > RHAT_LIMIT:
+            break
+    assert best is not None
+    return best[1], best[2]
+
+
+def _largest_rhat(drawn: Draws) -> float:
+    if drawn.position.shape[0] == 1:
+        return 1.0
+    return float(max(arviz_stats.rhat(drawn.position[..., index]) for index in range(drawn.position.shape[-1])))
+
+
+def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]:
+    kind = str(data.attrs.get("parameters_kind", parameters)) if data.attrs.get("kind") == "pools" else parameters
+    packages = ("bayeslaw", "jax", "numpyro", "arviz", "xarray", "numpy")
+    return {
+        "format": FIT_FORMAT,
+        "format_version": FIT_FORMAT_VERSION,
+        "law": json.dumps(model.law.specification),
+        "noise": json.dumps(model.noise.specification),
+        "unit": model.observations.unit,
+        "parameters_kind": kind,
+        "row_dimension": model.observations.row_dimension,
+        "reference": json.dumps(model.observations.reference),
+        "facts": json.dumps(dict(model.observations.facts)),
+        "source": str(data.attrs.get("source", "")),
+        "versions": json.dumps({name: version(name) for name in packages}),
+    }

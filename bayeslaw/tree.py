@@ -1,0 +1,158 @@
+"""The one place that builds the DataTree of a fit."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import arviz_base
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+from numpyro import handlers
+from numpyro.infer import Predictive
+
+from bayeslaw.mode import Target
+from bayeslaw.model import LawModel
+from bayeslaw.noise import DEGREES_OF_FREEDOM, combined_scale, draw_losses
+from bayeslaw.sampler import Draws
+
+PRIOR_DRAWS = 1000
+REPORTED_BUDGET = 1e9
+CELLS_AT_ONCE = 4_000_000
+OPTIONAL_GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
+
+
+def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """Put draws, prior, predictions and data into a DataTree that every ArviZ function takes.
+
+    Parameters
+    ----------
+    target
+        The posterior that was sampled. Call under float64.
+    draws
+        Its draws.
+    seed
+        Seed of prior and predictive draws.
+    attrs
+        Attributes of the tree's root.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data and
+        constant_data. Quantities by row are in float32, parameters in float64.
+    """
+    model = target.model
+    chains, count = draws.position.shape[:2]
+    flat = jnp.asarray(draws.position.reshape(chains * count, -1))
+    prior_key, predictive_key, replicate_key = jax.random.split(jax.random.PRNGKey(seed), 3)
+    values = {k: np.asarray(v) for k, v in jax.jit(jax.vmap(lambda p: target.values(p)[0]))(flat).items()}
+
+    def by_chain(arrays: Mapping[str, Array]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(array).reshape(chains, count, *array.shape[1:]) for name, array in arrays.items()}
+
+    response = model.noise.response
+    prior = _prior(model, prior_key)
+    replicates = np.asarray(_by_rows(model, lambda v, k: _replicate(model, v, k), values, replicate_key))
+    log_likelihood = np.asarray(_by_rows(model, lambda v, _: model.log_likelihood(v), values, predictive_key))
+    groups = {
+        "posterior": by_chain(_ordered(model, values)),
+        "sample_stats": draws.statistics,
+        "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
+        "prior_predictive": {response: np.asarray(prior[response], dtype=np.float32)[None]},
+        "posterior_predictive": by_chain({response: replicates}),
+        "log_likelihood": by_chain({response: log_likelihood}),
+        "log_prior": by_chain(jax.jit(jax.vmap(lambda v: log_prior(model, v)))(values)),
+        "observed_data": {response: model.response},
+        "constant_data": _constant_data(model),
+    }
+    row = model.observations.row_dimension
+    dims = {name: [model.law.group] for name in grouped_names(model)}
+    dims |= {name: [row] for name in (response, *groups["constant_data"])}
+    coords = {model.law.group: list(model.groups), row: model.observations.labels}
+    if not model.groups:
+        del coords[model.law.group]
+    tree = arviz_base.from_dict(groups, dims=dims, coords=coords, attrs={"/": dict(attrs)})
+    tree.attrs.update(attrs)
+    return tree
+
+
+def grouped_names(model: LawModel) -> list[str]:
+    """Names of the variables that have a value for each group."""
+    names = [p.name for p in model.parameters if p.grouped]
+    names += [f"{name}_1e9" for name in model.law.amplitudes if _amplitude_is_grouped(model, name)]
+    return names + (["noise_scale"] if model.noise_by_group else [])
+
+
+def _amplitude_is_grouped(model: LawModel, name: str) -> bool:
+    grouped = {p.name for p in model.parameters if p.grouped}
+    return name in grouped or model.law.amplitudes[name][1] in grouped
+
+
+def _ordered(model: LawModel, values: Mapping[str, Array]) -> dict[str, Array]:
+    """Parameters by group first, then populations and spreads, then the noise; amplitudes also at a round budget."""
+    result = {p.name: values[p.name] for p in model.parameters}
+    for name, (covariate, exponent) in model.law.amplitudes.items():
+        ratio = np.log(REPORTED_BUDGET / model.observations.reference[covariate])
+        result[f"{name}_1e9"] = _align(values[name], values[exponent]) * jnp.exp(-_align(values[exponent], values[name]) * ratio)
+    return result | {site: values[site] for site in model.sites if site not in result}
+
+
+def _align(array: Array, other: Array) -> Array:
+    return array[:, None] if array.ndim < other.ndim else array
+
+
+def log_prior(model: LawModel, values: Mapping[str, Any]) -> dict[str, Array]:
+    """Log prior density of every site at one draw, as the NumPyro model has it.
+
+    Parameters
+    ----------
+    model
+        The model.
+    values
+        Constrained value of every site.
+
+    Returns
+    -------
+    dict
+        One array a site, of the site's shape.
+    """
+    sites = handlers.trace(handlers.substitute(handlers.seed(model.prior_model, jax.random.PRNGKey(0)), dict(values))).get_trace()
+    return {name: site["fn"].log_prob(site["value"]) for name, site in sites.items() if site["type"] == "sample"}
+
+
+def _prior(model: LawModel, key: Array) -> dict[str, Array]:
+    return jax.jit(lambda key: Predictive(model, num_samples=PRIOR_DRAWS)(key, observed=False))(key)
+
+
+def _replicate(model: LawModel, values: Mapping[str, Any], key: Array) -> Array:
+    mean = model.mean(values, model.covariates, model.group_index)
+    scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
+    losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values.get(DEGREES_OF_FREEDOM))
+    return jnp.log(losses) if model.noise.response == "log_loss" else losses
+
+
+def _by_rows(
+    model: LawModel, function: Callable[[Mapping[str, Any], Array], Array], values: Mapping[str, np.ndarray], key: Array
+) -> np.ndarray:
+    """Evaluate rows at every draw, in float32, a bounded number of cells at once; shape ``[draw, row]``."""
+    total, rows = len(next(iter(values.values()))), len(model.response)
+    step = max(1, min(total, CELLS_AT_ONCE // rows))
+    compiled = jax.jit(jax.vmap(lambda v, k: function(v, k).astype(jnp.float32)))
+    keys = jax.random.split(key, total)
+    result = np.empty((total, rows), dtype=np.float32)
+    for first in range(0, total, step):
+        part = slice(first, first + step)
+        result[part] = compiled({name: array[part] for name, array in values.items()}, keys[part])
+    return result
+
+
+def _constant_data(model: LawModel) -> dict[str, np.ndarray]:
+    observations = model.observations
+    data: dict[str, np.ndarray] = dict(observations.covariates)
+    for name, groups in observations.groups.items():
+        data[f"{observations.row_dimension}_{name}"] = np.asarray(groups, dtype=str)
+    if observations.standard_error is not None:
+        data["standard_error"] = observations.standard_error
+    return data
