@@ -85,8 +85,8 @@ def missing_note(losses: xr.Dataset) -> str:
         return ""
     if record["models"]:
         names = ", ".join(record["models"])
-        return f"Dropped {_counted(len(record['models']), 'model')} with missing losses: {names}."
-    return f"Dropped {_counted(record['samples'], 'sample')} with missing losses."
+        return f"{_counted(len(record['models']), 'model')} with missing losses left out: {names}."
+    return f"{_counted(record['samples'], 'sample')} with missing losses left out."
 
 
 def _counted(count: int, noun: str) -> str:

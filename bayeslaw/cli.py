@@ -1,0 +1,63 @@
+"""The command line: every command is a few lines over the Python functions of the same names."""
+
+import contextlib
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from bayeslaw.commands.common import Group, add
+from bayeslaw.commands.losses import losses
+
+app = typer.Typer(
+    name="bayeslaw",
+    cls=Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"]},
+    epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
+)
+add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"bayeslaw {version('bayeslaw')}")
+        raise typer.Exit
+
+
+@app.callback()
+def bayeslaw(
+    ctx: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="No notes and no progress; may also stand after the command.")
+    ] = False,
+) -> None:
+    """Say when a pool of language models is better than one bigger model, and how sure we can be."""
+    ctx.obj = {"quiet": quiet}
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exit codes: 0 done, 1 a failed check, 2 bad input or usage.
+    """
+    try:
+        app()
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader went away (``| head``); Python would complain once more when it closes the stream.
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

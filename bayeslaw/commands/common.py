@@ -1,0 +1,145 @@
+"""What the commands share: the group that turns errors into messages, options, printing."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from typer.core import TyperGroup
+
+from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.console import Console
+
+Missing = Literal["error", "drop-models", "drop-samples"]
+TableArgument = Annotated[
+    Path,
+    typer.Argument(
+        metavar="TABLE", help="A wide CSV, a folder that bayeslaw wrote, or a CSV of whole models.", show_default=False
+    ),
+]
+ModelsOption = Annotated[
+    Path | None, typer.Option("--models", help="CSV with columns model, family, parameters; needed for a wide CSV.")
+]
+UnitOption = Annotated[
+    str | None, typer.Option("--unit", help="What a sample is: document, sentence, word, ... (default: sample).")
+]
+ClusterOption = Annotated[
+    str | None, typer.Option("--cluster", help="Columns COL[,COL] that name the document each sample comes from.")
+]
+SampleOption = Annotated[
+    str | None, typer.Option("--sample", help="Column of sample names (default: sample, item_id, id or row number).")
+]
+DescribeOption = Annotated[
+    list[str] | None, typer.Option("--describe", help="Column of fractions that describes samples; may be repeated.")
+]
+MissingOption = Annotated[Missing, typer.Option("--missing", help="What to do where losses are missing.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
+
+
+class Group(TyperGroup):
+    """Commands whose bad input ends in one message on standard error and exit code 2."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Accept ``--quiet`` after the command's name too."""
+        end = args.index("--") if "--" in args else len(args)
+        if "--quiet" in args[:end]:
+            args = ["--quiet", *(arg for arg in args[:end] if arg != "--quiet"), *args[end:]]
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except InputError as error:
+            typer.echo(f"Error: {error}", err=True)
+            raise typer.Exit(2) from None
+
+
+def add(app: typer.Typer, function: Any, *, example: str, name: str | None = None) -> None:
+    """Add a command to the application.
+
+    Parameters
+    ----------
+    app
+        The application.
+    function
+        The command; its docstring is its help.
+    example
+        A command line that works as typed, shown by ``--help``.
+    name
+        The command's name; the function's by default.
+    """
+    app.command(name=name, epilog=f"Example: {example}")(function)
+
+
+def is_quiet(ctx: typer.Context) -> bool:
+    """Say whether ``--quiet`` was given: no notes and no progress."""
+    return bool((ctx.find_root().obj or {}).get("quiet", False))
+
+
+def note(ctx: typer.Context, message: str) -> None:
+    """Print a remark on standard error, unless ``--quiet`` was given or there is nothing to say."""
+    if message and not is_quiet(ctx):
+        typer.echo(message, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, with null where a number is not finite."""
+    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def console() -> Console:
+    """Return the console for results: as wide as the terminal, or wide enough for any table in a file or a pipe."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def read_table(
+    ctx: typer.Context,
+    table: Path,
+    *,
+    models: Path | None = None,
+    unit: str | None = None,
+    cluster: str | None = None,
+    sample: str | None = None,
+    describe: list[str] | None = None,
+    missing: str = "error",
+) -> xr.Dataset:
+    """Read a loss table as the options say, and note what was dropped.
+
+    Parameters
+    ----------
+    ctx
+        The context of the command.
+    table, models, unit, cluster, sample, describe, missing
+        As in `bayeslaw.read_losses`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The loss table.
+    """
+    from bayeslaw.losses import missing_note, read_losses
+
+    losses = read_losses(
+        table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe or (), missing=missing
+    )
+    note(ctx, missing_note(losses))
+    return losses

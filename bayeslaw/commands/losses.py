@@ -1,0 +1,82 @@
+"""``bayeslaw losses``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bayeslaw.commands.common import (
+    ClusterOption,
+    DescribeOption,
+    JsonOption,
+    MissingOption,
+    ModelsOption,
+    SampleOption,
+    TableArgument,
+    UnitOption,
+    console,
+    print_json,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayeslaw.loss_report import LossReport
+
+
+def losses(
+    table: TableArgument,
+    models: ModelsOption = None,
+    unit: UnitOption = None,
+    cluster: ClusterOption = None,
+    sample: SampleOption = None,
+    describe: DescribeOption = None,
+    missing: MissingOption = "error",
+    as_json: JsonOption = False,
+) -> None:
+    """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
+    from bayeslaw.loss_report import loss_report
+    from bayeslaw.losses import read_losses
+
+    report = loss_report(
+        read_losses(
+            table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe or (), missing=missing
+        )
+    )
+    if as_json:
+        print_json(report.as_dict())
+    else:
+        _show(report, console())
+
+
+def _show(report: LossReport, out: Console) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    out.print(f"[bold]{escape(report.source)}[/bold]  {_counts(report)}")
+    table = Table(header_style="bold")
+    table.add_column("model", overflow="fold")
+    table.add_column("family")
+    for name in ("parameters", report.loss_unit, "standard error", "wins"):
+        table.add_column(name, justify="right")
+    for model in report.models:
+        table.add_row(
+            escape(model.model),
+            escape(model.family),
+            f"{model.parameters:.3g}",
+            f"{model.loss:.4f}",
+            "" if model.standard_error != model.standard_error else f"{model.standard_error:.4f}",
+            "" if model.wins is None else f"{model.wins:.1%}",
+        )
+    out.print(table)
+    for warning in report.warnings:
+        out.print(f"[yellow]{warning.code}[/yellow]: {escape(warning.message)}", soft_wrap=True)
+
+
+def _counts(report: LossReport) -> str:
+    counts = [f"{len(report.models)} models", f"{len(report.families)} families"]
+    if report.samples is not None:
+        counts.insert(0, f"{report.samples:,} samples (unit: {report.unit})")
+    if report.clusters is not None:
+        counts.insert(1, f"{report.clusters:,} clusters")
+    sizes = [model.parameters for model in report.models]
+    return ", ".join([*counts, f"{min(sizes):.3g} to {max(sizes):.3g} parameters"])

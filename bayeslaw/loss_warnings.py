@@ -1,0 +1,233 @@
+"""What is suspicious in a loss table: sentences with codes."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from bayeslaw.losses import (
+    cluster_codes,
+    clustered_standard_error,
+    loss_scale,
+    loss_unit,
+    mean_losses,
+    missing_note,
+    sample_weights,
+    win_shares,
+)
+
+FEW_CLUSTERS = 20
+FEW_SIZES = 5
+NEARLY_ALWAYS, NEARLY_NEVER = 0.95, 0.001
+# On six real tables the largest residual was 0.46 at 3.5 robust deviations, and the most deviations 5.6, at a
+# residual of 0.08: both at once is what a wrong unit or a swapped column makes.
+LARGE_RESIDUAL, MANY_DEVIATIONS = 0.2, 5.0
+WORSE_BY_ERRORS, WORSE_BY_SHARE = 4.0, 0.01
+LARGER_ERRORS = 1.1
+DOCUMENT_NAME = re.compile(
+    r"(^|[_.-])(doc|document|sent|sentence|para|paragraph|passage|story|article|chapter|book|page|file|url|source)s?"
+    r"([_.-]?(id|no|nr|num|number|index|idx|name))?$",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class LossWarning:
+    """Something in a loss table that deserves a look.
+
+    Attributes
+    ----------
+    code
+        A short name that stays the same between versions.
+    message
+        What was seen, and what to do about it.
+    """
+
+    code: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+
+def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
+    """Look for what is suspicious in a loss table.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Returns
+    -------
+    list of LossWarning
+        What was dropped first, then doubts about models, then about the design.
+    """
+    found = []
+    if note := missing_note(losses):
+        found.append(LossWarning("dropped", note))
+    if "nll" in losses:
+        found += [*_duplicates(losses), *_unaligned(losses), *_winners(losses)]
+    found += [*_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
+    if "nll" in losses:
+        found += [*_few_clusters(losses), *_unused_columns(losses)]
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _duplicates(losses: xr.Dataset) -> Iterator[LossWarning]:
+    nll, names = losses["nll"].to_numpy(), losses["lm"].to_numpy().tolist()
+    groups: dict[bytes, list[str]] = {}
+    for column, name in enumerate(names):
+        groups.setdefault(np.ascontiguousarray(nll[:, column]).tobytes(), []).append(name)
+    for same in groups.values():
+        if len(same) > 1:
+            message = f"{_listed(same)} have identical losses on every sample: the same scores were given twice."
+            yield LossWarning("duplicate-columns", message)
+
+
+def _unaligned(losses: xr.Dataset) -> Iterator[LossWarning]:
+    nll, names = losses["nll"].to_numpy(), losses["lm"].to_numpy().tolist()
+    if len(names) < 3 or len(nll) < FEW_CLUSTERS:
+        return
+    scale = nll.std(axis=0)
+    standard = (nll - nll.mean(axis=0)) / np.where(scale > 0, scale, 1)
+    others = (standard.sum(axis=1, keepdims=True) - standard) / (len(names) - 1)
+    spread = others.std(axis=0)
+    correlation = (standard * others).mean(axis=0) / np.where(spread > 0, spread, 1)
+    usual = float(np.median(correlation))
+    for name, own in zip(names, correlation, strict=True):
+        if usual > 0.3 and own < usual / 3:
+            message = (
+                f"the losses of {name} hardly follow those of the other models (correlation {own:.2f}, usually "
+                f"{usual:.2f}): its rows may be in another order, or of another text."
+            )
+            yield LossWarning("unaligned", message)
+
+
+def _winners(losses: xr.Dataset) -> Iterator[LossWarning]:
+    names, wins = losses["lm"].to_numpy(), win_shares(losses)
+    of = "bytes" if "bytes" in losses else "samples"
+    if len(names) == 1:
+        return
+    for name, share in zip(names[wins > NEARLY_ALWAYS], wins[wins > NEARLY_ALWAYS], strict=True):
+        message = f"{name} has the lowest loss on {share:.1%} of the {of}: no pool can gain much over it."
+        yield LossWarning("wins-nearly-always", message)
+    never = names[wins < NEARLY_NEVER].tolist()
+    if never:
+        has = "has" if len(never) == 1 else "have"
+        message = f"{_listed(never)} {has} the lowest loss of all models on under {NEARLY_NEVER:.1%} of the {of}."
+        yield LossWarning("never-wins", message)
+
+
+def _same_training(losses: xr.Dataset) -> bool:
+    return "training_tokens" not in losses or len(np.unique(losses["training_tokens"].to_numpy())) == 1
+
+
+def _out_of_line(losses: xr.Dataset) -> Iterator[LossWarning]:
+    means = mean_losses(losses)["loss"].to_numpy()
+    sizes = losses["parameters"].to_numpy()
+    if len(np.unique(sizes)) < FEW_SIZES or (means <= 0).any() or ("nll" not in losses and not _same_training(losses)):
+        return
+    slope, intercept, _, _ = stats.theilslopes(np.log(means), np.log(sizes))
+    residuals = np.log(means) - intercept - slope * np.log(sizes)
+    # 1.4826 makes the median absolute deviation of a normal sample its standard deviation.
+    deviations = np.abs(residuals) / max(1.4826 * float(np.median(np.abs(residuals))), 1e-12)
+    for index in np.flatnonzero((np.abs(residuals) > LARGE_RESIDUAL) & (deviations > MANY_DEVIATIONS)):
+        message = (
+            f"the mean loss of {losses['lm'].to_numpy()[index]}, {means[index]:.4g} {loss_unit(losses)}, is "
+            f"{np.exp(residuals[index]):.2f} times what its size lets expect beside the other models "
+            f"({deviations[index]:.0f} robust deviations): check its unit, its column and its parameters."
+        )
+        yield LossWarning("out-of-line", message)
+
+
+def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:
+    means = mean_losses(losses)
+    names, families = losses["lm"].to_numpy(), losses["family"].to_numpy()
+    loss, sizes = means["loss"].to_numpy(), losses["parameters"].to_numpy()
+    tokens = losses["training_tokens"].to_numpy() if "training_tokens" in losses else np.zeros(len(loss))
+    for larger in range(len(loss)):
+        # A smaller model trained on more data may well be better.
+        fair = (families == families[larger]) & (sizes < sizes[larger]) & (tokens <= tokens[larger])
+        smaller = int(np.argmin(np.where(fair, loss, np.inf)))
+        difference = loss[larger] - loss[smaller]
+        if not fair.any() or difference <= WORSE_BY_SHARE * loss[smaller]:
+            continue
+        error = _error_of_difference(losses, means, larger, smaller)
+        if difference > WORSE_BY_ERRORS * error:
+            message = (
+                f"{names[larger]} has a higher loss than the smaller {names[smaller]} of its family: {loss[larger]:.4g} "
+                f"against {loss[smaller]:.4g} {loss_unit(losses)}, the difference having standard error {error:.2g}."
+            )
+            yield LossWarning("larger-but-worse", message)
+
+
+def _error_of_difference(losses: xr.Dataset, means: xr.Dataset, one: int, other: int) -> float:
+    if "nll" not in losses:
+        return float(np.hypot(*means["standard_error"].to_numpy()[[one, other]]))
+    nll = losses["nll"].to_numpy()
+    clusters = cluster_codes(losses) if "cluster" in losses else None
+    error = clustered_standard_error(nll[:, one] - nll[:, other], sample_weights(losses), clusters)
+    return float(loss_scale(losses) * error)
+
+
+def _few_sizes(losses: xr.Dataset) -> Iterator[LossWarning]:
+    families = np.unique(losses["family"].to_numpy())
+    sizes = len(np.unique(losses["parameters"].to_numpy()))
+    if len(families) == 1:
+        message = f"all models are of the family {families[0]}: pools of several families cannot be formed."
+        yield LossWarning("single-family", message)
+    if sizes < FEW_SIZES:
+        message = f"the models have {sizes} different sizes: floor, amplitude and exponent are hardly determined."
+        yield LossWarning("few-sizes", message)
+
+
+def _few_clusters(losses: xr.Dataset) -> Iterator[LossWarning]:
+    count = int(cluster_codes(losses).max()) + 1
+    if count < FEW_CLUSTERS:
+        what = "clusters" if "cluster" in losses else "samples"
+        message = f"there are {count} {what}, under {FEW_CLUSTERS}: standard errors are uncertain, likely too small."
+        yield LossWarning("few-clusters", message)
+
+
+def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
+    declared = str(losses.attrs.get("cluster", "")).split(",")
+    codes = cluster_codes(losses)
+    per_sample = losses["nll"].to_numpy().mean(axis=1)
+    weights = sample_weights(losses)
+    own = float(clustered_standard_error(per_sample, weights, codes))
+    seen = []
+    for name, column in losses.data_vars.items():
+        if column.dims != ("sample",) or name in ("bytes", "tokens", "cluster", *declared) or column.dtype.kind == "f":
+            continue
+        groups = pd.factorize(column.to_numpy())[0]
+        if not _is_coarser(groups, codes):
+            continue
+        factor = float(clustered_standard_error(per_sample, weights, groups)) / own if own > 0 else 1.0
+        if DOCUMENT_NAME.search(str(name)) or (factor > LARGER_ERRORS and _comes_in_runs(groups)):
+            seen.append(f"{name} ({groups.max() + 1} values; standard errors {factor:.1f} times as large)")
+    if seen:
+        message = f"samples may come from the same document: {_listed(seen)}. Declare the column with --cluster."
+        yield LossWarning("unused-column", message)
+
+
+def _is_coarser(groups: np.ndarray, codes: np.ndarray) -> bool:
+    count, clusters = groups.max() + 1, codes.max() + 1
+    if not 2 <= count <= clusters / 2:
+        return False
+    first = np.full(clusters, -1)
+    first[codes[::-1]] = groups[::-1]
+    return bool((first[codes] == groups).all())
+
+
+def _comes_in_runs(groups: np.ndarray) -> bool:
+    runs = 1 + np.count_nonzero(np.diff(groups))
+    return bool(runs <= 1.1 * (groups.max() + 1))
