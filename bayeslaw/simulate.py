@@ -140,7 +140,7 @@ def simulate_pools(
     -------
     xr.Dataset
         A pools dataset: `loss`, `standard_error`, `size`, `parameters`, `families`, `regime` (pool), `member` (pool,
-        slot), `family` (lm). ``attrs["truth"]`` is a JSON string: each regime's law, the noise and the seed.
+        slot), `family`, `lm_parameters`, `lm_loss` without noise (lm). ``attrs["truth"]`` is a JSON string: each regime's law, the noise and the seed.
 
     Raises
     ------
@@ -184,6 +184,8 @@ def simulate_pools(
             "regime": ("pool", regime),
             "member": (("pool", "slot"), member),
             "family": ("lm", models["family"].to_numpy(dtype=str)),
+            "lm_parameters": ("lm", count),
+            "lm_loss": ("lm", laws["single"].mean(count) if "single" in laws else np.full(len(count), np.nan)),
         },
         coords={"pool": [" + ".join(names[list(pool)]) for pool in chosen], "lm": names.tolist()},
         attrs={

@@ -121,6 +121,7 @@ def test_pool_variables_agree_with_their_members():
         families = {name.split("-")[0] for name in names}
         assert families == set(pools["family"].values[members])
         assert row["pool"].item() == " + ".join(names)
+        assert row["parameters"].item() == pools["lm_parameters"].values[members].sum()
         assert row["size"].item() == len(members)
         assert row["families"].item() == len(families)
         regime = "single" if len(members) == 1 else "homogeneous" if len(families) == 1 else "heterogeneous"
