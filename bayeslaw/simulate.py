@@ -140,7 +140,8 @@ def simulate_pools(
     -------
     xr.Dataset
         A pools dataset: `loss`, `standard_error`, `size`, `parameters`, `families`, `regime` (pool), `member` (pool,
-        slot), `family`, `lm_parameters`, `lm_loss` without noise (lm). ``attrs["truth"]`` is a JSON string: each regime's law, the noise and the seed.
+        slot), `family`, `lm_parameters`, `lm_loss` without noise (lm). ``attrs["truth"]`` is a JSON string: each
+        regime's law, the noise and the seed.
 
     Raises
     ------
