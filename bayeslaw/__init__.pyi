@@ -1,5 +1,5 @@
 from .check import Finding, check, claims
-from .combine import attainability, combine
+from .combine import Attainability, attainability, combine
 from .compare import compare
 from .errors import InputError
 from .fit import Fit, fit
@@ -16,3 +16,4 @@ from .losses import (
 )
 from .model_frames import models_from_frame
 from .readers import read_losses, write_losses
+from .pools import make_pools, read_pools, write_pools

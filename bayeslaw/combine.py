@@ -1,0 +1,307 @@
+"""How a pool's loss on a sample follows from its members' losses: oracle, mixture, and the cross-fitted best member."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp
+
+from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.losses import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
+
+RULES = ("oracle", "mixture", "best")
+FOLDS = 5
+DRAW_BLOCK = 64
+
+
+def check_table(losses: xr.Dataset) -> xr.Dataset:
+    """Return a loss table that pools can be made of.
+
+    Parameters
+    ----------
+    losses
+        A table of losses on samples, ``nll`` [sample, lm] in nats.
+
+    Returns
+    -------
+    xarray.Dataset
+        The same table, with ``nll`` ordered (sample, lm).
+
+    Raises
+    ------
+    InputError
+        If it is a table of whole models, has no samples, or holds a loss that is not finite.
+    """
+    if losses.attrs.get("kind") == "models" or "nll" not in losses:
+        raise InputError(
+            "this table holds one loss per model, so what a pool would have lost on each sample is not known",
+            "a table of losses on samples",
+            "read a table of samples x models with read_losses(path, models=...); whole models can be fitted without pools",
+        )
+    losses = losses.transpose("sample", "lm", ...)
+    if losses.sizes["sample"] == 0 or losses.sizes["lm"] == 0:
+        raise InputError("the loss table is empty", "at least one sample and one model", "check what was dropped")
+    if not np.isfinite(losses["nll"].to_numpy()).all():
+        raise InputError(
+            "the loss table holds losses that are missing or infinite",
+            "finite losses",
+            "read it with missing='drop-models' or missing='drop-samples'",
+        )
+    return losses
+
+
+def assign_folds(clusters: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Deal whole clusters to folds.
+
+    Parameters
+    ----------
+    clusters
+        Number of each sample's cluster, [sample], from 0 without gaps.
+    seed
+        Seed of the deal.
+
+    Returns
+    -------
+    np.ndarray
+        Number of each sample's fold, [sample]: five folds, or as many as there are clusters where those are fewer.
+    """
+    number = int(clusters.max()) + 1
+    of_cluster = np.random.default_rng(seed).permutation(number) % FOLDS
+    return of_cluster[clusters]
+
+
+def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
+    """Find a pool's members among the models of a table.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+    members
+        Names of models.
+
+    Returns
+    -------
+    np.ndarray
+        Positions on ``lm``, in the order given.
+
+    Raises
+    ------
+    InputError
+        If there are no members, one is not in the table, or one is named twice.
+    """
+    names = [str(name) for name in losses["lm"].to_numpy()]
+    members = [members] if isinstance(members, str) else [str(name) for name in members]
+    if not members:
+        raise InputError("the pool has no members", "names of models of the table", "name at least one model")
+    for name in members:
+        if name not in names:
+            raise InputError(f"model {name!r} is not in the table", "names of models of the table", nearest(name, names))
+    if len(set(members)) < len(members):
+        twice = sorted({name for name in members if members.count(name) > 1})
+        raise InputError(f"the pool names {', '.join(twice)} twice", "each model once", "name each member once")
+    return np.array([names.index(name) for name in members])
+
+
+def choose_best(fold_sums: np.ndarray) -> np.ndarray:
+    """Choose, for each fold, the member that is best on the other folds.
+
+    Parameters
+    ----------
+    fold_sums
+        Sums of losses in nats, [..., fold, member].
+
+    Returns
+    -------
+    np.ndarray
+        Position of the chosen member, [..., fold].
+    """
+    return (fold_sums.sum(axis=-2, keepdims=True) - fold_sums).argmin(axis=-1)
+
+
+def _best_per_sample(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    if folds.max() == 0 and nll.shape[1] > 1:
+        raise InputError(
+            "the rule 'best' needs at least two clusters, and the table has one",
+            "a table with two clusters or more: the best member is chosen on clusters other than those it is scored on",
+            "declare a finer cluster, or use the rule 'oracle' or 'mixture'",
+        )
+    sums = np.zeros((folds.max() + 1, nll.shape[1]))
+    np.add.at(sums, folds, nll)
+    return nll[np.arange(len(nll)), choose_best(sums)[folds]]
+
+
+def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle", seed: int = 0) -> xr.DataArray:
+    r"""Compute a pool's loss on every sample.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+    members
+        Names of the pool's models.
+    rule
+        ``"oracle"``: :math:`\min_m nll_{sm}`, a bound that is in general not attained. ``"mixture"``:
+        :math:`-\log \frac1K \sum_m e^{-nll_{sm}}`, the ensemble that mixes whole samples. ``"best"``: the loss of the member that is best
+        on the other folds of whole clusters.
+    seed
+        Seed of the folds; of use to ``"best"`` only.
+
+    Returns
+    -------
+    xarray.DataArray
+        Loss of the whole sample in nats, [sample].
+
+    Raises
+    ------
+    InputError
+        If the rule or a member is not known, a member is named twice, or ``"best"`` meets a table of one cluster.
+    """
+    check_choice("rule", rule, RULES)
+    losses = check_table(losses)
+    nll = losses["nll"].to_numpy()[:, member_positions(losses, members)]
+    if rule == "oracle":
+        values = nll.min(axis=1)
+    elif rule == "mixture":
+        values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)
+    else:
+        values = _best_per_sample(nll, assign_folds(cluster_codes(losses), seed))
+    attributes = {"rule": rule, "unit": f"nats per {losses.attrs.get('unit', 'sample')}"}
+    return xr.DataArray(values, dims="sample", coords={"sample": losses["sample"]}, name="loss", attrs=attributes)
+
+
+@dataclass(frozen=True)
+class Attainability:
+    """How much of the way from the best member to the oracle a rule goes.
+
+    Attributes
+    ----------
+    value
+        ``(best - rule) / (best - oracle)``; 1 where the rule is as good as the oracle, negative where it is worse than the best member. NaN where
+        undefined.
+    lower, upper
+        Equal-tailed bootstrap interval of `value`; NaN where undefined.
+    interval
+        Level of the interval.
+    best, rule_loss, oracle
+        Mean losses in `loss_unit`: the best member (cross-fitted), the rule and the oracle.
+    loss_unit
+        Unit of the losses.
+    rule
+        The rule.
+    reason
+        Why `value` is undefined; empty where it is defined.
+    """
+
+    value: float
+    lower: float
+    upper: float
+    interval: float
+    best: float
+    rule_loss: float
+    oracle: float
+    loss_unit: str
+    rule: str
+    reason: str = ""
+
+
+def attainability(
+    losses: xr.Dataset,
+    members: Sequence[str],
+    *,
+    rule: str = "mixture",
+    interval: float = 0.9,
+    draws: int = 1000,
+    seed: int = 0,
+) -> Attainability:
+    """Say which share of the oracle's gain over the best member a rule attains.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+    members
+        Names of the pool's models.
+    rule
+        The rule, as in `combine`.
+    interval
+        Level of the interval, inside (0, 1).
+    draws
+        Number of bootstrap draws.
+    seed
+        Seed of the folds and of the bootstrap.
+
+    Returns
+    -------
+    Attainability
+        The share with a paired cluster bootstrap: each draw takes clusters with replacement, the same for best, rule and oracle, and chooses the
+        best member anew. Undefined, with the reason, for a single model, for a table of one cluster, and where ``best - oracle`` is under two of
+        its (clustered) standard errors.
+
+    Raises
+    ------
+    InputError
+        As `combine`, and if the interval is not inside (0, 1) or draws is below 1.
+    """
+    if not 0 < interval < 1:
+        raise InputError(f"interval {interval} is not inside (0, 1)", "a number inside (0, 1)", "use 0.9")
+    if draws < 1:
+        raise InputError(f"draws {draws} is below 1", "a number of draws, 1 or more", "use 1000")
+    rule_values = combine(losses, members, rule=rule, seed=seed).to_numpy()
+    losses = check_table(losses)
+    weights, clusters = sample_weights(losses), cluster_codes(losses)
+    nll = losses["nll"].to_numpy()[:, member_positions(losses, members)]
+    factor = loss_scale(losses) / weights.sum()
+    undefined = ""
+    if nll.shape[1] == 1:
+        undefined = "a single model is its own oracle"
+    elif clusters.max() == 0:
+        undefined = "the table has one cluster, so that the best member cannot be chosen on other clusters"
+    folds = assign_folds(clusters, seed)
+    best = np.full(len(nll), np.nan) if undefined else _best_per_sample(nll, folds)
+    oracle = nll.min(axis=1)
+    if not undefined:
+        room = (best - oracle).sum() / weights.sum()
+        error = float(clustered_standard_error(best - oracle, weights, clusters))
+        if not room >= 2 * error or room <= 0:
+            undefined = (
+                f"the oracle is only {room * loss_scale(losses):.3g} {loss_unit(losses)} better than the best member, "
+                f"under two of that difference's standard errors ({error * loss_scale(losses):.2g})"
+            )
+    value, bounds = np.nan, np.full(2, np.nan)
+    if not undefined:
+        value = (best - rule_values).sum() / (best - oracle).sum()
+        sums = pd.DataFrame(np.column_stack([nll, rule_values, oracle])).groupby(clusters).sum().to_numpy()
+        fold_of_cluster = pd.Series(folds).groupby(clusters).first().to_numpy()
+        ratios = _bootstrap(sums, fold_of_cluster, rule, draws, np.random.default_rng([seed, 1]))
+        bounds = np.nanquantile(ratios, [(1 - interval) / 2, (1 + interval) / 2])
+    return Attainability(
+        value=float(value),
+        lower=float(bounds[0]),
+        upper=float(bounds[1]),
+        interval=interval,
+        best=float(best.sum() * factor),
+        rule_loss=float(rule_values.sum() * factor),
+        oracle=float(oracle.sum() * factor),
+        loss_unit=loss_unit(losses),
+        rule=rule,
+        reason=undefined,
+    )
+
+
+def _bootstrap(
+    sums: np.ndarray, folds: np.ndarray, rule: str, draws: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Draw the ratio from sums of [members, rule, oracle] over clusters [cluster, column]."""
+    number, ratios = len(sums), []
+    for start in range(0, draws, DRAW_BLOCK):
+        counts = generator.multinomial(number, np.full(number, 1 / number), size=min(DRAW_BLOCK, draws - start))
+        by_fold = np.stack([counts[:, folds == fold] @ sums[folds == fold] for fold in range(folds.max() + 1)], axis=1)
+        members, total = by_fold[..., :-2], by_fold.sum(axis=1)
+        best = np.take_along_axis(members, choose_best(members)[..., None], axis=-1).sum(axis=(1, 2))
+        rule_sum = best if rule == "best" else total[:, -2]
+        room = best - total[:, -1]
+        ratios.append(np.divide(best - rule_sum, room, out=np.full(len(room), np.nan), where=room > 0))
+    return np.concatenate(ratios)
