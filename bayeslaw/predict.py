@@ -1,0 +1,195 @@
+"""Bands of a fitted law at new budgets, for known and new groups."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.fit import Fit
+from bayeslaw.laws.base import POPULATION, SPREAD
+from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
+from bayeslaw.targets import NEW_FAMILY, read_targets
+
+KINDS = ("mean", "new")
+
+
+def predict(
+    fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", interval: float = 0.9, seed: int = 0
+) -> pd.DataFrame:
+    """Predict losses with bands.
+
+    Parameters
+    ----------
+    fit
+        A fitted law.
+    at
+        Where to predict: columns of equal length, or single values. ``parameters`` (count, of the kind the fit uses), or ``members``
+        such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or ``family`` where the law's
+        parameters differ by it: without, every known group. ``family="new"`` is a family not seen, drawn from the population, and
+        so is a regime of which no pool was seen.
+    kind
+        ``"mean"``: the law itself; ``"new"``: one new pool or model, with fresh noise for every draw. Neither includes the sampling
+        error of new texts.
+    interval
+        Level of the equal-tailed interval.
+    seed
+        Seed of the fresh draws.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply), ``kind``,
+        ``interval`` (level), ``interval_kind``, ``unit``, ``mean``, ``lower``, ``upper`` (loss in `unit`), and ``extrapolation``: how
+        far the budget lies outside the observed ones of its group, in units of their range of log budgets.
+
+    Raises
+    ------
+    InputError
+        If a target is not positive, a group or kind unknown, or the interval outside (0, 1).
+    """
+    level = check_interval(interval)
+    targets = read_targets(fit, at)
+    draws = _draw(fit, targets, kind=kind, seed=seed)
+    tail = (1 - level) / 2
+    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
+    result = targets.copy()
+    result["kind"] = kind
+    result["interval"] = level
+    result["interval_kind"] = "equal-tailed"
+    result["unit"] = fit.unit
+    result["mean"], result["lower"], result["upper"] = draws.mean(axis=0), lower, upper
+    result["extrapolation"] = extrapolation(fit, targets)
+    return result
+
+
+def predict_draws(fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", seed: int = 0) -> xr.DataArray:
+    """Draw losses from the posterior predictive distribution.
+
+    Parameters
+    ----------
+    fit, at, kind, seed
+        As in `predict`.
+
+    Returns
+    -------
+    xarray.DataArray
+        Losses in the fit's unit on ``chain``, ``draw`` and ``target``.
+
+    Raises
+    ------
+    InputError
+        As `predict`.
+    """
+    targets = read_targets(fit, at)
+    posterior = fit.tree["posterior"]
+    shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(targets))
+    draws = _draw(fit, targets, kind=kind, seed=seed).reshape(shape)
+    coords = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()}
+    coords |= {name: ("target", targets[name].to_numpy()) for name in targets}
+    return xr.DataArray(draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs={"unit": fit.unit, "kind": kind})
+
+
+def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
+    """Distance of budgets from the observed ones of their group, in units of the observed range of log budgets.
+
+    Parameters
+    ----------
+    fit
+        A fitted law.
+    targets
+        Targets as `read_targets` returns them.
+
+    Returns
+    -------
+    np.ndarray
+        Zero inside the observed range, positive on either side of it, shape ``[target]``; the largest over the covariates.
+    """
+    model, result = fit.model, np.zeros(len(targets))
+    group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
+    for name in fit.law.covariates:
+        observed = np.log(fit.observations.covariates[name])
+        for row, value in enumerate(np.log(targets[name].to_numpy(dtype=float))):
+            own = observed[model.group_index == model.groups.index(group[row])] if group[row] in model.groups else observed
+            own = own if np.ptp(own) > 0 else observed
+            outside = max(own.min() - value, value - own.max(), 0.0)
+            result[row] = max(result[row], outside / np.ptp(own))
+    return result
+
+
+def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> np.ndarray:
+    check_choice("kind", kind, KINDS)
+    with jax.enable_x64(True):
+        key, fresh = jax.random.split(jax.random.PRNGKey(seed))
+        mean, scale = law_draws(fit, targets, seed=seed)
+        if kind == "mean":
+            return mean
+        freedom = fit.values().get(DEGREES_OF_FREEDOM)
+        freedom = None if freedom is None else jnp.asarray(freedom)[:, None]
+        return np.asarray(draw_losses(fresh, fit.noise, jnp.asarray(mean), jnp.asarray(scale), freedom))
+
+
+def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "posterior") -> tuple[np.ndarray, np.ndarray]:
+    """Evaluate the law at every draw.
+
+    Parameters
+    ----------
+    fit
+        A fitted law.
+    targets
+        Targets as `read_targets` returns them.
+    seed
+        Seed of the groups drawn from the population.
+    group
+        ``"posterior"`` or ``"prior"``.
+
+    Returns
+    -------
+    mean, scale : np.ndarray
+        The law's value in the loss unit, and the noise scale in the response's unit, each of shape ``[draw, target]``.
+    """
+    values, model, rng = fit.values(group), fit.model, np.random.default_rng(seed)
+    names = targets[fit.law.group].astype(str).to_numpy() if fit.law.group in targets else np.full(len(targets), "")
+    known, which = np.unique(names, return_inverse=True)
+    indices = [model.groups.index(name) if name in model.groups else None for name in known]
+    chosen = {}
+    for parameter in model.parameters:
+        array = values[parameter.name]
+        if not parameter.grouped:
+            chosen[parameter.name] = array[:, None]
+            continue
+        columns = [array[:, index] if index is not None else _new_group(values, parameter, rng) for index in indices]
+        chosen[parameter.name] = np.stack(columns, axis=1)[:, which]
+    covariates = [targets[name].to_numpy(dtype=float) / fit.observations.reference[name] for name in fit.law.covariates]
+    with jax.enable_x64(True):
+        mean = np.asarray(type(fit.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()}))
+    return np.broadcast_to(mean, (len(mean), len(targets))), _scale(values[NOISE_SCALE], indices, which, rng)
+
+
+def _new_group(values: Mapping[str, np.ndarray], parameter: Any, rng: np.random.Generator) -> np.ndarray:
+    """Draw a parameter of a group that was not seen from the population, afresh for every draw."""
+    if parameter.pooling == "separate":
+        raise InputError(
+            f"{parameter.name} is separate in every group, which says nothing of a group not seen",
+            "a known group",
+            "fit with partial pooling to predict new groups",
+        )
+    population, spread = values[parameter.name + POPULATION], values[parameter.name + SPREAD]
+    deviation = spread * rng.standard_normal(len(spread))
+    return population * np.exp(deviation) if parameter.positive else population + deviation
+
+
+def _scale(scale: np.ndarray, indices: list[int | None], which: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    if scale.ndim == 1:
+        return np.broadcast_to(scale[:, None], (len(scale), len(which)))
+    rows = np.arange(len(scale))
+    # A group that was not seen scatters like one of the known groups, which one is drawn anew each time.
+    columns = [scale[:, i] if i is not None else scale[rows, rng.integers(scale.shape[1], size=len(scale))] for i in indices]
+    return np.stack(columns, axis=1)[:, which]
+
+
+__all__ = ["KINDS", "NEW_FAMILY", "extrapolation", "law_draws", "predict", "predict_draws"]
