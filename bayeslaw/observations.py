@@ -38,7 +38,7 @@ class Observations:
     standard_error
         Sampling standard error of each loss in `unit`, shape ``[row]``, or None where unknown.
     facts
-        What the diagnostics need to know of the table: ``overlapping``, ``samples``, ``clusters``, ``size_winner_share``.
+        What the diagnostics need to know of the table, such as ``overlapping``, ``samples``, ``clusters``, ``largest_winner_share``.
     """
 
     loss: np.ndarray
@@ -145,6 +145,9 @@ def _pool_rows(data: xr.Dataset, parameters: str) -> Observations:
         "families": len(np.unique(data["family"].to_numpy())),
     }
     facts |= {name: int(data.attrs[name]) for name in ("samples", "clusters") if name in data.attrs}
+    if len(np.unique(data["size"])) > 1:
+        correlation = np.corrcoef(np.log(data["parameters"].to_numpy()), data["size"].to_numpy())[0, 1]
+        facts["size_budget_correlation"] = float(correlation)
     if "win_share" in data:
         facts |= _largest_winner(data)
     return Observations(

@@ -1,0 +1,310 @@
+"""What is wrong with a fit, in sentences with codes, and what it says of the paper's claims."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import arviz_stats
+import numpy as np
+
+from bayeslaw.fit import Fit
+
+RHAT_LIMIT = 1.01
+ESS_PER_CHAIN = 100
+BFMI_LIMIT = 0.3
+DEPTH_SHARE = 0.01
+CONTRACTION = 0.3
+FEW_SIZES = 5
+FEW_CLUSTERS = 20
+COLLINEAR = 0.9
+ONE_WINNER = 0.95
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a fit.
+
+    Parameters
+    ----------
+    code
+        Stable name, such as ``"rhat"``.
+    severity
+        ``"error"``: do not use the fit; ``"warning"``: use it with care; ``"info"``: good to know.
+    message
+        What was found and what it means.
+    remedy
+        What to do about it.
+    """
+
+    code: str
+    severity: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim about a law, with its probability before and after the data.
+
+    Parameters
+    ----------
+    claim
+        The claim in words.
+    parameter, larger, smaller
+        The parameter compared, and the groups of which the claim says that the first has the larger value.
+    probability, prior_probability
+        Posterior and prior probability of the claim.
+    unit
+        Unit of the losses, or ``"per unit of log parameters"`` for exponents.
+    """
+
+    claim: str
+    parameter: str
+    larger: str
+    smaller: str
+    probability: float
+    prior_probability: float
+    unit: str
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """The sampler's figures, each the worst over all parameters.
+
+    Parameters
+    ----------
+    rhat_max
+        Largest rank-normalised split R-hat (Vehtari et al. 2021).
+    ess_bulk_min, ess_tail_min
+        Smallest effective sample sizes.
+    divergences
+        Number of divergent trajectories.
+    bfmi_min
+        Smallest energy Bayesian fraction of missing information over chains.
+    """
+
+    rhat_max: float
+    ess_bulk_min: float
+    ess_tail_min: float
+    divergences: int
+    bfmi_min: float
+
+
+CLAIMS = (
+    ("exponent", "heterogeneous", "single", "loss falls faster with parameters in heterogeneous pools than in single models"),
+    ("exponent", "heterogeneous", "homogeneous", "loss falls faster with parameters in heterogeneous than in homogeneous pools"),
+    ("floor", "single", "heterogeneous", "the floor of heterogeneous pools is below that of single models"),
+    ("floor", "homogeneous", "heterogeneous", "the floor of heterogeneous pools is below that of homogeneous pools"),
+)
+"""Parameter, group with the larger value, group with the smaller value, and the claim in words."""
+
+
+def diagnostics(fit: Fit) -> Diagnostics:
+    """Summarise how well the posterior was sampled.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    Diagnostics
+        Worst figures over all sampled parameters; R-hat is NaN for a single chain.
+    """
+    posterior, statistics = fit.tree["posterior"].dataset, fit.tree["sample_stats"].dataset
+
+    def worst(values: Any, pick: Any) -> float:
+        return float(pick([pick(array.to_numpy()) for array in values.data_vars.values()]))
+
+    chains = posterior.sizes["chain"]
+    return Diagnostics(
+        rhat_max=worst(arviz_stats.rhat(posterior), np.max) if chains > 1 else math.nan,
+        ess_bulk_min=worst(arviz_stats.ess(posterior, method="bulk"), np.min),
+        ess_tail_min=worst(arviz_stats.ess(posterior, method="tail"), np.min),
+        divergences=int(statistics["diverging"].sum()),
+        bfmi_min=float(np.min(_bfmi(statistics["energy"].to_numpy()))),
+    )
+
+
+def _bfmi(energy: np.ndarray) -> np.ndarray:
+    """Energy fraction of missing information of each chain (Betancourt 2016), shape ``[chain]``."""
+    return np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
+
+
+def check(fit: Fit) -> list[Finding]:
+    """Look for reasons not to trust a fit.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty where nothing was found.
+    """
+    findings = [*_sampling(fit, diagnostics(fit)), *_identification(fit), *_table(fit)]
+    order = ("error", "warning", "info")
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def trusted(findings: list[Finding]) -> bool:
+    """Whether no finding is an error."""
+    return all(finding.severity != "error" for finding in findings)
+
+
+def claims(fit: Fit) -> tuple[Claim, ...]:
+    """Give the paper's claims as probabilities.
+
+    Parameters
+    ----------
+    fit
+        A fit of the collaboration law that kept its prior.
+
+    Returns
+    -------
+    tuple of Claim
+        One for each claim whose two regimes were both seen and have values of their own; empty for other laws.
+
+    Raises
+    ------
+    InputError
+        If the fit was saved without its prior.
+    """
+    result = []
+    grouped = {p.name for p in fit.model.parameters if p.grouped}
+    for parameter, larger, smaller, words in CLAIMS:
+        if fit.law.group != "regime" or parameter not in grouped or not {larger, smaller} <= set(fit.model.groups):
+            continue
+        unit = fit.unit if parameter == "floor" else f"per unit of log parameters, loss in {fit.unit}"
+        posterior, prior = (claim_differences(fit, parameter, larger, smaller, group=g) for g in ("posterior", "prior"))
+        probabilities = float((posterior > 0).mean()), float((prior > 0).mean())
+        result.append(Claim(words, parameter, larger, smaller, *probabilities, unit))
+    return tuple(result)
+
+
+def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, group: str = "posterior") -> np.ndarray:
+    """Draws of the difference of a parameter between two groups.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    parameter
+        Name of a parameter that differs between groups.
+    larger, smaller
+        Names of the groups; the difference is the first minus the second.
+    group
+        ``"posterior"`` or ``"prior"``.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``[draw]``, in the parameter's unit.
+    """
+    draws = fit.values(group)[parameter]
+    return draws[:, fit.model.groups.index(larger)] - draws[:, fit.model.groups.index(smaller)]
+
+
+def check_record(fit: Fit) -> dict[str, Any]:
+    """Everything `check` and `claims` say, as plain values for JSON.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    dict
+        ``trusted``, ``findings``, ``claims`` and ``diagnostics``.
+    """
+    findings = check(fit)
+    stated = claims(fit) if "prior" in fit.tree.children else ()
+    fields = ("claim", "probability", "prior_probability", "unit")
+    return {
+        "trusted": trusted(findings),
+        "findings": [asdict(finding) for finding in findings],
+        "claims": [{field: getattr(claim, field) for field in fields} for claim in stated],
+        "diagnostics": asdict(diagnostics(fit)),
+    }
+
+
+def _sampling(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
+    chains = fit.tree["posterior"].sizes["chain"]
+    again = "fit again with more --draws; if it stays, simplify the law (pooling, fewer groups) or give tighter priors"
+    if chains == 1:
+        yield Finding("one-chain", "error", "There is one chain, so nothing shows whether it has converged.", "use --chains 4")
+    elif not figures.rhat_max <= RHAT_LIMIT:
+        yield Finding("rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, above {RHAT_LIMIT}.", again)
+    smallest = min(figures.ess_bulk_min, figures.ess_tail_min)
+    if smallest < ESS_PER_CHAIN * chains:
+        message = f"The draws are worth only {smallest:.0f} independent ones; under {ESS_PER_CHAIN * chains} bands are uncertain."
+        yield Finding("ess", "error", message, again)
+    if figures.divergences:
+        message = f"{figures.divergences} trajectories diverged: part of the posterior may not have been reached."
+        yield Finding("divergences", "error", message, again)
+    if figures.bfmi_min < BFMI_LIMIT:
+        message = f"The energy fraction of missing information is {figures.bfmi_min:.2f}, below {BFMI_LIMIT}: tails are explored slowly."
+        yield Finding("bfmi", "warning", message, again)
+    deep = float(fit.tree["sample_stats"]["reached_max_treedepth"].mean())
+    if deep > DEPTH_SHARE:
+        yield Finding("tree-depth", "warning", f"{deep:.0%} of trajectories reached the maximum tree depth.", again)
+
+
+def _identification(fit: Fit) -> Iterator[Finding]:
+    model = fit.model
+    more = "score models of more, and more different, sizes; or read the result as the prior's"
+    if "prior" in fit.tree.children:
+        prior, posterior = fit.values("prior"), fit.values()
+        for parameter in model.parameters:
+            if parameter.name not in fit.law.exponents.values() and parameter.name != "floor":
+                continue
+            label = "floor-prior" if parameter.name == "floor" else "exponent-prior"
+            for name, learnt in _contraction(fit, parameter.name, prior[parameter.name], posterior[parameter.name]):
+                if learnt < CONTRACTION:
+                    message = f"The data narrow the {name} by only {max(learnt, 0):.0%}: the prior decides it."
+                    yield Finding(label, "warning", message, more)
+    for name in fit.law.covariates:
+        values = fit.observations.covariates[name]
+        for index, group in enumerate(model.groups or ("all rows",)):
+            sizes = len(np.unique(values[model.group_index == index]))
+            if sizes < FEW_SIZES:
+                message = f"{group}: {sizes} different values of {name}, too few to tell floor, amplitude and exponent apart."
+                yield Finding("few-sizes", "warning", message, more)
+
+
+def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) -> Iterator[tuple[str, float]]:
+    """One minus the ratio of posterior to prior standard deviation, on the log scale where all draws are positive."""
+    if (prior > 0).all() and (posterior > 0).all():
+        prior, posterior = np.log(prior), np.log(posterior)
+    shares = np.atleast_1d(1 - posterior.std(axis=0) / prior.std(axis=0))
+    names = [f"{name} of {group}" for group in fit.model.groups] if posterior.ndim > 1 else [name]
+    yield from zip(names, shares, strict=True)
+
+
+def _table(fit: Fit) -> Iterator[Finding]:
+    facts = fit.observations.facts
+    if facts.get("overlapping"):
+        yield Finding(
+            "overlapping-pools",
+            "warning",
+            "The rows are pools that share models and samples, but the noise treats them as independent: bands of the mean are too "
+            "narrow, and probabilities of claims too near to 0 or 1.",
+            "compare with a fit to fewer, disjoint pools; do not read the probabilities as odds to bet on",
+        )
+    clusters = facts.get("clusters")
+    if isinstance(clusters, int) and clusters < FEW_CLUSTERS:
+        message = f"The samples come from {clusters} clusters; their sampling errors are themselves uncertain."
+        yield Finding("few-clusters", "warning", message, "score more documents")
+    correlation = facts.get("size_budget_correlation")
+    if isinstance(correlation, float) and correlation > COLLINEAR:
+        message = f"Log budget and number of members correlate at {correlation:.2f}: the law cannot tell them apart."
+        yield Finding("collinear-size", "warning", message, "form pools of matched budgets: --design matched")
+    share = facts.get("largest_winner_share")
+    if isinstance(share, float) and share > ONE_WINNER:
+        message = f"{facts['largest_winner']} wins {share:.1%} of the samples in the pools it is in: the pools are that model."
+        yield Finding("one-winner", "warning", message, "check that model's losses; leave it out to see the others")
