@@ -20,7 +20,6 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +27,14 @@ import numpy as np
 import xarray as xr
 from arviz_stats.sampling_diagnostics import ess, rhat
 
+from bayeslaw.laws import CollaborationLaw
+from bayeslaw.model import LawModel
+from bayeslaw.noise import Noise
+from bayeslaw.pools import make_pools
 from bayeslaw.simulate import simulate_losses
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sampling_peers import CONTENDERS, PARAMETERS, WARMUP, priors, versions
+from sampling_peers import CONTENDERS, PARAMETERS, POOL_VARIABLES, WARMUP, versions
 
 SHARED = (*PARAMETERS, "noise_scale")
 RHAT_LIMIT = 1.01
@@ -86,27 +89,37 @@ class Budget:
 def write_data(path: Path, *, families: int, sizes: int, samples: int, max_size: int) -> int:
     """Write the oracle losses of all pools with the priors; return the number of pools."""
     losses = simulate_losses(families=families, sizes=sizes, samples=samples, clusters=max(2, samples // 20), seed=0)
-    nll, count = losses["nll"].to_numpy(), losses["parameters"].to_numpy()
-    family, lm = losses["family"].to_numpy(), losses["lm"].to_numpy()
-    pools = [pool for k in range(1, max_size + 1) for pool in combinations(range(len(lm)), k)]
-    distinct = np.array([len(set(family[list(pool)])) for pool in pools])
-    size = np.array([len(pool) for pool in pools])
-    loss = np.array([nll[:, pool].min(axis=1).mean() for pool in pools])
-    parameters = np.array([count[list(pool)].sum() for pool in pools])
-    arrays: dict[str, Any] = {
-        "loss": loss,
-        "parameters": parameters,
-        "size": size,
-        "families": distinct,
-        "regime": np.where(size == 1, "single", np.where(distinct == 1, "homogeneous", "heterogeneous")),
-        "member": np.array([[*pool, *[-1] * (max_size - len(pool))] for pool in pools]),
-        "pool": np.array([" + ".join(lm[list(pool)]) for pool in pools]),
-        "lm": lm,
-        "family": family,
-    }
-    arrays |= {f"prior_{name}": np.array(values) for name, values in priors(loss, parameters).items()}
+    pools = make_pools(losses, rule="oracle", max_size=max_size)
+    names = ("pool", "lm", *POOL_VARIABLES, "member", "family")
+    arrays: dict[str, Any] = {name: pools[name].to_numpy() for name in names}
+    # An array of objects cannot be read back without pickle.
+    arrays = {name: values.astype(str) if values.dtype == object else values for name, values in arrays.items()}
+    arrays |= {f"prior_{site}": values for site, values in priors(pools).items()}
     np.savez(path, **arrays)
-    return len(pools)
+    return pools.sizes["pool"]
+
+
+def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
+    """Read the package's default priors off, for the peers to use.
+
+    Parameters
+    ----------
+    pools
+        Pools dataset.
+
+    Returns
+    -------
+    dict
+        By site: location and scale of the log for populations and spreads (log-normal), the scale of the half-normal
+        for `noise_scale`.
+    """
+    law = CollaborationLaw()
+    sites = LawModel(law, Noise(), law.observe(pools)).sites
+    for site, prior in sites.items():
+        expected = "HalfNormal" if site == "noise_scale" else "LogNormal"
+        if prior.name != expected:
+            raise RuntimeError(f"the peers write {site} as {expected}, the package as {prior}")
+    return {site: np.array([value for _, value in prior.arguments]) for site, prior in sites.items()}
 
 
 def sample(

@@ -20,6 +20,7 @@ import numpy as np
 
 REGIMES = ("single", "homogeneous", "heterogeneous")
 PARAMETERS = ("floor", "amplitude", "exponent")
+POOL_VARIABLES = ("loss", "size", "parameters", "families", "regime")
 PACKAGES = ("bayeslaw", "jax", "numpyro", "pymc", "pytensor", "nutpie", "numba", "numpy", "arviz-stats")
 
 
@@ -41,32 +42,6 @@ class Draws(NamedTuple):
 
 
 Sampler = Callable[[int], Draws]
-
-
-def priors(loss: np.ndarray, parameters: np.ndarray) -> dict[str, tuple[float, ...]]:
-    """Priors that every contender uses.
-
-    Parameters
-    ----------
-    loss
-        Losses of the rows, [row].
-    parameters
-        Total parameters of the rows, [row].
-
-    Returns
-    -------
-    dict
-        By site: location and scale of the log for populations and spreads, the scale of the half-normal for
-        `noise_scale`.
-    """
-    del parameters
-    populations = {
-        "floor_population": (np.log(0.6 * loss.min()), 0.5),
-        "amplitude_population": (np.log(0.4 * np.median(loss)), 0.7),
-        "exponent_population": (np.log(0.3), 0.5),
-    }
-    spreads = {f"{name}_spread": (np.log(0.3), 0.5) for name in PARAMETERS}
-    return {**populations, **spreads, "noise_scale": (loss.std(),)}
 
 
 def level_to_natural(
@@ -118,7 +93,7 @@ def ours(task: Task) -> Sampler:
     import bayeslaw as bl
 
     data = task.data
-    rows = {name: ("pool", data[name]) for name in ("loss", "size", "parameters", "families", "regime")}
+    rows = {name: ("pool", data[name]) for name in POOL_VARIABLES}
     pools = xr.Dataset(
         {**rows, "member": (("pool", "slot"), data["member"]), "family": ("lm", data["family"])},
         coords={"pool": data["pool"], "lm": data["lm"]},
@@ -249,6 +224,8 @@ def _nutpie(model: Any, task: Task) -> Sampler:
 def from_tree(tree: Any, names: set[str] | None) -> Draws:
     """Take the named variables (all where None) and the sampler's statistics out of a tree."""
     posterior, stats = tree["posterior"].dataset, tree["sample_stats"].dataset
+    # Groups in an order of their own would be compared with another group's.
+    posterior = posterior.sel(regime=list(REGIMES)) if "regime" in posterior.coords else posterior
     draws = {
         str(k): v.transpose("chain", "draw", ...).to_numpy()
         for k, v in posterior.data_vars.items()
