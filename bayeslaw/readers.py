@@ -41,7 +41,7 @@ def read_losses(
     models
         For a wide CSV the CSV with columns ``model, family, parameters`` and, if known, more; see `losses_from_frames`.
     unit
-        What a sample is; by default what the folder says, else ``"sample"``.
+        What a sample is; by default what the folder says, else ``"sample"``. A folder's own unit cannot be changed.
     cluster
         Columns that together name the document (or other cluster) of each sample.
     sample
@@ -139,7 +139,6 @@ def _read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Seq
         dtype=dict.fromkeys(text, str),
         keep_default_na=False,
         na_values={name: list(NOT_GIVEN) for name in filled},
-        float_precision="round_trip",
         low_memory=False,
     )
     frame.attrs["source"] = path.name
@@ -212,6 +211,9 @@ def _long_table(dataset: xr.Dataset) -> pa.Table:
 def _read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | None, missing: str) -> xr.Dataset:
     manifest = read_manifest(path, "losses", "models")
     attrs = manifest["attrs"]
+    known = attrs.get("unit", "sample")
+    if unit is not None and known not in ("sample", unit):
+        raise InputError(f"the unit of {str(path)!r} is {known!r}, not {unit!r}", known, "leave --unit out")
     lms = _read_parquet(path, ["models.parquet"])
     if manifest["kind"] == "models":
         dataset = models_from_frame(lms, unit=unit, missing=missing)

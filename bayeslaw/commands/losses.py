@@ -73,7 +73,8 @@ def _show(report: LossReport, out: Console) -> None:
 
 
 def _counts(report: LossReport) -> str:
-    counts = [f"{len(report.models)} models", f"{len(report.families)} families"]
+    families = len(report.families)
+    counts = [f"{len(report.models)} models", f"{families} {'family' if families == 1 else 'families'}"]
     if report.samples is not None:
         counts.insert(0, f"{report.samples:,} samples (unit: {report.unit})")
     if report.clusters is not None:
