@@ -27,7 +27,6 @@ NEARLY_ALWAYS, NEARLY_NEVER = 0.95, 0.001
 # residual of 0.08: both at once is what a wrong unit or a swapped column makes.
 LARGE_RESIDUAL, MANY_DEVIATIONS = 0.2, 5.0
 WORSE_BY_ERRORS, WORSE_BY_SHARE = 4.0, 0.01
-LARGER_ERRORS = 1.1
 DOCUMENT_NAME = re.compile(
     r"(^|[_.-])(doc|document|sent|sentence|para|paragraph|passage|story|article|chapter|book|page|file|url|source)s?"
     r"([_.-]?(id|no|nr|num|number|index|idx|name))?$",
@@ -212,7 +211,7 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
         if not _is_coarser(groups, codes):
             continue
         factor = float(clustered_standard_error(per_sample, weights, groups)) / own if own > 0 else 1.0
-        if DOCUMENT_NAME.search(str(name)) or (factor > LARGER_ERRORS and _comes_in_runs(groups)):
+        if DOCUMENT_NAME.search(str(name)) or (_comes_in_runs(groups) and factor > _chance_factor(groups)):
             seen.append(f"{name} ({groups.max() + 1} values; standard errors {factor:.1f} times as large)")
     if seen:
         message = f"samples may come from the same document: {_listed(seen)}. Declare the column with --cluster."
@@ -226,6 +225,11 @@ def _is_coarser(groups: np.ndarray, codes: np.ndarray) -> bool:
     first = np.full(clusters, -1)
     first[codes[::-1]] = groups[::-1]
     return bool((first[codes] == groups).all())
+
+
+def _chance_factor(groups: np.ndarray) -> float:
+    # A standard error from C groups is itself known to one part in sqrt(2 (C - 1)).
+    return 1 + 2 / np.sqrt(2 * groups.max())
 
 
 def _comes_in_runs(groups: np.ndarray) -> bool:

@@ -1,0 +1,48 @@
+"""What is not loaded until it is needed."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bayeslaw
+
+HEAVY = ["jax", "numpyro", "pandas", "xarray", "matplotlib", "transformers", "arviz", "scipy", "numpy"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import bayeslaw; dir(bayeslaw)",
+        "import bayeslaw.cli",
+        "import sys; sys.argv = ['bayeslaw', '--help']\nfrom bayeslaw.cli import main\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code",
+        "from bayeslaw.errors import InputError",
+    ],
+    ids=["package", "command line", "help", "errors"],
+)
+def test_nothing_heavy_is_loaded(program):
+    look = f"\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
+    result = subprocess.run([sys.executable, "-c", program + look], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+
+
+def stub_names():
+    tree = ast.parse((Path(bayeslaw.__file__).parent / "__init__.pyi").read_text())
+    return [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+
+
+def test_every_public_name_is_there_and_documented():
+    assert sorted(stub_names()) == sorted(set(stub_names()))
+    for name in stub_names():
+        assert getattr(bayeslaw, name).__doc__, name
+
+
+def test_inference_is_not_needed():
+    for path in Path(bayeslaw.__file__).parent.rglob("*.py"):
+        modules = [
+            node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
+        ]
+        assert path.name == "cli.py" or not any(module.split(".")[0] == "inference" for module in modules), path
