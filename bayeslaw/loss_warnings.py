@@ -164,7 +164,8 @@ def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:
         if difference > WORSE_BY_ERRORS * error:
             message = (
                 f"{names[larger]} has a higher loss than the smaller {names[smaller]} of its family: "
-                f"{loss[larger]:.4g} against {loss[smaller]:.4g} {loss_unit(losses)}, the difference having standard error {error:.2g}."
+                f"{loss[larger]:.4g} against {loss[smaller]:.4g} {loss_unit(losses)}, with a standard error of the "
+                f"difference of {error:.2g}."
             )
             yield LossWarning("larger-but-worse", message)
 
