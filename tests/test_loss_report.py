@@ -86,7 +86,7 @@ def test_swapped_columns_are_noticed():
 def test_a_smaller_model_trained_on_more_may_be_better():
     losses, models = table()
     losses = losses.rename(columns={"x-1.6e+08": "x-6.9e+09", "x-6.9e+09": "x-1.6e+08"})
-    tokens = np.where(models["model"] != "x-6.9e+09", 1e13, 1e11)
+    tokens = models["model"].map({"x-1.6e+08": 1e13, "x-6.9e+09": 1e11}).fillna(1e12)
     assert "larger-but-worse" in codes(losses, models)
     assert "larger-but-worse" not in codes(losses, models.assign(training_tokens=tokens))
 
