@@ -49,7 +49,8 @@ class Run:
     """One sampling run and whether it counts.
 
     `ess` is the smaller of bulk and tail over all parameters; `mean_error` the largest distance from the reference
-    means in its standard deviations; `seconds` include starting and compiling where `kind` is ``"cold"``.
+    means in its standard deviations; `seconds` include starting and compiling where `kind` is ``"cold"``, and whatever
+    else a call does; `sampling_seconds` are those of warm-up and draws alone where the contender tells them apart.
     """
 
     contender: str
@@ -57,6 +58,7 @@ class Run:
     draws: int
     warmup: int
     seconds: float
+    sampling_seconds: float
     rhat: float
     ess: float
     ess_bulk: float
@@ -187,6 +189,7 @@ def assess(contender: str, kind: str, result: dict[str, np.ndarray], reference: 
         draws=draws.sizes["draw"],
         warmup=warmup,
         seconds=float(result["seconds"]),
+        sampling_seconds=float(result["sampling_seconds"]),
         rhat=float(mixing.max()),
         ess=float(min(bulk.min(), tail.min())),
         ess_bulk=float(bulk.min()),
@@ -230,21 +233,31 @@ def median_run(runs: list[Run], contender: str, kind: str) -> Run | None:
 
 def table(runs: list[Run], contenders: list[str], budget: Budget) -> str:
     """Lay the runs out; a contender without a run that counts says so, with what it had."""
-    head = ("contender", "draws", "R-hat", "diverg.", "steps", "mean err", "bulk", "tail", "s", "ESS/s", "x pymc-plain")
-    lines = ["{:20s} {:>7s} {:>7s} {:>7s} {:>6s} {:>8s} {:>7s} {:>7s} {:>8s} {:>9s} {:>13s}".format(*head)]
+    heads = ("draws", "R-hat", "diverg.", "steps", "mean err", "bulk", "tail", "s", "draw s", "ESS/s", "x (b)")
+    lines = [f"{f'(b) is {BASELINE}':25s}" + "".join(f"{head:>9s}" for head in heads)]
     for kind in ("cold", "warm"):
         base = median_run(runs, BASELINE, kind)
         for contender in contenders:
             run = median_run(runs, contender, kind)
             if run is None:
-                lines.append(f"{contender + ' ' + kind:20s} did not converge in {budget.limit:.0f} s (no run finished)")
+                lines.append(f"{contender + ' ' + kind:25s}  did not converge in {budget.limit:.0f} s: no run finished")
                 continue
             ratio = f"{run.rate / base.rate:.3g}" + ("" if base.counts else "*") if base else "-"
-            lines.append(
-                f"{contender + ' ' + kind:20s} {run.draws:7d} {run.rhat:7.3f} {run.divergences:7d} {run.steps:6.1f}"
-                f" {run.mean_error:8.3f} {run.ess_bulk:7.0f} {run.ess_tail:7.0f} {run.seconds:8.2f} {run.rate:9.2f}"
-                f" {ratio:>13s}" + ("" if run.counts else f"  did not converge in {budget.limit:.0f} s")
+            cells = (
+                f"{run.draws}",
+                f"{run.rhat:.3f}",
+                f"{run.divergences}",
+                f"{run.steps:.1f}",
+                f"{run.mean_error:.3f}",
+                f"{run.ess_bulk:.0f}",
+                f"{run.ess_tail:.0f}",
+                f"{run.seconds:.2f}",
+                f"{run.sampling_seconds:.2f}",
+                f"{run.rate:.2f}",
+                ratio,
             )
+            verdict = "" if run.counts else f"  does not count: not converged in {budget.limit:.0f} s"
+            lines.append(f"{contender + ' ' + kind:25s}" + "".join(f"{cell:>9s}" for cell in cells) + verdict)
     base = median_run(runs, BASELINE, "warm")
     if base and not base.counts:
         lines.append(f"* {BASELINE} did not converge: its rate is no measure of progress, the ratio only a hint")

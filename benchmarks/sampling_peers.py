@@ -12,6 +12,7 @@ import argparse
 import os
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,11 +35,15 @@ class Task(NamedTuple):
 
 
 class Draws(NamedTuple):
-    """Posterior draws by parameter [chain, draw, ...], divergences, and mean gradients per draw."""
+    """Posterior draws by parameter [chain, draw, ...], divergences, and mean gradients per draw.
+
+    `sampling_seconds` is the time of warm-up and draws alone, where the contender does more than to draw and says so.
+    """
 
     posterior: dict[str, np.ndarray]
     divergences: int
     steps: float
+    sampling_seconds: float = float("nan")
 
 
 Sampler = Callable[[int], Draws]
@@ -166,7 +171,7 @@ def pymc_plain(task: Task) -> Sampler:
     return _nutpie(model, task)
 
 
-def pymc_level(task: Task) -> Sampler:
+def pymc_level(task: Task, adaptation: str = "diag") -> Sampler:
     """Sample the same posterior over the losses at the ends of each regime's range, with nutpie."""
     import pymc as pm  # pyright: ignore[reportMissingImports]
     import pytensor.tensor as pt  # pyright: ignore[reportMissingImports]
@@ -190,7 +195,7 @@ def pymc_level(task: Task) -> Sampler:
         noise_scale = pm.HalfNormal("noise_scale", *task.data["prior_noise_scale"], shape=len(REGIMES))
         mean = theta["floor"] + theta["amplitude"] * pt.exp(-theta["exponent"] * x)
         pm.Normal("loss", mean, noise_scale[regime], observed=loss)
-    return _nutpie(model, task)
+    return _nutpie(model, task, adaptation)
 
 
 def _pymc_hyperpriors(pm: Any, task: Task, name: str) -> tuple[Any, Any]:
@@ -198,7 +203,7 @@ def _pymc_hyperpriors(pm: Any, task: Task, name: str) -> tuple[Any, Any]:
     return population, pm.LogNormal(f"{name}_spread", *task.data[f"prior_{name}_spread"])
 
 
-def _nutpie(model: Any, task: Task) -> Sampler:
+def _nutpie(model: Any, task: Task, adaptation: str = "diag") -> Sampler:
     import nutpie  # pyright: ignore[reportMissingImports]
 
     compiled = nutpie.compile_pymc_model(model)
@@ -215,6 +220,7 @@ def _nutpie(model: Any, task: Task) -> Sampler:
             seed=seed,
             save_warmup=False,
             progress_bar=False,
+            adaptation=adaptation,
         )
         return from_tree(tree, names)
 
@@ -232,7 +238,7 @@ def from_tree(tree: Any, names: set[str] | None) -> Draws:
         if names is None or str(k) in names
     }
     steps = float(stats["n_steps"].mean()) if "n_steps" in stats else float("nan")
-    return Draws(draws, int(stats["diverging"].sum()), steps)
+    return Draws(draws, int(stats["diverging"].sum()), steps, float(stats.attrs.get("sampling_time", "nan")))
 
 
 CONTENDERS: dict[str, Callable[[Task], Sampler]] = {
@@ -240,8 +246,9 @@ CONTENDERS: dict[str, Callable[[Task], Sampler]] = {
     "numpyro-plain": numpyro_plain,
     "pymc-plain": pymc_plain,
     "pymc-level": pymc_level,
+    "pymc-level-low-rank": partial(pymc_level, adaptation="low_rank"),
 }
-WARMUP = {"ours": 1000, "numpyro-plain": 1000, "pymc-plain": 1000, "pymc-level": 500}
+WARMUP = {"ours": 1000, "numpyro-plain": 1000, "pymc-plain": 1000, "pymc-level": 500, "pymc-level-low-rank": 500}
 
 
 def versions() -> dict[str, str]:
@@ -276,7 +283,7 @@ def main() -> None:
         draws = sampler(arguments.seed + run)
         seconds = time.time() - started
         unfinished = arguments.folder / f"{name}.part.npz"
-        numbers = {"seconds": seconds, "divergences": draws.divergences, "steps": draws.steps}
+        numbers = {"seconds": seconds, **{name: getattr(draws, name) for name in Draws._fields if name != "posterior"}}
         np.savez(unfinished, **{f"draws_{k}": v for k, v in draws.posterior.items()}, **numbers)
         unfinished.replace(arguments.folder / f"{name}.npz")
         started = time.time()
