@@ -16,7 +16,8 @@ LONG_CLUSTER = 64
 LANE_MULTIPLE = 8
 BIT_WORDS = 256
 LARGEST_BIT_WEIGHT = 1 << 20
-TABLES = ("sample", "independent", "comonotone")
+
+Step = Callable[[np.ndarray, np.ndarray, np.ndarray, slice], None]
 
 
 @dataclass(frozen=True)
@@ -78,21 +79,19 @@ def evaluate_pools(
         return _shifted(shift, loss, error, loss, loss, loss, shares)
     order = np.lexsort(members.T[::-1])
     pools = np.ascontiguousarray(members[order])
-    output, wins = _run(columns, _Layout.of(weights, clusters), weights, pools, rule, seed)
-    total, clusters_count = weights.sum(), int(clusters.max()) + 1
-    loss = output[0, 0] / total
-    squared_weights = float((np.bincount(clusters, weights) ** 2).sum())
-    square = output[0, 1] - 2 * loss * output[0, 2] + loss**2 * squared_weights
-    factor = clusters_count / (clusters_count - 1) if clusters_count > 1 else np.nan
-    error = np.sqrt(factor * np.maximum(square, 0.0)) / total
+    sums, nulls, wins = _run(columns, _Layout.of(weights, clusters), weights, pools, rule, seed)
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
-    nulls = output[1:, 0][:, back] / total
-    single = members[:, 1:].max(axis=1, initial=-1) < 0
-    loss, error = loss[back], error[back]
-    nulls[:, single] = loss[single]
-    best_loss = np.where(single, loss, best[0])
-    return _shifted(shift, loss, error, best_loss, nulls[0], nulls[1], wins[back] / total)
+    total, number = weights.sum(), int(clusters.max()) + 1
+    loss = sums[0] / total
+    square = sums[1] - 2 * loss * sums[2] + loss**2 * float((np.bincount(clusters, weights) ** 2).sum())
+    factor = number / (number - 1) if number > 1 else np.nan
+    error = np.sqrt(factor * np.maximum(square, 0.0)) / total
+    single = pools[:, 1:].max(axis=1, initial=-1) < 0
+    independent, comonotone = np.where(single, loss, nulls / total)
+    loss, error, independent, comonotone = (values[back] for values in (loss, error, independent, comonotone))
+    best_loss = np.where(single[back], loss, best[0])
+    return _shifted(shift, loss, error, best_loss, independent, comonotone, wins[back] / total)
 
 
 def _shifted(shift: float, loss: np.ndarray, error: np.ndarray, *others: np.ndarray) -> Evaluation:
@@ -161,7 +160,7 @@ class _Layout:
 
         def add(rows: np.ndarray, kind: int, weight: np.ndarray) -> None:
             nonlocal position, entry
-            blocks.append((kind, position, *rows.shape, entry, 0))
+            blocks.append((kind, position, *rows.shape, entry))
             parts.append(rows.ravel())
             lane_weights.append(weight)
             position, entry = position + rows.size, entry + len(weight)
@@ -187,29 +186,18 @@ class _Layout:
 
 def _run(
     columns: np.ndarray, layout: _Layout, weights: np.ndarray, pools: np.ndarray, rule: str, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Run the kernels over pools in lexicographic order: sums [table, 3, pool] and wins [pool, slot]."""
-    samples = columns.shape[1]
-    padded = np.concatenate([columns, np.zeros((len(columns), 1))], axis=1)[:, layout.order]
-    nulls = [_independent(columns, weights, seed), _comonotone(columns, weights)]
-    blocks = [layout.blocks]
-    for table in (1, 2):
-        starts = np.arange(0, samples, BLOCK)
-        rows = np.zeros((len(starts), 6), dtype=np.int64)
-        rows[:, 1] = padded.shape[1] + (table - 1) * samples + starts
-        rows[:, 2], rows[:, 3], rows[:, 5] = 1, np.minimum(BLOCK, samples - starts), table
-        blocks.append(rows)
-    everything = np.concatenate([padded, *nulls], axis=1)
-    steps: list[Callable[..., None]] = []
-    output = np.zeros((len(TABLES), 3, len(pools)))
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Run the kernels over pools in lexicographic order: sums [3, pool], the nulls' sums [null, pool] and wins [pool, slot]."""
+    sums, null_sums = np.zeros((3, len(pools))), np.zeros((2, len(pools)))
     wins = np.zeros(pools.shape)
-    sums = everything, np.concatenate(blocks), layout.weights
+    nulls = [_independent(columns, weights, seed), _comonotone(columns, weights)]
     if rule == "oracle":
-        steps = [_oracle_step(*sums, output), *_win_steps(columns, weights, wins)]
+        steps = [_oracle_step(columns, layout, sums), *_win_steps(columns, weights, wins)]
+        steps += [_null_step(null, null_sums[index]) for index, null in enumerate(nulls)]
     else:
-        position_weights = np.zeros(everything.shape[1])
-        position_weights[: len(layout.order)] = np.append(weights, 0.0)[layout.order]
-        steps = [_mixture_step(*sums, position_weights, output, wins)]
+        steps = [_mixture_step(columns, layout, sums, weights, wins)]
+        for index, null in enumerate(nulls):
+            steps.append(_mixture_step(null, None, null_sums[index : index + 1], weights, wins))
     sizes = (pools >= 0).sum(axis=1)
     same = np.cumprod((pools[1:] == pools[:-1]) & (pools[1:] >= 0), axis=1).sum(axis=1)
     shared = np.concatenate([[0], same])
@@ -220,36 +208,77 @@ def _run(
             step(pools[rows], sizes[rows], shared[rows], rows)
 
     starts = range(0, len(pools), POOLS_PER_TASK)
-    workers = min(len(starts), os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(os.sched_getaffinity(0)))
-    with ThreadPoolExecutor(workers) as executor:
+    with ThreadPoolExecutor(min(len(starts), usable_cores())) as executor:
         list(executor.map(work, starts))
-    return output, wins
+    return sums, null_sums, wins
 
 
-def _oracle_step(columns, blocks, weights, output) -> Callable[..., None]:  # noqa: ANN001
+def usable_cores() -> int:
+    """Count the cores that this process may run on.
+
+    Returns
+    -------
+    int
+        The count, at least 1.
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _oracle_step(columns: np.ndarray, layout: _Layout, sums: np.ndarray) -> Step:
+    padded = np.concatenate([columns, np.zeros((len(columns), 1))], axis=1)[:, layout.order]
+
     def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        part = np.zeros((*output.shape[:2], len(sizes)))
-        kernels.oracle_sums(columns, blocks, weights, pools, sizes, shared, part)
-        output[:, :, rows] = part
+        # A fresh array: one layout in memory means one compiled version.
+        part = np.zeros((3, len(sizes)))
+        kernels.oracle_sums(padded, layout.blocks, layout.weights, pools, sizes, shared, part)
+        sums[:, rows] = part
 
     return step
 
 
-def _mixture_step(columns, blocks, weights, position_weights, output, wins) -> Callable[..., None]:  # noqa: ANN001
-    base = columns.min(axis=0)
-    exponentials = np.exp(base - columns)
+def _null_step(columns: np.ndarray, sums: np.ndarray) -> Step:
+    # Only deviations from the models' mean are rounded to float32: an error near 1e-8 of them, far below what another shuffle would change.
+    means = columns.mean(axis=0)
+    deviations = (columns - means).astype(np.float32)
+    total = means.sum()
 
     def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        part = np.zeros((*output.shape[:2], len(sizes)))
+        part = np.full(len(sizes), total)
+        kernels.minimum_sums(deviations, pools, sizes, shared, part)
+        sums[rows] = part
+
+    return step
+
+
+def _mixture_step(
+    columns: np.ndarray, layout: _Layout | None, sums: np.ndarray, weights: np.ndarray, wins: np.ndarray
+) -> Step:
+    """Sum mixtures; without a layout no squares and no responsibilities."""
+    if layout is None:
+        starts = np.arange(0, columns.shape[1], BLOCK)
+        blocks = np.zeros((len(starts), 5), dtype=np.int64)
+        blocks[:, 0], blocks[:, 1], blocks[:, 2] = kernels.PLAIN, starts, 1
+        blocks[:, 3] = np.minimum(BLOCK, columns.shape[1] - starts)
+        table, position_weights, lane_weights = columns, weights, np.zeros(1)
+    else:
+        table = np.concatenate([columns, np.zeros((len(columns), 1))], axis=1)[:, layout.order]
+        position_weights, blocks, lane_weights = np.append(weights, 0.0)[layout.order], layout.blocks, layout.weights
+    base = table.min(axis=0)
+    exponentials = np.exp(base - table)
+
+    def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
+        part = np.zeros((3, len(sizes)))
         kernels.mixture_sums(
-            exponentials, columns, base, position_weights, blocks, weights, pools, sizes, shared, part, wins[rows]
+            exponentials, table, base, position_weights, blocks, lane_weights, pools, sizes, shared, part, wins[rows]
         )
-        output[:, :, rows] = part
+        sums[:, rows] = part[: len(sums)]
 
     return step
 
 
-def _win_steps(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> list[Callable[..., None]]:
+def _win_steps(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> list[Step]:
     """Count wins by bits where no models tie and weights are whole numbers, and by comparing losses elsewhere."""
     ordered = np.sort(columns, axis=0)
     simple = np.ones(columns.shape[1], dtype=bool)

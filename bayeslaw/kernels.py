@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-BLOCK = 512
+BLOCK, WIDE_BLOCK = 512, 1024
 PLAIN, SINGLE, LANES, PIECE, LAST_PIECE = 0, 1, 2, 3, 4
 
 # Sums may be reordered (that is what lets them be vectorised); infinities must survive, the padding of the tables has none.
@@ -42,28 +42,57 @@ def _ones(typingctx, value):  # noqa: ANN001, ANN202
     return types.uint64(types.uint64), lambda context, builder, signature, arguments: builder.ctpop(arguments[0])
 
 
-@_compile(fastmath=_REORDER)
-def _minimum(first, second, out, number):
-    for i in range(number):
-        out[i] = first[i] if first[i] < second[i] else second[i]
+@_compile()
+def _aligned(rows, width, like):
+    """Make an array whose rows start on cache lines, so that no load straddles two."""
+    raw = np.empty(rows * width + 64 // like.itemsize, like.dtype)
+    offset = (-raw.ctypes.data % 64) // like.itemsize
+    return raw[offset : offset + rows * width].reshape(rows, width)
+
+
+@_compile()
+def _load(columns, start, number, local):
+    for model in range(columns.shape[0]):
+        for i in range(number):
+            local[model, i] = columns[model, start + i]
 
 
 @_compile(fastmath=_REORDER)
-def _minimum_sum(first, second, number):
-    total = 0.0
+def _minimum(stack, depth, local, model, number):
+    above, column, out = stack[depth - 1], local[model], stack[depth]
     for i in range(number):
-        total += first[i] if first[i] < second[i] else second[i]
+        out[i] = above[i] if above[i] < column[i] else column[i]
+
+
+@_compile(fastmath=_REORDER)
+def _minimum_sum(stack, depth, local, model, number, zero):
+    above, column, total = stack[depth], local[model], zero
+    for i in range(number):
+        total += above[i] if above[i] < column[i] else column[i]
     return total
 
 
 @_compile(fastmath=_REORDER)
-def _minimum_moments(first, second, number):
+def _minimum_moments(stack, depth, local, model, number):
+    above, column = stack[depth], local[model]
     total, square = 0.0, 0.0
     for i in range(number):
-        value = first[i] if first[i] < second[i] else second[i]
+        value = above[i] if above[i] < column[i] else column[i]
         total += value
         square += value * value
     return total, square
+
+
+@_compile()
+def _descend(stack, local, pools, pool, valid, size, number):
+    """Bring the stack to the minimum over all members but the last, of which the first `valid` levels are there already."""
+    for depth in range(valid, size - 1):
+        if depth == 0:
+            member = pools[pool, 0]
+            for i in range(number):
+                stack[0, i] = local[member, i]
+        else:
+            _minimum(stack, depth, local, pools[pool, depth], number)
 
 
 @_compile(fastmath=_REORDER)
@@ -76,37 +105,39 @@ def _moments(values, number):
 
 
 @_compile(fastmath=_REORDER)
-def _lane_moments(values, steps, lanes, weights, sums):
+def _lane_moments(table, row, steps, lanes, weights, entry, sums):
     """Sum each lane (one cluster) over its steps; return the sum, the sum of squares and the sum against the lanes' weights."""
+    values = table[row]
     for lane in range(lanes):
         sums[lane] = values[lane]
     for step in range(1, steps):
-        row = values[step * lanes : (step + 1) * lanes]
+        offset = step * lanes
         for lane in range(lanes):
-            sums[lane] += row[lane]
+            sums[lane] += values[offset + lane]
     total, square, cross = 0.0, 0.0, 0.0
     for lane in range(lanes):
         total += sums[lane]
         square += sums[lane] * sums[lane]
-        cross += sums[lane] * weights[lane]
+        cross += sums[lane] * weights[entry + lane]
     return total, square, cross
 
 
 @_compile()
-def _record(block, weights, total, square, partial, pool, output):
-    """Add a block whose total and sum of squares are known to the pool's sums over clusters."""
-    kind, weight = block[0], weights[block[4]]
-    output[block[5], 0, pool] += total
-    if kind == SINGLE:
-        output[block[5], 1, pool] += square
-        output[block[5], 2, pool] += weight * total
-    elif kind == PIECE:
-        partial[pool] += total
-    elif kind == LAST_PIECE:
-        whole = partial[pool] + total
-        output[block[5], 1, pool] += whole * whole
-        output[block[5], 2, pool] += weight * whole
-        partial[pool] = 0.0
+def _record(kind, weight, parts, partial, output):
+    """Add what each pool has in a block, [3, pool], to its sums over clusters."""
+    for pool in range(output.shape[1]):
+        total = parts[0, pool]
+        output[0, pool] += total
+        if kind == SINGLE or kind == LANES:
+            output[1, pool] += parts[1, pool]
+            output[2, pool] += weight * total if kind == SINGLE else parts[2, pool]
+        elif kind == PIECE:
+            partial[pool] += total
+        elif kind == LAST_PIECE:
+            whole = partial[pool] + total
+            output[1, pool] += whole * whole
+            output[2, pool] += weight * whole
+            partial[pool] = 0.0
 
 
 @_compile()
@@ -118,7 +149,7 @@ def oracle_sums(columns, blocks, weights, pools, sizes, shared, output):
     columns
         Losses, [model, position]; positions are samples in the order that `blocks` describe.
     blocks
-        One row a block: kind, first position, steps, lanes, first entry of `weights`, table. A ``PLAIN`` block is only summed; each sample of a
+        One row a block: kind, first position, steps, lanes, first entry of `weights`. A ``PLAIN`` block is only summed; each sample of a
         ``SINGLE`` block is a cluster and all weigh the same; each lane of a ``LANES`` block is a cluster; a ``PIECE`` belongs to
         a cluster that goes on in the next block and ``LAST_PIECE`` ends it.
     weights
@@ -126,41 +157,64 @@ def oracle_sums(columns, blocks, weights, pools, sizes, shared, output):
     pools, sizes, shared
         Members [pool, slot], number of members, number of leading members shared with the row before.
     output
-        [table, 3, pool]: sum, sum of squares and weighted sum, added to.
+        Sum, sum of squares and weighted sum, [3, pool], added to.
     """
-    models, count = columns.shape[0], sizes.shape[0]
-    local = np.empty((models, BLOCK))
-    stack = np.empty((pools.shape[1], BLOCK))
-    sums = np.empty(BLOCK)
-    partial = np.zeros(count)
+    count = sizes.shape[0]
+    local = _aligned(columns.shape[0], BLOCK, columns)
+    stack = _aligned(pools.shape[1] + 1, BLOCK, columns)
+    sums, partial, parts = np.empty(BLOCK), np.zeros(count), np.empty((3, count))
     for index in range(blocks.shape[0]):
-        block = blocks[index]
-        kind, start, steps, lanes = block[0], block[1], block[2], block[3]
-        number = steps * lanes
-        for model in range(models):
-            local[model, :number] = columns[model, start : start + number]
+        kind, start, steps = blocks[index, 0], blocks[index, 1], blocks[index, 2]
+        lanes, entry = blocks[index, 3], blocks[index, 4]
+        number, valid, weight = steps * lanes, 0, weights[entry]
+        _load(columns, start, number, local)
         for pool in range(count):
             size = sizes[pool]
-            last = local[pools[pool, size - 1]]
-            for depth in range(shared[pool] if pool > 0 else 0, size - 1):
-                if depth == 0:
-                    stack[0, :number] = local[pools[pool, 0], :number]
-                else:
-                    _minimum(stack[depth - 1], local[pools[pool, depth]], stack[depth], number)
-            above = stack[size - 2] if size > 1 else last
-            if kind == LANES or (pool + 1 < count and shared[pool + 1] >= size):
-                _minimum(above, last, stack[size - 1], number)
-                above = stack[size - 1]
+            last = pools[pool, size - 1]
+            valid = min(valid, shared[pool])
+            if valid < max(size - 1, 1):
+                _descend(stack, local, pools, pool, valid, max(size, 2), number)
+                valid = max(size - 1, 1)
+            above = max(size - 2, 0)
             if kind == LANES:
-                total, square, cross = _lane_moments(above, steps, lanes, weights[block[4] :], sums)
-                output[block[5], 0, pool] += total
-                output[block[5], 1, pool] += square
-                output[block[5], 2, pool] += cross
+                _minimum(stack, above + 1, local, last, number)
+                valid = min(valid, above + 1)
+                parts[0, pool], parts[1, pool], parts[2, pool] = _lane_moments(
+                    stack, above + 1, steps, lanes, weights, entry, sums
+                )
             elif kind == SINGLE:
-                total, square = _minimum_moments(above, last, number)
-                _record(block, weights, total, square, partial, pool, output)
+                parts[0, pool], parts[1, pool] = _minimum_moments(stack, above, local, last, number)
             else:
-                _record(block, weights, _minimum_sum(above, last, number), 0.0, partial, pool, output)
+                parts[0, pool] = _minimum_sum(stack, above, local, last, number, 0.0)
+        _record(kind, weight, parts, partial, output)
+
+
+@_compile()
+def minimum_sums(columns, pools, sizes, shared, output):
+    """Sum the minimum over each pool's members, in the precision of the columns within a block and in float64 over blocks.
+
+    Parameters
+    ----------
+    columns
+        Losses, [model, position], float32.
+    pools, sizes, shared
+        As in `oracle_sums`.
+    output
+        Sums, [pool], added to.
+    """
+    local = _aligned(columns.shape[0], WIDE_BLOCK, columns)
+    stack = _aligned(pools.shape[1] + 1, WIDE_BLOCK, columns)
+    zero = columns[0, 0] - columns[0, 0]
+    for start in range(0, columns.shape[1], WIDE_BLOCK):
+        number, valid = min(WIDE_BLOCK, columns.shape[1] - start), 0
+        _load(columns, start, number, local)
+        for pool in range(sizes.shape[0]):
+            size = sizes[pool]
+            valid = min(valid, shared[pool])
+            if valid < max(size - 1, 1):
+                _descend(stack, local, pools, pool, valid, max(size, 2), number)
+                valid = max(size - 1, 1)
+            output[pool] += _minimum_sum(stack, max(size - 2, 0), local, pools[pool, size - 1], number, zero)
 
 
 @_compile(fastmath=_REORDER)
@@ -188,40 +242,52 @@ def _log(values, bits, number):
 
 
 @_compile(fastmath=_REORDER)
-def _add(first, second, out, number):
-    for i in range(number):
-        out[i] = first[i] + second[i]
+def _descend_sum(stack, local, pools, pool, valid, size, number):
+    """Do for sums what `_descend` does for minima."""
+    for depth in range(valid, size - 1):
+        column, out = local[pools[pool, depth]], stack[depth]
+        if depth == 0:
+            for i in range(number):
+                out[i] = column[i]
+        else:
+            above = stack[depth - 1]
+            for i in range(number):
+                out[i] = above[i] + column[i]
 
 
 @_compile(fastmath=_REORDER)
-def _mean(first, second, size, out, number):
+def _mean(stack, depth, local, model, size, out, number):
     """Write the mean of a pool's exponentials and return the smallest."""
-    lowest = 1.0
+    above, column = stack[depth], local[model]
+    # The stack of a single model holds the model itself.
+    factor, lowest = 1.0 / max(size, 2), 1.0
     for i in range(number):
-        value = ((first[i] + second[i]) if size > 1 else first[i]) / size
+        value = (above[i] + column[i]) * factor
         out[i] = value
         lowest = value if value < lowest else lowest
     return lowest
 
 
 @_compile(fastmath=_REORDER)
-def _share(values, inverse, number):
-    total = 0.0
+def _share(local, model, inverse, number):
+    column, total = local[model], 0.0
     for i in range(number):
-        total += values[i] * inverse[i]
+        total += column[i] * inverse[i]
     return total
 
 
 @_compile(fastmath=_REORDER)
-def _inverse(mean, sample_weights, size, out, number):
+def _inverse(mean, sample_weights, start, size, out, number):
+    part = sample_weights[start:]
     for i in range(number):
-        out[i] = sample_weights[i] / (mean[i] * size)
+        out[i] = part[i] / (mean[i] * size)
 
 
 @_compile(fastmath=_REORDER)
-def _subtract(base, values, number):
+def _subtract(base, start, values, number):
+    part = base[start:]
     for i in range(number):
-        values[i] = base[i] - values[i]
+        values[i] = part[i] - values[i]
 
 
 @_compile()
@@ -260,45 +326,40 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, pools, 
     shares
         Weighted sums of the responsibilities [pool, slot], added to from blocks other than ``PLAIN``.
     """
-    models, count = columns.shape[0], sizes.shape[0]
-    local = np.empty((models, BLOCK))
-    stack = np.empty((pools.shape[1], BLOCK))
+    count = sizes.shape[0]
+    local = _aligned(columns.shape[0], BLOCK, columns)
+    stack = _aligned(pools.shape[1] + 1, BLOCK, columns)
     values, inverse, sums = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    bits = values.view(np.int64)
-    partial = np.zeros(count)
+    bits, row = values.view(np.int64), values.reshape(1, -1)
+    partial, parts = np.zeros(count), np.empty((3, count))
     for index in range(blocks.shape[0]):
-        block = blocks[index]
-        kind, start, steps, lanes = block[0], block[1], block[2], block[3]
-        number = steps * lanes
-        for model in range(models):
-            local[model, :number] = columns[model, start : start + number]
+        kind, start, steps = blocks[index, 0], blocks[index, 1], blocks[index, 2]
+        lanes, entry = blocks[index, 3], blocks[index, 4]
+        number, valid, weight = steps * lanes, 0, weights[entry]
+        _load(columns, start, number, local)
         for pool in range(count):
             size = sizes[pool]
-            last = local[pools[pool, size - 1]]
-            for depth in range(shared[pool] if pool > 0 else 0, size):
-                if depth == 0:
-                    stack[0, :number] = local[pools[pool, 0], :number]
-                elif depth < size - 1 or (pool + 1 < count and shared[pool + 1] >= size):
-                    _add(stack[depth - 1], local[pools[pool, depth]], stack[depth], number)
-            above = stack[size - 2] if size > 1 else last
-            if _mean(above, last, size, values, number) < _LOWEST_NORMAL:
+            last = pools[pool, size - 1]
+            valid = min(valid, shared[pool])
+            _descend_sum(stack, local, pools, pool, valid, max(size, 2), number)
+            valid = max(valid, size - 1, 1)
+            if _mean(stack, max(size - 2, 0), local, last, size, values, number) < _LOWEST_NORMAL:
                 scratch = shares[pool] if kind != PLAIN else inverse
                 _mixture_exact(losses, start, number, pools[pool, :size], sample_weights, values, scratch)
             else:
                 if kind != PLAIN:
-                    _inverse(values, sample_weights[start:], size, inverse, number)
+                    _inverse(values, sample_weights, start, size, inverse, number)
                     for slot in range(size):
-                        shares[pool, slot] += _share(local[pools[pool, slot]], inverse, number)
+                        shares[pool, slot] += _share(local, pools[pool, slot], inverse, number)
                 _log(values, bits, number)
-                _subtract(base[start:], values, number)
+                _subtract(base, start, values, number)
             if kind == LANES:
-                total, square, cross = _lane_moments(values, steps, lanes, weights[block[4] :], sums)
-                output[block[5], 0, pool] += total
-                output[block[5], 1, pool] += square
-                output[block[5], 2, pool] += cross
+                parts[0, pool], parts[1, pool], parts[2, pool] = _lane_moments(
+                    row, 0, steps, lanes, weights, entry, sums
+                )
             else:
-                total, square = _moments(values, number)
-                _record(block, weights, total, square, partial, pool, output)
+                parts[0, pool], parts[1, pool] = _moments(values, number)
+        _record(kind, weight, parts, partial, output)
 
 
 @_compile(fastmath=_REORDER)
@@ -362,14 +423,15 @@ def bit_wins(less, planes, values, pools, sizes, shared, wins):
 
 
 @_compile(fastmath=_REORDER)
-def _count_ties(column, lowest, ties, number):
+def _count_ties(local, model, lowest, ties, number):
+    column = local[model]
     for i in range(number):
         ties[i] += 1.0 if column[i] == lowest[i] else 0.0
 
 
 @_compile(fastmath=_REORDER)
-def _tied_share(column, lowest, part, number):
-    weight = 0.0
+def _tied_share(local, model, lowest, part, number):
+    column, weight = local[model], 0.0
     for i in range(number):
         weight += part[i] if column[i] == lowest[i] else 0.0
     return weight
@@ -388,22 +450,22 @@ def tied_wins(columns, sample_weights, pools, sizes, wins):
     pools, sizes, wins
         As in `bit_wins`.
     """
-    models, samples = columns.shape
-    local = np.empty((models, BLOCK))
-    lowest, part = np.empty(BLOCK), np.empty(BLOCK)
+    samples = columns.shape[1]
+    local = _aligned(columns.shape[0], BLOCK, columns)
+    stack = _aligned(pools.shape[1] + 1, BLOCK, columns)
+    part = np.empty(BLOCK)
     for start in range(0, samples, BLOCK):
         number = min(BLOCK, samples - start)
-        for model in range(models):
-            local[model, :number] = columns[model, start : start + number]
+        _load(columns, start, number, local)
         for pool in range(sizes.shape[0]):
             size = sizes[pool]
-            lowest[:number] = local[pools[pool, 0], :number]
-            for slot in range(1, size):
-                _minimum(lowest, local[pools[pool, slot]], lowest, number)
+            _descend(stack, local, pools, pool, 0, max(size, 2), number)
+            _minimum(stack, max(size - 1, 1), local, pools[pool, size - 1], number)
+            lowest = stack[max(size - 1, 1)]
             part[:number] = 0.0
             for slot in range(size):
-                _count_ties(local[pools[pool, slot]], lowest, part, number)
+                _count_ties(local, pools[pool, slot], lowest, part, number)
             for i in range(number):
                 part[i] = sample_weights[start + i] / part[i]
             for slot in range(size):
-                wins[pool, slot] += _tied_share(local[pools[pool, slot]], lowest, part, number)
+                wins[pool, slot] += _tied_share(local, pools[pool, slot], lowest, part, number)
