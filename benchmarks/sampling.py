@@ -80,12 +80,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Budget:
-    """Draws and chains of a first attempt, seconds that a contender has, and whether longer attempts follow."""
+    """Draws and chains of a first attempt, seconds that a contender has, whether longer and warm runs follow."""
 
     draws: int
     chains: int
     limit: float
     lengthen: bool
+    warm: bool
 
 
 def write_data(path: Path, *, families: int, sizes: int, samples: int, max_size: int) -> int:
@@ -125,7 +126,7 @@ def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
 
 
 def sample(
-    contender: str, data: Path, *, draws: int, warmup: int, chains: int, seed: int, limit: float
+    contender: str, data: Path, *, draws: int, warmup: int, chains: int, seed: int, limit: float, warm: bool
 ) -> dict[str, dict[str, np.ndarray]]:
     """Run a contender in a process of its own; return what it wrote, cold and warm, within `limit` seconds each."""
     with tempfile.TemporaryDirectory() as name:
@@ -138,7 +139,7 @@ def sample(
         }
         options = {"draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "started": time.time()}
         command = [sys.executable, str(Path(__file__).with_name("sampling_peers.py")), contender, str(data), name]
-        command += [f"--{option}={value}" for option, value in options.items()]
+        command += [f"--{option}={value}" for option, value in options.items()] + ["--warm"] * warm
         with open(folder / "log", "w+") as log:
             process = subprocess.Popen(command, env={**os.environ, **caches}, stdout=log, stderr=subprocess.STDOUT)
             deadline, extended = time.monotonic() + limit, False
@@ -213,11 +214,13 @@ def compete(contender: str, data: Path, budget: Budget, reference: Moments | Non
             chains=budget.chains,
             seed=seed,
             limit=budget.limit - spent,
+            warm=budget.warm,
         )
         pair = [assess(contender, kind, result, reference, warmup) for kind, result in found.items()]
         # A run that was cut off says less than the shorter one before it.
-        runs = pair if len(pair) == 2 or not runs else runs
-        if len(pair) < 2 or not budget.lengthen or all(run.counts for run in pair):
+        finished = len(pair) == 1 + budget.warm
+        runs = pair if finished or not runs else runs
+        if not finished or not budget.lengthen or all(run.counts for run in pair):
             break
         spent += pair[0].seconds
         factor *= 2
@@ -235,7 +238,7 @@ def table(runs: list[Run], contenders: list[str], budget: Budget) -> str:
     """Lay the runs out; a contender without a run that counts says so, with what it had."""
     heads = ("draws", "R-hat", "diverg.", "steps", "mean err", "bulk", "tail", "s", "draw s", "ESS/s", "x (b)")
     lines = [f"{f'(b) is {BASELINE}':25s}" + "".join(f"{head:>9s}" for head in heads)]
-    for kind in ("cold", "warm"):
+    for kind in ("cold", "warm")[: 1 + budget.warm]:
         base = median_run(runs, BASELINE, kind)
         for contender in contenders:
             run = median_run(runs, contender, kind)
@@ -256,7 +259,11 @@ def table(runs: list[Run], contenders: list[str], budget: Budget) -> str:
                 f"{run.rate:.2f}",
                 ratio,
             )
-            verdict = "" if run.counts else f"  does not count: not converged in {budget.limit:.0f} s"
+            verdict = (
+                ""
+                if run.counts or math.isnan(run.mean_error)
+                else f"  does not count: not converged in {budget.limit:.0f} s"
+            )
             lines.append(f"{contender + ' ' + kind:25s}" + "".join(f"{cell:>9s}" for cell in cells) + verdict)
     base = median_run(runs, BASELINE, "warm")
     if base and not base.counts:
@@ -302,7 +309,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.smoke:
         options.contenders = [name for name in options.contenders if not name.startswith("pymc")]
-        options.draws, options.chains, options.rounds, options.limit, options.once = 100, 2, 1, 60.0, True
+        options.draws, options.chains, options.rounds, options.limit, options.once = 400, 2, 1, 60.0, True
     return options
 
 
@@ -312,8 +319,8 @@ def main() -> int:
     facts = environment(options.cores)
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
     contenders = installed(options.contenders)
-    budget = Budget(options.draws, options.chains, options.limit, not options.once)
-    size = {"families": 2, "sizes": 4, "samples": 200, "max_size": 2} if options.smoke else FULL
+    budget = Budget(options.draws, options.chains, options.limit, lengthen=not options.once, warm=not options.smoke)
+    size = {"families": 3, "sizes": 5, "samples": 500, "max_size": 2} if options.smoke else FULL
     runs: list[Run] = []
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data.npz"
@@ -355,6 +362,7 @@ def make_reference(options: argparse.Namespace, data: Path) -> Moments:
         chains=options.chains,
         seed=999,
         limit=options.limit,
+        warm=False,
     )
     if not found:
         raise RuntimeError(f"the reference run of {options.reference} did not finish in {options.limit:.0f} s")

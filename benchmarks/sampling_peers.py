@@ -263,7 +263,7 @@ def versions() -> dict[str, str]:
 
 
 def main() -> None:
-    """Sample twice in this process: the first run counts from the start of the process, the second is warm."""
+    """Sample in this process: the first run counts from the start of the process, a second is warm."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("contender", choices=CONTENDERS)
     parser.add_argument("data", type=Path)
@@ -273,13 +273,14 @@ def main() -> None:
     parser.add_argument("--chains", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--started", type=float, required=True, help="seconds since the epoch when the process began")
+    parser.add_argument("--warm", action="store_true", help="sample a second time")
     arguments = parser.parse_args()
     with np.load(arguments.data) as file:
         data = dict(file)
     task = Task(data, arguments.draws, arguments.warmup, arguments.chains)
     started = arguments.started
     sampler = CONTENDERS[arguments.contender](task)
-    for run, name in enumerate(("cold", "warm")):
+    for run, name in enumerate(("cold", "warm")[: 1 + arguments.warm]):
         draws = sampler(arguments.seed + run)
         seconds = time.time() - started
         unfinished = arguments.folder / f"{name}.part.npz"
