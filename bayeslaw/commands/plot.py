@@ -1,0 +1,36 @@
+"""``bayeslaw plot``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bayeslaw.commands.common import note
+
+What = Literal["law", "claims", "trace", "forest", "pair", "prior_posterior", "ppc"]
+
+
+def plot(
+    ctx: typer.Context,
+    fit: Annotated[Path, typer.Argument(metavar="FIT", help="A fit that bayeslaw fit wrote.", show_default=False)],
+    out: Annotated[Path, typer.Option("--out", help="The picture: a .png, .svg or .pdf file.", show_default=False)],
+    what: Annotated[What, typer.Option("--what", help="What to draw.")] = "law",
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+) -> None:
+    """Draw a fit: the law with data and bands, its claims, or the posterior.
+
+    law: data, law and bands of a new pool or model. claims: prior against posterior. trace, forest, pair,
+    prior_posterior and ppc are ArviZ's.
+    """
+    import matplotlib
+
+    from bayeslaw.fit import load_fit
+    from bayeslaw.plots import check_plot, save_plot
+
+    # The commands never open a window, and a machine without a display has none to open.
+    matplotlib.use("agg")
+    check_plot(out, what=what, interval=interval)
+    save_plot(load_fit(str(fit)), out, what=what, interval=interval)
+    note(ctx, f"wrote {out}")

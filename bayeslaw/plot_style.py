@@ -1,0 +1,236 @@
+"""How pictures look: one style, groups told apart without colour, plain-number ticks, and writing to a file."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.storage import atomic_file
+
+ENDINGS = (".png", ".svg", ".pdf")
+INK = "#26262b"
+FAINT = "#8a8a91"
+STYLE: Any = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": FAINT,
+    "axes.labelcolor": INK,
+    "axes.labelpad": 5,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlelocation": "left",
+    "figure.constrained_layout.use": True,
+    "figure.dpi": 100,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "pdf.fonttype": 42,
+    "savefig.dpi": 150,
+    "svg.hashsalt": "bayeslaw",
+    "text.color": INK,
+    "xtick.color": FAINT,
+    "xtick.labelcolor": INK,
+    "xtick.major.width": 0.7,
+    "ytick.color": FAINT,
+    "ytick.labelcolor": INK,
+    "ytick.major.width": 0.7,
+}
+
+
+@dataclass(frozen=True)
+class GroupStyle:
+    """What tells a group from the others: lightness, line and marker, so that colour is not needed.
+
+    Parameters
+    ----------
+    colour
+        Colour of line, marker and bands.
+    dashes
+        Matplotlib line style.
+    marker
+        Matplotlib marker.
+    """
+
+    colour: str
+    dashes: Any
+    marker: str
+
+
+GROUP_STYLES = (
+    GroupStyle("#1c2550", "solid", "o"),
+    GroupStyle("#b23f26", (0, (5, 1.6)), "s"),
+    GroupStyle("#3fb3a5", (0, (7, 1.4, 1.2, 1.4)), "^"),
+    GroupStyle("#efc552", (0, (1.4, 1.2)), "D"),
+)
+"""Styles in the order of the groups, from dark to light."""
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw in our style, whatever the caller's settings are, and leave those as they were."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        with matplotlib.rc_context(STYLE):
+            yield
+
+
+def lightness(colour: str) -> float:
+    """Lightness of a colour as the eye sees it in grey.
+
+    Parameters
+    ----------
+    colour
+        Any Matplotlib colour.
+
+    Returns
+    -------
+    float
+        CIE 1976 L*, from 0 (black) to 100 (white).
+    """
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    luminance = float(linear @ [0.2126, 0.7152, 0.0722])
+    return 116 * luminance ** (1 / 3) - 16 if luminance > (6 / 29) ** 3 else luminance * (29 / 3) ** 3
+
+
+def count_label(count: float) -> str:
+    """Write a count of parameters or tokens with a unit, such as ``"70B"``."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        # A count that three digits would round up to the next unit is written in that unit.
+        if count >= 0.9995 * size:
+            return f"{count / size:.3g}{letter}" if count < 9995e11 else f"{count / size:,.0f}{letter}"
+    return f"{count:.3g}"
+
+
+def nice_numbers(low: float, high: float, *, most: int) -> np.ndarray:
+    """Round numbers between two positive ones, about evenly spaced on a log scale.
+
+    Parameters
+    ----------
+    low, high
+        The range.
+    most
+        Largest number of them.
+
+    Returns
+    -------
+    np.ndarray
+        Increasing; of the densest series (1 2 3 5, 1 2 5, 1 3, powers of ten, of a hundred, ...) that has few enough,
+        or over a range of less than a factor of four multiples of a round step.
+    """
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    if high / low < 4:
+        steps = sorted(m * 10.0**e for m in (1, 2, 5) for e in range(first - 3, last + 1))
+        for step in steps:
+            ticks = step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+            if len(ticks) <= most:
+                return ticks
+    for digits in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        ticks = np.array([digit * 10.0**e for e in range(first, last + 1) for digit in digits])
+        ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
+        if len(ticks) <= most:
+            return ticks
+    return ticks[:: int(np.ceil(len(ticks) / most))]
+
+
+def budget_axis(ax: Axes, low: float, high: float, *, most: int = 8) -> None:
+    """Make the x axis one of counts on a log scale, ticked like ``10M``, ``1B``."""
+    ax.set_xscale("log")
+    ax.set_xlim(low, high)
+    ax.xaxis.set_major_locator(FixedLocator(nice_numbers(low, high, most=most).tolist()))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda count, _: count_label(count)))
+
+
+def loss_axis(ax: Axes, low: float, high: float, *, most: int = 9) -> None:
+    """Make the y axis one of losses on a log scale, ticked in plain numbers."""
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    ax.yaxis.set_major_locator(FixedLocator(nice_numbers(low, high, most=most).tolist()))
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:.4g}"))
+
+
+def spread_labels(positions: np.ndarray, *, gap: float, low: float, high: float) -> np.ndarray:
+    """Move labels apart as little as needed.
+
+    Parameters
+    ----------
+    positions
+        Where labels would stand, shape ``[label]``.
+    gap
+        Smallest distance between two.
+    low, high
+        Range to stay in, where it is wide enough.
+
+    Returns
+    -------
+    np.ndarray
+        Positions at least `gap` apart, in the same order, shape ``[label]``.
+    """
+    order = np.argsort(positions, kind="stable")
+    offsets = gap * np.arange(len(positions))
+    # Least squares under an order is the mean over pooled blocks: shift by the offsets, pool, shift back.
+    blocks: list[list[float]] = []
+    for value in positions[order] - offsets:
+        blocks.append([float(value)])
+        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
+            blocks[-2:] = [blocks[-2] + blocks[-1]]
+    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
+    pooled = np.clip(pooled, low, max(low, high - offsets[-1]))
+    result = np.empty(len(positions))
+    result[order] = pooled + offsets
+    return result
+
+
+def check_picture_file(path: str | os.PathLike[str]) -> Path:
+    """Return the path of a picture if its ending is one that can be written.
+
+    Raises
+    ------
+    InputError
+        If the ending is not png, svg or pdf.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        kinds = [ending.removeprefix(".") for ending in ENDINGS]
+        problem = f"no picture can be written to {str(path)!r}, whose ending is {path.suffix or 'missing'!r}"
+        raise InputError(
+            problem, f"a file that ends in {', '.join(ENDINGS)}", nearest(path.suffix.removeprefix("."), kinds)
+        )
+    return path
+
+
+def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Write a figure by the ending of the path, whole or not at all; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    path
+        A path that `check_picture_file` accepts.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    kind = Path(path).suffix.lower().removeprefix(".")
+    # Both formats would otherwise hold the time at which they were written.
+    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    with atomic_file(path) as temporary, house_style():
+        figure.savefig(
+            temporary, format=kind, metadata=metadata, pil_kwargs={"optimize": True} if kind == "png" else None
+        )
