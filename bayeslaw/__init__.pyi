@@ -1,8 +1,11 @@
-from .check import Finding, check, claims
 from .combine import Attainability, attainability, combine
-from .compare import compare
+from .compare import Comparison, compare
 from .errors import InputError
-from .fit import Fit, fit
+from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
+from .fit import Fit, fit, load_fit, maximum_likelihood
+from .laws import ChinchillaLaw, CollaborationLaw, PowerLaw
+from .noise import Noise
+from .predict import predict, predict_draws
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .truth import ChinchillaTruth, PowerTruth, Truth
 from .frames import losses_from_frames

@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from bayeslaw.commands.check import check, compare
 from bayeslaw.commands.common import Group, add
+from bayeslaw.commands.fit import fit
 from bayeslaw.commands.losses import losses
+from bayeslaw.commands.predict import predict
 
 app = typer.Typer(
     name="bayeslaw",
@@ -19,6 +22,10 @@ app = typer.Typer(
     epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
 )
 add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
+add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
+add(app, check, example="bayeslaw check f.nc")
+add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
+add(app, compare, example="bayeslaw compare power.nc separate.nc")
 
 
 def _show_version(wanted: bool) -> None:

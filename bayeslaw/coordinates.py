@@ -16,7 +16,6 @@ from bayeslaw.model import LawModel
 from bayeslaw.noise import NOISE_SCALE
 from bayeslaw.priors import Prior
 
-CENTRED_ROWS = 12
 LEVELS = ("floor", "amplitude", "exponent")
 POSITIVE = (0.0, float("inf"))
 START_FLOOR_SHARE = 0.6
@@ -74,11 +73,6 @@ class Coordinates:
         return named and len({p.pooling for p in parameters}) == 1 and all(p.prior.support == POSITIVE for p in parameters)
 
     @cached_property
-    def centred(self) -> bool:
-        """Whether groups are informed well enough by their own rows to be sampled as they are, not as offsets."""
-        return int(np.bincount(self.model.group_index).min()) >= CENTRED_ROWS
-
-    @cached_property
     def budgets(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest log budget of each group, of all rows where a group has one budget; each of shape ``[group]``."""
         log_budget = np.log(self.model.covariates["parameters"])
@@ -123,10 +117,7 @@ class Coordinates:
 
     def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         pooling = self.model.parameters[0].pooling
-        if pooling == "complete" or (pooling == "partial" and not self.centred):
-            low, high = self.whole_range
-        else:
-            low, high = self.budgets
+        low, high = self.whole_range if pooling == "complete" else self.budgets
         logs, term = levels_to_logs(position["levels"], low, high)
         total = term.sum() + logs.sum()
         names = LEVELS
@@ -135,14 +126,9 @@ class Coordinates:
         spread = position["log_spread"]
         total = total + spread.sum()
         values = {name + SPREAD: jnp.exp(spread[i]) for i, name in enumerate(names)}
-        if self.centred:
-            population, group = position["log_population"], logs
-            total = total + population.sum()
-        else:
-            population, group = logs, logs + jnp.exp(spread) * position["offset"]
-            total = total + group.sum() + group.shape[0] * spread.sum()
+        population = position["log_population"]
         values |= {name + POPULATION: jnp.exp(population[i]) for i, name in enumerate(names)}
-        return values | {name: jnp.exp(group[:, i]) for i, name in enumerate(names)}, total
+        return values | {name: jnp.exp(logs[:, i]) for i, name in enumerate(names)}, total + population.sum()
 
     def _plain(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         values: dict[str, Array] = {}
@@ -159,12 +145,8 @@ class Coordinates:
             value, total = constrain(parameter.prior, position[name])
             return {name: value}, total
         population, total = constrain(parameter.prior, position[name + POPULATION])
-        log_spread, offset = position[name + SPREAD], position[name]
-        centre = jnp.log(population) if parameter.positive else population
-        free = offset if self.centred else centre + jnp.exp(log_spread) * offset
-        total = total + log_spread + (0.0 if self.centred else offset.shape[0] * log_spread)
-        if parameter.positive:
-            total = total + free.sum()
+        log_spread, free = position[name + SPREAD], position[name]
+        total = total + log_spread + (free.sum() if parameter.positive else 0.0)
         group = jnp.exp(free) if parameter.positive else free
         return {name + POPULATION: population, name + SPREAD: jnp.exp(log_spread), name: group}, total
 
@@ -200,8 +182,6 @@ class Coordinates:
         if pooling == "separate":
             return {"levels": each}
         spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
-        if not self.centred:
-            return {"levels": np.array(levels(loss)), "log_spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
         logs = levels_to_logs(jnp.asarray(each), *self.budgets)[0]
         return {"levels": each, "log_population": np.asarray(logs).mean(0), "log_spread": spread}
 
@@ -217,7 +197,7 @@ class Coordinates:
             position[parameter.name + SPREAD] = np.array(unconstrained_centre(parameter.spread))
             constrained = float(constrain(parameter.prior, jnp.asarray(centre))[0])
             free = np.log(constrained) if parameter.positive else constrained
-            position[parameter.name] = np.full(groups, free if self.centred else 0.0)
+            position[parameter.name] = np.full(groups, free)
         return position
 
 

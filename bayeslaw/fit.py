@@ -1,9 +1,11 @@
 """Fit a law: mode, preconditioner, NUTS, and the result that is saved and loaded."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
+from os import PathLike
 from typing import Any
 
 import arviz_stats
@@ -12,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
-from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, read_fit, write_fit
+from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.laws import Law, law_from_specification
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
@@ -107,7 +109,23 @@ class Fit:
         arrays = {str(name): array.to_numpy() for name, array in self.tree[group].data_vars.items()}
         return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
 
-    def save(self, path: str) -> None:
+    def keep(self, groups: Iterable[str]) -> "Fit":
+        """Leave out the optional groups that are not named, to make the file smaller.
+
+        Parameters
+        ----------
+        groups
+            Those of ``prior, prior_predictive, posterior_predictive, log_likelihood, log_prior`` to keep.
+
+        Returns
+        -------
+        Fit
+            A fit with the same draws, which predicts the same.
+        """
+        left_out = set(OPTIONAL_GROUPS) - set(groups)
+        return Fit(self.tree.filter(lambda node: node.name not in left_out))
+
+    def save(self, path: str | PathLike[str]) -> None:
         """Write the fit to one netCDF file, or to a Zarr folder where the path ends in ``.zarr``.
 
         Parameters
@@ -127,7 +145,7 @@ class Fit:
         return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
 
 
-def load_fit(path: str) -> Fit:
+def load_fit(path: str | PathLike[str]) -> Fit:
     """Read a saved fit.
 
     Parameters

@@ -1,14 +1,17 @@
 """The file of a fit: netCDF or Zarr, whole or not there, refused in a sentence where it cannot be read."""
 
-import shutil
-from contextlib import suppress
+import json
+import warnings
+from os import PathLike
 from pathlib import Path
 
 import xarray as xr
 
-from bayeslaw.errors import InputError
-from bayeslaw.storage import atomic_file
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder
 
+ZARR = ".zarr"
+OPTIONAL_GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
 FIT_FORMAT = "bayeslaw fit"
 FIT_FORMAT_VERSION = 1
 ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"
@@ -16,7 +19,7 @@ NEEDED_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data")
 NEEDED_ATTRS = ("law", "noise", "unit", "parameters_kind", "row_dimension", "reference", "facts")
 
 
-def write_fit(tree: xr.DataTree, path: str | Path) -> None:
+def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:
     """Write the tree of a fit.
 
     Parameters
@@ -31,12 +34,18 @@ def write_fit(tree: xr.DataTree, path: str | Path) -> None:
     InputError
         If the output cannot be written.
     """
-    path = Path(path)
+    path = check_fit_output(path)
+    if path.suffix == ZARR:
+        with atomic_folder(path, FIT_FORMAT, replaceable=_is_own_zarr) as temporary, warnings.catch_warnings():
+            # Zarr has not yet settled how it stores text; the version written is the version read.
+            warnings.simplefilter("ignore")
+            tree.to_zarr(temporary, mode="w", consolidated=False)
+        return
     with atomic_file(path) as temporary:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
 
-def read_fit(path: str | Path) -> xr.DataTree:
+def read_fit(path: str | PathLike[str]) -> xr.DataTree:
     """Read the tree of a fit into memory.
 
     Parameters
@@ -58,8 +67,11 @@ def read_fit(path: str | Path) -> xr.DataTree:
     if not path.exists():
         raise InputError(f"there is no fit {str(path)!r}", ACCEPTED, "check the path, or make one: bayeslaw fit TABLE --out f.nc")
     try:
-        with xr.open_datatree(path, engine="zarr" if path.is_dir() else "h5netcdf") as opened:
-            tree = opened.load()
+        if path.is_dir():
+            tree = xr.open_datatree(path, engine="zarr", consolidated=False).load()
+        else:
+            with xr.open_datatree(path, engine="h5netcdf") as opened:
+                tree = opened.load()
     except Exception as error:
         raise InputError(f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again") from error
     if tree.attrs.get("format") != FIT_FORMAT:
@@ -82,4 +94,57 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-shutil, suppress  # noqa: B018
+def kept_groups(text: str) -> tuple[str, ...]:
+    """Read which optional groups of a fit to keep.
+
+    Parameters
+    ----------
+    text
+        ``"all"``, ``"none"``, or names of `OPTIONAL_GROUPS` with commas between.
+
+    Returns
+    -------
+    tuple of str
+        The names.
+
+    Raises
+    ------
+    InputError
+        If a name is not known.
+    """
+    if text in ("all", "none"):
+        return OPTIONAL_GROUPS if text == "all" else ()
+    names = [name.strip() for name in text.split(",")]
+    return tuple(check_choice("group", name, OPTIONAL_GROUPS) for name in names)
+
+
+def check_fit_output(path: str | PathLike[str]) -> Path:
+    """Refuse early an output that could not be written; nothing is created.
+
+    Parameters
+    ----------
+    path
+        A netCDF file, or a Zarr folder where the path ends in ``.zarr``.
+
+    Returns
+    -------
+    pathlib.Path
+        The path.
+
+    Raises
+    ------
+    InputError
+        If it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix == ZARR:
+        return check_output_folder(path, FIT_FORMAT, replaceable=_is_own_zarr)
+    return check_output_file(path)
+
+
+def _is_own_zarr(path: Path) -> bool:
+    try:
+        attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return attributes.get("format") == FIT_FORMAT

@@ -64,7 +64,8 @@ class Noise:
         is an approximation that keeps its shape). None: only for tables of whole models, since the rows of other tables share
         their samples and with them most of their sampling error.
     scale
-        Prior of the noise scale, in the response's unit; a half-normal scaled to the data where None.
+        Prior of the noise scale, in the response's unit. Where None, a log-normal around a tenth of the response's standard
+        deviation (95 %: a factor of seven either way).
     degrees_of_freedom
         Prior of Student-t's degrees of freedom; Gamma(2, 0.1) where None (Juarez and Steel 2010).
     by_group
@@ -196,8 +197,9 @@ def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
     dict
         Prior of every site of the noise.
     """
-    spread = float(np.std(response))
-    default = Prior("HalfNormal", (("scale", float(f"{spread:.4g}") if spread > 0 else 1e-3),))
+    # Away from zero: a law with nearly as many parameters as rows would otherwise run through every one of them.
+    typical = max(0.1 * float(np.std(response)), 1e-4 * float(np.abs(response).max()), 1e-12)
+    default = Prior("LogNormal", (("loc", round(float(np.log(typical)), 4)), ("scale", 1.0)))
     priors = {NOISE_SCALE: noise.scale or default}
     if noise.family == "student_t":
         priors[DEGREES_OF_FREEDOM] = noise.degrees_of_freedom or Prior("Gamma", (("concentration", 2.0), ("rate", 0.1)))

@@ -4,7 +4,7 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,9 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def check_output_folder(path: str | os.PathLike[str], kind: str) -> Path:
+def check_output_folder(
+    path: str | os.PathLike[str], kind: str, *, replaceable: Callable[[Path], bool] | None = None
+) -> Path:
     """Refuse early an output folder that could not be written; nothing is created.
 
     Parameters
@@ -67,6 +69,8 @@ def check_output_folder(path: str | os.PathLike[str], kind: str) -> Path:
         Where the folder would go.
     kind
         What the folder would hold, as in its manifest: ``"losses"``, ``"models"`` or ``"pools"``.
+    replaceable
+        Says of a folder that is there whether it may be replaced; by default its manifest decides.
 
     Returns
     -------
@@ -82,7 +86,7 @@ def check_output_folder(path: str | os.PathLike[str], kind: str) -> Path:
     path = Path(path)
     try:
         if path.is_dir():
-            _check_replaceable(path, kind)
+            _check_replaceable(path, kind, replaceable)
         elif path.exists() or path.is_symlink():
             raise _cannot_write(path, "a file is in the way", "name a new folder, or move that file away")
         _check_parent(path)
@@ -101,9 +105,9 @@ def _check_parent(path: Path) -> None:
         raise _cannot_write(path, f"no permission to write into {str(parent)!r}")
 
 
-def _check_replaceable(path: Path, kind: str) -> None:
+def _check_replaceable(path: Path, kind: str, replaceable: Callable[[Path], bool] | None) -> None:
     names = [entry.name for entry in path.iterdir()]
-    if not names:
+    if not names or (replaceable is not None and replaceable(path)):
         return
     foreign = [name for name in names if name != MANIFEST and not name.endswith(".parquet")]
     found = None
@@ -148,7 +152,9 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def atomic_folder(path: str | os.PathLike[str], kind: str) -> Iterator[Path]:
+def atomic_folder(
+    path: str | os.PathLike[str], kind: str, *, replaceable: Callable[[Path], bool] | None = None
+) -> Iterator[Path]:
     """Write a folder so that it appears whole or not at all.
 
     Parameters
@@ -158,6 +164,8 @@ def atomic_folder(path: str | os.PathLike[str], kind: str) -> Iterator[Path]:
         replaced at the end.
     kind
         What the folder holds, as in its manifest.
+    replaceable
+        Says of a folder that is there whether it may be replaced; by default its manifest decides.
 
     Yields
     ------
@@ -170,7 +178,7 @@ def atomic_folder(path: str | os.PathLike[str], kind: str) -> Iterator[Path]:
     InputError
         If the output cannot be written, also where that shows only while writing (a full disk).
     """
-    path = check_output_folder(path, kind)
+    path = check_output_folder(path, kind, replaceable=replaceable)
     temporary = _temporary_sibling(path)
     try:
         temporary.mkdir(parents=True)

@@ -20,7 +20,6 @@ from bayeslaw.sampler import Draws
 PRIOR_DRAWS = 1000
 REPORTED_BUDGET = 1e9
 CELLS_AT_ONCE = 4_000_000
-OPTIONAL_GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
 
 
 def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:

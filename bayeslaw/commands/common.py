@@ -40,6 +40,7 @@ DescribeOption = Annotated[
     list[str] | None, typer.Option("--describe", help="Column of fractions that describes samples; may be repeated.")
 ]
 MissingOption = Annotated[Missing, typer.Option("--missing", help="What to do where losses are missing.")]
+FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by bayeslaw fit.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 
@@ -143,3 +144,42 @@ def read_table(
     )
     note(ctx, missing_note(losses))
     return losses
+
+
+def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Dataset:
+    """Read a loss table, a table of whole models, or pools, whichever the path holds.
+
+    Parameters
+    ----------
+    ctx
+        The context of the command.
+    table
+        The path.
+    **options
+        As in `read_table`; accepted for loss tables only.
+
+    Returns
+    -------
+    xarray.Dataset
+        The table.
+    """
+    from bayeslaw.storage import MANIFEST, read_manifest
+
+    if not (table / MANIFEST).is_file() or read_manifest(table)["kind"] != "pools":
+        return read_table(ctx, table, **options)
+    from bayeslaw.pools import read_pools
+
+    defaults = {"missing": "error"}
+    given = [name for name, value in options.items() if value and value != defaults.get(name)]
+    if given:
+        raise InputError(f"--{given[0]} was given for pools", "options of loss tables with loss tables", f"leave out --{given[0]}")
+    return read_pools(table)
+
+
+def use_compilation_cache() -> None:
+    """Keep compiled programs between runs of the command line, in the user's cache folder."""
+    import os
+
+    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeslaw" / "compiled"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(default))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

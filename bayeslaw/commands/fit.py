@@ -1,0 +1,69 @@
+"""``bayeslaw fit``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bayeslaw.commands.common import (
+    ClusterOption,
+    DescribeOption,
+    MissingOption,
+    ModelsOption,
+    SampleOption,
+    SeedOption,
+    UnitOption,
+    is_quiet,
+    note,
+    read_any_table,
+    use_compilation_cache,
+)
+
+LawName = Annotated[str | None, typer.Option("--law", help="power, chinchilla or collaboration.")]
+Counts = Literal["total", "non-embedding", "active"]
+
+
+def fit(
+    ctx: typer.Context,
+    table: Annotated[Path, typer.Argument(metavar="TABLE|POOLS", help="A loss table, a table of whole models, or pools.")],
+    out: Annotated[Path, typer.Option("--out", help="The fit: a netCDF file, or a folder that ends in .zarr.")],
+    law: LawName = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
+    draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
+    chains: Annotated[int, typer.Option("--chains", help="Number of chains.")] = 4,
+    seed: SeedOption = 0,
+    params: Annotated[Counts, typer.Option("--params", help="Which count of parameters is the budget.")] = "total",
+    keep: Annotated[
+        str, typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between.")
+    ] = "all",
+    models: ModelsOption = None,
+    unit: UnitOption = None,
+    cluster: ClusterOption = None,
+    sample: SampleOption = None,
+    describe: DescribeOption = None,
+    missing: MissingOption = "error",
+) -> None:
+    """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads."""
+    use_compilation_cache()
+    from bayeslaw.config import read_config
+    from bayeslaw.diagnose import check
+    from bayeslaw.fit import fit as fit_law
+    from bayeslaw.fit_file import check_fit_output, kept_groups
+
+    check_fit_output(out)
+    groups = kept_groups(keep)
+    chosen, noise = read_config(config, law)
+    data = read_any_table(
+        ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
+    )
+    result = fit_law(
+        chosen, data, noise=noise, draws=draws, chains=chains, seed=seed, parameters=params, progress=not is_quiet(ctx)
+    )
+    findings = check(result)
+    result.keep(groups).save(out)
+    note(ctx, str(result))
+    for finding in findings:
+        note(ctx, f"{finding.severity} {finding.code}: {finding.message}")
+    note(ctx, f"wrote {out}")

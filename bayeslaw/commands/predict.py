@@ -1,0 +1,114 @@
+"""``bayeslaw predict``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, note, print_json, use_compilation_cache
+from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    ctx: typer.Context,
+    fit: FitArgument,
+    at: Annotated[Path | None, typer.Option("--at", help="CSV of targets: parameters, regime, family, members, ...")] = None,
+    parameters: Annotated[list[str] | None, typer.Option("--parameters", help="Budgets, such as 7e9; may be repeated.")] = None,
+    more: Annotated[list[str] | None, typer.Argument(metavar="[N...]", help="More budgets after --parameters.")] = None,
+    training_tokens: Annotated[list[str] | None, typer.Option("--training-tokens", help="Training tokens of each budget.")] = None,
+    regime: Annotated[list[str] | None, typer.Option("--regime", help="single, homogeneous or heterogeneous.")] = None,
+    family: Annotated[list[str] | None, typer.Option("--family", help="A known family, or new.")] = None,
+    members: Annotated[list[str] | None, typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral".')] = None,
+    kind: Annotated[Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")] = "new",
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Predict losses at new budgets, with bands."""
+    use_compilation_cache()
+    from bayeslaw.fit import load_fit
+    from bayeslaw.predict import predict as predict_losses
+
+    budgets = [*(parameters or []), *(more or [])]
+    if more and not parameters:
+        raise InputError(f"{more[0]!r} stands after the fit", "budgets after --parameters", f"write --parameters {' '.join(more)}")
+    given = {
+        "parameters": _numbers("parameters", budgets),
+        "training_tokens": _numbers("training tokens", training_tokens or []),
+        "regime": regime,
+        "family": family,
+        "members": members,
+    }
+    targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
+    result = predict_losses(load_fit(fit), targets, kind=kind, interval=interval, seed=seed)
+    if as_json:
+        print_json(result.to_dict(orient="records"))
+    else:
+        _show(result)
+    furthest = float(result["extrapolation"].max())
+    if furthest > 1:
+        note(ctx, f"warning extrapolation: budgets lie up to {furthest:.1f} times the observed log range away; bands rest on the law's form")
+
+
+def _numbers(name: str, values: list[str]) -> list[float]:
+    numbers = []
+    for text in ",".join(values).split(",") if values else []:
+        try:
+            numbers.append(float(text))
+        except ValueError:
+            raise InputError(f"{name} is {text!r}", "numbers such as 7e9", "write it like 7e9 or 7000000000") from None
+    return numbers
+
+
+def _cross(given: dict[str, Any]) -> pd.DataFrame:
+    """Every budget with every group; token counts go with budgets one by one, or one for all."""
+    import pandas as pd
+
+    if not given:
+        raise InputError("no target is named", "--parameters, --members or --at", "add --parameters 7e9")
+    budget = {name: given[name] for name in ("parameters", "training_tokens") if name in given}
+    lengths = {len(values) for values in budget.values()}
+    if len(lengths) > 1 and 1 not in lengths:
+        raise InputError("budgets and training tokens differ in number", "as many of each, or one for all", "give one for each budget")
+    longest = max(lengths, default=0)
+    result = pd.DataFrame({name: values * (longest // len(values)) for name, values in budget.items()})
+    for name in ("members", "regime", "family"):
+        if name in given:
+            column = pd.DataFrame({name: given[name]})
+            result = result.merge(column, how="cross") if len(result.columns) else column
+    return result
+
+
+def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
+    import pandas as pd
+
+    clash = [name for name, values in given.items() if values]
+    if clash:
+        raise InputError(f"both --at and {clash[0]} are given", "one of them", "put everything into the file")
+    try:
+        return pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error}", "a CSV with a header", "check the path and the file") from None
+
+
+def _show(result: pd.DataFrame) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    first = result.iloc[0]
+    table = Table(
+        title=f"{first['unit']}, {first['kind']}, {first['interval']:.0%} {first['interval_kind']} interval", header_style="bold"
+    )
+    columns = [name for name in result if name not in ("unit", "kind", "interval", "interval_kind")]
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
+    for _, row in result.iterrows():
+        formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f"}
+        cells = [format(row[name], formats.get(name, ".4f")) if isinstance(row[name], float) else str(row[name]) for name in columns]
+        table.add_row(*map(escape, cells))
+    console().print(table)

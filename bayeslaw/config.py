@@ -1,0 +1,83 @@
+"""The YAML file of a fit: law, priors, pooling and noise."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.noise import Noise, noise_from_specification
+
+SECTIONS = ("law", "priors", "pooling", "noise")
+ACCEPTED = "a YAML mapping with law, priors, pooling and noise, each optional"
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """A safe loader to which a key given twice is an error, not a silent overwrite."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=deep)
+            if key in seen:
+                raise InputError(
+                    f"{key!r} is given twice, the second time in line {key_node.start_mark.line + 1}",
+                    "every key once",
+                    "remove one of the two",
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
+    """Read which law and noise to fit.
+
+    Parameters
+    ----------
+    path
+        A YAML file with any of `SECTIONS`, or None for defaults.
+    law
+        Name of the law as given elsewhere; must agree with the file's where both are given.
+
+    Returns
+    -------
+    law : Law
+        The law with the file's priors and pooling.
+    noise : Noise
+        The noise.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, a key is unknown or given twice, a prior or setting unusable, or no law is named.
+    """
+    config = {} if path is None else _load(Path(path))
+    for section in config:
+        if section not in SECTIONS:
+            raise InputError(f"the file has a section {section!r}", f"sections {', '.join(SECTIONS)}", nearest(str(section), SECTIONS))
+    named = config.get("law")
+    if law and named and law != named:
+        raise InputError(f"--law says {law}, the file says {named}", "one law", "leave out one of them")
+    for section in ("priors", "noise"):
+        if not isinstance(config.get(section, {}), Mapping):
+            raise InputError(f"the section {section} is {config[section]!r}", "a mapping", f"write {section}: and indent its entries")
+    if not (law or named):
+        raise InputError("no law is named", "--law power, chinchilla or collaboration", "add --law collaboration")
+    return law_from_specification({**config, "law": law or named}), noise_from_specification(config.get("noise") or {})
+
+
+def _load(path: Path) -> dict[str, Any]:
+    fix = "write it like\n  priors:\n    exponent: LogNormal(-1.2, 0.5)"
+    try:
+        config = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506
+    except InputError as error:
+        raise InputError(f"{str(path)!r}: {error.problem}", error.accepted, error.fix) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{str(path)!r} cannot be read: {error}", "a YAML file", "check the path") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{str(path)!r} is not YAML: {str(error).splitlines()[0]}", ACCEPTED, fix) from None
+    if not isinstance(config, dict):
+        raise InputError(f"{str(path)!r} holds {type(config).__name__}", ACCEPTED, fix)
+    return config
