@@ -9,8 +9,10 @@ import typer
 
 from bayeslaw.commands.check import check, compare
 from bayeslaw.commands.common import Group, add
+from bayeslaw.commands.demo import demo
 from bayeslaw.commands.fit import fit
 from bayeslaw.commands.losses import losses
+from bayeslaw.commands.plot import plot
 from bayeslaw.commands.predict import predict
 
 app = typer.Typer(
@@ -25,7 +27,9 @@ add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit 
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
+add(app, plot, example="bayeslaw plot f.nc --out f.png")
 add(app, compare, example="bayeslaw compare power.nc separate.nc")
+add(app, demo, example="bayeslaw demo --out demo")
 
 
 def _show_version(wanted: bool) -> None:
