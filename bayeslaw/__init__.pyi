@@ -19,4 +19,5 @@ from .losses import (
 )
 from .model_frames import models_from_frame
 from .readers import read_losses, write_losses
+from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, read_pools, write_pools

@@ -70,8 +70,8 @@ class GroupStyle:
 GROUP_STYLES = (
     GroupStyle("#1c2550", "solid", "o"),
     GroupStyle("#b23f26", (0, (5, 1.6)), "s"),
-    GroupStyle("#3fb3a5", (0, (7, 1.4, 1.2, 1.4)), "^"),
-    GroupStyle("#efc552", (0, (1.4, 1.2)), "D"),
+    GroupStyle("#3aaea0", (0, (7, 1.4, 1.2, 1.4)), "^"),
+    GroupStyle("#f0c653", (0, (1.4, 1.2)), "D"),
 )
 """Styles in the order of the groups, from dark to light."""
 
@@ -228,9 +228,11 @@ def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     kind = Path(path).suffix.lower().removeprefix(".")
-    # Both formats would otherwise hold the time at which they were written.
-    metadata = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(kind)
+    # The time of writing would otherwise stand in the file.
+    options: dict[str, Any] = {
+        "png": {"pil_kwargs": {"optimize": True}},
+        "svg": {"metadata": {"Date": None}},
+        "pdf": {"metadata": {"CreationDate": None}},
+    }
     with atomic_file(path) as temporary, house_style():
-        figure.savefig(
-            temporary, format=kind, metadata=metadata, pil_kwargs={"optimize": True} if kind == "png" else None
-        )
+        figure.savefig(temporary, format=kind, **options[kind])
