@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import xarray as xr
 
+from bayeslaw.compiled import stopwatch
 from bayeslaw.errors import InputError
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.laws import Law, law_from_specification
@@ -209,12 +210,18 @@ def fit(
     with jax.enable_x64(True):
         model = LawModel(law, noise or Noise(), observations)
         model = _resolved(model)
-        target = make_target(model)
-        mode = find_mode(target, starts=MODE_STARTS, seed=seed)
-        factor = preconditioner(target, mode)
-        drawn, settings = _sample_until_trusted(target, mode, factor, draws=draws, chains=chains, seed=seed, progress=progress)
-        attrs = _attrs(model, data, parameters) | {"settings": json.dumps(settings | {"draws": draws, "chains": chains, "seed": seed})}
-        return Fit(build_tree(target, drawn, seed=seed, attrs=attrs))
+        with stopwatch() as watch:
+            target = make_target(model)
+            mode = find_mode(target, starts=MODE_STARTS, seed=seed)
+            factor = preconditioner(target, mode)
+            drawn, settings = _sample_until_trusted(
+                target, mode, factor, draws=draws, chains=chains, seed=seed, progress=progress
+            )
+        settings |= {"draws": draws, "chains": chains, "seed": seed}
+        attrs = _attrs(model, data, parameters) | {"settings": json.dumps(settings)}
+        tree = build_tree(target, drawn, seed=seed, attrs=attrs)
+        tree["sample_stats"].attrs |= {"sampling_time": watch.total - watch.compiling, "compile_time": watch.compiling}
+        return Fit(tree)
 
 
 def maximum_likelihood(law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total") -> dict[str, Any]:

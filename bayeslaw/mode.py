@@ -13,6 +13,7 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import optimize
 
+from bayeslaw.compiled import compile_for
 from bayeslaw.coordinates import Coordinates
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, NOISE_SCALE, combined_scale
@@ -113,12 +114,12 @@ def minimize(function: Callable[[Array], Array], starts: np.ndarray) -> np.ndarr
     np.ndarray
         Position of the lowest value found, shape ``[coordinate]``.
     """
-    compiled = jax.jit(jax.value_and_grad(function))
+    compiled = compile_for(jax.value_and_grad(function), jnp.asarray(starts[0]))
 
     def value_and_gradient(position: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = compiled(jnp.asarray(position))
-        finite = bool(jnp.isfinite(value)) and bool(jnp.isfinite(gradient).all())
-        return (float(value), np.asarray(gradient)) if finite else (1e300, np.zeros_like(position))
+        value, gradient = map(np.asarray, compiled(position))
+        finite = np.isfinite(value) and np.isfinite(gradient).all()
+        return (float(value), gradient) if finite else (1e300, np.zeros_like(position))
 
     ends = [optimize.minimize(value_and_gradient, start, jac=True, method="BFGS", options={"maxiter": 1000}) for start in starts]
     return min(ends, key=lambda end: end.fun).x
@@ -153,7 +154,6 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         location = jnp.log(mean) if model.noise.response == "log_loss" else mean
         return location, jnp.broadcast_to(jnp.log(scale), location.shape)
 
-    @jax.jit
     def curvature(position: Array) -> Array:
         location, log_scale = jax.jacfwd(location_and_log_scale)(position)
         scale = jnp.exp(location_and_log_scale(position)[1])
@@ -162,7 +162,8 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         likelihood = location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
         return likelihood - jax.hessian(target.log_prior)(position)
 
-    eigenvalues, vectors = np.linalg.eigh(np.asarray(curvature(jnp.asarray(mode))))
+    position = jnp.asarray(mode)
+    eigenvalues, vectors = np.linalg.eigh(np.asarray(compile_for(curvature, position)(position)))
     return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from jax import Array
 from numpyro.infer import NUTS
 
+from bayeslaw.compiled import compile_for
 from bayeslaw.mode import Target
 
 BLOCK = 100
@@ -106,9 +107,10 @@ def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[...,
 
         return jax.lax.fori_loop(0, steps, step, (state, trace))
 
-    compiled_begin = jax.jit(begin)
-    state = jax.eval_shape(compiled_begin, jax.random.PRNGKey(0))
-    return compiled_begin, jax.jit(advance).lower(state, 0).compile()
+    key = jax.random.PRNGKey(0)
+    # The start fixes attributes of the kernel that a block needs, so it is traced first.
+    compiled_begin = compile_for(begin, key)
+    return compiled_begin, compile_for(advance, jax.eval_shape(begin, key), 0)
 
 
 def _named(statistics: dict[str, np.ndarray], kernel: NUTS) -> dict[str, np.ndarray]:

@@ -113,15 +113,13 @@ def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
     Returns
     -------
     dict
-        By site: location and scale of the log for populations and spreads (log-normal), the scale of the half-normal
-        for `noise_scale`.
+        By site: location and scale of the logarithm; all are log-normal.
     """
     law = CollaborationLaw()
     sites = LawModel(law, Noise(), law.observe(pools)).sites
     for site, prior in sites.items():
-        expected = "HalfNormal" if site == "noise_scale" else "LogNormal"
-        if prior.name != expected:
-            raise RuntimeError(f"the peers write {site} as {expected}, the package as {prior}")
+        if prior.name != "LogNormal":
+            raise RuntimeError(f"the peers write {site} as log-normal, the package as {prior}")
     return {site: np.array([value for _, value in prior.arguments]) for site, prior in sites.items()}
 
 

@@ -133,7 +133,7 @@ def numpyro_plain(task: Task) -> Sampler:
             with numpyro.plate(f"{name}_regime", len(REGIMES)):
                 theta[name] = numpyro.sample(name, dist.LogNormal(jnp.log(population), spread))
         with numpyro.plate("noise_regime", len(REGIMES)):
-            noise_scale: Any = numpyro.sample("noise_scale", dist.HalfNormal(*task.data["prior_noise_scale"]))
+            noise_scale: Any = numpyro.sample("noise_scale", dist.LogNormal(*task.data["prior_noise_scale"]))
         mean = theta["floor"][regime] + theta["amplitude"][regime] * jnp.exp(-theta["exponent"][regime] * x)
         numpyro.sample("loss", dist.Normal(mean, noise_scale[regime]), obs=loss)
 
@@ -165,7 +165,7 @@ def pymc_plain(task: Task) -> Sampler:
         for name in PARAMETERS:
             population, spread = _pymc_hyperpriors(pm, task, name)
             theta[name] = pm.LogNormal(name, pt.log(population), spread, shape=len(REGIMES))[regime]
-        noise_scale = pm.HalfNormal("noise_scale", *task.data["prior_noise_scale"], shape=len(REGIMES))
+        noise_scale = pm.LogNormal("noise_scale", *task.data["prior_noise_scale"], shape=len(REGIMES))
         mean = theta["floor"] + theta["amplitude"] * pt.exp(-theta["exponent"] * x)
         pm.Normal("loss", mean, noise_scale[regime], observed=loss)
     return _nutpie(model, task)
@@ -192,7 +192,7 @@ def pymc_level(task: Task, adaptation: str = "diag") -> Sampler:
             pm.Potential(f"{name}_prior", pm.logp(pm.Normal.dist(pt.log(population), spread), log_value).sum())
             theta[name] = pm.Deterministic(name, pt.exp(log_value))[regime]
         pm.Potential("jacobian", log_jacobian.sum())
-        noise_scale = pm.HalfNormal("noise_scale", *task.data["prior_noise_scale"], shape=len(REGIMES))
+        noise_scale = pm.LogNormal("noise_scale", *task.data["prior_noise_scale"], shape=len(REGIMES))
         mean = theta["floor"] + theta["amplitude"] * pt.exp(-theta["exponent"] * x)
         pm.Normal("loss", mean, noise_scale[regime], observed=loss)
     return _nutpie(model, task, adaptation)

@@ -1,0 +1,69 @@
+"""Compilation apart from execution, so that both can be timed."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+
+@dataclass
+class Stopwatch:
+    """Seconds spent since the watch was started.
+
+    Parameters
+    ----------
+    compiling
+        Tracing and compiling.
+    total
+        Everything, compiling too; set when the watch stops.
+    """
+
+    compiling: float = 0.0
+    total: float = 0.0
+
+
+_running: ContextVar[Stopwatch | None] = ContextVar("running_stopwatch", default=None)
+
+
+@contextmanager
+def stopwatch() -> Iterator[Stopwatch]:
+    """Time a piece of work and the compilation in it.
+
+    Yields
+    ------
+    Stopwatch
+        Filled in while the work goes on, complete when the block ends.
+    """
+    watch = Stopwatch()
+    token, begun = _running.set(watch), time.perf_counter()
+    try:
+        yield watch
+    finally:
+        watch.total = time.perf_counter() - begun
+        _running.reset(token)
+
+
+def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., Any]:
+    """Compile a function for arguments of the given shapes and types.
+
+    Parameters
+    ----------
+    function
+        A function that JAX can trace.
+    *examples
+        Arguments, or shapes as `jax.eval_shape` gives them.
+
+    Returns
+    -------
+    Callable
+        The compiled function; it takes only arguments like the examples.
+    """
+    begun = time.perf_counter()
+    compiled = jax.jit(function).lower(*examples).compile()
+    if (watch := _running.get()) is not None:
+        watch.compiling += time.perf_counter() - begun
+    return compiled
