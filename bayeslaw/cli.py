@@ -13,6 +13,7 @@ from bayeslaw.commands.demo import demo
 from bayeslaw.commands.fit import fit
 from bayeslaw.commands.losses import losses
 from bayeslaw.commands.plot import plot
+from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
     epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
 )
 add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
+add(app, pools, example="bayeslaw pools losses.csv --models models.csv --unit word --max-size 3 --out pools")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")

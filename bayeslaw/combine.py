@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
@@ -38,7 +37,7 @@ def check_table(losses: xr.Dataset) -> xr.Dataset:
         raise InputError(
             "this table holds one loss per model, so what a pool would have lost on each sample is not known",
             "a table of losses on samples",
-            "read a table of samples x models with read_losses(path, models=...); whole models can be fitted without pools",
+            "read a table of samples x models; whole models can be fitted without pools",
         )
     losses = losses.transpose("sample", "lm", ...)
     if losses.sizes["sample"] == 0 or losses.sizes["lm"] == 0:
@@ -98,7 +97,9 @@ def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
         raise InputError("the pool has no members", "names of models of the table", "name at least one model")
     for name in members:
         if name not in names:
-            raise InputError(f"model {name!r} is not in the table", "names of models of the table", nearest(name, names))
+            raise InputError(
+                f"model {name!r} is not in the table", "names of models of the table", nearest(name, names)
+            )
     if len(set(members)) < len(members):
         twice = sorted({name for name in members if members.count(name) > 1})
         raise InputError(f"the pool names {', '.join(twice)} twice", "each model once", "name each member once")
@@ -121,13 +122,28 @@ def choose_best(fold_sums: np.ndarray) -> np.ndarray:
     return (fold_sums.sum(axis=-2, keepdims=True) - fold_sums).argmin(axis=-1)
 
 
-def _best_per_sample(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    if folds.max() == 0 and nll.shape[1] > 1:
+def check_two_clusters(clusters: np.ndarray) -> None:
+    """Refuse to cross-fit on one cluster.
+
+    Parameters
+    ----------
+    clusters
+        Number of each sample's cluster, [sample], from 0 without gaps.
+
+    Raises
+    ------
+    InputError
+        If there is one cluster.
+    """
+    if clusters.max() == 0:
         raise InputError(
             "the rule 'best' needs at least two clusters, and the table has one",
             "a table with two clusters or more: the best member is chosen on clusters other than those it is scored on",
             "declare a finer cluster, or use the rule 'oracle' or 'mixture'",
         )
+
+
+def _best_per_sample(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
     sums = np.zeros((folds.max() + 1, nll.shape[1]))
     np.add.at(sums, folds, nll)
     return nll[np.arange(len(nll)), choose_best(sums)[folds]]
@@ -143,9 +159,9 @@ def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle",
     members
         Names of the pool's models.
     rule
-        ``"oracle"``: :math:`\min_m nll_{sm}`, a bound that is in general not attained. ``"mixture"``:
-        :math:`-\log \frac1K \sum_m e^{-nll_{sm}}`, the ensemble that mixes whole samples. ``"best"``: the loss of the member that is best
-        on the other folds of whole clusters.
+        ``"oracle"``: :math:`\min_m nll_{sm}`, a bound that is in general not attained. ``"mixture"``: :math:`-\log
+        \frac1K \sum_m e^{-nll_{sm}}`, the ensemble that mixes whole samples. ``"best"``: the loss of the member that is
+        best on the other folds of whole clusters.
     seed
         Seed of the folds; of use to ``"best"`` only.
 
@@ -167,7 +183,9 @@ def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle",
     elif rule == "mixture":
         values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)
     else:
-        values = _best_per_sample(nll, assign_folds(cluster_codes(losses), seed))
+        clusters = cluster_codes(losses)
+        check_two_clusters(clusters)
+        values = _best_per_sample(nll, assign_folds(clusters, seed))
     attributes = {"rule": rule, "unit": f"nats per {losses.attrs.get('unit', 'sample')}"}
     return xr.DataArray(values, dims="sample", coords={"sample": losses["sample"]}, name="loss", attrs=attributes)
 
@@ -179,8 +197,8 @@ class Attainability:
     Attributes
     ----------
     value
-        ``(best - rule) / (best - oracle)``; 1 where the rule is as good as the oracle, negative where it is worse than the best member. NaN where
-        undefined.
+        ``(best - rule) / (best - oracle)``; 1 where the rule is as good as the oracle, negative where it is worse than
+        the best member. NaN where undefined.
     lower, upper
         Equal-tailed bootstrap interval of `value`; NaN where undefined.
     interval
@@ -236,9 +254,9 @@ def attainability(
     Returns
     -------
     Attainability
-        The share with a paired cluster bootstrap: each draw takes clusters with replacement, the same for best, rule and oracle, and chooses the
-        best member anew. Undefined, with the reason, for a single model, for a table of one cluster, and where ``best - oracle`` is under two of
-        its (clustered) standard errors.
+        The share with a paired cluster bootstrap: each draw takes clusters with replacement, the same for best, rule
+        and oracle, and chooses the best member anew. Undefined, with the reason, for a single model, for a table of one
+        cluster, and where ``best - oracle`` is under two of its (clustered) standard errors.
 
     Raises
     ------
@@ -273,8 +291,11 @@ def attainability(
     value, bounds = np.nan, np.full(2, np.nan)
     if not undefined:
         value = (best - rule_values).sum() / (best - oracle).sum()
-        sums = pd.DataFrame(np.column_stack([nll, rule_values, oracle])).groupby(clusters).sum().to_numpy()
-        fold_of_cluster = pd.Series(folds).groupby(clusters).first().to_numpy()
+        columns = np.column_stack([nll, rule_values, oracle])
+        sums = np.zeros((clusters.max() + 1, columns.shape[1]))
+        np.add.at(sums, clusters, columns)
+        fold_of_cluster = np.zeros(len(sums), dtype=np.int64)
+        fold_of_cluster[clusters] = folds
         ratios = _bootstrap(sums, fold_of_cluster, rule, draws, np.random.default_rng([seed, 1]))
         bounds = np.nanquantile(ratios, [(1 - interval) / 2, (1 + interval) / 2])
     return Attainability(

@@ -1,6 +1,7 @@
 """Which pools: all subsets up to a size, a stratified sample of them, or pairs matched in budget.
 
-Pools are rows of positions of models in ascending order, padded with -1. Counting and sampling never enumerate more than `ENUMERATED` pools.
+Pools are rows of positions of models in ascending order, padded with -1. Counting and sampling never enumerate more
+than `ENUMERATED` pools.
 """
 
 from math import comb
@@ -83,8 +84,8 @@ def stratified_subsets(
     Returns
     -------
     np.ndarray
-        Members, [pool, slot]: every single model, and then as equal a number as there are pools for from each combination of size, number of families
-        and tenth of the range of log budgets.
+        Members, [pool, slot]: every single model, and then as equal a number as there are pools for from each
+        combination of size, number of families and tenth of the range of log budgets.
     """
     models = len(families)
     singles = _pad(np.arange(models)[:, None], max_size)
@@ -94,15 +95,10 @@ def stratified_subsets(
         candidates = _draw_candidates(families, parameters, max_size, limit, generator)
     log_budget = np.log(_pool_sums(candidates, parameters))
     edges = np.linspace(np.log(parameters.min()), np.log(np.sort(parameters)[-max_size:].sum()), BUDGET_BINS + 1)
-    strata = np.column_stack(
-        [
-            (candidates >= 0).sum(axis=1),
-            _number_of_families(candidates, families),
-            np.searchsorted(edges[1:-1], log_budget, side="right"),
-        ]
-    )
-    chosen = _evenly(strata, limit - models, generator)
-    return np.concatenate([singles, _sort_pools(candidates[chosen])])
+    size, number = (candidates >= 0).sum(axis=1), _number_of_families(candidates, families)
+    stratum = (size * (max_size + 1) + number) * BUDGET_BINS + np.searchsorted(edges[1:-1], log_budget, side="right")
+    chosen = _evenly(stratum, limit - models, generator)
+    return np.concatenate([singles, candidates[np.sort(chosen)]])
 
 
 def matched_pairs(
@@ -135,14 +131,16 @@ def matched_pairs(
     Raises
     ------
     InputError
-        If there are no two families, no family of two members, more pairs than can be handled without a limit, or no pair within the tolerance.
+        If there are no two families, no family of two members, more pairs than can be handled without a limit, or no
+        pair within the tolerance.
     """
     models = len(families)
     counts = np.bincount(families)
     number = sum(comb(int(count), size) for count in counts for size in range(2, max_size + 1))
     if number == 0 or len(counts) < 2:
         raise InputError(
-            f"there are no pairs to match: {len(counts)} families, the largest with {counts.max()} models, size up to {max_size}",
+            f"there are no pairs to match: {len(counts)} families, {counts.max()} models in the largest, "
+            f"size up to {max_size}",
             "two families or more, one of them with two models or more, and a max size of 2 or more",
             "use the design 'all' or 'stratified'",
         )
@@ -175,33 +173,36 @@ def _check_count(count: int, limit: int | None) -> None:
 
 
 def _pad(members: np.ndarray, max_size: int) -> np.ndarray:
-    return np.pad(members, ((0, 0), (0, max_size - members.shape[1])), constant_values=-1)
-
-
-def _sort_pools(members: np.ndarray) -> np.ndarray:
-    return members[np.lexsort((*members.T[::-1], (members >= 0).sum(axis=1)))]
+    padded = np.full((len(members), max_size), -1)
+    padded[:, : members.shape[1]] = members
+    return padded
 
 
 def _pool_sums(members: np.ndarray, values: np.ndarray) -> np.ndarray:
-    return np.append(values, 0.0)[members].sum(axis=1)
+    padded = np.append(values, 0.0)
+    return np.sum([padded[column] for column in members.T], axis=0)
 
 
 def _number_of_families(members: np.ndarray, families: np.ndarray) -> np.ndarray:
-    present = np.zeros((len(members), int(families.max()) + 1), dtype=bool)
-    for column in members.T:
-        rows = np.flatnonzero(column >= 0)
-        present[rows, families[column[rows]]] = True
-    return present.sum(axis=1)
+    # A member adds a family if no earlier one is of it; padding gets a family of its own, which is not counted.
+    of_slot = [np.append(families, -1)[column] for column in members.T]
+    number = np.zeros(len(members), dtype=np.int64)
+    for slot, own in enumerate(of_slot):
+        new = own >= 0
+        for earlier in of_slot[:slot]:
+            new &= own != earlier
+        number += new
+    return number
 
 
-def _evenly(strata: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
+def _evenly(stratum: np.ndarray, wanted: int, generator: np.random.Generator) -> np.ndarray:
     """Choose rows so that no stratum has two more than another that still has rows to give."""
-    _, code, counts = np.unique(strata @ [1_000_000, 1_000, 1], return_inverse=True, return_counts=True)
-    key = generator.random(len(strata))
-    order = np.lexsort((key, code))
-    rank = np.empty(len(strata), dtype=np.int64)
-    rank[order] = np.arange(len(strata)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.lexsort((key, rank))[:wanted]
+    key = generator.random(len(stratum))
+    order = np.argsort(stratum + key)
+    counts = np.bincount(stratum)
+    rank = np.empty(len(stratum))
+    rank[order] = np.arange(len(stratum)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.argsort(rank + key)[:wanted]
 
 
 def _draw_candidates(
@@ -230,7 +231,7 @@ def _draw_candidates(
         if len(drawn) >= 2 * limit:
             break
         each *= 2
-    return drawn
+    return drawn[np.argsort((drawn >= 0).sum(axis=1), kind="stable")]
 
 
 _WINDOWS = ((0, 1), (0, 0.5), (0.5, 1), (0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1), (0, 0.125), (0.875, 1))

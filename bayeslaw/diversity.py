@@ -6,7 +6,7 @@ import xarray as xr
 from bayeslaw.combine import check_table
 from bayeslaw.losses import sample_weights
 
-PRODUCT_ROWS = 512
+PRODUCT_SAMPLES = 512
 
 
 def family_parameters(members: np.ndarray, families: np.ndarray, parameters: np.ndarray) -> np.ndarray:
@@ -33,21 +33,20 @@ def family_parameters(members: np.ndarray, families: np.ndarray, parameters: np.
     return sums
 
 
-def effective_families(members: np.ndarray, families: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-    """Compute the effective number of families.
+def effective_number(amounts: np.ndarray) -> np.ndarray:
+    """Compute the effective number of kinds, such as families, from how much there is of each.
 
     Parameters
     ----------
-    members, families, parameters
-        As in `family_parameters`.
+    amounts
+        Amounts of at least zero, such as `family_parameters` gives them, [pool, kind].
 
     Returns
     -------
     np.ndarray
-        The exponential of the entropy of the families' shares of the pool's parameters (Hill, 1973, order 1), [pool]; NaN for single models.
+        The exponential of the entropy of each row's shares (Hill, 1973, order 1), [pool]: 1 where there is one kind.
     """
-    sums = family_parameters(members, families, parameters)
-    return _unless_single(members, np.exp(_entropy(sums / sums.sum(axis=1, keepdims=True))))
+    return np.exp(_entropy(amounts / amounts.sum(axis=1, keepdims=True)))
 
 
 def win_entropy(members: np.ndarray, shares: np.ndarray) -> np.ndarray:
@@ -79,10 +78,10 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        Correlations [lm, lm], with the samples' weights, of the losses per unit of weight less each sample's mean over all models of the table.
-        NaN for a model that never departs from that mean. The mean is over the table rather than the pool: two models about
-        their own mean are correlated by -1 whatever they do. So the whole table's mean correlation is near -1 / (number of models - 1), and for a
-        table of two models the correlation says nothing.
+        Correlations [lm, lm], with the samples' weights, of the losses per unit of weight less each sample's mean over
+        all models of the table. NaN for a model that never departs from that mean. The mean is over the table rather
+        than the pool: two models about their own mean are correlated by -1 whatever they do. So the whole table's mean
+        correlation is near -1 / (number of models - 1), and for a table of two models the correlation says nothing.
 
     Raises
     ------
@@ -91,18 +90,18 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
     """
     losses = check_table(losses)
     weights = sample_weights(losses)
-    rates = losses["nll"].to_numpy() / weights[:, None]
-    rates = rates - rates.mean(axis=1, keepdims=True)
-    rates -= weights @ rates / weights.sum()
-    covariance = np.zeros((rates.shape[1], rates.shape[1]))
-    # Small products: one over all samples would hold another copy of the table, and start threads that wait on busy cores.
-    for start in range(0, len(rates), PRODUCT_ROWS):
-        part = rates[start : start + PRODUCT_ROWS]
-        covariance += (part * weights[start : start + PRODUCT_ROWS, None]).T @ part
-    covariance /= weights.sum()
+    rates = np.ascontiguousarray((losses["nll"].to_numpy() / weights[:, None]).T)
+    largest = max(rates.max(), -rates.min())
+    rates -= rates.mean(axis=0)
+    rates -= (np.einsum("ms,s->m", rates, weights) / weights.sum())[:, None]
+    rates *= np.sqrt(weights / weights.sum())
+    covariance = np.zeros((len(rates), len(rates)))
+    # Small products: a large one would be shared by threads, which on busy cores wait for each other.
+    for start in range(0, rates.shape[1], PRODUCT_SAMPLES):
+        part = rates[:, start : start + PRODUCT_SAMPLES]
+        covariance += part @ part.T
     deviation = np.sqrt(np.diag(covariance))
     # What rounding leaves of a constant column is no spread.
-    largest = np.abs(losses["nll"].to_numpy() / weights[:, None]).max(initial=0.0)
     deviation[deviation <= 1e-12 * largest] = np.nan
     return np.clip(covariance / np.outer(deviation, deviation), -1, 1)
 

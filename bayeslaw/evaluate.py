@@ -1,4 +1,7 @@
-"""Losses, standard errors, win shares and nulls of many pools at once, at a memory that does not grow with samples times pools."""
+"""Losses, standard errors, win shares and nulls of many pools at once.
+
+Memory does not grow with samples times pools.
+"""
 
 import os
 from collections.abc import Callable
@@ -7,17 +10,49 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw import kernels
-from bayeslaw.combine import assign_folds, choose_best
+from bayeslaw import kernels, mixture_kernels, win_kernels
+from bayeslaw.cluster_layout import ClusterLayout
+from bayeslaw.combine import assign_folds
 from bayeslaw.kernels import BLOCK
+from bayeslaw.nulls import comonotone_columns, independent_columns
 
 POOLS_PER_TASK = 1024
-LONG_CLUSTER = 64
-LANE_MULTIPLE = 8
 BIT_WORDS = 256
+MOST_BIT_MODELS = 128
 LARGEST_BIT_WEIGHT = 1 << 20
 
-Step = Callable[[np.ndarray, np.ndarray, np.ndarray, slice], None]
+
+@dataclass(frozen=True)
+class Part:
+    """Neighbouring pools that one task takes, among pools in lexicographic order.
+
+    Attributes
+    ----------
+    rows
+        Which pools.
+    pools, sizes, shared
+        Members [pool, slot], number of members, number of leading members shared with the pool before.
+    plan
+        As `kernels.plan_pools` returns it.
+    """
+
+    rows: slice
+    pools: np.ndarray
+    sizes: np.ndarray
+    shared: np.ndarray
+    plan: np.ndarray
+
+    @classmethod
+    def of(cls, rows: slice, pools: np.ndarray, models: int) -> "Part":
+        """Make a part of a list of pools."""
+        pools = pools[rows]
+        sizes = (pools >= 0).sum(axis=1)
+        same = np.cumprod((pools[1:] == pools[:-1]) & (pools[1:] >= 0), axis=1).sum(axis=1)
+        shared = np.concatenate([[0], same])
+        return cls(rows, pools, sizes, shared, kernels.plan_pools(pools, sizes, shared, models))
+
+
+Step = Callable[[Part], None]
 
 
 @dataclass(frozen=True)
@@ -70,16 +105,20 @@ def evaluate_pools(
         The losses and shares.
     """
     folds = assign_folds(clusters, seed)
-    # A common shift of a sample's losses passes through every rule; it leaves cluster sums near zero, whose squares are then accurate.
+    # A common shift of a sample's losses passes through every rule; it leaves cluster sums near zero, whose squares are
+    # then accurate.
     shift = nll.mean() * len(nll) / weights.sum()
     columns = np.ascontiguousarray((nll - shift * weights[:, None]).T)
-    best = _cross_fitted(columns, members, folds, weights, clusters)
     if rule == "best":
-        loss, error, shares = best
+        loss, error, shares = _cross_fitted(columns, members, folds, weights, clusters)
         return _shifted(shift, loss, error, loss, loss, loss, shares)
     order = np.lexsort(members.T[::-1])
     pools = np.ascontiguousarray(members[order])
-    sums, nulls, wins = _run(columns, _Layout.of(weights, clusters), weights, pools, rule, seed)
+    with ThreadPoolExecutor(usable_cores()) as executor:
+        best_of = executor.submit(_cross_fitted, columns, members, folds, weights, clusters)
+        layout = ClusterLayout.of(weights, clusters)
+        sums, nulls, wins = _run(columns, layout, weights, pools, rule, seed, executor)
+        best = best_of.result()
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
     total, number = weights.sum(), int(clusters.max()) + 1
@@ -107,7 +146,7 @@ def _cross_fitted(
     # All of a fold's moments are sums over clusters: the pools need no pass over the samples.
     order = np.argsort(clusters, kind="stable")
     starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
-    sums = np.add.reduceat(columns[:, order], starts, axis=1)
+    sums = columns[:, order] if count == len(order) else np.add.reduceat(columns[:, order], starts, axis=1)
     weight = np.bincount(clusters, weights)
     fold_of = folds[order][starts]
     first, square, cross = (np.zeros((number, models + 1)) for _ in range(3))
@@ -115,7 +154,7 @@ def _cross_fitted(
         own = sums[:, fold_of == fold]
         first[fold, :models] = own.sum(axis=1)
         square[fold, :models] = (own**2).sum(axis=1)
-        cross[fold, :models] = own @ weight[fold_of == fold]
+        cross[fold, :models] = np.einsum("mc,c->m", own, weight[fold_of == fold])
     fold_weight = np.bincount(fold_of, weight, minlength=number)
     # Padding (-1) reads the last column: a member so bad that it is never chosen.
     first[:, models] = np.inf
@@ -139,77 +178,37 @@ def _cross_fitted(
     return loss, error, shares / total
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """An order of the samples in which the sums over clusters are sums over neighbours; see `kernels.oracle_sums`."""
-
-    order: np.ndarray
-    blocks: np.ndarray
-    weights: np.ndarray
-
-    @classmethod
-    def of(cls, weights: np.ndarray, clusters: np.ndarray) -> "_Layout":
-        counts = np.bincount(clusters)
-        order = np.argsort(clusters, kind="stable")
-        starts = np.cumsum(counts) - counts
-        totals = np.bincount(clusters, weights)
-        parts: list[np.ndarray] = []
-        blocks: list[tuple[int, ...]] = []
-        lane_weights: list[np.ndarray] = []
-        position, entry = 0, 0
-
-        def add(rows: np.ndarray, kind: int, weight: np.ndarray) -> None:
-            nonlocal position, entry
-            blocks.append((kind, position, *rows.shape, entry))
-            parts.append(rows.ravel())
-            lane_weights.append(weight)
-            position, entry = position + rows.size, entry + len(weight)
-
-        for cluster in np.flatnonzero(counts > LONG_CLUSTER):
-            rows = order[starts[cluster] : starts[cluster] + counts[cluster]]
-            pieces = [rows[start : start + BLOCK] for start in range(0, len(rows), BLOCK)]
-            for index, piece in enumerate(pieces):
-                kind = kernels.LAST_PIECE if index == len(pieces) - 1 else kernels.PIECE
-                add(piece[None, :], kind, totals[[cluster]])
-        short = np.flatnonzero(counts <= LONG_CLUSTER)
-        short = short[np.argsort(-counts[short], kind="stable")]
-        while len(short):
-            steps = int(counts[short[0]])
-            lanes = max(LANE_MULTIPLE, BLOCK // steps // LANE_MULTIPLE * LANE_MULTIPLE)
-            group, short = short[:lanes], short[lanes:]
-            step = np.arange(steps)[:, None]
-            rows = np.where(step < counts[group], order[np.minimum(starts[group] + step, len(order) - 1)], -1)
-            alike = steps == 1 and np.ptp(totals[group]) == 0
-            add(rows, kernels.SINGLE if alike else kernels.LANES, totals[group][:1] if alike else totals[group])
-        return cls(np.concatenate(parts), np.array(blocks, dtype=np.int64), np.concatenate(lane_weights))
-
-
 def _run(
-    columns: np.ndarray, layout: _Layout, weights: np.ndarray, pools: np.ndarray, rule: str, seed: int
+    columns: np.ndarray,
+    layout: ClusterLayout,
+    weights: np.ndarray,
+    pools: np.ndarray,
+    rule: str,
+    seed: int,
+    executor: ThreadPoolExecutor,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run the kernels over pools in lexicographic order: sums [3, pool], the nulls' sums [null, pool] and wins [pool, slot]."""
+    """Run the kernels over pools in lexicographic order.
+
+    Returns sums [3, pool], the nulls' sums [null, pool] and wins [pool, slot].
+    """
     sums, null_sums = np.zeros((3, len(pools))), np.zeros((2, len(pools)))
     wins = np.zeros(pools.shape)
-    nulls = [_independent(columns, weights, seed), _comonotone(columns, weights)]
+    tables = [lambda: independent_columns(columns, weights, seed), lambda: comonotone_columns(columns, weights)]
     if rule == "oracle":
-        steps = [_oracle_step(columns, layout, sums), *_win_steps(columns, weights, wins)]
-        steps += [_null_step(null, null_sums[index]) for index, null in enumerate(nulls)]
+        makers = [lambda: _oracle_step(columns, layout, sums), lambda: _win_step(columns, weights, wins)]
+        makers += [lambda i=i, table=table: _null_step(table(), null_sums[i]) for i, table in enumerate(tables)]
     else:
-        steps = [_mixture_step(columns, layout, sums, weights, wins)]
-        for index, null in enumerate(nulls):
-            steps.append(_mixture_step(null, None, null_sums[index : index + 1], weights, wins))
-    sizes = (pools >= 0).sum(axis=1)
-    same = np.cumprod((pools[1:] == pools[:-1]) & (pools[1:] >= 0), axis=1).sum(axis=1)
-    shared = np.concatenate([[0], same])
-
-    def work(start: int) -> None:
-        rows = slice(start, min(start + POOLS_PER_TASK, len(pools)))
-        for step in steps:
-            step(pools[rows], sizes[rows], shared[rows], rows)
-
+        makers = [lambda: _mixture_step(columns, layout, sums, weights, wins)]
+        makers += [
+            lambda i=i, table=table: _mixture_step(table(), None, null_sums[i : i + 1], weights, wins)
+            for i, table in enumerate(tables)
+        ]
     starts = range(0, len(pools), POOLS_PER_TASK)
-    with ThreadPoolExecutor(min(len(starts), usable_cores())) as executor:
-        list(executor.map(work, starts))
+    parts = [Part.of(slice(start, start + POOLS_PER_TASK), pools, len(columns)) for start in starts]
+    # The first pools are under way while the tables of the later steps are still made.
+    made = [executor.submit(make) for make in makers]
+    for task in [executor.submit(step.result(), part) for step in made for part in parts]:
+        task.result()
     return sums, null_sums, wins
 
 
@@ -226,34 +225,33 @@ def usable_cores() -> int:
     return os.cpu_count() or 1
 
 
-def _oracle_step(columns: np.ndarray, layout: _Layout, sums: np.ndarray) -> Step:
+def _oracle_step(columns: np.ndarray, layout: ClusterLayout, sums: np.ndarray) -> Step:
     padded = np.concatenate([columns, np.zeros((len(columns), 1))], axis=1)[:, layout.order]
 
-    def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
+    def step(part: Part) -> None:
         # A fresh array: one layout in memory means one compiled version.
-        part = np.zeros((3, len(sizes)))
-        kernels.oracle_sums(padded, layout.blocks, layout.weights, pools, sizes, shared, part)
-        sums[:, rows] = part
+        found = np.zeros((3, len(part.sizes)))
+        kernels.oracle_sums(padded, layout.blocks, layout.weights, part.plan, part.pools.shape[1], found)
+        sums[:, part.rows] = found
 
     return step
 
 
 def _null_step(columns: np.ndarray, sums: np.ndarray) -> Step:
-    # Only deviations from the models' mean are rounded to float32: an error near 1e-8 of them, far below what another shuffle would change.
+    # Only deviations from the models' mean are rounded to float32: an error near 1e-8 of them, far below what another
+    # shuffle would change.
     means = columns.mean(axis=0)
     deviations = (columns - means).astype(np.float32)
-    total = means.sum()
+    sums[:] = means.sum()
 
-    def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        part = np.full(len(sizes), total)
-        kernels.minimum_sums(deviations, pools, sizes, shared, part)
-        sums[rows] = part
+    def step(part: Part) -> None:
+        kernels.minimum_sums(deviations, part.plan, part.pools.shape[1], sums[part.rows])
 
     return step
 
 
 def _mixture_step(
-    columns: np.ndarray, layout: _Layout | None, sums: np.ndarray, weights: np.ndarray, wins: np.ndarray
+    columns: np.ndarray, layout: ClusterLayout | None, sums: np.ndarray, weights: np.ndarray, wins: np.ndarray
 ) -> Step:
     """Sum mixtures; without a layout no squares and no responsibilities."""
     if layout is None:
@@ -268,94 +266,55 @@ def _mixture_step(
     base = table.min(axis=0)
     exponentials = np.exp(base - table)
 
-    def step(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        part = np.zeros((3, len(sizes)))
-        kernels.mixture_sums(
-            exponentials, table, base, position_weights, blocks, lane_weights, pools, sizes, shared, part, wins[rows]
-        )
-        sums[:, rows] = part[: len(sums)]
+    def step(part: Part) -> None:
+        found = np.zeros((3, len(part.sizes)))
+        tables = exponentials, table, base, position_weights
+        mixture_kernels.mixture_sums(*tables, blocks, lane_weights, part.plan, part.pools, found, wins[part.rows])
+        sums[:, part.rows] = found[: len(sums)]
 
     return step
 
 
-def _win_steps(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> list[Step]:
+def _win_step(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> Step:
     """Count wins by bits where no models tie and weights are whole numbers, and by comparing losses elsewhere."""
-    ordered = np.sort(columns, axis=0)
-    simple = np.ones(columns.shape[1], dtype=bool)
-    if (weights != np.round(weights)).any() or weights.max() >= LARGEST_BIT_WEIGHT:
-        simple[:] = False
-    for lower, upper in zip(ordered[:-1], ordered[1:], strict=True):
-        simple &= lower != upper
-    tied, tied_weights = np.ascontiguousarray(columns[:, ~simple]), weights[~simple]
+    whole = (weights == np.round(weights)).all() and weights.max() < LARGEST_BIT_WEIGHT
+    bit_tables, tied = [], np.ones(len(weights), dtype=bool)
+    if whole and len(columns) <= MOST_BIT_MODELS:
+        for start in range(0, len(weights), 64 * BIT_WORDS):
+            rows = slice(start, start + 64 * BIT_WORDS)
+            less, tied[rows] = _compare(columns[:, rows])
+            bit_tables.append((less, *_bit_planes(np.where(tied[rows], 0, weights[rows]).astype(np.int64))))
+    tied_columns, tied_weights = np.ascontiguousarray(columns[:, tied]), weights[tied]
 
-    def count_tied(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        kernels.tied_wins(tied, tied_weights, pools, sizes, wins[rows])
+    def step(part: Part) -> None:
+        for tables in bit_tables:
+            win_kernels.bit_wins(*tables, part.pools, part.sizes, part.shared, wins[part.rows])
+        if len(tied_weights):
+            win_kernels.tied_wins(tied_columns, tied_weights, part.pools, part.sizes, wins[part.rows])
 
-    def count_bits(pools: np.ndarray, sizes: np.ndarray, shared: np.ndarray, rows: slice) -> None:
-        for less, planes, values in tables:
-            kernels.bit_wins(less, planes, values, pools, sizes, shared, wins[rows])
-
-    tables = list(_bit_tables(columns[:, simple], weights[simple]))
-    return [count_bits, count_tied] if len(tied_weights) else [count_bits]
-
-
-def _bit_tables(columns: np.ndarray, weights: np.ndarray) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Pack, for every stretch of samples, who beats whom and the bit planes of the weights."""
-    tables = []
-    for start in range(0, columns.shape[1], 64 * BIT_WORDS):
-        part = columns[:, start : start + 64 * BIT_WORDS]
-        whole = weights[start : start + 64 * BIT_WORDS].astype(np.int64)
-        less = np.stack([_pack(column < part) for column in part])
-        if (whole == whole[0]).all():
-            planes, values = _pack(np.ones((1, len(whole)), dtype=bool)), np.array([float(whole[0])])
-        else:
-            levels = np.arange(int(whole.max()).bit_length())
-            planes, values = _pack((whole >> levels[:, None]) & 1 == 1), 2.0**levels
-        tables.append((less, planes, values))
-    return tables
+    return step
 
 
-def _pack(bits: np.ndarray) -> np.ndarray:
-    packed = np.packbits(bits, axis=1)
-    return np.ascontiguousarray(np.pad(packed, ((0, 0), (0, -packed.shape[1] % 8)))).view(np.uint64)
+def _compare(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pack who beats whom, [lm, lm, word], and say on which samples any two tie, [sample]."""
+    columns = np.ascontiguousarray(columns)
+    models, samples = columns.shape
+    less = np.empty((models, models, -(-samples // 64)), dtype=np.uint64)
+    tied = np.zeros(less.shape[2], dtype=np.uint64)
+    win_kernels.compare_models(columns, less, tied)
+    bits = np.unpackbits(tied.astype("<u8").view(np.uint8), bitorder="little")
+    return less, bits[:samples].astype(bool)
 
 
-def _independent(columns: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
-    """Keep each sample's mean over models and shuffle each model's deviations from it over samples, [lm, sample].
-
-    With weights, what is shuffled is the deviation per unit of weight, and a sample is drawn as often as it weighs (systematic sampling in
-    random order; with equal weights a permutation); a constant then restores the model's mean loss exactly.
-    """
-    generator = np.random.default_rng([seed, 2])
-    means = columns.mean(axis=0)
-    deviations = (columns - means) / weights
-    if np.ptp(weights) == 0:
-        return means + weights * generator.permuted(deviations, axis=1, out=deviations)
-    shuffled = np.empty_like(columns)
-    for model, rates in enumerate(deviations):
-        source, target = generator.permutation(len(weights)), generator.permutation(len(weights))
-        ends = np.cumsum(weights[source])
-        middle = np.cumsum(weights[target]) - weights[target] / 2
-        place = np.minimum(np.searchsorted(ends, middle, side="right"), len(weights) - 1)
-        shuffled[model, target] = weights[target] * rates[source[place]]
-        lost = (weights * rates).sum() - shuffled[model].sum()
-        shuffled[model] += weights * (lost / weights.sum())
-    return means + shuffled
-
-
-def _comonotone(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Sort each column, [lm, sample].
-
-    With weights, columns of losses per unit of weight are sorted, each value lasting as long as it weighs, and cut into as many parts of
-    equal weight as there are samples; the parts' sums keep the model's mean loss exactly.
-    """
-    if np.ptp(weights) == 0:
-        return np.sort(columns, axis=1)
-    grid = np.linspace(0.0, weights.sum(), len(weights) + 1)
-    aligned = np.empty_like(columns)
-    for model, column in enumerate(columns):
-        order = np.argsort(column / weights, kind="stable")
-        ends = np.concatenate([[0.0], np.cumsum(weights[order])])
-        sums = np.concatenate([[0.0], np.cumsum(column[order])])
-        aligned[model] = np.diff(np.interp(grid, ends, sums))
-    return aligned
+def _bit_planes(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pack whole-number weights bit by bit, [plane, word], with what a bit of each plane is worth, [plane]."""
+    present, largest = weights > 0, int(weights.max())
+    if (weights[present] == largest).all():
+        bits, values = present[None, :], np.array([float(largest)])
+    else:
+        levels = np.arange(largest.bit_length())
+        bits, values = (weights >> levels[:, None]) & 1 == 1, 2.0**levels
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    planes = np.zeros((len(values), -(-len(weights) // 64) * 8), dtype=np.uint8)
+    planes[:, : packed.shape[1]] = packed
+    return planes.view("<u8").astype(np.uint64), values

@@ -23,8 +23,9 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     pools
         What `bayeslaw.make_pools` made.
     folder
-        A new or empty folder, or one that holds pools, which are then replaced. It will hold ``pools.parquet`` (one row a pool, with its list of members),
-        ``win_shares.parquet`` (pool, lm, share: one row a member), ``models.parquet`` and ``manifest.json``.
+        A new or empty folder, or one that holds pools, which are then replaced. It will hold ``pools.parquet`` (one row
+        a pool, with its list of members), ``win_shares.parquet`` (pool, lm, share: one row a member),
+        ``models.parquet`` and ``manifest.json``.
 
     Raises
     ------
@@ -43,10 +44,11 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(names[columns], pa.string()))
     single = [str(name) for name, variable in pools.data_vars.items() if variable.dims == ("pool",)]
     table = {"pool": labels, "members": lists, **{name: pa.array(pools[name].to_numpy()) for name in single}}
-    models = {str(name): values.to_numpy() for name, values in pools.data_vars.items() if values.dims == ("lm",)}
+    on_models = {str(name): values for name, values in pools.data_vars.items() if values.dims == ("lm",)}
+    models = {name: pa.array(values.to_numpy()) for name, values in on_models.items()}
     with atomic_folder(folder, "pools") as place:
         pq.write_table(pa.table(table), place / POOLS)
-        pq.write_table(pa.Table.from_pandas(pd.DataFrame({"lm": names, **models}), preserve_index=False), place / MODELS)
+        pq.write_table(pa.table({"lm": pa.array(names, pa.string()), **models}), place / MODELS)
         if "win_share" in pools:
             shares = pools["win_share"].transpose("pool", "lm").to_numpy()[rows, columns]
             won = {
@@ -74,7 +76,8 @@ def read_pools(folder: str | os.PathLike[str]) -> xr.Dataset:
     Raises
     ------
     InputError
-        If the folder does not hold pools, is of another format version, or a table in it is missing, cannot be read or contradicts another.
+        If the folder does not hold pools, is of another format version, or a table in it is missing, cannot be read or
+        contradicts another.
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "pools")

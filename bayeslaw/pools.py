@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.combine import RULES, check_table
+from bayeslaw.combine import RULES, check_table, check_two_clusters
 from bayeslaw.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
-from bayeslaw.diversity import decorrelation, effective_families, family_parameters, residual_correlation, win_entropy
+from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.evaluate import Evaluation, evaluate_pools
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
@@ -44,9 +44,10 @@ def make_pools(
     limit
         Largest number of pools.
     design
-        ``"all"``: every subset; ``"stratified"``: up to `limit` subsets spread evenly over size, number of families and budget; ``"matched"``: each homogeneous
-        pool with a heterogeneous one of its size and nearly its budget, not used for another. All hold every single model. By default all, or a
-        stratified sample where `limit` is smaller than their count.
+        ``"all"``: every subset; ``"stratified"``: up to `limit` subsets spread evenly over size, number of families and
+        budget; ``"matched"``: each homogeneous pool with a heterogeneous one of its size and nearly its budget, not
+        used for another. All hold every single model. By default all, or a stratified sample where `limit` is smaller
+        than their count.
     parameters
         Which count of parameters a budget adds up: ``"total"``, ``"non-embedding"`` or ``"active"``.
     tolerance
@@ -57,25 +58,31 @@ def make_pools(
     Returns
     -------
     xarray.Dataset
-        On ``pool``: ``loss`` and ``standard_error`` (in the attribute ``loss_unit``), ``size``, ``parameters``, ``families``, ``regime``, ``member`` [pool, slot] (positions
-        on ``lm``, -1 where there is none), ``win_share`` [pool, lm] (responsibilities for a mixture), ``best_loss`` (cross-fitted over folds of clusters),
-        ``gain`` (``best_loss - loss``), ``gain_independent`` and ``gain_comonotone`` (the same gain were the members' deviations from each sample's mean
-        independent, and were their columns sorted), ``effective_families``, ``decorrelation``, ``win_entropy`` (NaN for single models), and for the matched design ``match``
-        (number of the pair, -1 for single models). On ``lm``: ``family``, ``parameters``, ``loss``. Where the table has one cluster, standard errors are NaN,
-        and so are best losses and gains of pools of two or more.
+        On ``pool``: ``loss`` and ``standard_error`` (in the attribute ``loss_unit``), ``size``, ``parameters``,
+        ``families``, ``regime``, ``member`` [pool, slot] (positions on ``lm``, -1 where there is none), ``win_share``
+        [pool, lm] (responsibilities for a mixture), ``best_loss`` (cross-fitted over folds of clusters), ``gain``
+        (``best_loss - loss``), ``gain_independent`` and ``gain_comonotone`` (the same gain were the members' deviations
+        from each sample's mean independent, and were their columns sorted), ``effective_families``, ``decorrelation``,
+        ``win_entropy`` (NaN for single models), and for the matched design ``match`` (number of the pair, -1 for single
+        models). On ``lm``: ``family``, ``lm_parameters``, ``lm_loss``. Where the table has one cluster, standard errors
+        are NaN, and so are best losses and gains of pools of two or more.
 
     Raises
     ------
     InputError
-        If a choice is not known, `max_size` is not between 1 and the number of models, `limit` leaves no room for the single models or contradicts the
-        design, there are more pools than can be handled without a limit, the table is one of whole models or holds losses that are not finite, or the
-        parameter counts asked for are missing.
+        If a choice is not known, `max_size` is not between 1 and the number of models, `limit` leaves no room for the
+        single models or contradicts the design, there are more pools than can be handled without a limit, the table is
+        one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
+        ``"best"`` meets a table of one cluster.
     """
     check_choice("rule", rule, RULES)
     losses = check_table(losses)
     budgets = _parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
-    design = _check_request(losses.sizes["lm"], int(codes.max()) + 1, max_size, limit, design)
+    design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
+    weights, clusters = sample_weights(losses), cluster_codes(losses)
+    if rule == "best":
+        check_two_clusters(clusters)
     generator = np.random.default_rng([seed, 0])
     match = None
     if design == "all":
@@ -84,19 +91,9 @@ def make_pools(
         wanted = min(limit or MOST_POOLS, count_subsets(len(budgets), max_size))
         members = stratified_subsets(codes, budgets, max_size, wanted, generator)
     else:
-        members, match = matched_pairs(
-            codes, budgets, max_size, limit=limit, tolerance=tolerance, generator=generator
-        )
-    weights, clusters = sample_weights(losses), cluster_codes(losses)
-    if rule == "best" and clusters.max() == 0:
-        raise InputError(
-            "the rule 'best' needs at least two clusters, and the table has one",
-            "a table with two clusters or more: the best member is chosen on clusters other than those it is scored on",
-            "declare a finer cluster, or use the rule 'oracle' or 'mixture'",
-        )
-    evaluation = evaluate_pools(
-        losses["nll"].to_numpy(), members, weights=weights, clusters=clusters, rule=rule, seed=seed
-    )
+        members, match = matched_pairs(codes, budgets, max_size, limit=limit, tolerance=tolerance, generator=generator)
+    nll = losses["nll"].to_numpy()
+    evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, rule=rule, seed=seed)
     attributes = {
         "kind": "pools",
         "rule": rule,
@@ -117,17 +114,19 @@ def make_pools(
     return pools
 
 
-def _check_request(models: int, families: int, max_size: int, limit: int | None, design: str | None) -> str:
+def _check_request(models: int, max_size: int, limit: int | None, design: str | None, seed: int) -> str:
     """Check the numbers asked for before anything of their size is made, and return the design."""
     if design is not None:
         check_choice("design", design, DESIGNS)
-    if isinstance(max_size, bool) or int(max_size) != max_size or not 1 <= max_size <= models:
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed {seed!r}", "a whole number of at least zero", "use 0")
+    if not isinstance(max_size, int | np.integer) or not 1 <= max_size <= models:
         raise InputError(
-            f"max size {max_size} does not suit a table of {models} models",
+            f"max size {max_size!r} does not suit a table of {models} models",
             f"a whole number from 1 to {models}",
-            f"use {min(max(int(max_size), 1), models)}",
+            f"use {models}" if isinstance(max_size, int) and max_size > models else "use 1 or more",
         )
-    if limit is not None and (isinstance(limit, bool) or int(limit) != limit or limit < models):
+    if limit is not None and (not isinstance(limit, int | np.integer) or limit < models):
         raise InputError(
             f"limit {limit} leaves no room for the {models} single models, which are always among the pools",
             f"a whole number of {models} or more",
@@ -159,7 +158,9 @@ def _parameter_counts(losses: xr.Dataset, kind: str) -> np.ndarray:
     if kind == "total":
         counts = total
     elif kind == "active":
-        counts = losses["active_parameters"].to_numpy() if "active_parameters" in losses else np.full_like(total, np.nan)
+        counts = (
+            losses["active_parameters"].to_numpy() if "active_parameters" in losses else np.full_like(total, np.nan)
+        )
     elif "non_embedding_parameters" in losses:
         counts = losses["non_embedding_parameters"].to_numpy()
     elif "embedding_parameters" in losses:
@@ -182,34 +183,27 @@ def _assemble(
     losses: xr.Dataset, members: np.ndarray, budgets: np.ndarray, evaluation: Evaluation, attributes: dict[str, Any]
 ) -> xr.Dataset:
     families, names = losses["family"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
-    codes = pd.factorize(families)[0]
     scale, weights = loss_scale(losses), sample_weights(losses)
-    by_family = family_parameters(members, codes, budgets)
+    by_family = family_parameters(members, pd.factorize(families)[0], budgets)
     number, size = (by_family > 0).sum(axis=1), (members >= 0).sum(axis=1)
-    regime = np.array(REGIMES)[np.where(size == 1, 0, np.where(number == 1, 1, 2))]
     shares = np.zeros((len(members), len(names)))
     rows, slots = np.nonzero(members >= 0)
     shares[rows, members[rows, slots]] = evaluation.shares[rows, slots]
-
-    def gain(loss: np.ndarray) -> np.ndarray:
-        return scale * (evaluation.best - loss)
-
     on_pool = {
         "loss": scale * evaluation.loss,
         "standard_error": scale * evaluation.standard_error,
         "size": size,
         "parameters": by_family.sum(axis=1),
         "families": number,
-        "regime": regime,
+        "regime": np.array(REGIMES)[np.where(size == 1, 0, np.where(number == 1, 1, 2))],
         "best_loss": scale * evaluation.best,
-        "gain": gain(evaluation.loss),
-        "gain_independent": gain(evaluation.independent),
-        "gain_comonotone": gain(evaluation.comonotone),
-        "effective_families": effective_families(members, codes, budgets),
+        "gain": scale * (evaluation.best - evaluation.loss),
+        "gain_independent": scale * (evaluation.best - evaluation.independent),
+        "gain_comonotone": scale * (evaluation.best - evaluation.comonotone),
+        "effective_families": np.where(size > 1, effective_number(by_family), np.nan),
         "decorrelation": decorrelation(members, residual_correlation(losses)),
         "win_entropy": win_entropy(members, evaluation.shares),
     }
-    mean_loss = scale * losses["nll"].to_numpy().sum(axis=0) / weights.sum()
     return xr.Dataset(
         {
             **{name: ("pool", values) for name, values in on_pool.items()},
@@ -217,7 +211,7 @@ def _assemble(
             "win_share": (("pool", "lm"), shares),
             "family": ("lm", families),
             "lm_parameters": ("lm", budgets),
-            "lm_loss": ("lm", mean_loss),
+            "lm_loss": ("lm", scale * losses["nll"].to_numpy().sum(axis=0) / weights.sum()),
         },
         coords={"pool": _pool_names(members, names), "lm": names},
         attrs=attributes,
@@ -225,6 +219,9 @@ def _assemble(
 
 
 def _pool_names(members: np.ndarray, names: list[str]) -> np.ndarray:
-    joined = np.empty(len(members), dtype=object)
-    joined[:] = [" + ".join([names[member] for member in row if member >= 0]) for row in members.tolist()]
+    # Padding reads the last entry, which adds nothing.
+    following = np.array([*(f" + {name}" for name in names), ""], dtype=object)
+    joined = np.array(names, dtype=object)[members[:, 0]]
+    for column in members.T[1:]:
+        joined = joined + following[column]
     return joined
