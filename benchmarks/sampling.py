@@ -74,8 +74,9 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Smallest effective sample size per second."""
-        return self.ess / self.seconds
+        """Smallest effective sample size per second: of the whole call cold, of its sampling with compiled programs warm."""
+        timed = self.kind == "warm" and math.isfinite(self.sampling_seconds)
+        return self.ess / (self.sampling_seconds if timed else self.seconds)
 
 
 @dataclass(frozen=True)
