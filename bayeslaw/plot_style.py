@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from PIL import Image
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.storage import atomic_file
 
 ENDINGS = (".png", ".svg", ".pdf")
+DPI = 200
 INK = "#26262b"
 FAINT = "#8a8a91"
 STYLE: Any = {
@@ -36,7 +39,7 @@ STYLE: Any = {
     "legend.fontsize": 8,
     "legend.frameon": False,
     "pdf.fonttype": 42,
-    "savefig.dpi": 150,
+    "savefig.dpi": DPI,
     "svg.hashsalt": "bayeslaw",
     "text.color": INK,
     "xtick.color": FAINT,
@@ -228,11 +231,23 @@ def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     kind = Path(path).suffix.lower().removeprefix(".")
-    # The time of writing would otherwise stand in the file.
-    options: dict[str, Any] = {
-        "png": {"pil_kwargs": {"optimize": True}},
-        "svg": {"metadata": {"Date": None}},
-        "pdf": {"metadata": {"CreationDate": None}},
-    }
     with atomic_file(path) as temporary, house_style():
-        figure.savefig(temporary, format=kind, **options[kind])
+        if kind == "png":
+            _write_png(figure, temporary)
+        else:
+            # The time of writing would otherwise stand in the file.
+            figure.savefig(temporary, format=kind, metadata={"Date" if kind == "svg" else "CreationDate": None})
+
+
+def _write_png(figure: Figure, path: Path) -> None:
+    """Write 256 colours, which show no difference in pictures like ours, in a third of the bytes."""
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png")
+    with Image.open(buffer) as drawn:
+        small = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
+    palette = small.getpalette() or []
+    corner = 3 * int(np.asarray(small)[0, 0])
+    # The nearest of few colours to a white background need not be white.
+    palette[corner : corner + 3] = [255, 255, 255]
+    small.putpalette(palette)
+    small.save(path, format="png", optimize=True, dpi=(DPI, DPI))
