@@ -2,6 +2,7 @@
 
 import ast
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 OPTIONAL = frozenset({("TruncatedNormal", "low"), ("TruncatedNormal", "high")})
 UNBOUNDED_ARGUMENTS = frozenset({"loc", "low", "high"})
 ORDERED = frozenset({"LogUniform", "TruncatedNormal", "Uniform"})
+LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
             raise InputError(f"the prior of {site} lacks {key!r}", signature, f"write it as {signature}")
     pairs = tuple((key, _number(site, key, arguments[key])) for key in ARGUMENTS[name] if key in arguments)
     given = dict(pairs)
+    for key, value in pairs:
+        if value <= 0 and (name == "LogUniform" or key not in UNBOUNDED_ARGUMENTS):
+            problem = f"the prior of {site} has {key}={value}"
+            raise InputError(problem, "a positive number", f"give {key} a positive number")
     if name in ORDERED and given.get("low", -math.inf) >= given.get("high", math.inf):
         raise InputError(f"the prior of {site} has low {given['low']} and high {given['high']}", "low < high", "swap them")
     return Prior(name, pairs)
@@ -127,13 +133,11 @@ def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
 
 def _number(site: str, key: str, value: Any) -> float:
     fix = f"give {key} a plain number"
-    if isinstance(value, (bool, str)) or not np.isscalar(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise InputError(f"the prior of {site} has {key}={value!r}", "one finite number", fix)
-    number = float(value)  # pyright: ignore[reportArgumentType]
+    number = float(value) if abs(value) <= LARGEST else math.inf
     if not math.isfinite(number):
         raise InputError(f"the prior of {site} has {key}={number}", "one finite number", fix)
-    if key not in UNBOUNDED_ARGUMENTS and number <= 0:
-        raise InputError(f"the prior of {site} has {key}={number}", "a positive number", fix)
     return number
 
 
