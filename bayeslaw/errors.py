@@ -41,7 +41,7 @@ def nearest(name: str, known: Iterable[str]) -> str:
         A sentence to end an error with: the closest name, or the whole list where none is close.
     """
     names = [str(other) for other in known]
-    close = get_close_matches(name, names, n=1)
+    close = get_close_matches(str(name), names, n=1)
     return f"use {close[0]!r}" if close else f"use one of {', '.join(names)}"
 
 

@@ -99,11 +99,24 @@ class Law(ABC):
         spreads = {name: check_positive(name + SPREAD, parse_prior(name + SPREAD, given)) for name, given in self.spread.items()}
         object.__setattr__(self, "spread", spreads)
         object.__setattr__(self, "pooling", self._pooling())
+        for name in spreads:
+            if dict(self.pooling)[name] != "partial":
+                raise InputError(
+                    f"{name}{SPREAD} has a prior, but {name} has no spread: its pooling is {dict(self.pooling)[name]}",
+                    "spreads of partially pooled parameters",
+                    f"leave out {name}{SPREAD}, or use partial pooling",
+                )
 
     def _check(self, name: str, prior: Prior) -> Prior:
         return prior if name in self.exponents.values() else check_positive(name, prior)
 
     def _pooling(self) -> dict[str, str]:
+        if not isinstance(self.pooling, (str, Mapping)):
+            raise InputError(
+                f"pooling is {self.pooling!r}",
+                f"one of {', '.join(POOLING)}, or one of them for each parameter",
+                "write pooling: partial",
+            )
         given = dict.fromkeys(self.parameter_names, self.pooling) if isinstance(self.pooling, str) else dict(self.pooling)
         for name, kind in given.items():
             check_choice(f"parameter of {self.name}", name, self.parameter_names)
