@@ -34,6 +34,18 @@ def stub_names():
     return [alias.name for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names]
 
 
+def test_type_checkers_see_every_name():
+    tree = ast.parse((Path(bayeslaw.__file__).parent / "__init__.pyi").read_text())
+    [exports] = [node.value for node in tree.body if isinstance(node, ast.Assign)]
+    assert sorted(ast.literal_eval(exports)) == sorted(stub_names()) == sorted(bayeslaw.__all__)
+
+
+def test_functions_are_not_hidden_by_modules_of_their_name():
+    program = "import bayeslaw as bl; bl.load_fit, bl.Comparison, bl.Attainability, bl.predict_draws\n"
+    program += "assert callable(bl.fit) and callable(bl.compare) and callable(bl.combine) and callable(bl.predict)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
 def test_every_public_name_is_there_and_documented():
     assert sorted(stub_names()) == sorted(set(stub_names()))
     for name in stub_names():
