@@ -16,6 +16,7 @@ ENUMERATED = 250_000
 BUDGET_BINS = 10
 CANDIDATES = 20_000
 SAMPLING_ROUNDS = 12
+DRAWN_PER_PAIR = 10
 
 
 def count_subsets(models: int, max_size: int) -> int:
@@ -117,7 +118,7 @@ def matched_pairs(
     families, parameters, max_size, generator
         As in `stratified_subsets`.
     limit
-        Number of pools wanted at most, singles included; None for all.
+        Number of pools wanted at most, singles included, as evenly over sizes as there are pairs; None for all.
     tolerance
         Largest absolute difference of the natural logarithms of the two budgets.
 
@@ -157,7 +158,7 @@ def matched_pairs(
             "raise the tolerance, or use the design 'stratified'",
         )
     wanted = len(pairs) if limit is None else min(len(pairs), (limit - models) // 2)
-    kept = np.sort(generator.permutation(len(pairs))[:wanted])
+    kept = np.sort(_evenly(np.array([pair.shape[1] for pair in pairs]), wanted, generator))
     members = [_pad(np.arange(models)[:, None], max_size), *(_pad(pairs[pair], max_size) for pair in kept)]
     match = np.concatenate([np.full(models, -1), np.repeat(np.arange(wanted), 2)])
     return np.concatenate(members), match
@@ -274,8 +275,8 @@ def _homogeneous(families: np.ndarray, size: int, limit: int | None, generator: 
     """List the subsets of one size within families, or draw some where there are too many."""
     counts = np.bincount(families)
     number = sum(comb(int(count), size) for count in counts)
-    if number > MOST_POOLS and limit is not None:
-        return np.unique(_draw(families, size, 1, min(2 * limit, MOST_POOLS), generator), axis=0)
+    if limit is not None and number > DRAWN_PER_PAIR * limit:
+        return np.unique(_draw(families, size, 1, DRAWN_PER_PAIR * limit, generator), axis=0)
     rows = [np.zeros((0, size), dtype=np.int64)]
     for family, count in enumerate(counts):
         if count >= size:
