@@ -58,3 +58,11 @@ def test_inference_is_not_needed():
             node.module or "" for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)
         ]
         assert path.name == "cli.py" or not any(module.split(".")[0] == "inference" for module in modules), path
+
+
+def test_functions_are_not_hidden_by_submodules_of_their_name() -> None:
+    code = (
+        "import bayeslaw as bl; from bayeslaw.plots import save_plot; import bayeslaw.predict; bl.load_fit; "
+        "assert all(callable(getattr(bl, name)) for name in ('fit', 'predict', 'compare', 'combine'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
