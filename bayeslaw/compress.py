@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 NODES = 20
+NEGLIGIBLE = 1e-12
 STEEPNESS = (0.03, 0.1, 0.3, 1.0, 2.0)
 
 
@@ -12,8 +13,8 @@ STEEPNESS = (0.03, 0.1, 0.3, 1.0, 2.0)
 class Compressed:
     """Weighted nodes that stand for the rows of one or more groups.
 
-    For any curve that is a polynomial of degree below the number of nodes in the abscissa, the rows' sum of squared residuals is
-    the nodes' weighted one plus `remainder`.
+    For any curve that is a polynomial of degree below the number of nodes in the abscissa, the rows' sum of squared
+    residuals is the nodes' weighted one plus `remainder`.
 
     Parameters
     ----------
@@ -72,7 +73,8 @@ def compress_rows(abscissa: np.ndarray, response: np.ndarray, group: np.ndarray,
 def _gauss(abscissa: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
     """Gauss rule of the rows' own measure by the Lanczos process, and the response projected on its polynomials.
 
-    Golub and Welsch 1969 for the rule; residual polynomials are orthogonalised twice, since the process loses orthogonality.
+    Golub and Welsch 1969 for the rule; residual polynomials are orthogonalised twice, since the process loses
+    orthogonality.
     """
     points = np.unique(abscissa)
     if len(points) <= NODES:
@@ -84,6 +86,7 @@ def _gauss(abscissa: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.n
     scaled, rows = (abscissa - centre) / half, len(abscissa)
     basis = np.zeros((NODES, rows))
     diagonal, off_diagonal = np.zeros(NODES), np.zeros(NODES)
+    degrees = NODES
     current = np.full(rows, rows**-0.5)
     for degree in range(NODES):
         basis[degree] = current
@@ -92,14 +95,20 @@ def _gauss(abscissa: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.n
         for _ in range(2):
             residual = residual - basis[: degree + 1].T @ (basis[: degree + 1] @ residual)
         off_diagonal[degree] = np.linalg.norm(residual)
+        if off_diagonal[degree] < NEGLIGIBLE:
+            # Budgets that differ by rounding alone hold fewer points than nodes: all else would be noise.
+            degrees = degree + 1
+            break
         current = residual / off_diagonal[degree]
-    jacobi = np.diag(diagonal) + np.diag(off_diagonal[:-1], 1) + np.diag(off_diagonal[:-1], -1)
-    nodes, vectors = np.linalg.eigh(jacobi)
-    weight = rows * vectors[0] ** 2
+    beside = off_diagonal[: degrees - 1]
+    nodes, vectors = np.linalg.eigh(np.diag(diagonal[:degrees]) + np.diag(beside, 1) + np.diag(beside, -1))
+    nodes, vectors = nodes[vectors[0] != 0], vectors[:, vectors[0] != 0]
+    root = vectors[0] * np.sqrt(rows)
     level = response.mean()
     deviation = response - level
-    mean = (vectors.T @ (basis @ deviation)) * vectors[0] * np.sqrt(rows) / weight
-    return nodes * half + centre, mean + level, weight, max(float(deviation @ deviation - weight @ mean**2), 0.0)
+    projected = vectors.T @ (basis[:degrees] @ deviation)
+    remainder = max(float(deviation @ deviation - projected @ projected), 0.0)
+    return nodes * half + centre, projected / root + level, root**2, remainder
 
 
 def compression_error(nodes: Compressed, abscissa: np.ndarray, response: np.ndarray, group: np.ndarray) -> float:
@@ -122,6 +131,8 @@ def compression_error(nodes: Compressed, abscissa: np.ndarray, response: np.ndar
         amplitude = response.mean() * np.exp(exponent * abscissa.min())
         rows = np.bincount(group, (response - amplitude * np.exp(-exponent * abscissa)) ** 2, len(nodes.count))
         curve = amplitude * np.exp(-exponent * nodes.abscissa)
-        stand_in = np.bincount(nodes.group, nodes.weight * (nodes.response - curve) ** 2, len(nodes.count)) + nodes.remainder
-        worst = max(worst, float(np.abs(stand_in / rows - 1).max(where=rows > 0, initial=0)))
+        stand_in = (
+            np.bincount(nodes.group, nodes.weight * (nodes.response - curve) ** 2, len(nodes.count)) + nodes.remainder
+        )
+        worst = float(np.maximum(worst, np.abs(stand_in / rows - 1).max(where=rows > 0, initial=0)))
     return worst
