@@ -3,11 +3,13 @@
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
+from arviz_stats.loo import compare as rank_by_elpd
+from arviz_stats.loo import loo
 
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
@@ -15,8 +17,9 @@ from bayeslaw.noise import loss_log_jacobian
 
 PARETO_LIMIT = 0.7
 OVERLAP_WARNING = (
-    "The rows are pools that share models and samples. Leaving out one pool leaves its near copies in, so this comparison is too "
-    "optimistic, and favours laws that follow the pools seen closely; it does not tell which law predicts pools of other models."
+    "The rows are pools that share models and samples. Leaving out one pool leaves its near copies in, so this "
+    "comparison is too optimistic, and favours laws that follow the pools seen closely; it does not tell which law "
+    "predicts pools of other models."
 )
 
 
@@ -27,8 +30,8 @@ class Comparison:
     Parameters
     ----------
     table
-        One row a fit, best first, as `arviz_stats.compare` gives it: rank, elpd, p, elpd_diff, weight, se, dse and diagnostics. Densities
-        are of the loss in `unit`, whatever the response fitted.
+        One row a fit, best first, as `arviz_stats.compare` gives it: rank, elpd, p, elpd_diff, weight, se, dse and
+        diagnostics. Densities are of the loss in `unit`, whatever the response fitted.
     unit
         Unit of the loss.
     warnings
@@ -66,16 +69,18 @@ def compare(fits: Mapping[str, Fit]) -> Comparison:
         densities[name] = _loo(fit)
         unreliable = int((densities[name].pareto_k > PARETO_LIMIT).sum())
         if unreliable:
-            notes.append(f"{name}: {unreliable} rows have a Pareto k above {PARETO_LIMIT}; their share of elpd is unreliable.")
+            notes.append(
+                f"{name}: {unreliable} rows have a Pareto k above {PARETO_LIMIT}; their share of elpd is unreliable."
+            )
     if any(fit.observations.facts.get("overlapping") for fit in fits.values()):
         notes.insert(0, OVERLAP_WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        table = arviz_stats.compare(densities)
+        table = rank_by_elpd(densities)
     return Comparison(table, next(iter(fits.values())).unit, tuple(notes))
 
 
-def _loo(fit: Fit) -> arviz_stats.ELPDData:
+def _loo(fit: Fit) -> Any:
     row = fit.observations.row_dimension
     jacobian = xr.DataArray(
         loss_log_jacobian(fit.model.response, fit.noise.response), dims=[row], coords={row: fit.observations.labels}
@@ -83,7 +88,7 @@ def _loo(fit: Fit) -> arviz_stats.ELPDData:
     with warnings.catch_warnings():
         # Reliability is reported in our own words, with the fit's name.
         warnings.simplefilter("ignore", UserWarning)
-        return arviz_stats.loo(fit.tree, pointwise=True, log_jacobian=jacobian)
+        return loo(fit.tree, pointwise=True, log_jacobian=jacobian)
 
 
 def _check_comparable(fits: Mapping[str, Fit]) -> None:
@@ -92,11 +97,19 @@ def _check_comparable(fits: Mapping[str, Fit]) -> None:
     (first_name, first), *others = fits.items()
     for name, fit in fits.items():
         if "log_likelihood" not in fit.tree.children:
-            raise InputError(f"{name} was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all")
+            raise InputError(
+                f"{name} was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
+            )
     for name, fit in others:
         same_rows = np.array_equal(fit.observations.labels, first.observations.labels)
-        same = same_rows and fit.unit == first.unit and np.allclose(fit.observations.loss, first.observations.loss, rtol=1e-9)
+        same = (
+            same_rows
+            and fit.unit == first.unit
+            and np.allclose(fit.observations.loss, first.observations.loss, rtol=1e-9)
+        )
         if not same:
             raise InputError(
-                f"{name} and {first_name} were fitted to different rows", "fits of the same table", "fit both laws to one table"
+                f"{name} and {first_name} were fitted to different rows",
+                "fits of the same table",
+                "fit both laws to one table",
             )

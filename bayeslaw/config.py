@@ -56,13 +56,19 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
     config = {} if path is None else _load(Path(path))
     for section in config:
         if section not in SECTIONS:
-            raise InputError(f"the file has a section {section!r}", f"sections {', '.join(SECTIONS)}", nearest(str(section), SECTIONS))
+            raise InputError(
+                f"the file has a section {section!r}",
+                f"sections {', '.join(SECTIONS)}",
+                nearest(str(section), SECTIONS),
+            )
     named = config.get("law")
     if law and named and law != named:
         raise InputError(f"--law says {law}, the file says {named}", "one law", "leave out one of them")
     for section in ("priors", "noise"):
         if not isinstance(config.get(section, {}), Mapping):
-            raise InputError(f"the section {section} is {config[section]!r}", "a mapping", f"write {section}: and indent its entries")
+            raise InputError(
+                f"the section {section} is {config[section]!r}", "a mapping", f"write {section}: and indent its entries"
+            )
     if not (law or named):
         raise InputError("no law is named", "--law power, chinchilla or collaboration", "add --law collaboration")
     return law_from_specification({**config, "law": law or named}), noise_from_specification(config.get("noise") or {})
@@ -71,7 +77,7 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
 def _load(path: Path) -> dict[str, Any]:
     fix = "write it like\n  priors:\n    exponent: LogNormal(-1.2, 0.5)"
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)  # noqa: S506
+        config = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error.problem}", error.accepted, error.fix) from None
     except (OSError, UnicodeDecodeError) as error:

@@ -24,9 +24,9 @@ START_FLOOR_SHARE = 0.6
 def levels_to_logs(levels: Array, low: Any, high: Any) -> tuple[Array, Array]:
     """Map levels of a power law to the logarithms of floor, amplitude and exponent.
 
-    The levels are ``log y_high``, ``log (y_low - y_high)`` and ``logit (floor / y_high)``, with ``y_low`` and ``y_high`` the losses
-    at a low and a high budget. Every point of the space is a power law with positive parameters, and the first two coordinates are
-    what data determine well, whatever the third.
+    The levels are ``log y_high``, ``log (y_low - y_high)`` and ``logit (floor / y_high)``, with ``y_low`` and
+    ``y_high`` the losses at a low and a high budget. Every point of the space is a power law with positive parameters,
+    and the first two coordinates are what data determine well, whatever the third.
 
     Parameters
     ----------
@@ -70,11 +70,13 @@ class Coordinates:
         """Whether the law is a positive power law with one kind of pooling, so that levels can be used."""
         parameters = self.model.parameters
         named = tuple(p.name for p in parameters) == LEVELS
-        return named and len({p.pooling for p in parameters}) == 1 and all(p.prior.support == POSITIVE for p in parameters)
+        return (
+            named and len({p.pooling for p in parameters}) == 1 and all(p.prior.support == POSITIVE for p in parameters)
+        )
 
     @cached_property
     def budgets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest log budget of each group, of all rows where a group has one budget; each of shape ``[group]``."""
+        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
         log_budget = np.log(self.model.covariates["parameters"])
         index = self.model.group_index
         spans = [log_budget[index == group] for group in range(index.max() + 1)]
@@ -123,9 +125,11 @@ class Coordinates:
         names = LEVELS
         if pooling != "partial":
             return {name: jnp.exp(logs[..., i]) for i, name in enumerate(names)}, total
-        spread = position["log_spread"]
-        total = total + spread.sum()
-        values = {name + SPREAD: jnp.exp(spread[i]) for i, name in enumerate(names)}
+        values: dict[str, Array] = {}
+        for i, parameter in enumerate(self.model.parameters):
+            assert parameter.spread is not None
+            values[parameter.name + SPREAD], term = constrain(parameter.spread, position["spread"][i])
+            total = total + term
         population = position["log_population"]
         values |= {name + POPULATION: jnp.exp(population[i]) for i, name in enumerate(names)}
         return values | {name: jnp.exp(logs[:, i]) for i, name in enumerate(names)}, total + population.sum()
@@ -144,14 +148,16 @@ class Coordinates:
         if parameter.pooling != "partial":
             value, total = constrain(parameter.prior, position[name])
             return {name: value}, total
+        assert parameter.spread is not None
         population, total = constrain(parameter.prior, position[name + POPULATION])
-        log_spread, free = position[name + SPREAD], position[name]
-        total = total + log_spread + (free.sum() if parameter.positive else 0.0)
+        spread, term = constrain(parameter.spread, position[name + SPREAD])
+        free = position[name]
+        total = total + term + (free.sum() if parameter.positive else 0.0)
         group = jnp.exp(free) if parameter.positive else free
-        return {name + POPULATION: population, name + SPREAD: jnp.exp(log_spread), name: group}, total
+        return {name + POPULATION: population, name + SPREAD: spread, name: group}, total
 
     def start(self) -> dict[str, np.ndarray]:
-        """A position near the data: floors at a share of the lowest loss, priors' centres elsewhere.
+        """Find a position near the data: floors at a share of the lowest loss, priors' centres elsewhere.
 
         Returns
         -------
@@ -183,7 +189,7 @@ class Coordinates:
             return {"levels": each}
         spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
         logs = levels_to_logs(jnp.asarray(each), *self.budgets)[0]
-        return {"levels": each, "log_population": np.asarray(logs).mean(0), "log_spread": spread}
+        return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
 
     def _start_plain(self, groups: int) -> dict[str, np.ndarray]:
         position: dict[str, np.ndarray] = {}
@@ -226,11 +232,14 @@ def constrain(prior: Prior, free: Array) -> tuple[Array, Array]:
 
 
 def unconstrained_centre(prior: Prior | None) -> float:
-    """Free coordinate of the centre of a prior: of its mean where it has one, else of its median at a location."""
+    """Free coordinate of the centre of a prior: its location where it has one, else its mean, its mode or its scale."""
     assert prior is not None
     given = dict(prior.arguments)
     if prior.name in ("LogNormal", "Normal", "Cauchy", "StudentT", "Laplace"):
         return given["loc"]
+    if prior.name == "InverseGamma":
+        # Its mean is infinite for concentrations up to one.
+        return float(np.log(given["rate"] / (given["concentration"] + 1)))
     distribution = prior.distribution()
-    mean = float(distribution.mean) if np.isfinite(np.asarray(distribution.mean)) else given.get("scale", 1.0)
+    mean = float(distribution.mean) if np.isfinite(np.asarray(distribution.mean)) else given["scale"]
     return float(dist.biject_to(distribution.support).inv(jnp.asarray(mean)))

@@ -23,7 +23,7 @@ FILES = ("losses", "pools", "fit.nc", "predictions.csv", "law.png", "claims.png"
 
 
 def run_demo(out: Path, say: Callable[[str], None], *, draws: int = 1000, seed: int = 0, progress: bool = False) -> Fit:
-    """Simulate losses, form pools, fit the collaboration law, predict larger budgets and write everything into a folder.
+    """Simulate losses, form pools, fit the collaboration law, predict, and write everything into a folder.
 
     Parameters
     ----------
@@ -51,13 +51,17 @@ def run_demo(out: Path, say: Callable[[str], None], *, draws: int = 1000, seed: 
     _check_folder(out)
     losses = simulate_losses(seed=seed)
     say(
-        "There are no measured losses in the package yet: this table is simulated, and its numbers say nothing of real models.\n"
-        f"It has {losses.sizes['sample']:,} samples under {losses.sizes['lm']} models of {len(set(losses['family'].values))} families."
+        "There are no measured losses in the package yet: this table is simulated, and its numbers say nothing of real "
+        f"models.\nIt has {losses.sizes['sample']:,} samples under {losses.sizes['lm']} models of "
+        f"{len(set(losses['family'].values))} families."
     )
     write_losses(losses, out / "losses")
     pools = make_pools(losses, rule="oracle", max_size=MAX_SIZE, seed=seed)
     write_pools(pools, out / "pools")
-    say(f"Their {pools.sizes['pool']:,} pools of up to {MAX_SIZE} models have the loss of an oracle that picks the best member per sample.")
+    say(
+        f"Their {pools.sizes['pool']:,} pools of up to {MAX_SIZE} models have the loss of an oracle that picks the "
+        "best member per sample."
+    )
     fitted = fit(CollaborationLaw(), pools, draws=draws, seed=seed, progress=progress)
     fitted.save(out / "fit.nc")
     say(str(fitted))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import arviz_stats
 import numpy as np
+from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.fit import Fit
 
@@ -92,8 +92,18 @@ class Diagnostics:
 
 
 CLAIMS = (
-    ("exponent", "heterogeneous", "single", "loss falls faster with parameters in heterogeneous pools than in single models"),
-    ("exponent", "heterogeneous", "homogeneous", "loss falls faster with parameters in heterogeneous than in homogeneous pools"),
+    (
+        "exponent",
+        "heterogeneous",
+        "single",
+        "loss falls faster with parameters in heterogeneous pools than in single models",
+    ),
+    (
+        "exponent",
+        "heterogeneous",
+        "homogeneous",
+        "loss falls faster with parameters in heterogeneous than in homogeneous pools",
+    ),
     ("floor", "single", "heterogeneous", "the floor of heterogeneous pools is below that of single models"),
     ("floor", "homogeneous", "heterogeneous", "the floor of heterogeneous pools is below that of homogeneous pools"),
 )
@@ -120,9 +130,9 @@ def diagnostics(fit: Fit) -> Diagnostics:
 
     chains = posterior.sizes["chain"]
     return Diagnostics(
-        rhat_max=worst(arviz_stats.rhat(posterior), np.max) if chains > 1 else math.nan,
-        ess_bulk_min=worst(arviz_stats.ess(posterior, method="bulk"), np.min),
-        ess_tail_min=worst(arviz_stats.ess(posterior, method="tail"), np.min),
+        rhat_max=worst(rhat(posterior), np.max) if chains > 1 else math.nan,
+        ess_bulk_min=worst(ess(posterior, method="bulk"), np.min),
+        ess_tail_min=worst(ess(posterior, method="tail"), np.min),
         divergences=int(statistics["diverging"].sum()),
         bfmi_min=float(np.min(_bfmi(statistics["energy"].to_numpy()))),
     )
@@ -237,20 +247,26 @@ def _sampling(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
     chains = fit.tree["posterior"].sizes["chain"]
     again = "fit again with more --draws; if it stays, simplify the law (pooling, fewer groups) or give tighter priors"
     if chains == 1:
-        yield Finding("one-chain", "error", "There is one chain, so nothing shows whether it has converged.", "use --chains 4")
+        yield Finding(
+            "one-chain", "error", "There is one chain, so nothing shows whether it has converged.", "use --chains 4"
+        )
     elif not figures.rhat_max <= RHAT_LIMIT:
-        yield Finding("rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, above {RHAT_LIMIT}.", again)
+        yield Finding(
+            "rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, above {RHAT_LIMIT}.", again
+        )
     smallest = min(figures.ess_bulk_min, figures.ess_tail_min)
     if smallest < ESS_PER_CHAIN * chains:
-        message = f"The draws are worth only {smallest:.0f} independent ones; under {ESS_PER_CHAIN * chains} bands are uncertain."
+        needed = ESS_PER_CHAIN * chains
+        message = f"The draws are worth only {smallest:.0f} independent ones; under {needed} bands are uncertain."
         yield Finding("ess", "error", message, again)
     if figures.divergences:
         message = f"{figures.divergences} trajectories diverged: part of the posterior may not have been reached."
         yield Finding("divergences", "error", message, again)
     if figures.bfmi_min < BFMI_LIMIT:
-        message = f"The energy fraction of missing information is {figures.bfmi_min:.2f}, below {BFMI_LIMIT}: tails are explored slowly."
+        share = f"{figures.bfmi_min:.2f}, below {BFMI_LIMIT}"
+        message = f"The energy fraction of missing information is {share}: tails are explored slowly."
         yield Finding("bfmi", "warning", message, again)
-    deep = float(fit.tree["sample_stats"]["reached_max_treedepth"].mean())
+    deep = float(fit.tree["sample_stats"].dataset["reached_max_treedepth"].mean())
     if deep > DEPTH_SHARE:
         yield Finding("tree-depth", "warning", f"{deep:.0%} of trajectories reached the maximum tree depth.", again)
 
@@ -273,7 +289,9 @@ def _identification(fit: Fit) -> Iterator[Finding]:
         for index, group in enumerate(model.groups or ("all rows",)):
             sizes = len(np.unique(values[model.group_index == index]))
             if sizes < FEW_SIZES:
-                message = f"{group}: {sizes} different values of {name}, too few to tell floor, amplitude and exponent apart."
+                message = (
+                    f"{group}: {sizes} different values of {name}, too few to tell floor, amplitude and exponent apart."
+                )
                 yield Finding("few-sizes", "warning", message, more)
 
 
@@ -292,8 +310,8 @@ def _table(fit: Fit) -> Iterator[Finding]:
         yield Finding(
             "overlapping-pools",
             "warning",
-            "The rows are pools that share models and samples, but the noise treats them as independent: bands of the mean are too "
-            "narrow, and probabilities of claims too near to 0 or 1.",
+            "The rows are pools that share models and samples, but the noise treats them as independent: bands of the "
+            "mean are too narrow, and probabilities of claims too near to 0 or 1.",
             "compare with a fit to fewer, disjoint pools; do not read the probabilities as odds to bet on",
         )
     clusters = facts.get("clusters")
@@ -306,5 +324,6 @@ def _table(fit: Fit) -> Iterator[Finding]:
         yield Finding("collinear-size", "warning", message, "form pools of matched budgets: --design matched")
     share = facts.get("largest_winner_share")
     if isinstance(share, float) and share > ONE_WINNER:
-        message = f"{facts['largest_winner']} wins {share:.1%} of the samples in the pools it is in: the pools are that model."
+        winner = facts["largest_winner"]
+        message = f"{winner} wins {share:.1%} of the samples in the pools it is in: the pools are that model."
         yield Finding("one-winner", "warning", message, "check that model's losses; leave it out to see the others")

@@ -8,10 +8,10 @@ from importlib.metadata import version
 from os import PathLike
 from typing import Any
 
-import arviz_stats
 import jax
 import numpy as np
 import xarray as xr
+from arviz_stats.sampling_diagnostics import rhat
 
 from bayeslaw.compiled import stopwatch
 from bayeslaw.errors import InputError
@@ -66,7 +66,9 @@ class Fit:
             row_dimension=row,
             unit=self.unit,
             groups={
-                str(name).removeprefix(f"{row}_"): data[name].to_numpy().astype(str) for name in data if str(name).startswith(f"{row}_")
+                str(name).removeprefix(f"{row}_"): data[name].to_numpy().astype(str)
+                for name in data
+                if str(name).startswith(f"{row}_")
             },
             standard_error=data["standard_error"].to_numpy() if "standard_error" in data else None,
             facts=json.loads(self.tree.attrs["facts"]),
@@ -106,7 +108,9 @@ class Fit:
             If the fit was saved without that group.
         """
         if group not in self.tree.children:
-            raise InputError(f"this fit was saved without its {group}", "a fit that keeps it", f"fit again with --keep {group}")
+            raise InputError(
+                f"this fit was saved without its {group}", "a fit that keeps it", f"fit again with --keep {group}"
+            )
         arrays = {str(name): array.to_numpy() for name, array in self.tree[group].data_vars.items()}
         return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
 
@@ -168,13 +172,20 @@ def load_fit(path: str | PathLike[str]) -> Fit:
 
 
 def fit(
-    law: Law, data: xr.Dataset, *, noise: Noise | None = None, draws: int = 1000, chains: int = 4, seed: int = 0,
-    parameters: str = "total", progress: bool = False,
+    law: Law,
+    data: xr.Dataset,
+    *,
+    noise: Noise | None = None,
+    draws: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    parameters: str = "total",
+    progress: bool = False,
 ) -> Fit:
     """Fit a law to a table by NUTS.
 
-    The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above 1.01) or
-    trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
+    The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above
+    1.01) or trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
 
     Parameters
     ----------
@@ -205,7 +216,9 @@ def fit(
     """
     for name, value, lowest in (("draws", draws, FEWEST_DRAWS), ("chains", chains, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
-            raise InputError(f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={max(lowest, 4)}")
+            raise InputError(
+                f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={max(lowest, 4)}"
+            )
     observations = law.observe(data, parameters=parameters)
     with jax.enable_x64(True):
         model = LawModel(law, noise or Noise(), observations)
@@ -224,7 +237,9 @@ def fit(
         return Fit(tree)
 
 
-def maximum_likelihood(law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total") -> dict[str, Any]:
+def maximum_likelihood(
+    law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
+) -> dict[str, Any]:
     """Maximise the likelihood of a law under flat priors: a point fit, to compare with published ones.
 
     Parameters
@@ -237,14 +252,15 @@ def maximum_likelihood(law: Law, data: xr.Dataset, *, noise: Noise | None = None
     Returns
     -------
     dict
-        Value of every parameter and noise site at the mode; amplitudes at the reference budget, which ``reference`` gives by covariate.
+        Value of every parameter and noise site at the mode; amplitudes at the reference budget, which ``reference``
+        gives by covariate.
 
     Raises
     ------
     InputError
         If the law cannot be fitted to this table, or a parameter is partially pooled.
     """
-    if "partial" in dict(law.pooling).values():
+    if "partial" in law.pooling_by_parameter.values():
         raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
     observations = law.observe(data, parameters=parameters)
     with jax.enable_x64(True):
@@ -258,12 +274,14 @@ def _resolved(model: LawModel) -> LawModel:
         {name.removesuffix(POPULATION): prior for name, prior in model.sites.items() if name not in model.noise_priors},
         model.law.pooling,
     )
-    noise = Noise(**{
-        **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},
-        "scale": model.noise_priors[NOISE_SCALE],
-        "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
-        "by_group": model.noise_by_group,
-    })
+    noise = Noise(
+        **{
+            **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},
+            "scale": model.noise_priors[NOISE_SCALE],
+            "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
+            "by_group": model.noise_by_group,
+        }
+    )
     return LawModel(law, noise, model.observations)
 
 
@@ -274,7 +292,14 @@ def _sample_until_trusted(
     for warmup, target_accept in ATTEMPTS:
         with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
             drawn = sample(
-                target, mode, factor, draws=draws, warmup=warmup, chains=chains, seed=seed, target_accept=target_accept,
+                target,
+                mode,
+                factor,
+                draws=draws,
+                warmup=warmup,
+                chains=chains,
+                seed=seed,
+                target_accept=target_accept,
                 progress=advance,
             )
         divergences, rhat = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
@@ -289,7 +314,7 @@ def _sample_until_trusted(
 def _largest_rhat(drawn: Draws) -> float:
     if drawn.position.shape[0] == 1:
         return 1.0
-    return float(max(arviz_stats.rhat(drawn.position[..., index]) for index in range(drawn.position.shape[-1])))
+    return float(max(rhat(drawn.position[..., index]) for index in range(drawn.position.shape[-1])))
 
 
 def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]:

@@ -65,7 +65,9 @@ def read_fit(path: str | PathLike[str]) -> xr.DataTree:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError(f"there is no fit {str(path)!r}", ACCEPTED, "check the path, or make one: bayeslaw fit TABLE --out f.nc")
+        raise InputError(
+            f"there is no fit {str(path)!r}", ACCEPTED, "check the path, or make one: bayeslaw fit TABLE --out f.nc"
+        )
     try:
         if path.is_dir():
             tree = xr.open_datatree(path, engine="zarr", consolidated=False).load()
@@ -73,7 +75,9 @@ def read_fit(path: str | PathLike[str]) -> xr.DataTree:
             with xr.open_datatree(path, engine="h5netcdf") as opened:
                 tree = opened.load()
     except Exception as error:
-        raise InputError(f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again") from error
+        raise InputError(
+            f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again"
+        ) from error
     if tree.attrs.get("format") != FIT_FORMAT:
         raise InputError(f"{str(path)!r} is not a fit of bayeslaw", ACCEPTED, "name a file written by bayeslaw fit")
     found = tree.attrs.get("format_version")

@@ -13,10 +13,10 @@ LABEL_GAP = 0.085
 
 
 def draw_floor_lines(ax: Axes, floors: Sequence[Floor], styles: Mapping[str, GroupStyle]) -> None:
-    """Mark each floor by a thin line across the axes at its posterior mean."""
+    """Mark each floor by a thin line across the axes at its posterior median."""
     for floor in floors:
         ax.axhline(
-            floor.mean,
+            floor.centre,
             color=styles[floor.group].colour,
             linewidth=0.8,
             linestyle=(0, (1, 2)),
@@ -52,7 +52,7 @@ def draw_floor_strip(
         strip.vlines(position, floor.lower, floor.upper, color=style.colour, linewidth=1.8)
         strip.plot(
             position,
-            floor.mean,
+            floor.centre,
             marker=style.marker,
             markersize=4.5,
             color=style.colour,
@@ -63,7 +63,7 @@ def draw_floor_strip(
         return
     strip.set_xlabel("floor", fontsize=8)
     digits, height = floor_digits(floors), ax.get_ylim()
-    places = np.log(np.array([floor.mean for floor in floors]) / height[0]) / np.log(height[1] / height[0])
+    places = np.log(np.array([floor.centre for floor in floors]) / height[0]) / np.log(height[1] / height[0])
     for floor, own, place in zip(
         floors, places, spread_labels(places, gap=LABEL_GAP, low=0.04, high=0.96), strict=True
     ):
@@ -89,4 +89,4 @@ def floor_digits(floors: Sequence[Floor]) -> int:
 
 def floor_text(floor: Floor, digits: int) -> str:
     """Write a floor with its interval."""
-    return f"{floor.mean:.{digits}f} [{floor.lower:.{digits}f}, {floor.upper:.{digits}f}]"
+    return f"{floor.centre:.{digits}f} [{floor.lower:.{digits}f}, {floor.upper:.{digits}f}]"

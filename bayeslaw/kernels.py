@@ -3,6 +3,9 @@
 Pools come as a plan (see `plan_pools`): pools in lexicographic order share the minimum (or sum) over their leading
 members, so that a pool usually costs one pass over the samples whatever its size. Samples are taken in blocks that
 fit in the cache.
+
+The compiler keeps machine code by the file of each function and does not see that a function of another file has
+changed: after a change here, remove ``__pycache__``.
 """
 
 from collections.abc import Callable
@@ -11,11 +14,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BLOCK, WIDE_BLOCK = 512, 1024
+BLOCK, WIDE_BLOCK = 2048, 1024
 PLAIN, SINGLE, LANES, PIECE, LAST_PIECE = 0, 1, 2, 3, 4
 
-# Sums may be reordered, which is what lets them be vectorised; infinities must survive.
-REORDER = frozenset({"reassoc", "contract", "nsz"})
+# Sums and minima may be reordered, which is what lets them be vectorised; there is no NaN, but infinities must survive.
+REORDER = frozenset({"reassoc", "contract", "nsz", "nnan"})
 
 
 def compiled(*, reorder: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -33,7 +36,12 @@ def compiled(*, reorder: bool = False) -> Callable[[Callable[..., Any]], Callabl
     """
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        options: dict[str, Any] = {"nogil": True, "fastmath": set(REORDER) if reorder else False}
+        # Checks for division by zero would keep loops from being vectorised.
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",
+            "fastmath": set(REORDER) if reorder else False,
+        }
         try:
             return njit(cache=True, **options)(function)
         except RuntimeError:
@@ -176,14 +184,14 @@ def lane_moments(table, row, steps, lanes, weights, entry, sums):
     for lane in range(lanes):
         sums[lane] = values[lane]
     for step in range(1, steps):
-        offset = step * lanes
+        part = values[step * lanes : (step + 1) * lanes]
         for lane in range(lanes):
-            sums[lane] += values[offset + lane]
-    total, square, cross = 0.0, 0.0, 0.0
+            sums[lane] += part[lane]
+    total, square, cross, part = 0.0, 0.0, 0.0, weights[entry : entry + lanes]
     for lane in range(lanes):
         total += sums[lane]
         square += sums[lane] * sums[lane]
-        cross += sums[lane] * weights[entry + lane]
+        cross += sums[lane] * part[lane]
     return total, square, cross
 
 

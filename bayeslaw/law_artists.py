@@ -82,7 +82,7 @@ class Scene:
         """All that is drawn, with some air; what reaches far below all losses, lines and floors is cut."""
         ends = [end for curve in self.curves for band in curve.bands.values() for end in band]
         lines = np.concatenate(
-            [self.losses, *(curve.mean for curve in self.curves), [floor.mean for floor in self.floors]]
+            [self.losses, *(curve.centre for curve in self.curves), [floor.centre for floor in self.floors]]
         )
         lowest = lines[lines > 0].min()
         drawn = np.concatenate([lines, *ends, [floor.lower for floor in self.floors]])
@@ -234,12 +234,12 @@ def draw_curve(ax: Axes, curve: Curve, style: GroupStyle, *, width: float = LINE
                 zorder=1.2,
             )
     # White under the line keeps dashes apart from the band and points below.
-    ax.plot(curve.parameters, curve.mean, color="white", alpha=0.75, linewidth=width + 1.3, zorder=3)
+    ax.plot(curve.parameters, curve.centre, color="white", alpha=0.75, linewidth=width + 1.3, zorder=3)
     seen = int((curve.parameters <= curve.largest * (1 + 1e-9)).sum())
     for part, name, thickness in ((slice(0, seen), "line", width), (slice(seen - 1, None), "beyond", 0.6 * width)):
         ax.plot(
             curve.parameters[part],
-            curve.mean[part],
+            curve.centre[part],
             color=style.colour,
             linestyle=style.dashes,
             linewidth=thickness,

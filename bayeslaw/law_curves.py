@@ -11,7 +11,7 @@ import pandas as pd
 from bayeslaw.fit import Fit
 from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
 from bayeslaw.plot_style import nice_numbers
-from bayeslaw.predict import law_draws
+from bayeslaw.predict import law_draws, new_group_draws
 from bayeslaw.targets import NEW_FAMILY
 
 POINTS = 81
@@ -31,8 +31,8 @@ class Curve:
         Number of training tokens, or None.
     parameters
         Budgets, shape ``[point]``.
-    mean
-        Posterior mean of the law, shape ``[point]``.
+    centre
+        Posterior median of the law, shape ``[point]``; the mean of a family not seen has a heavy tail.
     bands
         Lower and upper end of the interval by kind, ``"mean"`` and ``"new"``, each of shape ``[point]``.
     largest
@@ -42,17 +42,17 @@ class Curve:
     group: str
     training_tokens: float | None
     parameters: np.ndarray
-    mean: np.ndarray
+    centre: np.ndarray
     bands: Mapping[str, tuple[np.ndarray, np.ndarray]]
     largest: float
 
 
 @dataclass(frozen=True)
 class Floor:
-    """Posterior of a floor: its mean and interval, in the fit's unit."""
+    """Posterior of a floor: its median and interval, in the fit's unit."""
 
     group: str
-    mean: float
+    centre: float
     lower: float
     upper: float
 
@@ -99,7 +99,7 @@ def law_curve(
         draws["new"] = _with_common_noise(fit, mean, scale)
     tails = [(1 - interval) / 2, (1 + interval) / 2]
     bands = {kind: tuple(np.quantile(draws[kind], tails, axis=0)) for kind in kinds}
-    return Curve(group, training_tokens, grid, mean.mean(axis=0), bands, float(observed.max()))
+    return Curve(group, training_tokens, grid, np.median(mean, axis=0), bands, float(observed.max()))
 
 
 def _targets(fit: Fit, group: str, parameters: np.ndarray, training_tokens: float | None) -> pd.DataFrame:
@@ -122,7 +122,7 @@ def _with_common_noise(fit: Fit, mean: np.ndarray, scale: np.ndarray) -> np.ndar
 
 
 def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
-    """Summarise the floor of a group: the law at an infinite budget.
+    """Summarise the floor of a group.
 
     Parameters
     ----------
@@ -136,16 +136,16 @@ def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
     Returns
     -------
     Floor
-        Mean and interval.
+        Median and interval.
     """
     floor = fit.values()["floor"]
     if floor.ndim > 1 and group in fit.model.groups:
         floor = floor[:, fit.model.groups.index(group)]
     elif floor.ndim > 1:
-        positive = _targets(fit, group, np.array([np.inf]), np.inf if "training_tokens" in fit.law.covariates else None)
-        floor = law_draws(fit, positive, seed=0)[0][:, 0]
+        parameter = next(p for p in fit.model.parameters if p.name == "floor")
+        floor = new_group_draws(fit.values(), parameter, np.random.default_rng(0))
     lower, upper = np.quantile(floor, [(1 - interval) / 2, (1 + interval) / 2])
-    return Floor(group, float(floor.mean()), float(lower), float(upper))
+    return Floor(group, float(np.median(floor)), float(lower), float(upper))
 
 
 def shown_groups(fit: Fit) -> tuple[str, ...]:

@@ -10,16 +10,24 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
 @compiled(reorder=True)
-def _log(values, bits, number):
-    """Replace positive normal numbers by their logarithms.
+def _split(bits, mantissas, exponents, number):
+    """Split positive normal numbers into factors of two and what is left, between the root of 1 / 2 and that of 2."""
+    for i in range(number):
+        exponent = (bits[i] - _HALF_ROOT_BITS) >> 52
+        mantissas[i] = bits[i] - (exponent << 52)
+        exponents[i] = float(exponent)
+
+
+@compiled(reorder=True)
+def _subtract_log(base, start, mantissas, exponents, out, number):
+    """Subtract logarithms of numbers that `_split` took apart.
 
     The rational approximation is FreeBSD's msun ``e_log.c`` (Sun Microsystems, 1993), below one unit in the last place;
     written out since a call of the library's logarithm is not vectorised.
     """
+    part = base[start:]
     for i in range(number):
-        exponent = (bits[i] - _HALF_ROOT_BITS) >> 52
-        bits[i] -= exponent << 52
-        f = values[i] - 1.0
+        f = mantissas[i] - 1.0
         s = f / (2.0 + f)
         z = s * s
         w = z * z
@@ -29,8 +37,8 @@ def _log(values, bits, number):
             + w * (2.857142874366239149e-01 + w * (1.818357216161805012e-01 + w * 1.479819860511658591e-01))
         )
         half = 0.5 * f * f
-        k = float(exponent)
-        values[i] = k * _LN2_HIGH - ((half - (s * (half + even + odd) + k * _LN2_LOW)) - f)
+        k = exponents[i]
+        out[i] = part[i] - (k * _LN2_HIGH - ((half - (s * (half + even + odd) + k * _LN2_LOW)) - f))
 
 
 @compiled(reorder=True)
@@ -42,13 +50,13 @@ def _take_sum(table, before, member, after, number):
 
 @compiled(reorder=True)
 def _mean(table, row, size, out, number):
-    """Write the mean of a pool's exponentials and return the smallest."""
-    values, factor, lowest = table[row], 1.0 / size, 1.0
+    """Write the mean of a pool's exponentials and count those too small for their logarithm to be exact."""
+    values, factor, lost = table[row], 1.0 / size, 0
     for i in range(number):
         value = values[i] * factor
         out[i] = value
-        lowest = value if value < lowest else lowest
-    return lowest
+        lost += 1 if value < _LOWEST_NORMAL else 0
+    return lost
 
 
 @compiled(reorder=True)
@@ -64,13 +72,6 @@ def _product_sum(table, row, other, number):
     for i in range(number):
         total += values[i] * other[i]
     return total
-
-
-@compiled(reorder=True)
-def _subtract_from(base, start, values, number):
-    part = base[start:]
-    for i in range(number):
-        values[i] = part[i] - values[i]
 
 
 @compiled(reorder=True)
@@ -123,7 +124,9 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, p
     models, (count, slots) = columns.shape[0], pools.shape
     table = aligned(models + 1 + slots, BLOCK, columns)
     values, inverse, sums = np.empty(BLOCK), np.empty(BLOCK), np.empty(BLOCK)
-    bits, row = values.view(np.int64), values.reshape(1, -1)
+    rest, exponents, row = np.empty(BLOCK), np.empty(BLOCK), values.reshape(1, -1)
+    # The same memory as whole numbers: the bits that hold exponents.
+    bits, rest_bits = values.view(np.int64), rest.view(np.int64)
     partial, parts = np.zeros(count), np.empty((3, count + 1))
     for index in range(blocks.shape[0]):
         kind, start, steps = blocks[index, 0], blocks[index, 1], blocks[index, 2]
@@ -136,7 +139,7 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, p
             if pool == count:
                 continue
             size = after - models
-            if _mean(table, after, size, values, number) < _LOWEST_NORMAL:
+            if _mean(table, after, size, values, number) > 0:
                 scratch = shares[pool] if kind != PLAIN else inverse
                 _mixture_exact(losses, start, number, pools[pool, :size], sample_weights, values, scratch)
             else:
@@ -144,8 +147,8 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, p
                     _inverse(values, sample_weights, start, size, inverse, number)
                     for slot in range(size):
                         shares[pool, slot] += _product_sum(table, pools[pool, slot], inverse, number)
-                _log(values, bits, number)
-                _subtract_from(base, start, values, number)
+                _split(bits, rest_bits, exponents, number)
+                _subtract_log(base, start, rest, exponents, values, number)
             if kind == LANES:
                 total, square, cross = lane_moments(row, 0, steps, lanes, weights, entry, sums)
                 parts[2, pool] = cross

@@ -121,16 +121,19 @@ def minimize(function: Callable[[Array], Array], starts: np.ndarray) -> np.ndarr
         finite = np.isfinite(value) and np.isfinite(gradient).all()
         return (float(value), gradient) if finite else (1e300, np.zeros_like(position))
 
-    ends = [optimize.minimize(value_and_gradient, start, jac=True, method="BFGS", options={"maxiter": 1000}) for start in starts]
+    ends = [
+        optimize.minimize(value_and_gradient, start, jac=True, method="BFGS", options={"maxiter": 1000})
+        for start in starts
+    ]
     return min(ends, key=lambda end: end.fun).x
 
 
 def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
     """Factor the posterior's covariance as the curvature at the mode tells it.
 
-    The curvature of the likelihood is its Fisher information, ``J' I J`` with the Jacobian ``J`` of the rows' means and log scales:
-    positive whatever the residuals, and defined for Laplace noise, whose second derivative vanishes. That of the prior is its Hessian.
-    Directions of little or negative curvature get the width of `SMALLEST_CURVATURE`.
+    The curvature of the likelihood is its Fisher information, ``J' I J`` with the Jacobian ``J`` of the rows' means and
+    log scales: positive whatever the residuals, and defined for Laplace noise, whose second derivative vanishes. That
+    of the prior is its Hessian. Directions of little or negative curvature get the width of `SMALLEST_CURVATURE`.
 
     Parameters
     ----------
@@ -159,7 +162,9 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         scale = jnp.exp(location_and_log_scale(position)[1])
         freedom = target.values(position)[0].get(DEGREES_OF_FREEDOM)
         weight = family.location_information(freedom) / scale**2
-        likelihood = location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
+        likelihood = (
+            location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
+        )
         return likelihood - jax.hessian(target.log_prior)(position)
 
     position = jnp.asarray(mode)
@@ -206,6 +211,8 @@ def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: float) -
     """Laplace likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
     mean = model.mean(values, model.covariates, model.group_index)
     location = jnp.log(mean) if model.noise.response == "log_loss" else mean
-    scale = jnp.broadcast_to(values[NOISE_SCALE][model.group_index] if model.noise_by_group else values[NOISE_SCALE], location.shape)
+    scale = jnp.broadcast_to(
+        values[NOISE_SCALE][model.group_index] if model.noise_by_group else values[NOISE_SCALE], location.shape
+    )
     residual = (model.response - location) / scale
     return (jnp.sqrt(residual**2 + smoothing**2) + jnp.log(2 * scale)).sum()

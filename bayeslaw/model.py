@@ -179,7 +179,8 @@ class LawModel:
         """Log density of each row's response, shape ``[row]``, at one draw of constrained values."""
         mean = self.mean(values, self.covariates, self.group_index)
         scale = combined_scale(self.scale(values, self.group_index), self.standard_error)
-        return observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM)).log_prob(self.response)
+        rows = observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM))
+        return jnp.asarray(rows.log_prob(self.response))
 
     @cached_property
     def compressed(self) -> Compressed | None:
@@ -193,13 +194,13 @@ class LawModel:
         return nodes if exact else None
 
     def fast_log_likelihood(self) -> Callable[[Mapping[str, Any]], Array]:
-        """The cheapest exact total log likelihood.
+        """Build the cheapest exact total log likelihood.
 
         Returns
         -------
         Callable
-            From constrained values to a scalar: over Gauss nodes where they stand for the rows to a relative `COMPRESSION_ERROR` in
-            the sum of squares, else over all rows.
+            From constrained values to a scalar: over Gauss nodes where they stand for the rows to a relative
+            `COMPRESSION_ERROR` in the sum of squares, else over all rows.
         """
         nodes = self.compressed
         return (lambda values: self.log_likelihood(values).sum()) if nodes is None else self._over_nodes(nodes)

@@ -60,16 +60,17 @@ class Noise:
     response
         ``"loss"``: scatter in the loss unit; ``"log_loss"``: relative scatter, the law being the median.
     standard_errors
-        Whether the table's standard errors add to the scale of each row, in quadrature (for a family other than the normal this
-        is an approximation that keeps its shape). None: only for tables of whole models, since the rows of other tables share
-        their samples and with them most of their sampling error.
+        Whether the table's standard errors add to the scale of each row, in quadrature (for a family other than the
+        normal this is an approximation that keeps its shape). None: only for tables of whole models, since the rows of
+        other tables share their samples and with them most of their sampling error.
     scale
-        Prior of the noise scale, in the response's unit. Where None, a log-normal around a tenth of the response's standard
-        deviation (95 %: a factor of seven either way).
+        Prior of the noise scale, in the response's unit. Where None, a log-normal around a tenth of the response's
+        standard deviation (95 %: a factor of seven either way).
     degrees_of_freedom
         Prior of Student-t's degrees of freedom; Gamma(2, 0.1) where None (Juarez and Steel 2010).
     by_group
-        Whether each group has a scale of its own. None: as the law prefers, which is yes for regimes and no for families.
+        Whether each group has a scale of its own. None: as the law prefers, which is yes for regimes and no for
+        families.
 
     Raises
     ------
@@ -92,7 +93,9 @@ class Noise:
                 object.__setattr__(self, field, check_positive(site, parse_prior(site, given)))
         if self.degrees_of_freedom is not None and self.family != "student_t":
             raise InputError(
-                f"degrees of freedom were given for {self.family} noise", "degrees of freedom with student_t", "set family: student_t"
+                f"degrees of freedom were given for {self.family} noise",
+                "degrees of freedom with student_t",
+                "set family: student_t",
             )
 
     @property
@@ -114,7 +117,11 @@ class Noise:
         str
             The distribution of the response, and one line a prior.
         """
-        shape = f"{self.family}(log law, noise_scale)" if self.response == "log_loss" else f"{self.family}(law, noise_scale)"
+        shape = (
+            f"{self.family}(log law, noise_scale)"
+            if self.response == "log_loss"
+            else f"{self.family}(law, noise_scale)"
+        )
         return "\n".join([f"  {self.response} ~ {shape}", *(f"  {site} ~ {prior}" for site, prior in priors.items())])
 
 
@@ -171,14 +178,20 @@ def response_of(noise: Noise, observations: Observations) -> tuple[np.ndarray, n
     loss, error = observations.loss, observations.standard_error
     whole_models = observations.facts.get("table") == "models"
     if noise.standard_errors and error is None:
-        raise InputError("the table has no standard errors", "a column se, or samples to compute them from", "set standard_errors: false")
+        raise InputError(
+            "the table has no standard errors",
+            "a column se, or samples to compute them from",
+            "set standard_errors: false",
+        )
     if not (noise.standard_errors or (noise.standard_errors is None and whole_models)):
         error = None
     if noise.response == "loss":
         return loss, error
     if (loss <= 0).any():
         worst = observations.labels[loss <= 0][0]
-        raise InputError(f"the loss of {worst} is {loss.min():g}, which has no logarithm", "positive losses", "use response: loss")
+        raise InputError(
+            f"the loss of {worst} is {loss.min():g}, which has no logarithm", "positive losses", "use response: loss"
+        )
     return np.log(loss), None if error is None else error / loss
 
 
@@ -206,7 +219,9 @@ def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
     return priors
 
 
-def observation_distribution(noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None) -> dist.Distribution:
+def observation_distribution(
+    noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None
+) -> dist.Distribution:
     """Distribution of the response of rows with the given means.
 
     Parameters
@@ -244,18 +259,13 @@ def draw_losses(key: Array, noise: Noise, mean: Array, scale: Array, degrees_of_
     Array
         Losses, of the shape of `mean` broadcast against `scale`.
     """
-    draws = observation_distribution(noise, mean, scale, degrees_of_freedom).sample(key)
+    draws = jnp.asarray(observation_distribution(noise, mean, scale, degrees_of_freedom).sample(key))
     return jnp.exp(draws) if noise.response == "log_loss" else draws
 
 
-def combined_scale(scale: Array, standard_error: Array | None) -> Array:
+def combined_scale(scale: Array, standard_error: np.ndarray | None) -> Array:
     """Add known standard errors to a noise scale in quadrature."""
     return scale if standard_error is None else jnp.sqrt(scale**2 + standard_error**2)
-
-
-def total_log_likelihood(noise: Noise, mean: Array, scale: Array, response: Array, degrees_of_freedom: Any = None) -> Array:
-    """Sum of the rows' log densities of the response."""
-    return observation_distribution(noise, mean, scale, degrees_of_freedom).log_prob(response).sum()
 
 
 def loss_log_jacobian(response: np.ndarray, kind: str) -> np.ndarray:
@@ -285,7 +295,7 @@ def check_interval(interval: float) -> float:
         If it lies outside (0, 1).
     """
     if not (isinstance(interval, (int, float)) and math.isfinite(interval) and 0 < interval < 1):
-        raise InputError(f"the interval is {interval!r}", "a level between 0 and 1, both excluded", "use 0.9 for a 90 % interval")
+        raise InputError(
+            f"the interval is {interval!r}", "a level between 0 and 1, both excluded", "use 0.9 for a 90 % interval"
+        )
     return float(interval)
-
-

@@ -38,7 +38,8 @@ class Observations:
     standard_error
         Sampling standard error of each loss in `unit`, shape ``[row]``, or None where unknown.
     facts
-        What the diagnostics need to know of the table, such as ``overlapping``, ``samples``, ``clusters``, ``largest_winner_share``.
+        What the diagnostics need to know of the table, such as ``overlapping``, ``samples``, ``clusters``,
+        ``largest_winner_share``.
     """
 
     loss: np.ndarray
@@ -187,7 +188,9 @@ def _covariate(data: xr.Dataset, name: str, row_dimension: str, parameters: str)
     values = data[column].to_numpy().astype(float)
     if not (np.isfinite(values).all() and (values > 0).all()):
         worst = data[row_dimension].to_numpy()[~(np.isfinite(values) & (values > 0))][0]
-        raise InputError(f"{column} of {worst} is not a positive number", "positive numbers", "correct or remove the model")
+        raise InputError(
+            f"{column} of {worst} is not a positive number", "positive numbers", "correct or remove the model"
+        )
     return values
 
 
@@ -195,7 +198,9 @@ def _check_sizes(name: str, values: np.ndarray) -> None:
     distinct = len(np.unique(values))
     if distinct == 1:
         raise InputError(
-            f"every {name} is {values[0]:.4g}", f"{MINIMUM_SIZES} or more different values of {name}", "add models of other sizes"
+            f"every {name} is {values[0]:.4g}",
+            f"{MINIMUM_SIZES} or more different values of {name}",
+            "add models of other sizes",
         )
     if distinct < MINIMUM_SIZES:
         raise InputError(
@@ -209,5 +214,7 @@ def _unique(labels: np.ndarray) -> np.ndarray:
     seen, counts = np.unique(labels, return_counts=True)
     if (counts > 1).any():
         worst = seen[counts.argmax()]
-        raise InputError(f"{worst!r} stands {counts.max()} times in the table", "one row a name", "rename or remove the copies")
+        raise InputError(
+            f"{worst!r} stands {counts.max()} times in the table", "one row a name", "rename or remove the copies"
+        )
     return labels

@@ -11,7 +11,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
-from bayeslaw.laws.base import POPULATION, SPREAD
+from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
 from bayeslaw.targets import NEW_FAMILY, read_targets
 
@@ -28,13 +28,13 @@ def predict(
     fit
         A fitted law.
     at
-        Where to predict: columns of equal length, or single values. ``parameters`` (count, of the kind the fit uses), or ``members``
-        such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or ``family`` where the law's
-        parameters differ by it: without, every known group. ``family="new"`` is a family not seen, drawn from the population, and
-        so is a regime of which no pool was seen.
+        Where to predict: columns of equal length, or single values. ``parameters`` (count, of the kind the fit uses),
+        or ``members`` such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or
+        ``family`` where the law's parameters differ by it: without, every known group. ``family="new"`` is a family not
+        seen, drawn from the population, and so is a regime of which no pool was seen.
     kind
-        ``"mean"``: the law itself; ``"new"``: one new pool or model, with fresh noise for every draw. Neither includes the sampling
-        error of new texts.
+        ``"mean"``: the law itself; ``"new"``: one new pool or model, with fresh noise for every draw. Neither includes
+        the sampling error of new texts.
     interval
         Level of the equal-tailed interval.
     seed
@@ -43,9 +43,10 @@ def predict(
     Returns
     -------
     pandas.DataFrame
-        One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply), ``kind``,
-        ``interval`` (level), ``interval_kind``, ``unit``, ``mean``, ``lower``, ``upper`` (loss in `unit`), and ``extrapolation``: how
-        far the budget lies outside the observed ones of its group, in units of their range of log budgets.
+        One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply),
+        ``kind``, ``interval`` (level), ``interval_kind``, ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in
+        `unit`), and ``extrapolation``: how far the budget lies outside the observed ones of its group, in units of
+        their range of log budgets.
 
     Raises
     ------
@@ -62,7 +63,8 @@ def predict(
     result["interval"] = level
     result["interval_kind"] = "equal-tailed"
     result["unit"] = fit.unit
-    result["mean"], result["lower"], result["upper"] = draws.mean(axis=0), lower, upper
+    result["mean"], result["median"] = draws.mean(axis=0), np.median(draws, axis=0)
+    result["lower"], result["upper"] = lower, upper
     result["extrapolation"] = extrapolation(fit, targets)
     return result
 
@@ -91,7 +93,9 @@ def predict_draws(fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str =
     draws = _draw(fit, targets, kind=kind, seed=seed).reshape(shape)
     coords = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()}
     coords |= {name: ("target", targets[name].to_numpy()) for name in targets}
-    return xr.DataArray(draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs={"unit": fit.unit, "kind": kind})
+    return xr.DataArray(
+        draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs={"unit": fit.unit, "kind": kind}
+    )
 
 
 def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
@@ -107,14 +111,19 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        Zero inside the observed range, positive on either side of it, shape ``[target]``; the largest over the covariates.
+        Zero inside the observed range, positive on either side of it, shape ``[target]``; the largest over the
+        covariates.
     """
     model, result = fit.model, np.zeros(len(targets))
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
     for name in fit.law.covariates:
         observed = np.log(fit.observations.covariates[name])
         for row, value in enumerate(np.log(targets[name].to_numpy(dtype=float))):
-            own = observed[model.group_index == model.groups.index(group[row])] if group[row] in model.groups else observed
+            own = (
+                observed[model.group_index == model.groups.index(group[row])]
+                if group[row] in model.groups
+                else observed
+            )
             own = own if np.ptp(own) > 0 else observed
             outside = max(own.min() - value, value - own.max(), 0.0)
             result[row] = max(result[row], outside / np.ptp(own))
@@ -124,7 +133,7 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
 def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> np.ndarray:
     check_choice("kind", kind, KINDS)
     with jax.enable_x64(True):
-        key, fresh = jax.random.split(jax.random.PRNGKey(seed))
+        fresh = jax.random.PRNGKey(seed)
         mean, scale = law_draws(fit, targets, seed=seed)
         if kind == "mean":
             return mean
@@ -162,16 +171,40 @@ def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "poste
         if not parameter.grouped:
             chosen[parameter.name] = array[:, None]
             continue
-        columns = [array[:, index] if index is not None else _new_group(values, parameter, rng) for index in indices]
+        columns = [
+            array[:, index] if index is not None else new_group_draws(values, parameter, rng) for index in indices
+        ]
         chosen[parameter.name] = np.stack(columns, axis=1)[:, which]
     covariates = [targets[name].to_numpy(dtype=float) / fit.observations.reference[name] for name in fit.law.covariates]
     with jax.enable_x64(True):
-        mean = np.asarray(type(fit.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()}))
+        mean = np.asarray(
+            type(fit.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()})
+        )
     return np.broadcast_to(mean, (len(mean), len(targets))), _scale(values[NOISE_SCALE], indices, which, rng)
 
 
-def _new_group(values: Mapping[str, np.ndarray], parameter: Any, rng: np.random.Generator) -> np.ndarray:
-    """Draw a parameter of a group that was not seen from the population, afresh for every draw."""
+def new_group_draws(values: Mapping[str, np.ndarray], parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
+    """Draw a parameter of a group that was not seen from the population, afresh for every draw.
+
+    Parameters
+    ----------
+    values
+        Draws of every variable, as `Fit.values` gives them.
+    parameter
+        The parameter.
+    rng
+        Source of the fresh draws.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``[draw]``, in the parameter's unit.
+
+    Raises
+    ------
+    InputError
+        If the parameter's groups share nothing.
+    """
     if parameter.pooling == "separate":
         raise InputError(
             f"{parameter.name} is separate in every group, which says nothing of a group not seen",
@@ -188,8 +221,10 @@ def _scale(scale: np.ndarray, indices: list[int | None], which: np.ndarray, rng:
         return np.broadcast_to(scale[:, None], (len(scale), len(which)))
     rows = np.arange(len(scale))
     # A group that was not seen scatters like one of the known groups, which one is drawn anew each time.
-    columns = [scale[:, i] if i is not None else scale[rows, rng.integers(scale.shape[1], size=len(scale))] for i in indices]
+    columns = [
+        scale[:, i] if i is not None else scale[rows, rng.integers(scale.shape[1], size=len(scale))] for i in indices
+    ]
     return np.stack(columns, axis=1)[:, which]
 
 
-__all__ = ["KINDS", "NEW_FAMILY", "extrapolation", "law_draws", "predict", "predict_draws"]
+__all__ = ["KINDS", "NEW_FAMILY", "extrapolation", "law_draws", "new_group_draws", "predict", "predict_draws"]

@@ -127,7 +127,9 @@ def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
             problem = f"the prior of {site} has {key}={value}"
             raise InputError(problem, "a positive number", f"give {key} a positive number")
     if name in ORDERED and given.get("low", -math.inf) >= given.get("high", math.inf):
-        raise InputError(f"the prior of {site} has low {given['low']} and high {given['high']}", "low < high", "swap them")
+        raise InputError(
+            f"the prior of {site} has low {given['low']} and high {given['high']}", "low < high", "swap them"
+        )
     return Prior(name, pairs)
 
 
@@ -143,7 +145,9 @@ def _number(site: str, key: str, value: Any) -> float:
 
 def _from_distribution(site: str, given: dist.Distribution) -> Prior:
     name, holder = type(given).__name__, {}
-    if isinstance(given, (dist.LeftTruncatedDistribution, dist.RightTruncatedDistribution, dist.TwoSidedTruncatedDistribution)):
+    if isinstance(
+        given, (dist.LeftTruncatedDistribution, dist.RightTruncatedDistribution, dist.TwoSidedTruncatedDistribution)
+    ):
         name = f"Truncated{type(given.base_dist).__name__}"
         holder = {"loc": given.base_dist.loc, "scale": given.base_dist.scale}
         holder |= {key: getattr(given, key) for key in ("low", "high") if hasattr(given, key)}
@@ -161,7 +165,7 @@ def _plain(value: Any) -> Any:
 
 
 def _from_text(site: str, text: str) -> Prior:
-    accepted = "a call of a distribution with numbers, such as LogNormal(-1.2, 0.5) or Beta(concentration1=2, concentration0=2)"
+    accepted = "a distribution with numbers, such as LogNormal(-1.2, 0.5) or Gamma(concentration=2, rate=4)"
     problem = InputError(f"the prior of {site} is {text!r}", accepted, "write it like LogNormal(-1.2, 0.5)")
     try:
         call = ast.parse(text.strip(), mode="eval").body
@@ -186,9 +190,13 @@ def _from_text(site: str, text: str) -> Prior:
 def _from_mapping(site: str, given: Mapping[str, Any]) -> Prior:
     if "distribution" not in given:
         raise InputError(
-            f"the prior of {site} is {dict(given)!r}", "a mapping with the key 'distribution'", "add distribution: LogNormal"
+            f"the prior of {site} is {dict(given)!r}",
+            "a mapping with the key 'distribution'",
+            "add distribution: LogNormal",
         )
-    return _checked(site, str(given["distribution"]), {key: value for key, value in given.items() if key != "distribution"})
+    return _checked(
+        site, str(given["distribution"]), {key: value for key, value in given.items() if key != "distribution"}
+    )
 
 
 def check_positive(site: str, prior: Prior) -> Prior:

@@ -36,8 +36,16 @@ class Draws:
 
 
 def sample(
-    target: Target, mode: np.ndarray, factor: np.ndarray, *, draws: int, warmup: int, chains: int, seed: int,
-    target_accept: float, progress: Callable[[int], Any] = lambda done: None,
+    target: Target,
+    mode: np.ndarray,
+    factor: np.ndarray,
+    *,
+    draws: int,
+    warmup: int,
+    chains: int,
+    seed: int,
+    target_accept: float,
+    progress: Callable[[int], Any] = lambda done: None,
 ) -> Draws:
     """Draw from a posterior with NUTS (Hoffman and Gelman 2014), as NumPyro implements it.
 
@@ -63,7 +71,9 @@ def sample(
     """
     centre, transform = jnp.asarray(mode), jnp.asarray(factor)
     kernel = NUTS(
-        potential_fn=lambda z: target.potential(centre + transform @ z), target_accept_prob=target_accept, dense_mass=True
+        potential_fn=lambda z: target.potential(centre + transform @ z),
+        target_accept_prob=target_accept,
+        dense_mass=True,
     )
     begin, advance = _compile(kernel, len(mode), warmup)
     keys = jax.random.split(jax.random.PRNGKey(seed), chains)
@@ -80,7 +90,8 @@ def sample(
         z, statistics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *kept)
         return z, statistics
 
-    with ThreadPoolExecutor(max_workers=min(chains, os.process_cpu_count() if hasattr(os, "process_cpu_count") else os.cpu_count())) as pool:
+    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    with ThreadPoolExecutor(max_workers=min(chains, cores)) as pool:
         z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, keys))
     return Draws(mode + z @ factor.T, _named(statistics, kernel))
 

@@ -36,15 +36,16 @@ def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame
     known = [*fit.law.covariates, fit.law.group, "members"]
     for name in at:
         if name not in known:
-            raise InputError(f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known))
+            raise InputError(
+                f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known)
+            )
     targets = _frame(at)
     if "members" in targets:
         targets = _with_members(fit, targets)
     for name in fit.law.covariates:
         targets[name] = _positive(targets, name)
     if not fit.model.groups:
-        columns = [name for name in targets if name != fit.law.group]
-        return targets[columns]
+        return targets.drop(columns=fit.law.group, errors="ignore")
     return _with_groups(fit, targets)
 
 
@@ -54,17 +55,22 @@ def _frame(at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
     rows = max(lengths, default=0)
     if not rows or lengths - {1, rows}:
         counts = ", ".join(f"{name}: {len(values)}" for name, values in columns.items()) or "no columns"
-        raise InputError(f"the targets have {counts}", "columns of one length, or single values", "give each column as many values")
+        raise InputError(
+            f"the targets have {counts}", "columns of one length, or single values", "give each column as many values"
+        )
     return pd.DataFrame({name: values * (rows // len(values)) for name, values in columns.items()})
 
 
 def _positive(targets: pd.DataFrame, name: str) -> np.ndarray:
     if name not in targets:
         raise InputError(f"{name} is not given", f"the law's {name} at every target", f"add {name}")
-    values = pd.to_numeric(targets[name], errors="coerce").to_numpy(dtype=float)
+    numbers = pd.Series(pd.to_numeric(targets[name], errors="coerce"))
+    values: np.ndarray = np.asarray(numbers, dtype=float)
     wrong = ~(np.isfinite(values) & (values > 0))
     if wrong.any():
-        raise InputError(f"{name} is {targets[name].tolist()[int(wrong.argmax())]!r}", "positive numbers", f"use {name} such as 7e9")
+        raise InputError(
+            f"{name} is {targets[name].tolist()[int(wrong.argmax())]!r}", "positive numbers", f"use {name} such as 7e9"
+        )
     return values
 
 
@@ -78,7 +84,9 @@ def _with_groups(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     for name in targets[group].unique():
         if name not in accepted:
             hint = f", or {NEW_FAMILY!r} for a family not seen" if group == "family" else ""
-            raise InputError(f"{group} {name!r} is not known", f"one of {', '.join(accepted)}", nearest(str(name), accepted) + hint)
+            raise InputError(
+                f"{group} {name!r} is not known", f"one of {', '.join(accepted)}", nearest(str(name), accepted) + hint
+            )
     return targets
 
 
@@ -86,15 +94,21 @@ def _with_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     parsed = [parse_members(str(text)) for text in targets["members"]]
     totals = [sum(parameters for parameters, _ in members) for members in parsed]
     if "parameters" in targets:
-        raise InputError("both parameters and members are given", "one of them", "leave out parameters: members have their own")
+        raise InputError(
+            "both parameters and members are given", "one of them", "leave out parameters: members have their own"
+        )
     result = targets.assign(parameters=totals)
     if fit.law.group == "regime":
         regimes = [regime_of([family for _, family in members]) for members in parsed]
         if "regime" in targets and list(targets["regime"]) != regimes:
-            raise InputError(f"the members make a {regimes[0]} pool", "members of the regime named", "leave out the regime")
+            raise InputError(
+                f"the members make a {regimes[0]} pool", "members of the regime named", "leave out the regime"
+            )
         return result.assign(regime=regimes)
     if any(len(members) > 1 for members in parsed):
-        raise InputError(f"the law {fit.law.name} predicts single models", "one member", "fit the collaboration law to predict pools")
+        raise InputError(
+            f"the law {fit.law.name} predicts single models", "one member", "fit the collaboration law to predict pools"
+        )
     families = [members[0][1] for members in parsed]
     known = {*fit.model.groups, NEW_FAMILY}
     return result.assign(family=[name if name in known or not fit.model.groups else NEW_FAMILY for name in families])
@@ -126,7 +140,11 @@ def parse_members(text: str) -> list[tuple[float, str]]:
         except ValueError:
             parameters = float("nan")
         if not (np.isfinite(parameters) and parameters > 0 and family):
-            raise InputError(f"the member {part.strip()!r} cannot be read", "parameters:family", 'write it like "70e9:llama,7e9:mistral"')
+            raise InputError(
+                f"the member {part.strip()!r} cannot be read",
+                "parameters:family",
+                'write it like "70e9:llama,7e9:mistral"',
+            )
         members.append((parameters, family))
     return members
 

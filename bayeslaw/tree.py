@@ -39,8 +39,8 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     Returns
     -------
     xarray.DataTree
-        Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior, observed_data and
-        constant_data. Quantities by row are in float32, parameters in float64.
+        Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior,
+        observed_data and constant_data. Quantities by row are in float32, parameters in float64.
     """
     model = target.model
     chains, count = draws.position.shape[:2]
@@ -48,7 +48,7 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     prior_key, predictive_key, replicate_key = jax.random.split(jax.random.PRNGKey(seed), 3)
     values = {k: np.asarray(v) for k, v in jax.jit(jax.vmap(lambda p: target.values(p)[0]))(flat).items()}
 
-    def by_chain(arrays: Mapping[str, Array]) -> dict[str, np.ndarray]:
+    def by_chain(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         return {name: np.asarray(array).reshape(chains, count, *array.shape[1:]) for name, array in arrays.items()}
 
     response = model.noise.response
@@ -89,12 +89,14 @@ def _amplitude_is_grouped(model: LawModel, name: str) -> bool:
     return name in grouped or model.law.amplitudes[name][1] in grouped
 
 
-def _ordered(model: LawModel, values: Mapping[str, Array]) -> dict[str, Array]:
+def _ordered(model: LawModel, values: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters by group first, then populations and spreads, then the noise; amplitudes also at a round budget."""
     result = {p.name: values[p.name] for p in model.parameters}
     for name, (covariate, exponent) in model.law.amplitudes.items():
         ratio = np.log(REPORTED_BUDGET / model.observations.reference[covariate])
-        result[f"{name}_1e9"] = _align(values[name], values[exponent]) * jnp.exp(-_align(values[exponent], values[name]) * ratio)
+        result[f"{name}_1e9"] = _align(values[name], values[exponent]) * jnp.exp(
+            -_align(values[exponent], values[name]) * ratio
+        )
     return result | {site: values[site] for site in model.sites if site not in result}
 
 
@@ -117,7 +119,9 @@ def log_prior(model: LawModel, values: Mapping[str, Any]) -> dict[str, Array]:
     dict
         One array a site, of the site's shape.
     """
-    sites = handlers.trace(handlers.substitute(handlers.seed(model.prior_model, jax.random.PRNGKey(0)), dict(values))).get_trace()
+    sites = handlers.trace(
+        handlers.substitute(handlers.seed(model.prior_model, jax.random.PRNGKey(0)), dict(values))
+    ).get_trace()
     return {name: site["fn"].log_prob(site["value"]) for name, site in sites.items() if site["type"] == "sample"}
 
 

@@ -74,7 +74,7 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Smallest effective sample size per second: of the whole call cold, of its sampling with compiled programs warm."""
+        """Smallest effective sample size per second: cold of the whole call, warm of its sampling without compiling."""
         timed = self.kind == "warm" and math.isfinite(self.sampling_seconds)
         return self.ess / (self.sampling_seconds if timed else self.seconds)
 

@@ -1,6 +1,6 @@
 """Seconds that ``import bayeslaw`` and ``bayeslaw --help`` take above the bare interpreter, alternating; target 0.5.
 
-    uv run python benchmarks/startup.py
+uv run python benchmarks/startup.py
 """
 
 import argparse
@@ -35,7 +35,9 @@ def main() -> int:
     print(f"median of {runs} alternating runs; bare interpreter {bare:.3f} s")
     for name in list(PROGRAMS)[1:]:
         above = statistics.median(times[name]) - bare
-        print(f"{name}: {above:.3f} s above it (target {TARGET_SECONDS}) {'ok' if above < TARGET_SECONDS else 'missed'}")
+        print(
+            f"{name}: {above:.3f} s above it (target {TARGET_SECONDS}) {'ok' if above < TARGET_SECONDS else 'missed'}"
+        )
     loaded = subprocess.run(
         [sys.executable, "-c", f"import bayeslaw, bayeslaw.cli, sys; print(*set({HEAVY!r}) & set(sys.modules))"],
         check=True,

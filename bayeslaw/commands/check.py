@@ -17,7 +17,7 @@ COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def check(fit: FitArgument, as_json: JsonOption = False) -> None:
-    """Say whether a fit can be trusted, and how probable the paper's claims are; exit code 1 where it must not be trusted."""
+    """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
     from bayeslaw.diagnose import check_record
     from bayeslaw.fit import load_fit
 
@@ -36,13 +36,15 @@ def _show(record: dict[str, Any], out: Console) -> None:
 
     figures = record["diagnostics"]
     out.print(
-        f"largest R-hat {figures['rhat_max']:.3f}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) and "
-        f"{figures['ess_tail_min']:.0f} (tail), {figures['divergences']} divergences, smallest E-BFMI {figures['bfmi_min']:.2f}",
+        f"largest R-hat {figures['rhat_max']:.3f}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) "
+        f"and {figures['ess_tail_min']:.0f} (tail), {figures['divergences']} divergences, "
+        f"smallest E-BFMI {figures['bfmi_min']:.2f}",
         soft_wrap=True,
     )
     for finding in record["findings"]:
         colour = COLOURS[finding["severity"]]
-        out.print(f"[{colour}]{finding['severity']}[/{colour}] {finding['code']}: {escape(finding['message'])}", soft_wrap=True)
+        heading = f"[{colour}]{finding['severity']}[/{colour}] {finding['code']}"
+        out.print(f"{heading}: {escape(finding['message'])}", soft_wrap=True)
         out.print(f"  remedy: {escape(finding['remedy'])}", soft_wrap=True)
     if record["claims"]:
         table = Table(header_style="bold")
@@ -58,14 +60,16 @@ def _show(record: dict[str, Any], out: Console) -> None:
 
 
 def _probability(value: float) -> str:
-    """A share of draws; no finite number of draws shows a certainty."""
+    """Write a share of draws; no finite number of draws shows a certainty."""
     if value > 0.999:
         return "> 0.999"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def compare(
-    fits: Annotated[list[Path], typer.Argument(metavar="FIT...", help="Two or more fits of the same rows.", show_default=False)],
+    fits: Annotated[
+        list[Path], typer.Argument(metavar="FIT...", help="Two or more fits of the same rows.", show_default=False)
+    ],
     as_json: JsonOption = False,
 ) -> None:
     """Rank fits of the same rows by expected log predictive density (PSIS-LOO)."""

@@ -172,7 +172,9 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
     defaults = {"missing": "error"}
     given = [name for name, value in options.items() if value and value != defaults.get(name)]
     if given:
-        raise InputError(f"--{given[0]} was given for pools", "options of loss tables with loss tables", f"leave out --{given[0]}")
+        raise InputError(
+            f"--{given[0]} was given for pools", "options of loss tables with loss tables", f"leave out --{given[0]}"
+        )
     return read_pools(table)
 
 

@@ -12,7 +12,9 @@ from bayeslaw.commands.common import SeedOption, is_quiet, use_compilation_cache
 
 def demo(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="Folder for losses, pools, fit, predictions and pictures.")] = Path("bayeslaw-demo"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for losses, pools, fit, predictions and pictures.")] = Path(
+        "bayeslaw-demo"
+    ),
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     seed: SeedOption = 0,
 ) -> None:

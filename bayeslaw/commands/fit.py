@@ -27,7 +27,9 @@ Counts = Literal["total", "non-embedding", "active"]
 
 def fit(
     ctx: typer.Context,
-    table: Annotated[Path, typer.Argument(metavar="TABLE|POOLS", help="A loss table, a table of whole models, or pools.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="TABLE|POOLS", help="A loss table, a table of whole models, or pools.")
+    ],
     out: Annotated[Path, typer.Option("--out", help="The fit: a netCDF file, or a folder that ends in .zarr.")],
     law: LawName = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
@@ -36,7 +38,8 @@ def fit(
     seed: SeedOption = 0,
     params: Annotated[Counts, typer.Option("--params", help="Which count of parameters is the budget.")] = "total",
     keep: Annotated[
-        str, typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between.")
+        str,
+        typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between."),
     ] = "all",
     models: ModelsOption = None,
     unit: UnitOption = None,

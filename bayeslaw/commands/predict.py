@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, note, print_json, use_compilation_cache
+from bayeslaw.commands.common import (
+    FitArgument,
+    JsonOption,
+    SeedOption,
+    console,
+    note,
+    print_json,
+    use_compilation_cache,
+)
 from bayeslaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,14 +25,24 @@ if TYPE_CHECKING:
 def predict(
     ctx: typer.Context,
     fit: FitArgument,
-    at: Annotated[Path | None, typer.Option("--at", help="CSV of targets: parameters, regime, family, members, ...")] = None,
-    parameters: Annotated[list[str] | None, typer.Option("--parameters", help="Budgets, such as 7e9; may be repeated.")] = None,
+    at: Annotated[
+        Path | None, typer.Option("--at", help="CSV of targets: parameters, regime, family, members, ...")
+    ] = None,
+    parameters: Annotated[
+        list[str] | None, typer.Option("--parameters", help="Budgets, such as 7e9; may be repeated.")
+    ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="[N...]", help="More budgets after --parameters.")] = None,
-    training_tokens: Annotated[list[str] | None, typer.Option("--training-tokens", help="Training tokens of each budget.")] = None,
+    training_tokens: Annotated[
+        list[str] | None, typer.Option("--training-tokens", help="Training tokens of each budget.")
+    ] = None,
     regime: Annotated[list[str] | None, typer.Option("--regime", help="single, homogeneous or heterogeneous.")] = None,
     family: Annotated[list[str] | None, typer.Option("--family", help="A known family, or new.")] = None,
-    members: Annotated[list[str] | None, typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral".')] = None,
-    kind: Annotated[Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")] = "new",
+    members: Annotated[
+        list[str] | None, typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral".')
+    ] = None,
+    kind: Annotated[
+        Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")
+    ] = "new",
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -36,7 +54,9 @@ def predict(
 
     budgets = [*(parameters or []), *(more or [])]
     if more and not parameters:
-        raise InputError(f"{more[0]!r} stands after the fit", "budgets after --parameters", f"write --parameters {' '.join(more)}")
+        raise InputError(
+            f"{more[0]!r} stands after the fit", "budgets after --parameters", f"write --parameters {' '.join(more)}"
+        )
     given = {
         "parameters": _numbers("parameters", budgets),
         "training_tokens": _numbers("training tokens", training_tokens or []),
@@ -50,9 +70,13 @@ def predict(
         print_json(result.to_dict(orient="records"))
     else:
         _show(result)
-    furthest = float(result["extrapolation"].max())
+    furthest = float(result["extrapolation"].to_numpy().max())
     if furthest > 1:
-        note(ctx, f"warning extrapolation: budgets lie up to {furthest:.1f} times the observed log range away; bands rest on the law's form")
+        note(
+            ctx,
+            f"warning extrapolation: budgets lie up to {furthest:.1f} times the observed log range away; "
+            "bands rest on the law's form",
+        )
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:
@@ -74,7 +98,11 @@ def _cross(given: dict[str, Any]) -> pd.DataFrame:
     budget = {name: given[name] for name in ("parameters", "training_tokens") if name in given}
     lengths = {len(values) for values in budget.values()}
     if len(lengths) > 1 and 1 not in lengths:
-        raise InputError("budgets and training tokens differ in number", "as many of each, or one for all", "give one for each budget")
+        raise InputError(
+            "budgets and training tokens differ in number",
+            "as many of each, or one for all",
+            "give one for each budget",
+        )
     longest = max(lengths, default=0)
     result = pd.DataFrame({name: values * (longest // len(values)) for name, values in budget.items()})
     for name in ("members", "regime", "family"):
@@ -93,7 +121,9 @@ def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:
-        raise InputError(f"{str(path)!r} cannot be read: {error}", "a CSV with a header", "check the path and the file") from None
+        raise InputError(
+            f"{str(path)!r} cannot be read: {error}", "a CSV with a header", "check the path and the file"
+        ) from None
 
 
 def _show(result: pd.DataFrame) -> None:
@@ -102,13 +132,17 @@ def _show(result: pd.DataFrame) -> None:
 
     first = result.iloc[0]
     table = Table(
-        title=f"{first['unit']}, {first['kind']}, {first['interval']:.0%} {first['interval_kind']} interval", header_style="bold"
+        title=f"{first['unit']}, {first['kind']}, {first['interval']:.0%} {first['interval_kind']} interval",
+        header_style="bold",
     )
     columns = [name for name in result if name not in ("unit", "kind", "interval", "interval_kind")]
     for name in columns:
         table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
     for _, row in result.iterrows():
         formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f"}
-        cells = [format(row[name], formats.get(name, ".4f")) if isinstance(row[name], float) else str(row[name]) for name in columns]
+        cells = [
+            format(row[name], formats.get(name, ".4f")) if isinstance(row[name], float) else str(row[name])
+            for name in columns
+        ]
         table.add_row(*map(escape, cells))
     console().print(table)

@@ -76,6 +76,13 @@ class Law(ABC):
     covariates: ClassVar[tuple[str, ...]]
     parameter_names: ClassVar[tuple[str, ...]]
 
+    @property
+    def pooling_by_parameter(self) -> dict[str, str]:
+        """Pooling of every parameter by name."""
+        return (
+            dict.fromkeys(self.parameter_names, self.pooling) if isinstance(self.pooling, str) else dict(self.pooling)
+        )
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read covariates and parameters off the signature of the law's function."""
         super().__init_subclass__(**kwargs)
@@ -89,20 +96,26 @@ class Law(ABC):
     def __post_init__(self) -> None:
         accepted = {f.name for f in fields(self)} - {"pooling", "spread"}
         if accepted != set(self.parameter_names):
-            raise TypeError(f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(self.parameter_names)}")
+            raise TypeError(
+                f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(self.parameter_names)}"
+            )
         for name in self.parameter_names:
             given = getattr(self, name)
             if given is not None:
                 object.__setattr__(self, name, self._check(name, parse_prior(name, given)))
         for name in self.spread:
             check_choice(f"parameter of {self.name}", name, self.parameter_names)
-        spreads = {name: check_positive(name + SPREAD, parse_prior(name + SPREAD, given)) for name, given in self.spread.items()}
+        spreads = {
+            name: check_positive(name + SPREAD, parse_prior(name + SPREAD, given))
+            for name, given in self.spread.items()
+        }
         object.__setattr__(self, "spread", spreads)
         object.__setattr__(self, "pooling", self._pooling())
         for name in spreads:
-            if dict(self.pooling)[name] != "partial":
+            if self.pooling_by_parameter[name] != "partial":
+                kind = self.pooling_by_parameter[name]
                 raise InputError(
-                    f"{name}{SPREAD} has a prior, but {name} has no spread: its pooling is {dict(self.pooling)[name]}",
+                    f"{name}{SPREAD} has a prior, but {name} has no spread: its pooling is {kind}",
                     "spreads of partially pooled parameters",
                     f"leave out {name}{SPREAD}, or use partial pooling",
                 )
@@ -117,11 +130,11 @@ class Law(ABC):
                 f"one of {', '.join(POOLING)}, or one of them for each parameter",
                 "write pooling: partial",
             )
-        given = dict.fromkeys(self.parameter_names, self.pooling) if isinstance(self.pooling, str) else dict(self.pooling)
+        given = self.pooling_by_parameter
         for name, kind in given.items():
             check_choice(f"parameter of {self.name}", name, self.parameter_names)
             check_choice(f"pooling of {name}", str(kind), POOLING)
-        default = type(self).__dataclass_fields__["pooling"].default
+        default = str(type(self).__dataclass_fields__["pooling"].default)
         return {name: given.get(name, default) for name in self.parameter_names}
 
     @abstractmethod
@@ -161,7 +174,7 @@ class Law(ABC):
     @property
     def varies(self) -> bool:
         """Whether any parameter differs between groups."""
-        return any(kind != "complete" for kind in dict(self.pooling).values())
+        return any(kind != "complete" for kind in self.pooling_by_parameter.values())
 
     def parameters(self, observations: Observations) -> tuple[Parameter, ...]:
         """Complete the law with default priors in the units of the data.
@@ -176,7 +189,7 @@ class Law(ABC):
         tuple of Parameter
             One entry a parameter, in the order of the equation.
         """
-        defaults, pooling = self.default_priors(observations), dict(self.pooling)
+        defaults, pooling = self.default_priors(observations), self.pooling_by_parameter
         result = []
         for name in self.parameter_names:
             prior = getattr(self, name) or defaults[name]
@@ -188,9 +201,11 @@ class Law(ABC):
     @property
     def specification(self) -> dict[str, Any]:
         """A mapping of plain values from which `law_from_specification` builds the same law."""
-        priors = {name: getattr(self, name).specification for name in self.parameter_names if getattr(self, name) is not None}
+        priors = {
+            name: getattr(self, name).specification for name in self.parameter_names if getattr(self, name) is not None
+        }
         priors |= {name + SPREAD: prior.specification for name, prior in self.spread.items()}
-        return {"law": self.name, "priors": priors, "pooling": dict(self.pooling)}
+        return {"law": self.name, "priors": priors, "pooling": self.pooling_by_parameter}
 
     @classmethod
     def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str]) -> Self:
@@ -216,7 +231,9 @@ class Law(ABC):
         sites = [*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names)]
         for name in priors:
             if name not in sites:
-                raise InputError(f"the law {cls.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites))
+                raise InputError(
+                    f"the law {cls.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites)
+                )
         own = {name: given for name, given in priors.items() if name in cls.parameter_names}
         spread = {name.removesuffix(SPREAD): given for name, given in priors.items() if name not in cls.parameter_names}
         return cls(pooling=pooling, spread=spread, **own)
@@ -225,8 +242,10 @@ class Law(ABC):
         lines = [type(self).__name__, f"  loss = {self.equation}"]
         for name in self.parameter_names:
             prior = getattr(self, name) or "scaled to the data"
-            kind = dict(self.pooling)[name]
-            spread = f", spread ~ {self.spread.get(name, default_spread(getattr(self, name)))}" if kind == "partial" else ""
+            kind = self.pooling_by_parameter[name]
+            spread = (
+                f", spread ~ {self.spread.get(name, default_spread(getattr(self, name)))}" if kind == "partial" else ""
+            )
             grouping = "one value" if kind == "complete" else f"{kind} over {self.group}"
             lines.append(f"  {name} ~ {prior}   [{grouping}{spread}]")
         return "\n".join(lines)
@@ -245,17 +264,16 @@ class Law(ABC):
             Equation, reference values, and one line a site with prior and grouping.
         """
         reference = ", ".join(
-            f"{symbol} = {observations.reference[name]:.4g}" for name, symbol in zip(self.covariates, ("N0", "D0"), strict=False)
+            f"{symbol} = {observations.reference[name]:.4g}"
+            for name, symbol in zip(self.covariates, ("N0", "D0"), strict=False)
         )
         lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}   with {reference}"]
         for parameter in self.parameters(observations):
             if parameter.pooling == "partial":
-                scale = "log " if parameter.positive else ""
-                lines.append(f"  {parameter.name}{POPULATION} ~ {parameter.prior}")
-                lines.append(f"  {parameter.name}{SPREAD} ~ {parameter.spread}")
-                lines.append(
-                    f"  {scale}{parameter.name}[{self.group}] ~ Normal({scale}{parameter.name}{POPULATION}, {parameter.name}{SPREAD})"
-                )
+                name, scale = parameter.name, "log " if parameter.positive else ""
+                lines.append(f"  {name}{POPULATION} ~ {parameter.prior}")
+                lines.append(f"  {name}{SPREAD} ~ {parameter.spread}")
+                lines.append(f"  {scale}{name}[{self.group}] ~ Normal({scale}{name}{POPULATION}, {name}{SPREAD})")
             else:
                 index = f"[{self.group}]" if parameter.grouped else ""
                 lines.append(f"  {parameter.name}{index} ~ {parameter.prior}")
@@ -265,7 +283,8 @@ class Law(ABC):
 def default_spread(prior: Prior | None) -> Prior:
     """Spread of the groups around the population: some 30 % on the log scale, or 0.1 where a parameter may be negative.
 
-    A log-normal keeps away from zero, where centred groups would pinch the sampler, while 95 % of it spans a factor of seven.
+    A log-normal keeps away from zero, where centred groups would pinch the sampler, while 95 % of it spans a factor of
+    seven.
 
     Parameters
     ----------

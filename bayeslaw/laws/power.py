@@ -39,9 +39,9 @@ def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, 
 def data_scaled_priors(observations: Observations) -> dict[str, Prior]:
     """Scale the priors of a power law to the losses seen.
 
-    The floor is expected around 60 % of the lowest loss (95 %: 25 to 140 %), the amplitude around 40 % of the median loss
-    (95 %: a factor of four either way), and the exponent around 0.3 (95 %: 0.1 to 0.8), which spans the exponents that losses of
-    language models have been described with.
+    The floor is expected around 60 % of the lowest loss (95 %: 25 to 140 %), the amplitude around 40 % of the median
+    loss (95 %: a factor of four either way), and the exponent around 0.3 (95 %: 0.1 to 0.8), which spans the exponents
+    that losses of language models have been described with.
 
     Parameters
     ----------
