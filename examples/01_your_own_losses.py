@@ -63,7 +63,7 @@ law = bl.CollaborationLaw(exponent="LogNormal(-1.2, 0.5)")
 print(law)
 
 print("\n# 4. The fit")
-fit = bl.fit(law, pools, draws=200 if given.quick else 1000, seed=0)
+fit = bl.fit(law, pools, draws=500 if given.quick else 1000, seed=0)
 print(fit)
 # fit.tree is an xarray.DataTree that every function of ArviZ takes.
 print(az.summary(fit.tree, var_names=["floor", "amplitude", "exponent"]).to_string())

@@ -1,7 +1,7 @@
 """The examples run as a newcomer would run them, and their printed output is the one kept beside them.
 
-The output kept is that of a full run: ``python examples/NAME.py > examples/NAME.txt``. A quick run has other numbers and
-may have other findings; everything else must be the same, line by line.
+The output kept is that of a full run: ``python examples/NAME.py > examples/NAME.txt``. A quick run has other numbers,
+and may have other findings; everything else must be the same, line by line.
 """
 
 import os
