@@ -69,7 +69,7 @@ class ClusterLayout:
         short = short[np.argsort(-counts[short], kind="stable")]
         while len(short):
             steps = int(counts[short[0]])
-            lanes = max(LANE_MULTIPLE, 2048 // steps // LANE_MULTIPLE * LANE_MULTIPLE)
+            lanes = max(LANE_MULTIPLE, BLOCK // steps // LANE_MULTIPLE * LANE_MULTIPLE)
             group, short = short[:lanes], short[lanes:]
             step = np.arange(steps)[:, None]
             rows = np.where(step < counts[group], order[np.minimum(starts[group] + step, len(order) - 1)], -1)

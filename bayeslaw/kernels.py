@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-BLOCK, WIDE_BLOCK = 2048, 1024
+BLOCK = 1024
 PLAIN, SINGLE, LANES, PIECE, LAST_PIECE = 0, 1, 2, 3, 4
 
 # Sums and minima may be reordered, which is what lets them be vectorised; there is no NaN, but infinities must survive.
@@ -285,10 +285,10 @@ def minimum_sums(columns, plan, slots, output):
         Sums, [pool], added to.
     """
     models, count = columns.shape[0], output.shape[0]
-    table = aligned(models + 1 + slots, WIDE_BLOCK, columns)
+    table = aligned(models + 1 + slots, BLOCK, columns)
     sums, zero = np.zeros(count + 1), columns[0, 0] - columns[0, 0]
-    for start in range(0, columns.shape[1], WIDE_BLOCK):
-        number = min(WIDE_BLOCK, columns.shape[1] - start)
+    for start in range(0, columns.shape[1], BLOCK):
+        number = min(BLOCK, columns.shape[1] - start)
         load(columns, start, number, np.inf, table)
         for step in range(plan.shape[0]):
             total = _sum_minimum(table, plan[step, 0], plan[step, 1], plan[step, 2], number, zero)
