@@ -25,7 +25,6 @@ from bayeslaw.noise import (
     noise_priors,
     observation_distribution,
     response_of,
-    total_log_likelihood,
 )
 
 SHAPES = {"normal": stats.norm(), "student_t": stats.t(6.0), "laplace": stats.laplace()}
@@ -74,13 +73,6 @@ def test_a_density_of_the_response_becomes_one_of_the_loss(family, response):
         [np.geomspace(1e-3, 1.2, 200), np.linspace(1.2, 2.8, 801)[1:], np.geomspace(2.8, 50, 400)[1:]]
     )
     assert integrate.trapezoid([density(loss) for loss in grid], grid) == pytest.approx(1, abs=3e-3)
-
-
-def test_total_log_likelihood_sums_the_rows():
-    response, mean = np.array([1.0, 2.0, 2.5]), np.array([1.1, 1.9, 2.6])
-    with jax.enable_x64(True):
-        total = float(total_log_likelihood(Noise(), jnp.asarray(mean), jnp.asarray(0.2), jnp.asarray(response)))
-    assert total == pytest.approx(stats.norm(mean, 0.2).logpdf(response).sum())
 
 
 def test_standard_errors_add_in_quadrature():
