@@ -16,7 +16,7 @@ from scipy import optimize
 from bayeslaw.compiled import compile_for
 from bayeslaw.coordinates import Coordinates
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, NOISE_SCALE, combined_scale
+from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, combined_scale
 
 START_SPREAD = 0.3
 SMALLEST_CURVATURE = 0.05
@@ -211,8 +211,7 @@ def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: float) -
     """Laplace likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
     mean = model.mean(values, model.covariates, model.group_index)
     location = jnp.log(mean) if model.noise.response == "log_loss" else mean
-    scale = jnp.broadcast_to(
-        values[NOISE_SCALE][model.group_index] if model.noise_by_group else values[NOISE_SCALE], location.shape
-    )
+    scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
+    scale = jnp.broadcast_to(scale, location.shape)
     residual = (model.response - location) / scale
     return (jnp.sqrt(residual**2 + smoothing**2) + jnp.log(2 * scale)).sum()
