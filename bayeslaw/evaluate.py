@@ -16,7 +16,7 @@ from bayeslaw.combine import assign_folds
 from bayeslaw.kernels import BLOCK
 from bayeslaw.nulls import comonotone_columns, independent_columns
 
-POOLS_PER_TASK = 1024
+POOLS_PER_TASK = 2048
 BIT_WORDS = 256
 MOST_BIT_MODELS = 128
 LARGEST_BIT_WEIGHT = 1 << 20
