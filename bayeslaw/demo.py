@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 
 from bayeslaw.diagnose import check, claims, trusted
-from bayeslaw.errors import InputError
-from bayeslaw.fit import Fit, fit
+from bayeslaw.errors import InputError, check_whole
+from bayeslaw.fit import FEWEST_DRAWS, Fit, fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses import write_losses
 from bayeslaw.observations import REGIMES
@@ -15,7 +15,7 @@ from bayeslaw.plots import save_plot
 from bayeslaw.pools import make_pools, write_pools
 from bayeslaw.predict import predict
 from bayeslaw.simulate import simulate_losses
-from bayeslaw.storage import atomic_file
+from bayeslaw.storage import atomic_file, check_output_file
 
 MAX_SIZE = 3
 BUDGET_FACTORS = (1, 10, 100)
@@ -46,9 +46,11 @@ def run_demo(out: Path, say: Callable[[str], None], *, draws: int = 1000, seed: 
     Raises
     ------
     InputError
-        If the folder holds other things, or cannot be written.
+        If the folder holds other things, or cannot be written, or a number is out of range.
     """
     _check_folder(out)
+    check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
+    check_whole("seed", seed, lowest=0, suggested=0)
     losses = simulate_losses(seed=seed)
     say(
         "There are no measured losses in the package yet: this table is simulated, and its numbers say nothing of real "
@@ -87,6 +89,7 @@ def _check_folder(out: Path) -> None:
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES) if out.is_dir() else []
     if foreign:
         raise InputError(f"{str(out)!r} holds {foreign[0]!r}", accepted, fix)
+    check_output_file(out / "fit.nc")
 
 
 def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
+from typing import Any
 
 
 class InputError(ValueError):
@@ -71,3 +73,32 @@ def check_choice(kind: str, name: str, known: Iterable[str]) -> str:
     if name not in names:
         raise InputError(f"{kind} {name!r} is not known", f"one of {', '.join(names)}", nearest(name, names))
     return name
+
+
+def check_whole(name: str, value: Any, *, lowest: int, suggested: int) -> int:
+    """Return `value` if it is a whole number that is large enough.
+
+    Parameters
+    ----------
+    name
+        What the number is, for the message: ``"draws"``, ``"seed"``.
+    value
+        The number given.
+    lowest
+        The smallest number accepted.
+    suggested
+        A number to use instead, for the message.
+
+    Returns
+    -------
+    int
+        The number.
+
+    Raises
+    ------
+    InputError
+        If it is not a whole number (true and false are none), or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
+        raise InputError(f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={suggested}")
+    return int(value)

@@ -14,7 +14,7 @@ import xarray as xr
 from arviz_stats.sampling_diagnostics import rhat
 
 from bayeslaw.compiled import stopwatch
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.laws import Law, law_from_specification
 from bayeslaw.laws.base import POPULATION
@@ -214,11 +214,9 @@ def fit(
     InputError
         If the law cannot be fitted to this table, or a number is out of range.
     """
-    for name, value, lowest in (("draws", draws, FEWEST_DRAWS), ("chains", chains, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
-            raise InputError(
-                f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={max(lowest, 4)}"
-            )
+    check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
+    check_whole("chains", chains, lowest=1, suggested=4)
+    check_whole("seed", seed, lowest=0, suggested=0)
     observations = law.observe(data, parameters=parameters)
     with jax.enable_x64(True):
         model = LawModel(law, noise or Noise(), observations)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import InputError, check_choice
+from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fit import Fit
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
@@ -132,6 +132,7 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
 
 def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> np.ndarray:
     check_choice("kind", kind, KINDS)
+    check_whole("seed", seed, lowest=0, suggested=0)
     with jax.enable_x64(True):
         fresh = jax.random.PRNGKey(seed)
         mean, scale = law_draws(fit, targets, seed=seed)
