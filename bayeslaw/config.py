@@ -84,6 +84,8 @@ def _load(path: Path) -> dict[str, Any]:
         raise InputError(f"{str(path)!r} cannot be read: {error}", "a YAML file", "check the path") from None
     except yaml.YAMLError as error:
         raise InputError(f"{str(path)!r} is not YAML: {str(error).splitlines()[0]}", ACCEPTED, fix) from None
+    if config is None:
+        raise InputError(f"{str(path)!r} is empty", ACCEPTED, fix)
     if not isinstance(config, dict):
         raise InputError(f"{str(path)!r} holds {type(config).__name__}", ACCEPTED, fix)
     return config

@@ -70,7 +70,7 @@ def read_losses(
     header = _read_header(path)
     if models is not None:
         options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
-        return _read_wide(path, header, models, unit=unit or "sample", **options)
+        return _read_wide(path, header, models, unit="sample" if unit is None else unit, **options)
     known = {MODEL_ALIASES.get(name, name) for name in header}
     if not {"loss", "parameters"} <= known:
         accepted = "--models CSV with columns model, family, parameters"

@@ -53,6 +53,8 @@ def _frame(at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
     columns = {str(name): [values] if np.isscalar(values) else list(values) for name, values in at.items()}
     lengths = {len(values) for values in columns.values()}
     rows = max(lengths, default=0)
+    if lengths == {0}:
+        raise InputError(f"{', '.join(columns)} have no rows", "one row a target", "add the budgets to predict at")
     if not rows or lengths - {1, rows}:
         counts = ", ".join(f"{name}: {len(values)}" for name, values in columns.items()) or "no columns"
         raise InputError(
