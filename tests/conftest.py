@@ -1,12 +1,16 @@
 """Fits that several test files look at, made once a run and read back from their files."""
 
+import math
 import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpyro.distributions as dist
 import pytest
 import xarray as xr
+from brute import WIDTHS
+from tables import TINY_MEDIANS, family_table, few_rows_table, tiny_table
 
 from bayeslaw.fit import Fit, fit, load_fit
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
@@ -83,3 +87,46 @@ def power_fit(power_file: Path) -> Fit:
 def chinchilla_fit(chinchilla_file: Path) -> Fit:
     """Return a saved and loaded fit of the Chinchilla law with Student-t noise of log losses."""
     return load_fit(str(chinchilla_file))
+
+
+def tiny_law(widths: dict[str, float]) -> PowerLaw:
+    """Return one law of all families with log-normal priors around `TINY_MEDIANS`."""
+    priors = {
+        name: dist.LogNormal(math.log(TINY_MEDIANS[name]), width)
+        for name, width in widths.items()
+        if name != "noise_scale"
+    }
+    return PowerLaw(pooling="complete", **priors)
+
+
+def tiny_noise(response: str) -> Noise:
+    scale = dist.LogNormal(math.log(TINY_MEDIANS["noise_scale"]), WIDTHS["noise_scale"])
+    return Noise(response=response, standard_errors=False, scale=scale)
+
+
+@pytest.fixture(scope="session")
+def tiny_fit(fits_folder: Path) -> Fit:
+    """Return a fit of eight models of one law."""
+    return load_fit(
+        made_once(fits_folder, "tiny", lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("loss")))
+    )
+
+
+@pytest.fixture(scope="session")
+def tiny_log_fit(fits_folder: Path) -> Fit:
+    """Return the same with noise of log losses."""
+    make = lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("log_loss"))  # noqa: E731
+    return load_fit(made_once(fits_folder, "tiny_log", make))
+
+
+@pytest.fixture(scope="session")
+def partial_fit(fits_folder: Path) -> Fit:
+    """Return a fit of three families of eight models, every parameter partially pooled, with standard errors."""
+    table = family_table(standard_error=[0.005] * 24)
+    return load_fit(made_once(fits_folder, "partial", lambda: fit(PowerLaw(), table, chains=2)))
+
+
+@pytest.fixture(scope="session")
+def few_rows_fit(fits_folder: Path) -> Fit:
+    """Return a fit of families of four, two and one model."""
+    return load_fit(made_once(fits_folder, "few_rows", lambda: fit(PowerLaw(), few_rows_table(), chains=2)))

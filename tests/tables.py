@@ -52,3 +52,20 @@ def rows(*, count=9, groups=3, group="family", seed=0, errors=True, tokens=True,
         standard_error=np.linspace(0.02, 0.06, count) if errors else None,
         facts={"table": table, "overlapping": False},
     )
+
+
+TINY_MEDIANS = {"floor": 1.0, "amplitude": 0.8, "exponent": 0.3, "noise_scale": 0.05}
+
+
+def tiny_table() -> xr.Dataset:
+    """Return eight models of one law, with visible noise."""
+    loss = power(SIZES, 1.5, 1.4, 0.3) + 0.05 * np.random.default_rng(11).standard_normal(len(SIZES))
+    return models_table(loss, SIZES, ["alder"] * 4 + ["birch"] * 4)
+
+
+def few_rows_table() -> xr.Dataset:
+    """Return families of four, two and one model."""
+    sizes = np.array([1e8, 1e9, 1e10, 6e10, 4e8, 1.2e10, 3e9])
+    families = ["alder"] * 4 + ["birch"] * 2 + ["cedar"]
+    mean = [power(n, FLOORS[f], AMPLITUDES[f], EXPONENTS[f]) for n, f in zip(sizes, families, strict=True)]
+    return models_table(mean + 0.02 * np.random.default_rng(4).standard_normal(7), sizes, families)

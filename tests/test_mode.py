@@ -64,9 +64,14 @@ def test_the_covariance_of_a_linear_law_is_exact():
     )
 
 
-@pytest.mark.parametrize("law", [PowerLaw(), PowerLaw(pooling="complete")], ids=["partial", "complete"])
 @pytest.mark.parametrize(
-    "noise", [Noise(), Noise(family="student_t", response="log_loss")], ids=["normal", "student_t"]
+    ("law", "noise"),
+    [
+        (PowerLaw(), Noise()),
+        (PowerLaw(pooling="complete"), Noise(response="log_loss")),
+        (PowerLaw(pooling="complete"), Noise(family="student_t", response="log_loss")),
+    ],
+    ids=["partial", "complete", "student_t"],
 )
 def test_the_gradient_vanishes_at_the_mode_and_the_curvature_is_near_the_hessian(law, noise):
     with jax.enable_x64(True):
