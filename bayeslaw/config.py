@@ -20,6 +20,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                continue
             key = self.construct_object(key_node, deep=deep)
             if key in seen:
                 raise InputError(
@@ -65,7 +67,7 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
     if law and named and law != named:
         raise InputError(f"--law says {law}, the file says {named}", "one law", "leave out one of them")
     for section in ("priors", "noise"):
-        if not isinstance(config.get(section, {}), Mapping):
+        if not isinstance(config.get(section), (Mapping, type(None))):
             raise InputError(
                 f"the section {section} is {config[section]!r}", "a mapping", f"write {section}: and indent its entries"
             )

@@ -234,7 +234,7 @@ class Law(ABC):
                 raise InputError(
                     f"the law {cls.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites)
                 )
-        own = {name: given for name, given in priors.items() if name in cls.parameter_names}
+        own = {name: parse_prior(name, given) for name, given in priors.items() if name in cls.parameter_names}
         spread = {name.removesuffix(SPREAD): given for name, given in priors.items() if name not in cls.parameter_names}
         return cls(pooling=pooling, spread=spread, **own)
 
