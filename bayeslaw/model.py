@@ -222,7 +222,12 @@ class LawModel:
 
     def __str__(self) -> str:
         """Equation, priors, grouping and noise."""
-        return f"{self.law.describe(self.observations)}\n{self.noise.describe(self.noise_priors)}"
+        noise = self.noise.describe(
+            self.noise_priors,
+            group=self.law.group if self.noise_by_group else None,
+            standard_errors=self.standard_error is not None,
+        )
+        return f"{self.law.describe(self.observations)}\n{noise}"
 
 
 def group_distribution(parameter: Parameter, population: Any, spread: Any) -> dist.Distribution:

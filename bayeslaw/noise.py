@@ -104,25 +104,29 @@ class Noise:
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value.specification if isinstance(value, Prior) else value for name, value in values.items()}
 
-    def describe(self, priors: Mapping[str, Prior]) -> str:
+    def describe(self, priors: Mapping[str, Prior], *, group: str | None = None, standard_errors: bool = False) -> str:
         """Print the noise.
 
         Parameters
         ----------
         priors
             Prior of every site of the noise, as given by `noise_priors`.
+        group
+            The grouping variable by which the scale differs, if it does.
+        standard_errors
+            Whether each row's standard error adds to the scale.
 
         Returns
         -------
         str
             The distribution of the response, and one line a prior.
         """
-        shape = (
-            f"{self.family}(log law, noise_scale)"
-            if self.response == "log_loss"
-            else f"{self.family}(law, noise_scale)"
-        )
-        return "\n".join([f"  {self.response} ~ {shape}", *(f"  {site} ~ {prior}" for site, prior in priors.items())])
+        own = NOISE_SCALE if group is None else f"{NOISE_SCALE}[{group}]"
+        scale = f"sqrt({own}**2 + standard_error**2)" if standard_errors else own
+        location = "log law" if self.response == "log_loss" else "law"
+        sites = {own if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
+        lines = [f"  {self.response} ~ {self.family}({location}, {scale})"]
+        return "\n".join([*lines, *(f"  {site} ~ {prior}" for site, prior in sites.items())])
 
 
 def noise_from_specification(specification: Mapping[str, Any]) -> Noise:

@@ -170,7 +170,13 @@ def test_sites_list_every_prior_once():
 
 def test_a_printed_model_shows_law_and_noise():
     text = str(LawModel(PowerLaw(), Noise(family="student_t", response="log_loss"), rows()))
-    assert "log_loss ~ student_t(log law, noise_scale)" in text
+    assert "log_loss ~ student_t(log law, sqrt(noise_scale**2 + standard_error**2))" in text
     assert "degrees_of_freedom ~ Gamma(concentration=2, rate=0.1)" in text
     assert "noise_scale ~ LogNormal" in text
     assert "nats per word" in text
+
+
+def test_a_printed_model_shows_where_the_noise_differs():
+    text = str(LawModel(CollaborationLaw(), Noise(), rows(group="regime", table="pools")))
+    assert "\n  loss ~ normal(law, noise_scale[regime])" in text
+    assert "\n  noise_scale[regime] ~ LogNormal" in text
