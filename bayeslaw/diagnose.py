@@ -284,6 +284,9 @@ def _identification(fit: Fit) -> Iterator[Finding]:
                 if learnt < CONTRACTION:
                     message = f"The data narrow the {name} by only {max(learnt, 0):.0%}: the prior decides it."
                     yield Finding(label, "warning", message, more)
+    else:
+        message = "The fit was saved without its prior, so claims, and what the data add to the prior, cannot be shown."
+        yield Finding("no-prior", "info", message, "fit again with --keep prior, or with --keep all")
     for name in fit.law.covariates:
         values = fit.observations.covariates[name]
         for index, group in enumerate(model.groups or ("all rows",)):

@@ -113,6 +113,13 @@ def test_check_of_a_law_without_claims(chinchilla_file):
     has(record["diagnostics"], DIAGNOSTICS)
 
 
+def test_check_says_why_there_are_no_claims(collaboration_fit, tmp_path):
+    collaboration_fit.keep(["log_likelihood"]).save(tmp_path / "f.nc")
+    record = printed("check", tmp_path / "f.nc", "--json")
+    assert record["claims"] == []
+    assert "no-prior" in [finding["code"] for finding in record["findings"]]
+
+
 def test_a_fit_that_must_not_be_trusted_is_whole_json_and_exit_code_one(collaboration_fit, tmp_path):
     collaboration_fit.save(tmp_path / "f.nc")
     with h5py.File(tmp_path / "f.nc", "r+") as file:
