@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
 from jax import Array
@@ -51,6 +51,7 @@ def chinchilla_law(
     return jnp.asarray(floor) + size + data
 
 
+@final
 @dataclass(frozen=True)
 class ChinchillaLaw(Law):
     """``loss = floor + a (N / N0) ^ -p + b (D / D0) ^ -q``: parameters and training tokens.

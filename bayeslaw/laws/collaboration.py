@@ -1,18 +1,20 @@
 """A power law in a pool's total parameters for each regime."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 from bayeslaw.errors import InputError
-from bayeslaw.laws.power import PowerLaw
+from bayeslaw.laws.power import LawOfParameters
 from bayeslaw.observations import Observations
 
 
+@final
 @dataclass(frozen=True)
-class CollaborationLaw(PowerLaw):
-    """A `PowerLaw` in the total parameters of a pool, its parameters pooled over regimes.
+class CollaborationLaw(LawOfParameters):
+    """``loss = floor + amplitude (N / N0) ^ -exponent`` of pools, its parameters pooled over regimes.
 
-    The regimes are ``single`` (one model), ``homogeneous`` (members of one family) and ``heterogeneous`` (of several).
+    ``N`` is the total number of parameters of a pool and ``N0`` its geometric mean over the rows fitted. The regimes
+    are ``single`` (one model), ``homogeneous`` (members of one family) and ``heterogeneous`` (of several).
 
     Parameters
     ----------

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
 import numpy as np
@@ -81,7 +81,26 @@ def log_normal(median: float, scale: float) -> Prior:
 
 
 @dataclass(frozen=True)
-class PowerLaw(Law):
+class LawOfParameters(Law):
+    """Base of the laws ``loss = floor + amplitude (N / N0) ^ -exponent``; they differ in what they pool over."""
+
+    floor: Any = None
+    amplitude: Any = None
+    exponent: Any = None
+
+    equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent"
+    function: ClassVar[Any] = staticmethod(power_law)
+    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
+    amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
+
+    def default_priors(self, observations: Observations) -> dict[str, Prior]:
+        """Scale the priors to the data; see `data_scaled_priors`."""
+        return data_scaled_priors(observations)
+
+
+@final
+@dataclass(frozen=True)
+class PowerLaw(LawOfParameters):
     """``loss = floor + amplitude (N / N0) ^ -exponent``, its parameters pooled over families.
 
     ``N`` is the number of parameters of a model and ``N0`` the geometric mean over the rows fitted.
@@ -103,19 +122,7 @@ class PowerLaw(Law):
         If a prior cannot be read, or the floor's or amplitude's reaches below zero.
     """
 
-    floor: Any = None
-    amplitude: Any = None
-    exponent: Any = None
-
     name: ClassVar[str] = "power"
-    equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent"
     group: ClassVar[str] = "family"
-    function: ClassVar[Any] = staticmethod(power_law)
-    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
-    amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     accepted_table: ClassVar[str] = "single models, or pools whose members are of one family"
     fix_for_table: ClassVar[str] = "use the collaboration law for pools, or fit the power law to the loss table"
-
-    def default_priors(self, observations: Observations) -> dict[str, Prior]:
-        """Scale the priors to the data; see `data_scaled_priors`."""
-        return data_scaled_priors(observations)
