@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fit import Fit
-from bayeslaw.observations import REGIMES
+from bayeslaw.regimes import REGIMES, regime_of
 
 NEW_FAMILY = "new"
 
@@ -50,7 +50,7 @@ def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame
 
 
 def _frame(at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
-    columns = {str(name): [values] if np.isscalar(values) else list(values) for name, values in at.items()}
+    columns = {str(name): list(values) if np.ndim(values) else [values] for name, values in at.items()}
     lengths = {len(values) for values in columns.values()}
     rows = max(lengths, default=0)
     if lengths == {0}:
@@ -102,10 +102,14 @@ def _with_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     result = targets.assign(parameters=totals)
     if fit.law.group == "regime":
         regimes = [regime_of([family for _, family in members]) for members in parsed]
-        if "regime" in targets and list(targets["regime"]) != regimes:
-            raise InputError(
-                f"the members make a {regimes[0]} pool", "members of the regime named", "leave out the regime"
-            )
+        named = list(targets["regime"]) if "regime" in targets else regimes
+        for text, other, regime in zip(targets["members"], named, regimes, strict=True):
+            if other != regime:
+                raise InputError(
+                    f"the members {text!r} make a {regime} pool, not {other!r}",
+                    "members of the regime named",
+                    "leave out the regime",
+                )
         return result.assign(regime=regimes)
     if any(len(members) > 1 for members in parsed):
         raise InputError(
@@ -149,10 +153,3 @@ def parse_members(text: str) -> list[tuple[float, str]]:
             )
         members.append((parameters, family))
     return members
-
-
-def regime_of(families: list[str]) -> str:
-    """Regime of a pool whose members have the given families."""
-    if len(families) == 1:
-        return "single"
-    return "homogeneous" if len(set(families)) == 1 else "heterogeneous"
