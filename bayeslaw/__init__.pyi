@@ -3,17 +3,17 @@ from .compare import Comparison, compare
 from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
 from .errors import InputError
 from .fit import Fit, fit, load_fit, maximum_likelihood
-from .frames import losses_from_frames
 from .laws import ChinchillaLaw, CollaborationLaw, PowerLaw
-from .loss_report import LossReport, loss_report
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
-from .model_frames import models_from_frame
 from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, read_pools, write_pools
 from .predict import predict, predict_draws
-from .readers import read_losses, write_losses
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from .tables.frames import losses_from_frames
+from .tables.loss_report import LossReport, loss_report
+from .tables.model_frames import models_from_frame
+from .tables.readers import read_losses, write_losses
 from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [

@@ -76,7 +76,7 @@ def compare(fits: Mapping[str, Fit]) -> Comparison:
         notes.insert(0, OVERLAP_WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        table = rank_by_elpd(densities)
+        table = rank_by_elpd(densities, round_to="none")
     return Comparison(table, next(iter(fits.values())).unit, tuple(notes))
 
 

@@ -10,10 +10,10 @@ from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit, fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses import write_losses
-from bayeslaw.observations import REGIMES
 from bayeslaw.plots import save_plot
 from bayeslaw.pools import make_pools, write_pools
 from bayeslaw.predict import predict
+from bayeslaw.regimes import REGIMES
 from bayeslaw.simulate import simulate_losses
 from bayeslaw.storage import atomic_file, check_output_file
 

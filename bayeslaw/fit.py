@@ -13,17 +13,17 @@ import numpy as np
 import xarray as xr
 from arviz_stats.sampling_diagnostics import rhat
 
-from bayeslaw.compiled import stopwatch
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.laws import Law, law_from_specification
 from bayeslaw.laws.base import POPULATION
-from bayeslaw.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
 from bayeslaw.model import LawModel
 from bayeslaw.noise import NOISE_SCALE, Noise, noise_from_specification
 from bayeslaw.observations import Observations
 from bayeslaw.progress import progress_bar
-from bayeslaw.sampler import Draws, sample
+from bayeslaw.sampling.compiled import stopwatch
+from bayeslaw.sampling.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
+from bayeslaw.sampling.sampler import Draws, sample
 from bayeslaw.tree import build_tree
 
 MODE_STARTS = 4

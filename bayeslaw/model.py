@@ -11,7 +11,6 @@ import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
-from bayeslaw.compress import Compressed, compress_rows, compression_error
 from bayeslaw.laws.base import POPULATION, SPREAD, Law, Parameter
 from bayeslaw.noise import (
     DEGREES_OF_FREEDOM,
@@ -24,6 +23,8 @@ from bayeslaw.noise import (
 )
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
+from bayeslaw.regimes import REGIMES
+from bayeslaw.sampling.compress import Compressed, compress_rows, compression_error
 
 COMPRESSION_PAYS = 200
 COMPRESSION_ERROR = 1e-8
@@ -78,7 +79,7 @@ class LawModel:
         if names is None or not (self.law.varies or self.noise_by_group):
             return ()
         present = {str(name) for name in names}
-        order = ("single", "homogeneous", "heterogeneous") if self.law.group == "regime" else sorted(present)
+        order = REGIMES if self.law.group == "regime" else sorted(present)
         return tuple(name for name in order if name in present)
 
     @property

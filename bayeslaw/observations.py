@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.losses import loss_unit, mean_losses
+from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
+from bayeslaw.regimes import REGIMES
 
-PARAMETER_COUNTS: Mapping[str, str] = MappingProxyType(
-    {"total": "parameters", "non-embedding": "non_embedding_parameters", "active": "active_parameters"}
-)
-REGIMES = ("single", "homogeneous", "heterogeneous")
 MINIMUM_SIZES = 3
 
 
@@ -178,19 +175,19 @@ def _largest_winner(data: xr.Dataset) -> dict[str, float | str]:
 
 
 def _covariate(data: xr.Dataset, name: str, row_dimension: str, parameters: str) -> np.ndarray:
-    column = PARAMETER_COUNTS[parameters] if name == "parameters" and row_dimension == "lm" else name
-    if column not in data or row_dimension not in data[column].dims:
+    if name == "parameters" and row_dimension == "lm":
+        return parameter_counts(data, parameters)
+    if name not in data or row_dimension not in data[name].dims:
         raise InputError(
-            f"the table has no {column}",
-            f"a column {column} for every {'model' if row_dimension == 'lm' else 'pool'}",
-            f"add {column} to the models CSV" if row_dimension == "lm" else "use a law of parameters alone for pools",
+            f"the table has no {name}",
+            f"a column {name} for every {'model' if row_dimension == 'lm' else 'pool'}",
+            f"add {name} to the models CSV" if row_dimension == "lm" else "use a law of parameters alone for pools",
         )
-    values = data[column].to_numpy().astype(float)
-    if not (np.isfinite(values).all() and (values > 0).all()):
-        worst = data[row_dimension].to_numpy()[~(np.isfinite(values) & (values > 0))][0]
-        raise InputError(
-            f"{column} of {worst} is not a positive number", "positive numbers", "correct or remove the model"
-        )
+    values = data[name].to_numpy().astype(float)
+    wrong = ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        worst = data[row_dimension].to_numpy()[wrong][0]
+        raise InputError(f"{name} of {worst} is not a positive number", "positive numbers", "correct or remove the row")
     return values
 
 

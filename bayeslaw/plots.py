@@ -7,12 +7,12 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bayeslaw.claims_plot import plot_claims
+from bayeslaw.drawing.claims_plot import plot_claims
+from bayeslaw.drawing.law_plot import plot_law
+from bayeslaw.drawing.plot_style import check_picture_file, house_style, write_figure
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
-from bayeslaw.law_plot import plot_law
 from bayeslaw.noise import check_interval
-from bayeslaw.plot_style import check_picture_file, house_style, write_figure
 from bayeslaw.storage import check_output_file
 
 __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]

@@ -7,17 +7,16 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.combine import RULES, check_table, check_two_clusters
-from bayeslaw.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
 from bayeslaw.errors import InputError, check_choice
-from bayeslaw.evaluate import Evaluation, evaluate_pools
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
-from bayeslaw.pool_files import read_pools, write_pools
+from bayeslaw.parameter_counts import parameter_counts
+from bayeslaw.pooling.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
+from bayeslaw.pooling.evaluate import Evaluation, evaluate_pools
+from bayeslaw.pooling.pool_files import read_pools, write_pools
+from bayeslaw.regimes import REGIMES
 
-__all__ = ["PARAMETER_KINDS", "REGIMES", "make_pools", "read_pools", "write_pools"]
-
-REGIMES = ("single", "homogeneous", "heterogeneous")
-PARAMETER_KINDS = ("total", "non-embedding", "active")
+__all__ = ["make_pools", "read_pools", "write_pools"]
 
 
 def make_pools(
@@ -77,7 +76,7 @@ def make_pools(
     """
     check_choice("rule", rule, RULES)
     losses = check_table(losses)
-    budgets = _parameter_counts(losses, parameters)
+    budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
     design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
     weights, clusters = sample_weights(losses), cluster_codes(losses)
@@ -150,33 +149,6 @@ def _check_request(models: int, max_size: int, limit: int | None, design: str | 
     if design is None:
         return "all" if limit is None or limit >= count else "stratified"
     return design
-
-
-def _parameter_counts(losses: xr.Dataset, kind: str) -> np.ndarray:
-    check_choice("parameters", kind, PARAMETER_KINDS)
-    total = losses["parameters"].to_numpy().astype(np.float64)
-    if kind == "total":
-        counts = total
-    elif kind == "active":
-        counts = (
-            losses["active_parameters"].to_numpy() if "active_parameters" in losses else np.full_like(total, np.nan)
-        )
-    elif "non_embedding_parameters" in losses:
-        counts = losses["non_embedding_parameters"].to_numpy()
-    elif "embedding_parameters" in losses:
-        counts = total - losses["embedding_parameters"].to_numpy()
-    else:
-        counts = np.full_like(total, np.nan)
-    counts = counts.astype(np.float64)
-    bad = ~(np.isfinite(counts) & (counts > 0))
-    if bad.any():
-        names = ", ".join(str(name) for name in losses["lm"].to_numpy()[bad][:5])
-        raise InputError(
-            f"the {kind} parameters of {int(bad.sum())} of {len(counts)} models are not known or not positive: {names}",
-            f"a positive number of {kind} parameters for every model",
-            "add them to the table of models, or use the total parameters",
-        )
-    return counts
 
 
 def _assemble(

@@ -12,10 +12,10 @@ from jax import Array
 from numpyro import handlers
 from numpyro.infer import Predictive
 
-from bayeslaw.mode import Target
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, combined_scale, draw_losses
-from bayeslaw.sampler import Draws
+from bayeslaw.sampling.mode import Target
+from bayeslaw.sampling.sampler import Draws
 
 PRIOR_DRAWS = 1000
 REPORTED_BUDGET = 1e9

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bayeslaw.compress import NODES, compress_rows, compression_error
 from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.model import COMPRESSION_ERROR, LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.observations import Observations
+from bayeslaw.sampling.compress import NODES, compress_rows, compression_error
 
 
 def cloud(count, *, groups=1, seed=0, distinct=None, span=4.0):

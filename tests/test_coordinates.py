@@ -13,12 +13,12 @@ from numpyro.infer.util import log_density
 from tables import rows
 from test_compress import made_model
 
-from bayeslaw.coordinates import Coordinates, constrain, levels_to_logs, unconstrained_centre
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
-from bayeslaw.mode import make_target
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.priors import parse_prior
+from bayeslaw.sampling.coordinates import Coordinates, constrain, levels_to_logs, unconstrained_centre
+from bayeslaw.sampling.mode import make_target
 
 MIXED = {"floor": "partial", "amplitude": "complete", "exponent": "separate"}
 STUDENT = Noise(family="student_t", response="log_loss", scale="Uniform(0.01, 0.5)", by_group=True)

@@ -262,7 +262,7 @@ def test_the_counts_of_parameters_are_chosen_by_name():
     table = family_table(non_embedding_parameters=np.tile(SIZES, 3) * 0.8)
     chosen = PowerLaw().observe(table, parameters="non-embedding").covariates["parameters"]
     np.testing.assert_allclose(chosen, np.tile(SIZES, 3) * 0.8)
-    with pytest.raises(InputError, match="no active_parameters"):
+    with pytest.raises(InputError, match=r"active parameters of .* are not known"):
         PowerLaw().observe(table, parameters="active")
     with pytest.raises(InputError, match="use 'total'"):
         PowerLaw().observe(table, parameters="totl")
@@ -310,7 +310,7 @@ def test_tables_that_a_law_cannot_be_fitted_to_are_refused(law, make, said):
 def test_a_nonpositive_size_is_refused_by_the_model_name():
     table = family_table()
     table["parameters"] = table["parameters"].where(np.arange(24) != 4, 0)
-    with pytest.raises(InputError, match="alder-4 is not a positive number"):
+    with pytest.raises(InputError, match="not positive: alder-4"):
         PowerLaw().observe(table)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayeslaw.loss_report import loss_report
 from bayeslaw.losses import clustered_standard_error, losses_from_frames, models_from_frame
+from bayeslaw.tables.loss_report import loss_report
 
 SIZES = [1.6e8, 4.1e8, 1.0e9, 2.8e9, 6.9e9]
 

@@ -14,10 +14,10 @@ from bayeslaw.errors import InputError
 from bayeslaw.fit import maximum_likelihood
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, Law, PowerLaw
 from bayeslaw.losses import models_from_frame
-from bayeslaw.mode import find_mode, make_target, minimize, preconditioner
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.priors import parse_prior
+from bayeslaw.sampling.mode import find_mode, make_target, minimize, preconditioner
 from bayeslaw.simulate import simulate_chinchilla, simulate_pools
 
 FREE = ("floor", "amplitude", "exponent")

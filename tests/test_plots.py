@@ -13,15 +13,15 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from bayeslaw import plots
-from bayeslaw.claims_plot import probability_text
 from bayeslaw.cli import app
 from bayeslaw.commands.plot import What
 from bayeslaw.diagnose import claims
+from bayeslaw.drawing.claims_plot import probability_text
+from bayeslaw.drawing.law_artists import TOKEN_COLOURS
+from bayeslaw.drawing.law_curves import law_curve, token_levels
+from bayeslaw.drawing.plot_style import GROUP_STYLES, count_label, lightness, nice_numbers, spread_labels
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
-from bayeslaw.law_artists import TOKEN_COLOURS
-from bayeslaw.law_curves import law_curve, token_levels
-from bayeslaw.plot_style import GROUP_STYLES, count_label, lightness, nice_numbers, spread_labels
 from bayeslaw.plots import PLOTS, plot_claims, plot_law, save_plot
 from bayeslaw.predict import predict
 

@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli import app
-from bayeslaw.designs import all_subsets, count_subsets
 from bayeslaw.errors import InputError
-from bayeslaw.nulls import comonotone_columns, independent_columns
+from bayeslaw.pooling.designs import all_subsets, count_subsets
+from bayeslaw.pooling.nulls import comonotone_columns, independent_columns
 from bayeslaw.pools import make_pools, read_pools, write_pools
 
 
@@ -512,7 +512,7 @@ def test_kernels_compile_where_nothing_can_be_kept(tmp_path):
         "import numba.core.caching as caching, warnings; warnings.simplefilter('error')\n"
         "caching.CacheImpl._locator_classes = []\n"
         "import numpy as np\n"
-        "from bayeslaw.kernels import plan_pools\n"
+        "from bayeslaw.pooling.kernels import plan_pools\n"
         "plan = plan_pools(np.array([[0, -1], [0, 1]]), np.array([1, 2]), np.array([0, 1]), 2)\n"
         "assert plan.tolist() == [[2, 0, 3, 0], [3, 1, 4, 1]], plan\n"
     )

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bayeslaw import readers
 from bayeslaw.errors import InputError
 from bayeslaw.losses import losses_from_frames, models_from_frame, read_losses, write_losses
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder, read_manifest
+from bayeslaw.tables import readers
 
 MODELS = "model,family,parameters\na,x,1000000\nb,y,2e6\n"
 LOSSES = 'docid,sentid,n_tokens,word,a,b\nd1,0,1,null,0.1,-0.0\nd1,1,2,None,2.5,3\nd2,0,1,"so, what",1.25,0.3\n'

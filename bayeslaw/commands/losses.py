@@ -20,7 +20,7 @@ from bayeslaw.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.loss_report import LossReport
+    from bayeslaw.tables.loss_report import LossReport
 
 
 def losses(
@@ -34,8 +34,8 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
-    from bayeslaw.loss_report import loss_report
     from bayeslaw.losses import read_losses
+    from bayeslaw.tables.loss_report import loss_report
 
     report = loss_report(
         read_losses(

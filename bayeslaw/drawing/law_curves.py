@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 
+from bayeslaw.drawing.plot_style import nice_numbers
 from bayeslaw.fit import Fit
 from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
-from bayeslaw.plot_style import nice_numbers
 from bayeslaw.predict import law_draws, new_group_draws
 from bayeslaw.targets import NEW_FAMILY
 

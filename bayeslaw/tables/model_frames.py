@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.columns import (
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.tables.columns import (
     check_losses,
     check_positive,
     check_unique,
@@ -15,8 +16,7 @@ from bayeslaw.columns import (
     source_of,
     tidy,
 )
-from bayeslaw.errors import InputError, check_choice
-from bayeslaw.missing import MISSING_POLICIES, drop_missing
+from bayeslaw.tables.missing import MISSING_POLICIES, drop_missing
 
 COUNTS = ("parameters", "active_parameters", "embedding_parameters", "non_embedding_parameters")
 OPTIONAL_COLUMNS = (*COUNTS[1:], "training_tokens", "price")

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.loss_warnings import LossWarning, loss_warnings
 from bayeslaw.losses import cluster_codes, loss_unit, mean_losses, win_shares
+from bayeslaw.tables.loss_warnings import LossWarning, loss_warnings
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
-from bayeslaw.columns import NOT_GIVEN, column_list, joined_labels, numbers, series
 from bayeslaw.errors import InputError
-from bayeslaw.frames import SAMPLE_COLUMNS, losses_from_frames
-from bayeslaw.model_frames import MODEL_ALIASES, models_from_frame
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
+from bayeslaw.tables.columns import NOT_GIVEN, column_list, joined_labels, numbers, series
+from bayeslaw.tables.frames import SAMPLE_COLUMNS, losses_from_frames
+from bayeslaw.tables.model_frames import MODEL_ALIASES, models_from_frame
 
 ROWS_PER_PART = 1 << 20
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.columns import (
+from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.tables.columns import (
     check_losses,
     check_positive,
     check_unique,
@@ -21,9 +22,8 @@ from bayeslaw.columns import (
     source_of,
     tidy,
 )
-from bayeslaw.errors import InputError, check_choice, nearest
-from bayeslaw.missing import MISSING_POLICIES, drop_missing
-from bayeslaw.model_frames import OPTIONAL_COLUMNS, model_frame, model_variables
+from bayeslaw.tables.missing import MISSING_POLICIES, drop_missing
+from bayeslaw.tables.model_frames import OPTIONAL_COLUMNS, model_frame, model_variables
 
 SAMPLE_COLUMNS = ("sample", "item_id", "id")
 ON_SAMPLES = ("sample", "bytes", "tokens", "cluster")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw import kernels
-from bayeslaw.kernels import BLOCK
+from bayeslaw.pooling import kernels
+from bayeslaw.pooling.kernels import BLOCK
 
 LONG_CLUSTER = 64
 LANE_MULTIPLE = 8

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bayeslaw.kernels import BLOCK, LANES, PLAIN, aligned, compiled, lane_moments, load, record
+from bayeslaw.pooling.kernels import BLOCK, LANES, PLAIN, aligned, compiled, lane_moments, load, record
 
 _LOWEST_NORMAL = 1e-280
 _HALF_ROOT_BITS = 0x3FE6A09E667F3BCD
@@ -102,7 +102,7 @@ def _mixture_exact(losses, start, number, members, sample_weights, values, share
 
 @compiled()
 def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, pools, output, shares):
-    """Sum ``-log mean exp(-loss)`` over members as `bayeslaw.kernels.oracle_sums` sums minima, and responsibilities.
+    """Sum ``-log mean exp(-loss)`` over members as `oracle_sums` sums minima, and responsibilities.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, p
     sample_weights
         Weight of each position in the responsibilities.
     blocks, weights, plan, output
-        As in `bayeslaw.kernels.oracle_sums`.
+        As in `bayeslaw.pooling.kernels.oracle_sums`.
     pools
         Members [pool, slot], padded with -1.
     shares

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw import kernels, mixture_kernels, win_kernels
-from bayeslaw.cluster_layout import ClusterLayout
 from bayeslaw.combine import assign_folds
-from bayeslaw.kernels import BLOCK
-from bayeslaw.nulls import comonotone_columns, independent_columns
+from bayeslaw.pooling import kernels, mixture_kernels, win_kernels
+from bayeslaw.pooling.cluster_layout import ClusterLayout
+from bayeslaw.pooling.kernels import BLOCK
+from bayeslaw.pooling.nulls import comonotone_columns, independent_columns
 
 POOLS_PER_TASK = 2048
 BIT_WORDS = 256

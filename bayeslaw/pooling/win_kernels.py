@@ -4,7 +4,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from bayeslaw.kernels import BLOCK, aligned, compiled
+from bayeslaw.pooling.kernels import BLOCK, aligned, compiled
 
 
 @intrinsic
@@ -85,7 +85,7 @@ def bit_wins(less, planes, values, pools, sizes, shared, wins):
     values
         What a bit of each plane is worth, [plane].
     pools, sizes, shared
-        As in `bayeslaw.kernels.plan_pools`.
+        As in `bayeslaw.pooling.kernels.plan_pools`.
     wins
         Weight won [pool, slot], added to.
     """

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from bayeslaw.law_curves import Floor
-from bayeslaw.plot_style import FAINT, INK, GroupStyle, spread_labels
+from bayeslaw.drawing.law_curves import Floor
+from bayeslaw.drawing.plot_style import FAINT, INK, GroupStyle, spread_labels
 
 WIDTH_PER_FLOOR = 0.022
 LABEL_GAP = 0.085

@@ -12,8 +12,8 @@ import numpy as np
 from jax import Array
 from numpyro.infer import NUTS
 
-from bayeslaw.compiled import compile_for
-from bayeslaw.mode import Target
+from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.sampling.mode import Target
 
 BLOCK = 100
 STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")

@@ -13,10 +13,10 @@ from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import optimize
 
-from bayeslaw.compiled import compile_for
-from bayeslaw.coordinates import Coordinates
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, combined_scale
+from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.sampling.coordinates import Coordinates
 
 START_SPREAD = 0.3
 SMALLEST_CURVATURE = 0.05

@@ -10,9 +10,9 @@ from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
+from bayeslaw.drawing.law_curves import Curve, Floor, rows_of
+from bayeslaw.drawing.plot_style import FAINT, GROUP_STYLES, INK, GroupStyle, budget_axis, count_label, loss_axis
 from bayeslaw.fit import Fit
-from bayeslaw.law_curves import Curve, Floor, rows_of
-from bayeslaw.plot_style import FAINT, GROUP_STYLES, INK, GroupStyle, budget_axis, count_label, loss_axis
 from bayeslaw.targets import NEW_FAMILY
 
 TOGETHER = len(GROUP_STYLES)

@@ -9,9 +9,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from bayeslaw.diagnose import Claim, claim_differences, claims
+from bayeslaw.drawing.plot_style import FAINT, GROUP_STYLES, INK, house_style
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
-from bayeslaw.plot_style import FAINT, GROUP_STYLES, INK, house_style
 
 GRID_POINTS = 600
 SEEN = 0.01

@@ -7,10 +7,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bayeslaw.errors import InputError, check_choice
-from bayeslaw.fit import Fit
-from bayeslaw.floor_strip import draw_floor_lines, draw_floor_strip, floor_digits, floor_text
-from bayeslaw.law_artists import (
+from bayeslaw.drawing.floor_strip import draw_floor_lines, draw_floor_strip, floor_digits, floor_text
+from bayeslaw.drawing.law_artists import (
     THIN,
     TOGETHER,
     Scene,
@@ -20,9 +18,11 @@ from bayeslaw.law_artists import (
     legend_handles,
     prepare_axes,
 )
-from bayeslaw.law_curves import floor_of, law_curve, shown_groups, token_levels
+from bayeslaw.drawing.law_curves import floor_of, law_curve, shown_groups, token_levels
+from bayeslaw.drawing.plot_style import house_style
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.fit import Fit
 from bayeslaw.noise import check_interval
-from bayeslaw.plot_style import house_style
 from bayeslaw.predict import KINDS
 
 

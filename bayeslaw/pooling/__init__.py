@@ -1,0 +1,1 @@
+"""Which pools, their losses computed fast, and their files."""

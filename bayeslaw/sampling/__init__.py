@@ -1,0 +1,1 @@
+"""From a model to draws: coordinates, mode, preconditioner and NUTS."""

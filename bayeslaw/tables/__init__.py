@@ -1,0 +1,1 @@
+"""Loss tables from files and frames, and the report on them."""
