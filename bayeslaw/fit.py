@@ -150,13 +150,15 @@ class Fit:
         return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
 
 
-def load_fit(path: str | PathLike[str]) -> Fit:
+def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
     """Read a saved fit.
 
     Parameters
     ----------
     path
         A netCDF file or Zarr folder written by `Fit.save`.
+    keep
+        Which of the optional groups to read; predictions need none of them.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def load_fit(path: str | PathLike[str]) -> Fit:
     InputError
         If the file is missing, truncated, not a fit, or of a format version that cannot be read.
     """
-    return Fit(read_fit(path))
+    return Fit(read_fit(path, keep=keep))
 
 
 def fit(

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -45,13 +46,15 @@ def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:
         tree.to_netcdf(temporary, engine="h5netcdf")
 
 
-def read_fit(path: str | PathLike[str]) -> xr.DataTree:
+def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> xr.DataTree:
     """Read the tree of a fit into memory.
 
     Parameters
     ----------
     path
         A netCDF file, or a Zarr folder.
+    keep
+        Which of `OPTIONAL_GROUPS` to read; the others may be large.
 
     Returns
     -------
@@ -68,12 +71,13 @@ def read_fit(path: str | PathLike[str]) -> xr.DataTree:
         raise InputError(
             f"there is no fit {str(path)!r}", ACCEPTED, "check the path, or make one: bayeslaw fit TABLE --out f.nc"
         )
+    left_out = set(OPTIONAL_GROUPS) - set(keep)
     try:
         if path.is_dir():
-            tree = xr.open_datatree(path, engine="zarr", consolidated=False).load()
+            tree = _without(xr.open_datatree(path, engine="zarr", consolidated=False), left_out).load()
         else:
             with xr.open_datatree(path, engine="h5netcdf") as opened:
-                tree = opened.load()
+                tree = _without(opened, left_out).load()
     except Exception as error:
         raise InputError(
             f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again"
@@ -91,6 +95,10 @@ def read_fit(path: str | PathLike[str]) -> xr.DataTree:
     if missing:
         raise InputError(f"{str(path)!r} lacks {missing[0]}", ACCEPTED, "fit again")
     return tree
+
+
+def _without(tree: xr.DataTree, left_out: set[str]) -> xr.DataTree:
+    return tree.filter(lambda node: node.name not in left_out)
 
 
 def _first_line(error: Exception) -> str:

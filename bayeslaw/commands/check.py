@@ -21,7 +21,7 @@ def check(fit: FitArgument, as_json: JsonOption = False) -> None:
     from bayeslaw.diagnose import check_record
     from bayeslaw.fit import load_fit
 
-    record = check_record(load_fit(fit))
+    record = check_record(load_fit(fit, keep=("prior",)))
     if as_json:
         print_json(record)
     else:
@@ -79,7 +79,7 @@ def compare(
     names = [str(path) for path in fits]
     if len(set(names)) < len(names):
         raise InputError("a fit is named twice", "different fits", "name each fit once")
-    comparison = compare_fits({name: load_fit(name) for name in names})
+    comparison = compare_fits({name: load_fit(name, keep=("log_likelihood",)) for name in names})
     if as_json:
         rows = comparison.table.reset_index(names="fit").to_dict(orient="records")
         print_json({"unit": comparison.unit, "warnings": list(comparison.warnings), "fits": rows})

@@ -65,7 +65,7 @@ def predict(
         "members": members,
     }
     targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
-    result = predict_losses(load_fit(fit), targets, kind=kind, interval=interval, seed=seed)
+    result = predict_losses(load_fit(fit, keep=()), targets, kind=kind, interval=interval, seed=seed)
     if as_json:
         print_json(result.to_dict(orient="records"))
     else:
