@@ -289,13 +289,17 @@ def _identification(fit: Fit) -> Iterator[Finding]:
         yield Finding("no-prior", "info", message, "fit again with --keep prior, or with --keep all")
     for name in fit.law.covariates:
         values = fit.observations.covariates[name]
-        for index, group in enumerate(model.groups or ("all rows",)):
-            sizes = len(np.unique(values[model.group_index == index]))
-            if sizes < FEW_SIZES:
-                message = (
-                    f"{group}: {sizes} different values of {name}, too few to tell floor, amplitude and exponent apart."
-                )
-                yield Finding("few-sizes", "warning", message, more)
+        counts = {
+            group: len(np.unique(values[model.group_index == index]))
+            for index, group in enumerate(model.groups or ("all rows",))
+        }
+        few = ", ".join(f"{group} {sizes}" for group, sizes in counts.items() if sizes < FEW_SIZES)
+        if few:
+            message = (
+                f"Too few different values of {name} to tell floor, amplitude and exponent apart (under {FEW_SIZES}): "
+                f"{few}. What these groups lack, the others and the prior supply."
+            )
+            yield Finding("few-sizes", "warning", message, more)
 
 
 def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) -> Iterator[tuple[str, float]]:

@@ -12,7 +12,7 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder
 
 ZARR = ".zarr"
-OPTIONAL_GROUPS = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
+OPTIONAL_GROUPS: tuple[str, ...] = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
 FIT_FORMAT = "bayeslaw fit"
 FIT_FORMAT_VERSION = 1
 ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"

@@ -154,8 +154,8 @@ def test_exponents_that_data_decide_are_not_warned_about(tiny_fit, collaboration
 
 
 def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
-    messages = [finding.message for finding in check(few_rows_fit) if finding.code == "few-sizes"]
-    assert [message.split(" different")[0] for message in messages] == ["alder: 4", "birch: 2", "cedar: 1"]
+    (message,) = [finding.message for finding in check(few_rows_fit) if finding.code == "few-sizes"]
+    assert "alder 4, birch 2, cedar 1." in message
     assert "few-sizes" not in codes(tiny_fit)
 
 
