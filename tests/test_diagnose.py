@@ -148,6 +148,17 @@ def test_an_exponent_that_the_prior_decides_is_warned_about(few_rows_fit):
     assert [name for name in few_rows_fit.model.groups if any(name in message for message in messages)] == weak
 
 
+@pytest.mark.parametrize(("narrowed", "warned"), [(0.25, True), (0.35, False)])
+def test_what_data_add_is_the_share_of_the_deviation(tiny_fit, narrowed, warned):
+    """The posterior is made the prior, drawn together on the log scale by a given share."""
+    logs = np.log(np.resize(tiny_fit.values("prior")["exponent"], (4, 1000)))
+    draws = np.exp(logs.mean() + (1 - narrowed) * (logs - logs.mean()))
+    made = doctored(tiny_fit, "posterior", lambda posterior: posterior.assign(exponent=(("chain", "draw"), draws)))
+    assert ("exponent-prior" in codes(made)) is warned
+    if warned:
+        assert "narrow the exponent by only 25%" in found(made, "exponent-prior").message
+
+
 def test_exponents_that_data_decide_are_not_warned_about(tiny_fit, collaboration_fit, chinchilla_fit):
     for decided in (tiny_fit, collaboration_fit, chinchilla_fit):
         assert "exponent-prior" not in codes(decided)

@@ -121,7 +121,7 @@ def test_specification_builds_the_same_law(case):
     assert given_all != case.law(pooling=pooling, **log_normals(case))
 
 
-def test_the_specification_of_a_law_by_nameone_family_has_its_defaults():
+def test_the_specification_of_a_law_by_name_alone_has_its_defaults():
     assert law_from_specification({"law": "power"}) == PowerLaw()
     assert law_from_specification({"law": "chinchilla", "priors": None, "pooling": None}) == ChinchillaLaw()
     assert dict(ChinchillaLaw().pooling)["floor"] == "complete"
@@ -144,7 +144,7 @@ def test_priors_of_sites_reach_parameters_and_spreads():
 
 
 @EVERY_LAW
-def test_a_negative_prior_is_for_exponentsone_family(case):
+def test_a_negative_prior_is_for_exponents_alone(case):
     for name in case.law.parameter_names:
         if name in case.law.exponents.values():
             parameter = next(

@@ -4,7 +4,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 from jax import Array
@@ -208,7 +208,7 @@ class Law(ABC):
         return {"law": self.name, "priors": priors, "pooling": self.pooling_by_parameter}
 
     @classmethod
-    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str]) -> Self:
+    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str]) -> "Law":
         """Build the law from priors by site name, ``exponent`` or ``exponent_spread``.
 
         Parameters
