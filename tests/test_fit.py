@@ -230,6 +230,8 @@ def test_defaults_are_stored_with_the_fit(partial_fit):
     assert all(getattr(law, name) is not None for name in law.parameter_names)
     assert set(law.spread) == {"floor", "amplitude", "exponent"}
     assert (noise.by_group, noise.standard_errors) == (False, None)
+    assert noise.scale == partial_fit.model.noise_priors["noise_scale"]
+    assert "scale" in json.loads(partial_fit.tree.attrs["noise"])["scale"]
     assert partial_fit.model.standard_error is not None
 
 

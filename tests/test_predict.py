@@ -6,13 +6,14 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from tables import family_table
 
 from bayeslaw.errors import InputError
-from bayeslaw.fit import fit
+from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.predict import extrapolation, law_draws, new_group_draws, predict, predict_draws
 from bayeslaw.regimes import regime_of
@@ -59,6 +60,16 @@ def test_a_new_pool_scatters_around_the_law_as_the_noise_says(collaboration_fit)
     for column in z.T:
         assert stats.kstest(column, stats.norm().cdf).pvalue > 1e-3
     assert abs(np.corrcoef(z.T) - np.eye(5)).max() < 0.07, "fresh noise for every target"
+
+
+def test_every_regime_scatters_by_its_own_scale(collaboration_fit):
+    tree = collaboration_fit.tree.copy(deep=True)
+    posterior = tree["posterior"].to_dataset()
+    factor = xr.DataArray([1.0, 3.0, 9.0], coords={"regime": list(REGIMES)}, dims="regime")
+    tree["posterior"] = xr.DataTree(posterior.assign(noise_scale=0 * posterior["noise_scale"] + 0.1 * factor))
+    at = {"parameters": 7e9, "regime": list(REGIMES)}
+    apart = predict_draws(Fit(tree), at) - predict_draws(Fit(tree), at, kind="mean")
+    np.testing.assert_allclose(apart.std(("chain", "draw")), [0.1, 0.3, 0.9], rtol=0.05)
 
 
 def test_new_losses_of_a_log_response_scatter_in_proportion(chinchilla_fit):
@@ -152,7 +163,11 @@ def test_two_targets_of_one_new_family_share_its_law(partial_fit):
 def test_the_same_seed_predicts_the_same(partial_fit):
     at = {"parameters": [1e10, 1e11], "family": "new"}
     pd.testing.assert_frame_equal(predict(partial_fit, at, seed=4), predict(partial_fit, at, seed=4))
-    assert predict(partial_fit, at, seed=4)["mean"][0] != predict(partial_fit, at, seed=5)["mean"][0]
+    for kind, family in (("mean", "new"), ("new", "alder")):
+        one, other = (
+            predict(partial_fit, {**at, "family": family}, kind=kind, seed=seed)["mean"][0] for seed in (4, 5)
+        )
+        assert one != other
 
 
 def test_a_parameter_of_one_value_is_shared_with_a_new_family(power_fit):
