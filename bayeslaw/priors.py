@@ -65,6 +65,16 @@ class Prior:
         return getattr(dist, self.name)(**dict(self.arguments))
 
     @property
+    def reaches_zero(self) -> bool:
+        """Whether the density of a prior over positive values stays above zero as the value goes to zero."""
+        given = dict(self.arguments)
+        if self.name in ("Gamma", "Weibull"):
+            return given["concentration"] <= 1
+        if self.name == "Beta":
+            return given["concentration1"] <= 1
+        return self.name not in ("LogNormal", "InverseGamma") and self.support[0] <= 0
+
+    @property
     def support(self) -> tuple[float, float]:
         """Lowest and highest value with positive density."""
         given = dict(self.arguments)

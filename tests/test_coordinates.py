@@ -42,6 +42,8 @@ MODELS = {
         Noise(),
         False,
     ),
+    "spread-at-zero": (PowerLaw(spread={"exponent": "HalfNormal(0.3)"}), Noise(), True),
+    "spread-at-zero-plain": (PowerLaw(exponent="Normal(0.3, 0.2)", spread={"floor": "Gamma(1, 2)"}), Noise(), False),
     "chinchilla": (ChinchillaLaw(), Noise(), False),
     "chinchilla-partial": (ChinchillaLaw(pooling={"floor": "partial"}), STUDENT, False),
     "regimes": (CollaborationLaw(), Noise(), True),

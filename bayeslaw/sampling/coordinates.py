@@ -75,6 +75,14 @@ class Coordinates:
         )
 
     @cached_property
+    def centred(self) -> bool:
+        """Whether groups are sampled as they are, not as offsets from the population in units of their spread.
+
+        Offsets are needed where a spread may come near zero, since groups that follow it there form a funnel.
+        """
+        return not any(p.spread is not None and p.spread.reaches_zero for p in self.model.parameters)
+
+    @cached_property
     def budgets(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
         log_budget = np.log(self.model.covariates["parameters"])
@@ -119,7 +127,8 @@ class Coordinates:
 
     def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         pooling = self.model.parameters[0].pooling
-        low, high = self.whole_range if pooling == "complete" else self.budgets
+        offsets = pooling == "partial" and not self.centred
+        low, high = self.whole_range if pooling == "complete" or offsets else self.budgets
         logs, term = levels_to_logs(position["levels"], low, high)
         total = term.sum() + logs.sum()
         names = LEVELS
@@ -130,9 +139,15 @@ class Coordinates:
             assert parameter.spread is not None
             values[parameter.name + SPREAD], term = constrain(parameter.spread, position["spread"][i])
             total = total + term
-        population = position["log_population"]
+        if offsets:
+            spread = jnp.stack([values[name + SPREAD] for name in names])
+            population, logs = logs, logs + spread * position["offset"]
+            total = total + logs.sum() + len(logs) * jnp.log(spread).sum()
+        else:
+            population = position["log_population"]
+            total = total + population.sum()
         values |= {name + POPULATION: jnp.exp(population[i]) for i, name in enumerate(names)}
-        return values | {name: jnp.exp(logs[:, i]) for i, name in enumerate(names)}, total + population.sum()
+        return values | {name: jnp.exp(logs[:, i]) for i, name in enumerate(names)}, total
 
     def _plain(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         values: dict[str, Array] = {}
@@ -152,6 +167,9 @@ class Coordinates:
         population, total = constrain(parameter.prior, position[name + POPULATION])
         spread, term = constrain(parameter.spread, position[name + SPREAD])
         free = position[name]
+        if not self.centred:
+            free = (jnp.log(population) if parameter.positive else population) + spread * free
+            total = total + len(free) * jnp.log(spread)
         total = total + term + (free.sum() if parameter.positive else 0.0)
         group = jnp.exp(free) if parameter.positive else free
         return {name + POPULATION: population, name + SPREAD: spread, name: group}, total
@@ -188,6 +206,8 @@ class Coordinates:
         if pooling == "separate":
             return {"levels": each}
         spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
+        if not self.centred:
+            return {"levels": np.array(levels(loss)), "spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
         logs = levels_to_logs(jnp.asarray(each), *self.budgets)[0]
         return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
 
@@ -203,7 +223,7 @@ class Coordinates:
             position[parameter.name + SPREAD] = np.array(unconstrained_centre(parameter.spread))
             constrained = float(constrain(parameter.prior, jnp.asarray(centre))[0])
             free = np.log(constrained) if parameter.positive else constrained
-            position[parameter.name] = np.full(groups, free)
+            position[parameter.name] = np.full(groups, free if self.centred else 0.0)
         return position
 
 
