@@ -237,7 +237,7 @@ def test_claims_say_what_the_paper_says(collaboration_fit):
 def test_claims_are_of_regimes_that_were_seen(small_pools, power_fit):
     assert claims(power_fit) == ()
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "homogeneous")
-    one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=100, chains=2)
+    one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=200, chains=1)
     assert [(c.parameter, c.larger, c.smaller) for c in claims(one_floor)] == [("exponent", "heterogeneous", "single")]
 
 

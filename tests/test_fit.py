@@ -87,7 +87,7 @@ def test_families_are_recovered_with_partial_pooling(partial_fit):
 
 
 def test_families_are_recovered_with_separate_laws():
-    separate = fit(PowerLaw(pooling="separate"), family_table(), chains=2, draws=600)
+    separate = fit(PowerLaw(pooling="separate"), family_table(), chains=2)
     assert_calibrated(scores(separate, family_truth()))
     assert set(separate.values()) >= {"floor", "amplitude_1e9"}
     assert "floor_population" not in separate.values()

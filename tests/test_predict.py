@@ -26,7 +26,7 @@ REGIMES = ("single", "homogeneous", "heterogeneous")
 def unseen_fit(small_pools):
     """Return a fit to pools of which none is heterogeneous."""
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "heterogeneous")
-    return fit(CollaborationLaw(), pools, draws=300, chains=2)
+    return fit(CollaborationLaw(), pools, chains=1)
 
 
 def width(frame):
