@@ -289,7 +289,9 @@ def _sample_until_trusted(
     target: Target, mode: np.ndarray, factor: np.ndarray, *, draws: int, chains: int, seed: int, progress: bool
 ) -> tuple[Draws, dict[str, float]]:
     best: tuple[tuple[int, float], Draws, dict[str, float]] | None = None
+    attempts = 0
     for warmup, target_accept in ATTEMPTS:
+        attempts += 1
         with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
             drawn = sample(
                 target,
@@ -308,7 +310,7 @@ def _sample_until_trusted(
         if divergences == 0 and not rhat > RHAT_LIMIT:
             break
     assert best is not None
-    return best[1], best[2]
+    return best[1], best[2] | {"attempts": attempts}
 
 
 def _largest_rhat(drawn: Draws) -> float:

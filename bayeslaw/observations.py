@@ -197,13 +197,13 @@ def _check_sizes(name: str, values: np.ndarray) -> None:
         raise InputError(
             f"every {name} is {values[0]:.4g}",
             f"{MINIMUM_SIZES} or more different values of {name}",
-            "add models of other sizes",
+            f"add rows with other {name}",
         )
     if distinct < MINIMUM_SIZES:
         raise InputError(
             f"the table has {distinct} different values of {name}",
             f"{MINIMUM_SIZES} or more: floor, amplitude and exponent cannot be told apart from fewer",
-            "add models of other sizes",
+            f"add rows with other {name}",
         )
 
 

@@ -45,7 +45,8 @@ def predict(
     pandas.DataFrame
         One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply),
         ``kind``, ``interval`` (level), ``interval_kind``, ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in
-        `unit`), and ``extrapolation``: how far the budget lies outside the observed ones of its group, in units of
+        `unit`; a new pool's mean is infinite under Student-t noise on log losses: read the median), and
+        ``extrapolation``: how far the budget lies outside the observed ones of its group, in units of
         their range of log budgets.
 
     Raises
@@ -63,7 +64,8 @@ def predict(
     result["interval"] = level
     result["interval_kind"] = "equal-tailed"
     result["unit"] = fit.unit
-    result["mean"], result["median"] = draws.mean(axis=0), np.median(draws, axis=0)
+    endless = kind == "new" and fit.noise.family == "student_t" and fit.noise.response == "log_loss"
+    result["mean"], result["median"] = np.inf if endless else draws.mean(axis=0), np.median(draws, axis=0)
     result["lower"], result["upper"] = lower, upper
     result["extrapolation"] = extrapolation(fit, targets)
     return result

@@ -12,6 +12,7 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from bayeslaw.cli import app
+from bayeslaw.fit import Fit
 
 FAMILIES = ("x", "y")
 SIZES = (1e7, 1e8, 1e9)
@@ -540,3 +541,15 @@ def test_fits_to_compare(power_file, collaboration_file):
 )
 def test_odd_usage(command, said):
     misused(command, said)
+
+
+def test_a_fit_that_must_not_be_trusted_is_named_wherever_it_is_used(collaboration_fit, tmp_path) -> None:
+    tree = collaboration_fit.tree.copy()
+    tree["sample_stats"] = tree["sample_stats"].dataset.assign(
+        diverging=xr.ones_like(tree["sample_stats"]["diverging"], dtype=bool)
+    )
+    path = tmp_path / "bad.nc"
+    Fit(tree).save(path)
+    result = CliRunner().invoke(app, ["predict", str(path), "--parameters", "7e9", "--json"])
+    assert result.exit_code == 0
+    assert "must not be trusted (divergences)" in result.stderr

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from bayeslaw.losses import clustered_standard_error, losses_from_frames, models_from_frame
+from bayeslaw.simulate import simulate_losses
 from bayeslaw.tables.loss_report import loss_report
+from bayeslaw.tables.loss_warnings import loss_warnings
 
 SIZES = [1.6e8, 4.1e8, 1.0e9, 2.8e9, 6.9e9]
 
@@ -164,3 +166,10 @@ def test_whole_models():
     assert [warning.code for warning in loss_report(models_from_frame(points)).warnings] == ["out-of-line"]
     points["se"] = 0.01
     assert "larger-but-worse" in [warning.code for warning in loss_report(models_from_frame(points)).warnings]
+
+
+def test_parameters_given_in_millions_are_doubted() -> None:
+    losses = simulate_losses(samples=100)
+    assert "tiny-models" not in [warning.code for warning in loss_warnings(losses)]
+    in_millions = losses.assign(parameters=losses["parameters"] / 1e6)
+    assert "tiny-models" in [warning.code for warning in loss_warnings(in_millions)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayeslaw.commands.common import FitArgument, JsonOption, console, print_json
+from bayeslaw.commands.common import FitArgument, JsonOption, console, print_json, warn_if_untrusted
 from bayeslaw.errors import InputError
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ def compare(
     names = [str(path) for path in fits]
     if len(set(names)) < len(names):
         raise InputError("a fit is named twice", "different fits", "name each fit once")
-    comparison = compare_fits({name: load_fit(name, keep=("log_likelihood",)) for name in names})
+    loaded = {name: load_fit(name, keep=("log_likelihood",)) for name in names}
+    comparison = compare_fits(loaded)
+    for name, fit in loaded.items():
+        warn_if_untrusted(fit, Path(name))
     if as_json:
         rows = comparison.table.reset_index(names="fit").to_dict(orient="records")
         print_json({"unit": comparison.unit, "warnings": list(comparison.warnings), "fits": rows})

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
 
+    from bayeslaw.fit import Fit
+
 Missing = Literal["error", "drop-models", "drop-samples"]
 TableArgument = Annotated[
     Path,
@@ -176,6 +178,15 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
             f"--{given[0]} was given for pools", "options of loss tables with loss tables", f"leave out --{given[0]}"
         )
     return read_pools(table)
+
+
+def warn_if_untrusted(fit: Fit, name: Path) -> None:
+    """Say on standard error, also where notes are not wanted, that a fit must not be trusted."""
+    from bayeslaw.diagnose import check
+
+    codes = [finding.code for finding in check(fit) if finding.severity == "error"]
+    if codes:
+        typer.echo(f"warning: {name} must not be trusted ({', '.join(codes)}); see bayeslaw check {name}", err=True)
 
 
 def use_compilation_cache() -> None:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bayeslaw.commands.common import note
+from bayeslaw.commands.common import note, warn_if_untrusted
 
 What = Literal["law", "claims", "trace", "forest", "pair", "prior_posterior", "ppc"]
 
@@ -32,5 +32,7 @@ def plot(
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
     check_plot(out, what=what, interval=interval)
-    save_plot(load_fit(str(fit)), out, what=what, interval=interval)
+    fitted = load_fit(fit)
+    warn_if_untrusted(fitted, fit)
+    save_plot(fitted, out, what=what, interval=interval)
     note(ctx, f"wrote {out}")

@@ -15,6 +15,7 @@ from bayeslaw.commands.common import (
     note,
     print_json,
     use_compilation_cache,
+    warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
 
@@ -38,7 +39,8 @@ def predict(
     regime: Annotated[list[str] | None, typer.Option("--regime", help="single, homogeneous or heterogeneous.")] = None,
     family: Annotated[list[str] | None, typer.Option("--family", help="A known family, or new.")] = None,
     members: Annotated[
-        list[str] | None, typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral".')
+        list[str] | None,
+        typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral"; its total and regime count.'),
     ] = None,
     kind: Annotated[
         Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")
@@ -65,7 +67,9 @@ def predict(
         "members": members,
     }
     targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
-    result = predict_losses(load_fit(fit, keep=()), targets, kind=kind, interval=interval, seed=seed)
+    fitted = load_fit(fit, keep=())
+    result = predict_losses(fitted, targets, kind=kind, interval=interval, seed=seed)
+    warn_if_untrusted(fitted, fit)
     if as_json:
         print_json(result.to_dict(orient="records"))
     else:

@@ -22,6 +22,7 @@ from bayeslaw.losses import (
 
 FEW_CLUSTERS = 20
 FEW_SIZES = 5
+FEWEST_PARAMETERS = 10_000
 NEARLY_ALWAYS, NEARLY_NEVER = 0.95, 0.001
 # On six real tables the largest residual was 0.46 at 3.5 robust deviations, and the most deviations 5.6, at a
 # residual of 0.08: both at once is what a wrong unit or a swapped column makes.
@@ -71,7 +72,7 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
         found.append(LossWarning("dropped", note))
     if "nll" in losses:
         found += [*_duplicates(losses), *_unaligned(losses), *_winners(losses)]
-    found += [*_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
+    found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     if "nll" in losses:
         found += [*_few_clusters(losses), *_unused_columns(losses)]
     return found
@@ -188,6 +189,14 @@ def _few_sizes(losses: xr.Dataset) -> Iterator[LossWarning]:
     if sizes < FEW_SIZES:
         message = f"the models have {sizes} different sizes: floor, amplitude and exponent are hardly determined."
         yield LossWarning("few-sizes", message)
+
+
+def _tiny_models(losses: xr.Dataset) -> Iterator[LossWarning]:
+    parameters = losses["parameters"].to_numpy()
+    tiny = [str(name) for name in losses["lm"].to_numpy()[parameters < FEWEST_PARAMETERS]]
+    if tiny:
+        message = f"{_listed(tiny)}: under {FEWEST_PARAMETERS:,} parameters; are they given in millions or billions?"
+        yield LossWarning("tiny-models", message)
 
 
 def _few_clusters(losses: xr.Dataset) -> Iterator[LossWarning]:
