@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
-from numpyro import handlers
 from numpyro.infer.util import log_density
 from scipy import optimize
 
@@ -190,8 +189,7 @@ def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[
         Value of every parameter and noise site.
     """
     target = make_target(model)
-    with handlers.block():
-        log_likelihood = model.fast_log_likelihood()
+    log_likelihood = model.fast_log_likelihood()
 
     def negative(position: Array, smoothing: float) -> Array:
         values, _ = target.values(position)
