@@ -1,0 +1,246 @@
+"""What a decoder is made of: one frozen, checked description for every family."""
+
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+from bayeslaw.errors import InputError
+
+NormKind = Literal["rms", "layer"]
+Placement = Literal["pre", "sandwich", "branch", "post"]
+Residual = Literal["sequential", "parallel", "parallel_shared"]
+QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
+Position = Literal["rope", "learned", "alibi"]
+Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
+RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
+
+ENUMERATIONS = {
+    "norm": NormKind,
+    "placement": Placement,
+    "residual": Residual,
+    "query_key_norm": QueryKeyNorm,
+    "position": Position,
+    "activation": Activation,
+}
+SIZES = ("vocabulary", "width", "depth", "heads", "key_value_heads", "head_width", "mlp_width")
+
+
+def _refuse(name: str, value: object, accepted: str) -> InputError:
+    return InputError(f"{name} is {value!r}", accepted, "correct config.json, or use another checkpoint")
+
+
+@dataclass(frozen=True)
+class Rope:
+    """Rotary position embedding of some of the layers.
+
+    Attributes
+    ----------
+    theta
+        Base of the frequencies.
+    width
+        Number of rotated dimensions of a head, even; the rest passes through.
+    kind
+        How frequencies are scaled to longer texts. ``"dynamic"`` equals ``"default"`` up to `max_length`, beyond which
+        no window reaches.
+    max_length
+        Positions the model is made for.
+    original_max_length
+        Positions before scaling, for ``"llama3"``, ``"yarn"`` and ``"longrope"``.
+    factor
+        Ratio of the two.
+    low_frequency_factor, high_frequency_factor
+        Bounds of ``"llama3"``, in turns within the original length.
+    beta_fast, beta_slow
+        Bounds of ``"yarn"``, in turns within the original length.
+    truncate
+        Whether ``"yarn"`` rounds its bounds to whole dimensions.
+    magnitude
+        Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    short_factors, long_factors
+        Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
+        beyond.
+    """
+
+    theta: float
+    width: int
+    kind: RopeKind = "default"
+    max_length: int = 0
+    original_max_length: int = 0
+    factor: float = 1.0
+    low_frequency_factor: float = 1.0
+    high_frequency_factor: float = 4.0
+    beta_fast: float = 32.0
+    beta_slow: float = 1.0
+    truncate: bool = True
+    magnitude: float = 1.0
+    short_factors: tuple[float, ...] = ()
+    long_factors: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(RopeKind):
+            raise _refuse("the rope type", self.kind, f"one of {', '.join(get_args(RopeKind))}")
+        if self.width < 2 or self.width % 2:
+            raise _refuse("the number of rotated dimensions", self.width, "an even number of at least 2")
+        if not (self.theta > 1 and self.factor > 0 and self.magnitude > 0):
+            values = (self.theta, self.factor, self.magnitude)
+            raise _refuse("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
+        if self.kind in ("llama3", "yarn", "longrope") and self.original_max_length < 1:
+            raise _refuse(f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more")
+        if self.kind == "llama3" and not self.high_frequency_factor > self.low_frequency_factor:
+            values = (self.low_frequency_factor, self.high_frequency_factor)
+            raise _refuse("low and high frequency factor", values, "the high one above the low one")
+        if self.kind == "longrope":
+            for name, factors in (("short_factor", self.short_factors), ("long_factor", self.long_factors)):
+                if len(factors) != self.width // 2 or min(factors, default=0) <= 0:
+                    raise _refuse(name, factors, f"{self.width // 2} numbers above 0")
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """A decoder-only transformer.
+
+    Attributes
+    ----------
+    vocabulary, width, depth, heads, key_value_heads, head_width, mlp_width
+        Sizes: rows of the embedding, width of the residual stream, blocks, query heads, key and value heads, dimensions
+        of a head, width inside the MLP.
+    norm, norm_epsilon, norm_offset, norm_weight, norm_bias
+        Root-mean-square or layer norm; what is added to the variance; what is added to the stored weight (some families
+        store weight minus one); whether there is a weight, and a bias.
+    placement
+        Of the norms of a block: before each branch; before and after (``"sandwich"``); on the branch's output only
+        (``"branch"``); after the residual addition (``"post"``).
+    residual
+        Attention then MLP; both from the same input with a norm each (``"parallel"``) or one for both
+        (``"parallel_shared"``).
+    query_key_norm, query_key_norm_bias
+        Norm on queries and keys: one weight for all heads, one per head, or over all heads at once (``"flat"``, before
+        they are split).
+    activation, gated
+        Of the MLP; gated: activation(gate) * up.
+    query_bias, key_value_bias, output_bias, mlp_bias, head_bias
+        Which linear maps have a bias.
+    tied
+        Whether the output head is the embedding.
+    position, max_length, position_offset
+        Kind of position; most input positions, 0 where unbounded; first row used of learned positions.
+    ropes, rope_interleaved, layer_rope
+        Rotary embeddings; whether neighbouring dimensions are paired rather than halves; which of them each layer uses,
+        -1 for none.
+    layer_window
+        How many positions each layer attends to, its own included; 0 for all.
+    attention_scale, inverse_layer_scale
+        Factor on attention scores, None for 1 / sqrt(head_width); whether layer i (from 0) divides it by i + 1.
+    attention_softcap, logit_softcap
+        Bounds c of ``c tanh(x / c)`` on attention scores and on logits.
+    logit_scale, embedding_scale, residual_scale
+        Factors on logits, embeddings and on what each branch adds.
+    qkv_clip
+        Bound on queries, keys and values.
+    embedding_norm, embedding_width
+        Whether embeddings are normed; their width where projections lead in and out of the blocks, else 0.
+    final_norm
+        Whether hidden states are normed before the head.
+    alibi_scaled, alibi_max
+        Whether the linear bias on attention scores is multiplied by the attention scale as well; its exponent's bound.
+    """
+
+    vocabulary: int
+    width: int
+    depth: int
+    heads: int
+    key_value_heads: int
+    head_width: int
+    mlp_width: int
+    norm: NormKind = "rms"
+    norm_epsilon: float = 1e-6
+    norm_offset: float = 0.0
+    norm_weight: bool = True
+    norm_bias: bool = False
+    placement: Placement = "pre"
+    residual: Residual = "sequential"
+    query_key_norm: QueryKeyNorm = "none"
+    query_key_norm_bias: bool = False
+    activation: Activation = "silu"
+    gated: bool = True
+    query_bias: bool = False
+    key_value_bias: bool = False
+    output_bias: bool = False
+    mlp_bias: bool = False
+    head_bias: bool = False
+    tied: bool = False
+    position: Position = "rope"
+    max_length: int = 0
+    position_offset: int = 0
+    ropes: tuple[Rope, ...] = ()
+    rope_interleaved: bool = False
+    layer_rope: tuple[int, ...] = ()
+    layer_window: tuple[int, ...] = ()
+    attention_scale: float | None = None
+    inverse_layer_scale: bool = False
+    attention_softcap: float | None = None
+    logit_softcap: float | None = None
+    logit_scale: float = 1.0
+    embedding_scale: float = 1.0
+    residual_scale: float = 1.0
+    qkv_clip: float | None = None
+    embedding_norm: bool = False
+    embedding_width: int = 0
+    final_norm: bool = True
+    alibi_scaled: bool = False
+    alibi_max: float = 8.0
+
+    def __post_init__(self) -> None:
+        for name in SIZES:
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise _refuse(name.replace("_", " "), value, "a whole number of at least 1")
+        for name, kind in ENUMERATIONS.items():
+            if getattr(self, name) not in get_args(kind):
+                raise _refuse(name.replace("_", " "), getattr(self, name), f"one of {', '.join(get_args(kind))}")
+        if self.heads % self.key_value_heads:
+            problem = f"{self.heads} heads cannot share {self.key_value_heads} key and value heads evenly"
+            raise InputError(problem, "a multiple of the key and value heads", "correct config.json")
+        if not self.norm_epsilon > 0:
+            raise _refuse("the norm's epsilon", self.norm_epsilon, "a number above 0")
+        if self.placement == "post" and self.residual != "sequential":
+            raise _refuse("the residual of a post-norm block", self.residual, "sequential")
+        self._check_scalars()
+        self._check_positions()
+
+    def _check_scalars(self) -> None:
+        for name in ("attention_softcap", "logit_softcap", "qkv_clip", "attention_scale"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise _refuse(name.replace("_", " "), value, "a number above 0, or none")
+        for name in ("logit_scale", "embedding_scale", "residual_scale", "alibi_max"):
+            if not getattr(self, name) > 0:
+                raise _refuse(name.replace("_", " "), getattr(self, name), "a number above 0")
+
+    def _check_positions(self) -> None:
+        if self.position == "learned" and self.max_length < 1:
+            raise _refuse("the number of learned positions", self.max_length, "1 or more")
+        if (self.position == "rope") != bool(self.ropes):
+            raise _refuse("ropes", self.ropes, f"{'some' if self.position == 'rope' else 'none'} for {self.position}")
+        if len({rope.width for rope in self.ropes}) > 1 or any(rope.width > self.head_width for rope in self.ropes):
+            widths = tuple(rope.width for rope in self.ropes)
+            raise _refuse("the rotated dimensions", widths, f"one number of at most {self.head_width}")
+        for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, None)):
+            values = getattr(self, name)
+            if values and len(values) != self.depth:
+                raise _refuse(name.replace("_", " "), values, f"one number for each of {self.depth} layers")
+            if values and (min(values) < lowest or (highest is not None and max(values) > highest)):
+                raise _refuse(name.replace("_", " "), values, f"numbers from {lowest} on")
+
+    @property
+    def scale(self) -> float:
+        """Factor on attention scores."""
+        return self.head_width**-0.5 if self.attention_scale is None else self.attention_scale
+
+    @property
+    def heads_per_group(self) -> int:
+        """Query heads that share a key and value head."""
+        return self.heads // self.key_value_heads
+
+    def as_dict(self) -> dict[str, object]:
+        """Return what differs from the defaults, for a manifest."""
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) != field.default}
