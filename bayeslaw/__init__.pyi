@@ -10,10 +10,11 @@ from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, read_pools, write_pools
 from .predict import predict, predict_draws
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from .tables.folders import write_losses
 from .tables.frames import losses_from_frames
 from .tables.loss_report import LossReport, loss_report
 from .tables.model_frames import models_from_frame
-from .tables.readers import read_losses, write_losses
+from .tables.readers import read_losses
 from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [

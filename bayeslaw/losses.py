@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.tables.folders import write_losses
 from bayeslaw.tables.frames import losses_from_frames
 from bayeslaw.tables.missing import missing_note
 from bayeslaw.tables.model_frames import models_from_frame
-from bayeslaw.tables.readers import read_losses, write_losses
+from bayeslaw.tables.readers import read_losses
 
 __all__ = [
     "cluster_codes",

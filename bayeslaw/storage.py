@@ -13,6 +13,8 @@ from bayeslaw.errors import InputError
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
+# What a folder of losses may hold beside its tables: losses of tokens, and what a run needs to go on.
+SUBFOLDERS = {"losses": ("tokens", "journal")}
 
 
 def _cannot_write(path: Path, why: str, fix: str = "give another --out") -> InputError:
@@ -106,16 +108,22 @@ def _check_parent(path: Path) -> None:
 
 
 def _check_replaceable(path: Path, kind: str, replaceable: Callable[[Path], bool] | None) -> None:
-    names = [entry.name for entry in path.iterdir()]
-    if not names or (replaceable is not None and replaceable(path)):
+    entries = list(path.iterdir())
+    if not entries or (replaceable is not None and replaceable(path)):
         return
-    foreign = [name for name in names if name != MANIFEST and not name.endswith(".parquet")]
+    foreign = [entry.name for entry in entries if not _is_own(entry, kind)]
     found = None
     with suppress(InputError):
         found = read_manifest(path).get("kind")
     if found != kind or foreign:
         held = f"holds {foreign[0]!r}" if foreign else f"is not a folder of {kind}"
         raise _cannot_write(path, f"the folder exists and {held}", "name a new folder, or empty that one yourself")
+
+
+def _is_own(entry: Path, kind: str) -> bool:
+    if entry.name in SUBFOLDERS.get(kind, ()) and entry.is_dir() and not entry.is_symlink():
+        return True
+    return entry.name == MANIFEST or entry.suffix == ".parquet"
 
 
 @contextmanager
@@ -204,7 +212,9 @@ def _swap_folders(new: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def write_manifest(folder: Path, kind: str, attrs: Mapping[str, Any]) -> None:
+def write_manifest(
+    folder: Path, kind: str, attrs: Mapping[str, Any], *, sections: Mapping[str, Any] | None = None
+) -> None:
     """Write the file that says what a folder is.
 
     Parameters
@@ -215,8 +225,20 @@ def write_manifest(folder: Path, kind: str, attrs: Mapping[str, Any]) -> None:
         What it holds: ``"losses"``, ``"models"`` or ``"pools"``.
     attrs
         The attributes of the dataset; numpy scalars are written as plain numbers.
+    sections
+        What else the manifest says, by section, such as ``models`` and ``scoring``; readers pass over sections that
+        they do not know.
+
+    Raises
+    ------
+    ValueError
+        If a section has the name of what every manifest holds.
     """
     content = {"kind": kind, "format_version": FORMAT_VERSION, "attrs": dict(attrs)}
+    taken = sorted(content.keys() & (sections or {}).keys())
+    if taken:
+        raise ValueError(f"a section of the manifest cannot be called {taken[0]!r}")
+    content |= sections or {}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=lambda value: value.item())
     (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
@@ -234,7 +256,7 @@ def read_manifest(folder: str | os.PathLike[str], *kinds: str) -> dict[str, Any]
     Returns
     -------
     dict
-        ``kind``, ``format_version`` and ``attrs``.
+        ``kind``, ``format_version`` and ``attrs``, and the sections that were written beside them.
 
     Raises
     ------

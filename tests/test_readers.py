@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bayeslaw.errors import InputError
 from bayeslaw.losses import losses_from_frames, models_from_frame, read_losses, write_losses
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder, read_manifest
-from bayeslaw.tables import readers
+from bayeslaw.tables import folders
 
 MODELS = "model,family,parameters\na,x,1000000\nb,y,2e6\n"
 LOSSES = 'docid,sentid,n_tokens,word,a,b\nd1,0,1,null,0.1,-0.0\nd1,1,2,None,2.5,3\nd2,0,1,"so, what",1.25,0.3\n'
@@ -165,7 +165,7 @@ def test_folder_round_trip(tmp_path_factory, data):
 
 
 def test_folder_in_many_parts_and_any_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(readers, "ROWS_PER_PART", 4)
+    monkeypatch.setattr(folders, "ROWS_PER_PART", 4)
     losses = pd.DataFrame({"a": np.arange(9.0), "b": np.arange(9.0)[::-1], "doc": list("ppqqrrsst")})
     models = pd.DataFrame({"model": ["a", "b"], "family": ["x", "y"], "params": [1e6, 2e6]})
     table = losses_from_frames(losses, models, cluster="doc")

@@ -19,6 +19,7 @@ from bayeslaw.losses import (
     sample_weights,
     win_shares,
 )
+from bayeslaw.tables.by_model import unscored_bytes
 
 FEW_CLUSTERS = 20
 FEW_SIZES = 5
@@ -71,7 +72,7 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
     if note := missing_note(losses):
         found.append(LossWarning("dropped", note))
     if "nll" in losses:
-        found += [*_duplicates(losses), *_unaligned(losses), *_winners(losses)]
+        found += [*_unscored(losses), *_duplicates(losses), *_unaligned(losses), *_winners(losses)]
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     if "nll" in losses:
         found += [*_few_clusters(losses), *_unused_columns(losses)]
@@ -80,6 +81,18 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
+    for name, left_out in zip(losses["lm"].to_numpy(), unscored_bytes(losses).T, strict=True):
+        total = left_out.clip(0).sum()
+        if total > 0:
+            message = (
+                f"{name} scored {np.count_nonzero(left_out > 0):,} of {len(left_out):,} samples only in part: "
+                f"{total:,.0f} bytes ({total / sample_weights(losses).sum():.2%}) have no score, so that its losses "
+                "are likely too low."
+            )
+            yield LossWarning("unscored-bytes", message)
 
 
 def _duplicates(losses: xr.Dataset) -> Iterator[LossWarning]:
@@ -215,7 +228,11 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
     own = float(clustered_standard_error(per_sample, weights, codes))
     seen = []
     for name, column in losses.data_vars.items():
-        if column.dims != ("sample",) or name in ("bytes", "tokens", "cluster", *declared) or column.dtype.kind == "f":
+        if (
+            column.dims != ("sample",)
+            or name in ("bytes", "tokens", "scored_bytes", "cluster", *declared)
+            or column.dtype.kind == "f"
+        ):
             continue
         groups = pd.factorize(column.to_numpy())[0]
         if not _is_coarser(groups, codes):

@@ -1,4 +1,4 @@
-"""Files to loss tables and back: a wide CSV with a models CSV, a Parquet folder, a table of whole models."""
+"""Files to loss tables: a wide CSV with a models CSV, a Parquet folder, a table of whole models."""
 
 import os
 import warnings
@@ -6,19 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import xarray as xr
 
 from bayeslaw.errors import InputError
-from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
-from bayeslaw.tables.columns import NOT_GIVEN, column_list, joined_labels, numbers, series
+from bayeslaw.tables.columns import NOT_GIVEN, column_list
+from bayeslaw.tables.folders import read_folder
 from bayeslaw.tables.frames import SAMPLE_COLUMNS, losses_from_frames
 from bayeslaw.tables.model_frames import MODEL_ALIASES, models_from_frame
-
-ROWS_PER_PART = 1 << 20
 
 
 def read_losses(
@@ -54,7 +49,9 @@ def read_losses(
     Returns
     -------
     xarray.Dataset
-        As `losses_from_frames` or, for whole models, `models_from_frame` returns it.
+        As `losses_from_frames` or, for whole models, `models_from_frame` returns it. Of a folder ``tokens`` and
+        ``scored_bytes`` are whole numbers on (sample, lm) where they differ between models, and ``tokenizer`` (lm) is
+        the hash of each model's tokenizer where its scorer recorded it.
 
     Raises
     ------
@@ -66,7 +63,7 @@ def read_losses(
         if models is not None or sample is not None or len(describe):
             problem = f"--models, --sample and --describe are for a CSV, and {str(path)!r} is a folder"
             raise InputError(problem, "a folder alone", "leave them out: the folder holds its models and columns")
-        return _read_folder(path, unit=unit, cluster=cluster, missing=missing)
+        return read_folder(path, unit=unit, cluster=cluster, missing=missing)
     header = _read_header(path)
     if models is not None:
         options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
@@ -160,120 +157,3 @@ def _parse_csv(path: Path, **options: Any) -> pd.DataFrame:
         ) from error
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
-
-
-def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
-    """Write a loss table as a folder of Parquet files.
-
-    Parameters
-    ----------
-    dataset
-        A loss table, or a table of whole models.
-    folder
-        Where to write: ``part-*.parquet`` with columns ``sample, lm, nll`` and what describes the sample (none for
-        whole models), ``models.parquet`` and ``manifest.json``. Losses are written in float64, so that reading gives
-        the same table. An existing folder of the same kind is replaced.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    kind = dataset.attrs["kind"]
-    with atomic_folder(folder, kind) as temporary:
-        on_models = {"model": dataset["lm"].to_numpy().astype(object)}
-        on_models |= {str(name): _plain(values) for name, values in dataset.data_vars.items() if values.dims == ("lm",)}
-        pd.DataFrame(on_models).to_parquet(temporary / "models.parquet", index=False)
-        if kind == "losses":
-            step = max(1, ROWS_PER_PART // dataset.sizes["lm"])
-            for part, start in enumerate(range(0, dataset.sizes["sample"], step)):
-                rows = _long_table(dataset.isel(sample=slice(start, start + step)))
-                pq.write_table(rows, temporary / f"part-{part:05d}.parquet", compression="zstd")
-        write_manifest(temporary, kind, dataset.attrs)
-
-
-def _plain(values: xr.DataArray) -> np.ndarray:
-    array = values.to_numpy()
-    return array.astype(object) if array.dtype.kind == "U" else array
-
-
-def _long_table(dataset: xr.Dataset) -> pa.Table:
-    samples, lms = dataset.sizes["sample"], dataset.sizes["lm"]
-    columns: dict[str, Any] = {
-        "sample": np.repeat(dataset["sample"].to_numpy().astype(object), lms),
-        "lm": np.tile(dataset["lm"].to_numpy().astype(object), samples),
-        "nll": dataset["nll"].to_numpy().astype(np.float64).ravel(),
-    }
-    on_samples = {str(name): _plain(values) for name, values in dataset.data_vars.items() if values.dims == ("sample",)}
-    return pa.table(columns | {name: np.repeat(values, lms) for name, values in on_samples.items()})
-
-
-def _read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | None, missing: str) -> xr.Dataset:
-    manifest = read_manifest(path, "losses", "models")
-    attrs = manifest["attrs"]
-    known = attrs.get("unit", "sample")
-    if unit is not None and known not in ("sample", unit):
-        raise InputError(f"the unit of {str(path)!r} is {known!r}, not {unit!r}", known, "leave --unit out")
-    lms = _read_parquet(path, ["models.parquet"])
-    if manifest["kind"] == "models":
-        dataset = models_from_frame(lms, unit=unit, missing=missing)
-        kept = attrs if unit is None else attrs | {name: dataset.attrs[name] for name in ("unit", "loss_unit")}
-        return dataset.assign_attrs(kept)
-    parts = sorted(entry.name for entry in path.glob("*.parquet") if entry.name != "models.parquet")
-    if not parts:
-        raise InputError(f"the folder {str(path)!r} has no losses", "part-*.parquet in it", "write the folder again")
-    wide, roles = _wide_frame(_read_parquet(path, parts), lms, path)
-    wide.attrs["source"] = str(path)
-    declared = [name for name in roles if name not in ("bytes", "tokens", "cluster")]
-    dataset = losses_from_frames(wide, lms, sample="sample", describe=declared, missing=missing)
-    kept = {**attrs, "kind": "losses"}
-    if dataset.attrs["missing"] != "{}":
-        kept["missing"] = dataset.attrs["missing"]
-    if unit is not None:
-        kept["unit"] = unit
-    if cluster is not None:
-        columns = column_list(wide, cluster)
-        labels = [dataset[name].to_numpy().astype(str) for name in columns]
-        dataset = dataset.assign(cluster=("sample", joined_labels(labels)))
-        kept["cluster"] = ",".join(columns)
-    dataset.attrs = kept
-    return dataset
-
-
-def _read_parquet(path: Path, names: Sequence[str]) -> pd.DataFrame:
-    try:
-        tables = [pq.read_table(path / name) for name in names]
-        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        problem = f"{names[0]} in {str(path)!r} cannot be read: {str(error).splitlines()[0]}"
-        raise InputError(problem, "whole Parquet files of one set of columns", "write the folder again") from error
-    frame.attrs["source"] = names[0]
-    return frame
-
-
-def _wide_frame(rows: pd.DataFrame, lms: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
-    for name in ("sample", "lm", "nll"):
-        if name not in rows:
-            raise InputError(f"the losses in {str(path)!r} have no column {name!r}", "sample, lm, nll", f"add {name}")
-    sample_code, samples = pd.factorize(rows["sample"])
-    lm_code, names = pd.factorize(rows["lm"])
-    unknown = set(names) - set(lms["model"]) if "model" in lms else set()
-    if unknown:
-        problem = f"model {min(unknown)!r} has losses but no row in models.parquet"
-        raise InputError(problem, "every model in models.parquet", "add it there")
-    cell = sample_code * len(names) + lm_code
-    repeated = pd.Series(cell).duplicated().to_numpy()
-    if repeated.any():
-        row = rows.iloc[int(repeated.argmax())]
-        problem = f"the loss of sample {row['sample']!r} by model {row['lm']!r} is there twice"
-        raise InputError(problem, "one loss for every sample and model", "remove one of them")
-    nll = np.full((len(samples), len(names)), np.nan)
-    nll[sample_code, lm_code] = numbers(series(rows, "nll"), "loss", rows["sample"].to_numpy())
-    roles = [str(name) for name in rows.columns if name not in ("sample", "lm", "nll")]
-    first = rows.loc[~pd.Series(sample_code).duplicated(), roles].reset_index(drop=True)
-    for name in roles:
-        if not first[name].iloc[sample_code].reset_index(drop=True).equals(rows[name].reset_index(drop=True)):
-            problem = f"column {name!r} differs between the models of a sample"
-            raise InputError(problem, "one value a sample", "correct the column, or remove it")
-    wide = pd.concat([pd.DataFrame({"sample": samples}), first, pd.DataFrame(nll, columns=names)], axis=1)
-    return wide, roles

@@ -1,0 +1,157 @@
+"""Columns of a loss table that may differ between the models of a sample, since models cut a text differently."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.errors import InputError
+from bayeslaw.tables.columns import numbers, series
+
+BY_MODEL = ("tokens", "scored_bytes")
+SECTION = "by_model"
+
+
+def counts_by_model(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the columns that were counts by model when a table was written, even if they agree between its models.
+
+    Parameters
+    ----------
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+
+    Returns
+    -------
+    list of str
+        Some of `BY_MODEL`.
+    """
+    named = manifest.get(SECTION)
+    return [name for name in BY_MODEL if name in named] if isinstance(named, list) else []
+
+
+def whole_counts(rows: pd.DataFrame, name: str, *, cell: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+    """Spread a column of counts over samples and models.
+
+    Parameters
+    ----------
+    rows
+        One row for each loss, with columns ``sample``, ``lm`` and the counts.
+    name
+        The column.
+    cell
+        Number of each row's sample times the number of models, plus the number of its model, [row].
+    shape
+        Numbers of samples and of models.
+
+    Returns
+    -------
+    numpy.ndarray
+        The counts, [sample, lm], float64; NaN where there is no row.
+
+    Raises
+    ------
+    InputError
+        If a count is missing, or no whole number of at least zero.
+    """
+    values = numbers(series(rows, name), name, rows["sample"].to_numpy())
+    wrong = ~((values >= 0) & (values % 1 == 0) & np.isfinite(values))
+    if wrong.any():
+        row, value = rows.iloc[int(wrong.argmax())], values[wrong.argmax()]
+        given = "missing" if np.isnan(value) else f"{value:g}"
+        problem = f"{name} of sample {str(row['sample'])!r} by model {str(row['lm'])!r}: {given}"
+        raise InputError(problem, "a whole number of at least zero for every loss", f"correct or remove {name}")
+    counts = np.full(shape, np.nan)
+    counts.ravel()[cell] = values
+    return counts
+
+
+def check_scored_bytes(losses: xr.Dataset) -> None:
+    """Refuse more scored bytes than a sample has.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+
+    Raises
+    ------
+    InputError
+        If a model scored more bytes of a sample than there are.
+    """
+    excess = -unscored_bytes(losses)
+    if (excess > 0).any():
+        sample, lm = np.unravel_index(int(excess.argmax()), excess.shape)
+        problem = (
+            f"model {losses['lm'].to_numpy()[lm]!r} scored {excess[sample, lm]:g} bytes more of sample "
+            f"{losses['sample'].to_numpy()[sample]!r} than it has"
+        )
+        raise InputError(problem, "scored_bytes of at most bytes", "correct bytes or scored_bytes")
+
+
+def unscored_bytes(losses: xr.Dataset) -> np.ndarray:
+    """Count the bytes of each sample that each model left out of its loss.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+
+    Returns
+    -------
+    numpy.ndarray
+        Bytes, [sample, lm]; all zero where the table does not say.
+    """
+    shape = losses.sizes["sample"], losses.sizes["lm"]
+    if not {"bytes", "scored_bytes"} <= {*losses.data_vars} or losses["scored_bytes"].dtype.kind not in "iuf":
+        return np.zeros(shape)
+    scored = losses["scored_bytes"].to_numpy().astype(np.float64)
+    scored = scored if scored.ndim == 2 else scored[:, None]
+    return np.broadcast_to(losses["bytes"].to_numpy().astype(np.float64)[:, None] - scored, shape)
+
+
+def tokenizers(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return the hash of each model's tokenizer, as the manifest of a loss table gives it.
+
+    Parameters
+    ----------
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+
+    Returns
+    -------
+    dict
+        From model to hash; models whose tokenizer is not known are left out.
+    """
+    models = manifest.get("models")
+    if not isinstance(models, Mapping):
+        return {}
+    facts = {str(name): entry.get("tokenizer") for name, entry in models.items() if isinstance(entry, Mapping)}
+    return {name: tokenizer for name, tokenizer in facts.items() if isinstance(tokenizer, str) and tokenizer}
+
+
+def tokenizer_variable(names: np.ndarray, lms: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is known of the models' tokenizers as a variable of the dataset.
+
+    Parameters
+    ----------
+    names
+        Names of the models, [lm].
+    lms
+        The table of models; its column ``tokenizer`` counts where the manifest has no word on a model.
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+
+    Returns
+    -------
+    dict
+        ``tokenizer`` with its hashes, empty where not known; nothing where none is known.
+    """
+    known: dict[str, str] = {}
+    if "tokenizer" in lms:
+        given = zip(lms["model"], lms["tokenizer"], strict=True)
+        known = {str(name).strip(): tokenizer for name, tokenizer in given if isinstance(tokenizer, str)}
+    known |= tokenizers(manifest)
+    hashes = [known.get(str(name), "") for name in names]
+    return {"tokenizer": ("lm", np.array(hashes, dtype=str))} if any(hashes) else {}
