@@ -140,8 +140,9 @@ class DecoderConfig:
         Whether embeddings are normed; their width where projections lead in and out of the blocks, else 0.
     final_norm
         Whether hidden states are normed before the head.
-    alibi_scaled, alibi_max
-        Whether the linear bias on attention scores is multiplied by the attention scale as well; its exponent's bound.
+    alibi_scaled, alibi_rounded
+        Whether the linear bias on attention scores is multiplied by the attention scale as well; whether it is rounded
+        to bfloat16.
     """
 
     vocabulary: int
@@ -187,7 +188,7 @@ class DecoderConfig:
     embedding_width: int = 0
     final_norm: bool = True
     alibi_scaled: bool = False
-    alibi_max: float = 8.0
+    alibi_rounded: bool = False
 
     def __post_init__(self) -> None:
         for name in SIZES:
@@ -212,7 +213,7 @@ class DecoderConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise _refuse(name.replace("_", " "), value, "a number above 0, or none")
-        for name in ("logit_scale", "embedding_scale", "residual_scale", "alibi_max"):
+        for name in ("logit_scale", "embedding_scale", "residual_scale"):
             if not getattr(self, name) > 0:
                 raise _refuse(name.replace("_", " "), getattr(self, name), "a number above 0")
 
