@@ -1,0 +1,107 @@
+"""Run every case through PyTorch transformers and store what it says; needs PyTorch, which nothing else here does.
+
+Usage: python tests/parity/make_references.py [CASE ...]
+"""
+
+import json
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+
+import numpy as np
+import torch
+import transformers
+from cases import CASES, Case
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from seeded import seeded_ids, seeded_tensor
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+
+FOLDER = Path(__file__).parent / "references"
+# Positions of the first text whose whole distribution is kept, counted from both ends.
+KEPT = (0, 9, -1)
+
+
+def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.Module, dict[str, list[int]]]:
+    """Return the reference with seeded weights, read from a checkpoint as users have it, and its tensors' shapes."""
+    config = CONFIG_MAPPING[case.model_type](**case.settings)
+    transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    with safe_open(folder / "model.safetensors", "np") as file:
+        shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    options = {"dtype": torch.float32, "attn_implementation": case.attention} | options
+    model, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
+    for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
+        if loaded[kind]:
+            raise SystemExit(f"{case.name}: {kind} {loaded[kind]}")
+    return model.eval(), shapes
+
+
+def log_probabilities(model: torch.nn.Module, ids: np.ndarray) -> np.ndarray:
+    """Return log-probabilities after every token but the last, [token - 1, vocabulary], of one text without padding."""
+    with torch.inference_mode():
+        logits = model(torch.from_numpy(ids)[None], use_cache=False).logits[0, :-1]
+    return torch.log_softmax(logits, -1).numpy()
+
+
+def of_targets(log_probs: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """Return the log-probability of each token but the first, [token - 1]."""
+    return log_probs[np.arange(len(ids) - 1), ids[1:]]
+
+
+def make_reference(case: Case) -> dict[str, Any]:
+    """Return what is stored of a case."""
+    with tempfile.TemporaryDirectory() as name:
+        model, shapes = reference_model(case, Path(name))
+        config = json.loads((Path(name) / "config.json").read_text())
+        exact = reference_model(case, Path(name), dtype=torch.float64)[0]
+    texts = seeded_ids(case.name, case.lengths, config["vocab_size"])
+    runs = [log_probabilities(model, ids) for ids in texts]
+    worst = max(np.abs(run - log_probabilities(exact, ids)).max() for run, ids in zip(runs, texts, strict=True))
+    targets = [of_targets(run, ids) for run, ids in zip(runs, texts, strict=True)]
+    print(f"{case.name:24s} rounding {worst:.1e}, spread {runs[0].std():.2f}", flush=True)
+    return {
+        "config": config,
+        "shapes": collapse(shapes),
+        "log_probabilities": [_numbers(values) for values in targets],
+        "distributions": {position: _numbers(runs[0][position]) for position in KEPT},
+    }
+
+
+def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
+    """Write the tensors that every layer has once, with the number of layers: ``layers.{4}.norm``."""
+    found: dict[str, list[str]] = {}
+    for name in shapes:
+        found.setdefault(re.sub(r"\.\d+\.", ".#.", name, count=1), []).append(name)
+    collapsed = {}
+    for name, many in found.items():
+        first = shapes[many[0]]
+        if any(shapes[one] != first for one in many):
+            raise SystemExit(f"{name} has another shape in another layer")
+        collapsed[name.replace("#", f"{{{len(many)}}}")] = first
+    return collapsed
+
+
+def _numbers(values: np.ndarray) -> list[float]:
+    return [float(f"{value:.9g}") for value in values]
+
+
+def main(names: list[str]) -> None:
+    """Write the references of the cases named, or of all."""
+    torch.set_num_threads(1)
+    transformers.utils.logging.disable_progress_bar()
+    FOLDER.mkdir(exist_ok=True)
+    for name in names or CASES:
+        file = FOLDER / f"{name.replace('/', '-')}.json"
+        text = json.dumps(make_reference(CASES[name]), sort_keys=True)
+        file.write_text(text.replace('], "', '],\n"').replace('}, "', '},\n"') + "\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

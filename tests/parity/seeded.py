@@ -1,0 +1,38 @@
+"""Weights and token ids that depend on their names alone, so that references need not store them."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+MATRIX_SCALE = 0.1
+VECTOR_SCALE = 0.3
+# These families store the weights of norms minus one.
+ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron")
+
+
+def _generator(*names: str) -> np.random.Generator:
+    digest = hashlib.sha256("\0".join(names).encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest[:16], np.uint32))
+
+
+def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
+    """Return the weight of a tensor: float32, the same for the same names anywhere.
+
+    Norm weights scatter around one and biases around zero, widely enough that a mistaken switch shows.
+    """
+    noise = _generator(case, name).standard_normal(tuple(shape), np.float32)
+    if "norm" in name or len(shape) == 1:
+        centre = 0 if name.endswith("bias") or case.split("/")[0] in ONE_LESS else 1
+        return np.float32(VECTOR_SCALE) * noise + np.float32(centre)
+    return np.float32(MATRIX_SCALE) * noise
+
+
+def seeded_ids(case: str, lengths: Sequence[int], vocabulary: int) -> list[np.ndarray]:
+    """Return token ids of each text, int64 [length]; the vocabulary's first and last entries are among the first five."""
+    texts = []
+    for number, length in enumerate(lengths):
+        ids = _generator(case, "ids", str(number)).integers(0, vocabulary, length)
+        ids[2], ids[4] = vocabulary - 1, 0
+        texts.append(ids)
+    return texts
