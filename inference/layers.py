@@ -122,9 +122,8 @@ class Attention(nnx.Module):
             "flat": ((queries,), (keys,)),
             "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
         }[config.query_key_norm]
-        self.query_norm = self.key_norm = None
-        if shapes is not None:
-            self.query_norm, self.key_norm = (Norm(config, one, bias=config.query_key_norm_bias) for one in shapes)
+        norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
+        self.query_norm, self.key_norm = norms or (None, None)
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
