@@ -15,6 +15,7 @@ from .tables.frames import losses_from_frames
 from .tables.loss_report import LossReport, loss_report
 from .tables.model_frames import models_from_frame
 from .tables.readers import read_losses
+from .tables.token_losses import read_token_losses
 from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "predict_draws",
     "read_losses",
     "read_pools",
+    "read_token_losses",
     "sample_weights",
     "save_plot",
     "simulate_chinchilla",

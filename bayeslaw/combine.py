@@ -1,4 +1,4 @@
-"""How a pool's loss on a sample follows from its members' losses: oracle, mixture, and the cross-fitted best member."""
+"""How a pool's loss on a sample follows from its members': oracle, mixture, cross-fitted best, and rules of tokens."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.losses import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
+from bayeslaw.token_rules import TOKEN_RULES, combine_tokens
 
 RULES = ("oracle", "mixture", "best")
 FOLDS = 5
@@ -149,7 +150,14 @@ def _best_per_sample(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
     return nll[np.arange(len(nll)), choose_best(sums)[folds]]
 
 
-def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle", seed: int = 0) -> xr.DataArray:
+def combine(
+    losses: xr.Dataset,
+    members: Sequence[str],
+    *,
+    rule: str = "oracle",
+    seed: int = 0,
+    token_losses: xr.Dataset | None = None,
+) -> xr.DataArray:
     r"""Compute a pool's loss on every sample.
 
     Parameters
@@ -161,9 +169,14 @@ def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle",
     rule
         ``"oracle"``: :math:`\min_m nll_{sm}`, a bound that is in general not attained. ``"mixture"``: :math:`-\log
         \frac1K \sum_m e^{-nll_{sm}}`, the ensemble that mixes whole samples. ``"best"``: the loss of the member that is
-        best on the other folds of whole clusters.
+        best on the other folds of whole clusters. For members of one tokenizer, the sample's sum over its tokens t of:
+        ``"token_mixture"``, :math:`-\log \frac1K \sum_m p_m(t)`, the ensemble that mixes the distributions of every
+        token; ``"token_oracle"``, :math:`\min_m -\log p_m(t)`, which is at most the oracle's loss.
     seed
         Seed of the folds; of use to ``"best"`` only.
+    token_losses
+        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them; needed by, and of use to,
+        the rules of tokens only.
 
     Returns
     -------
@@ -173,12 +186,17 @@ def combine(losses: xr.Dataset, members: Sequence[str], *, rule: str = "oracle",
     Raises
     ------
     InputError
-        If the rule or a member is not known, a member is named twice, or ``"best"`` meets a table of one cluster.
+        If the rule or a member is not known, a member is named twice, ``"best"`` meets a table of one cluster, or a
+        rule of tokens lacks the losses of tokens, is given those of other losses, or of models of other tokenizers.
     """
-    check_choice("rule", rule, RULES)
+    check_choice("rule", rule, (*RULES, *TOKEN_RULES))
     losses = check_table(losses)
-    nll = losses["nll"].to_numpy()[:, member_positions(losses, members)]
-    if rule == "oracle":
+    positions = member_positions(losses, members)
+    nll = losses["nll"].to_numpy()[:, positions]
+    if rule in TOKEN_RULES:
+        names = [str(name) for name in losses["lm"].to_numpy()[positions]]
+        values = combine_tokens(losses, names, rule=rule, token_losses=token_losses)
+    elif rule == "oracle":
         values = nll.min(axis=1)
     elif rule == "mixture":
         values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)
@@ -197,8 +215,9 @@ class Attainability:
     Attributes
     ----------
     value
-        ``(best - rule) / (best - oracle)``; 1 where the rule is as good as the oracle, negative where it is worse than
-        the best member. NaN where undefined.
+        ``(best - rule) / (best - oracle)``, with the oracle of whole samples; 1 where the rule is as good as the
+        oracle, above 1 where a rule of tokens is better, negative where it is worse than the best member. NaN where
+        undefined.
     lower, upper
         Equal-tailed bootstrap interval of `value`; NaN where undefined.
     interval
@@ -233,6 +252,7 @@ def attainability(
     interval: float = 0.9,
     draws: int = 1000,
     seed: int = 0,
+    token_losses: xr.Dataset | None = None,
 ) -> Attainability:
     """Say which share of the oracle's gain over the best member a rule attains.
 
@@ -250,6 +270,8 @@ def attainability(
         Number of bootstrap draws.
     seed
         Seed of the folds and of the bootstrap.
+    token_losses
+        Losses of tokens for the rules that need them, as in `combine`.
 
     Returns
     -------
@@ -267,7 +289,7 @@ def attainability(
         raise InputError(f"interval {interval} is not inside (0, 1)", "a number inside (0, 1)", "use 0.9")
     if draws < 1:
         raise InputError(f"draws {draws} is below 1", "a number of draws, 1 or more", "use 1000")
-    rule_values = combine(losses, members, rule=rule, seed=seed).to_numpy()
+    rule_values = combine(losses, members, rule=rule, seed=seed, token_losses=token_losses).to_numpy()
     losses = check_table(losses)
     weights, clusters = sample_weights(losses), cluster_codes(losses)
     nll = losses["nll"].to_numpy()[:, member_positions(losses, members)]

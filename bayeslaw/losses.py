@@ -15,6 +15,7 @@ from bayeslaw.tables.frames import losses_from_frames
 from bayeslaw.tables.missing import missing_note
 from bayeslaw.tables.model_frames import models_from_frame
 from bayeslaw.tables.readers import read_losses
+from bayeslaw.tables.token_losses import read_token_losses
 
 __all__ = [
     "cluster_codes",
@@ -26,6 +27,7 @@ __all__ = [
     "missing_note",
     "models_from_frame",
     "read_losses",
+    "read_token_losses",
     "sample_weights",
     "win_shares",
     "write_losses",

@@ -15,6 +15,7 @@ from bayeslaw.pooling.designs import DESIGNS, MOST_POOLS, all_subsets, count_sub
 from bayeslaw.pooling.evaluate import Evaluation, evaluate_pools
 from bayeslaw.pooling.pool_files import read_pools, write_pools
 from bayeslaw.regimes import REGIMES
+from bayeslaw.token_rules import TOKEN_RULES, token_rows
 
 __all__ = ["make_pools", "read_pools", "write_pools"]
 
@@ -29,6 +30,7 @@ def make_pools(
     parameters: str = "total",
     tolerance: float = 0.1,
     seed: int = 0,
+    token_losses: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Make pools of the models of a table, and evaluate them.
 
@@ -37,7 +39,9 @@ def make_pools(
     losses
         A loss table with losses on samples.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``; see `bayeslaw.combine`.
+        ``"oracle"``, ``"mixture"``, ``"best"``, ``"token_oracle"`` or ``"token_mixture"``; see `bayeslaw.combine`. The
+        rules of tokens make pools of the models that are in `token_losses`, and their samples are tokens: losses are
+        in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
     max_size
         Largest number of members.
     limit
@@ -53,6 +57,9 @@ def make_pools(
         Of the matched design: largest absolute difference of natural log budgets in a pair.
     seed
         Seed of the sample, of the folds and of the shuffles.
+    token_losses
+        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them; needed by, and of use to,
+        the rules of tokens only.
 
     Returns
     -------
@@ -72,10 +79,12 @@ def make_pools(
         If a choice is not known, `max_size` is not between 1 and the number of models, `limit` leaves no room for the
         single models or contradicts the design, there are more pools than can be handled without a limit, the table is
         one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
-        ``"best"`` meets a table of one cluster.
+        ``"best"`` meets a table of one cluster, or a rule of tokens lacks the losses of tokens or is given others.
     """
-    check_choice("rule", rule, RULES)
+    check_choice("rule", rule, (*RULES, *TOKEN_RULES))
     losses = check_table(losses)
+    if rule in TOKEN_RULES:
+        losses = check_table(token_rows(losses, token_losses, rule=rule))
     budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
     design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
@@ -92,7 +101,10 @@ def make_pools(
     else:
         members, match = matched_pairs(codes, budgets, max_size, limit=limit, tolerance=tolerance, generator=generator)
     nll = losses["nll"].to_numpy()
-    evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, rule=rule, seed=seed)
+    # What a token costs does not grow with its bytes, of which it may have none: it is shuffled whole.
+    alike = np.ones(len(nll)) if rule in TOKEN_RULES else None
+    choices = {"rule": TOKEN_RULES.get(rule, rule), "seed": seed, "null_weights": alike}
+    evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, **choices)
     attributes = {
         "kind": "pools",
         "rule": rule,
@@ -106,6 +118,8 @@ def make_pools(
         "parameters_kind": parameters,
         "source": str(losses.attrs.get("source", "")),
     }
+    if rule in TOKEN_RULES:
+        attributes["tokenizer"] = str(losses.attrs["tokenizer"])
     pools = _assemble(losses, members, budgets, evaluation, attributes)
     if match is not None:
         pools["match"] = ("pool", match)
@@ -156,6 +170,7 @@ def _assemble(
 ) -> xr.Dataset:
     families, names = losses["family"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
     scale, weights = loss_scale(losses), sample_weights(losses)
+    alike = losses.drop_vars("bytes") if attributes["rule"] in TOKEN_RULES else losses
     by_family = family_parameters(members, pd.factorize(families)[0], budgets)
     number, size = (by_family > 0).sum(axis=1), (members >= 0).sum(axis=1)
     shares = np.zeros((len(members), len(names)))
@@ -173,7 +188,7 @@ def _assemble(
         "gain_independent": scale * (evaluation.best - evaluation.independent),
         "gain_comonotone": scale * (evaluation.best - evaluation.comonotone),
         "effective_families": np.where(size > 1, effective_number(by_family), np.nan),
-        "decorrelation": decorrelation(members, residual_correlation(losses)),
+        "decorrelation": decorrelation(members, residual_correlation(alike)),
         "win_entropy": win_entropy(members, evaluation.shares),
     }
     return xr.Dataset(

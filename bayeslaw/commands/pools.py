@@ -19,6 +19,7 @@ from bayeslaw.commands.common import (
     note,
     read_table,
 )
+from bayeslaw.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -34,7 +35,20 @@ def pools(
     sample: SampleOption = None,
     describe: DescribeOption = None,
     missing: MissingOption = "error",
-    rule: Annotated[str, typer.Option("--rule", help="How members combine: oracle, mixture or best.")] = "oracle",
+    rule: Annotated[
+        str,
+        typer.Option(
+            "--rule",
+            help="How members combine: oracle, mixture or best; token_oracle or token_mixture for a folder scored with "
+            "--tokens.",
+        ),
+    ] = "oracle",
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(
+            "--tokenizer", help="For the rules of tokens: a model, or the start of a hash; pools are of its tokenizer."
+        ),
+    ] = None,
     max_size: Annotated[int, typer.Option("--max-size", help="Largest number of members.")] = 4,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Largest number of pools; fewer than there are makes a sample.")
@@ -55,12 +69,38 @@ def pools(
     from bayeslaw.storage import check_output_folder
 
     check_output_folder(out, "pools")
+    _check_tokens(table, rule, tokenizer)
     losses = read_table(
         ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
     )
-    made = make_pools(losses, rule=rule, max_size=max_size, limit=limit, design=design, parameters=params, seed=seed)
+    options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
+    made = make_pools(losses, rule=rule, token_losses=_token_losses(table, losses, rule, tokenizer), **options)
     write_pools(made, out)
     note(ctx, _summary(made, out))
+
+
+def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
+    from bayeslaw.token_rules import TOKEN_RULES
+
+    if rule not in TOKEN_RULES and tokenizer is not None:
+        raise InputError(
+            f"--tokenizer was given for the rule {rule!r}", f"it with {' or '.join(TOKEN_RULES)}", "leave it out"
+        )
+    if rule in TOKEN_RULES and table.exists() and not table.is_dir():
+        raise InputError(
+            f"the rule {rule!r} needs the losses of tokens, and {str(table)!r} is a file",
+            "a folder of losses scored with --tokens",
+            "name such a folder, or use the rule 'oracle' or 'mixture'",
+        )
+
+
+def _token_losses(table: Path, losses: xr.Dataset, rule: str, tokenizer: str | None) -> xr.Dataset | None:
+    from bayeslaw.losses import read_token_losses
+    from bayeslaw.token_rules import TOKEN_RULES
+
+    if rule not in TOKEN_RULES:
+        return None
+    return read_token_losses(table, models=losses["lm"].to_numpy().tolist(), tokenizer=tokenizer)
 
 
 def _summary(made: xr.Dataset, out: Path) -> str:

@@ -4,7 +4,7 @@ Memory does not grow with samples times pools.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -80,7 +80,14 @@ class Evaluation:
 
 
 def evaluate_pools(
-    nll: np.ndarray, members: np.ndarray, *, weights: np.ndarray, clusters: np.ndarray, rule: str, seed: int = 0
+    nll: np.ndarray,
+    members: np.ndarray,
+    *,
+    weights: np.ndarray,
+    clusters: np.ndarray,
+    rule: str,
+    seed: int = 0,
+    null_weights: np.ndarray | None = None,
 ) -> Evaluation:
     """Evaluate pools on a table of losses.
 
@@ -98,6 +105,9 @@ def evaluate_pools(
         ``"oracle"``, ``"mixture"`` or ``"best"``.
     seed
         Seed of the folds and of the shuffles.
+    null_weights
+        How much of a loss each sample holds when losses are shuffled and sorted, [sample]; its weight by default, which
+        must then not be zero.
 
     Returns
     -------
@@ -117,7 +127,14 @@ def evaluate_pools(
     with ThreadPoolExecutor(usable_cores()) as executor:
         best_of = executor.submit(_cross_fitted, columns, members, folds, weights, clusters)
         layout = ClusterLayout.of(weights, clusters)
-        sums, nulls, wins = _run(columns, layout, weights, pools, rule, seed, executor)
+        tables = [lambda: independent_columns(columns, weights, seed), lambda: comonotone_columns(columns, weights)]
+        if null_weights is not None:
+            # The shift, in proportion to other weights, would change the order of a column.
+            tables = [
+                lambda: independent_columns(columns, null_weights, seed),
+                lambda: comonotone_columns(nll.T, null_weights) - shift * weights,
+            ]
+        sums, nulls, wins = _run(columns, layout, weights, pools, rule, tables, executor)
         best = best_of.result()
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
@@ -184,16 +201,15 @@ def _run(
     weights: np.ndarray,
     pools: np.ndarray,
     rule: str,
-    seed: int,
+    tables: Sequence[Callable[[], np.ndarray]],
     executor: ThreadPoolExecutor,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Run the kernels over pools in lexicographic order.
+    """Run the kernels over pools in lexicographic order; `tables` make the columns of the nulls.
 
     Returns sums [3, pool], the nulls' sums [null, pool] and wins [pool, slot].
     """
     sums, null_sums = np.zeros((3, len(pools))), np.zeros((2, len(pools)))
     wins = np.zeros(pools.shape)
-    tables = [lambda: independent_columns(columns, weights, seed), lambda: comonotone_columns(columns, weights)]
     if rule == "oracle":
         makers = [lambda: _oracle_step(columns, layout, sums), lambda: _win_step(columns, weights, wins)]
         makers += [lambda i=i, table=table: _null_step(table(), null_sums[i]) for i, table in enumerate(tables)]

@@ -179,7 +179,9 @@ def read_parts(path: Path) -> pd.DataFrame:
     InputError
         If there are no losses, they cannot be read, or lack one of these three columns.
     """
-    parts = sorted(entry.name for entry in path.glob("*.parquet") if entry.name != "models.parquet")
+    # A name that begins with a dot is that of a file still being written.
+    named = (entry.name for entry in path.glob("[!.]*.parquet"))
+    parts = sorted(name for name in named if name != "models.parquet")
     if not parts:
         raise InputError(f"the folder {str(path)!r} has no losses", "part-*.parquet in it", "write the folder again")
     rows = read_parquet(path, parts)
