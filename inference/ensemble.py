@@ -117,7 +117,8 @@ def _common_window(
 ) -> tuple[int, int]:
     if window is None:
         window = min(check_window(model.config, None, None, batch_tokens)[0] for model in models)
-    return [check_window(model.config, window, stride, batch_tokens) for model in models][0]
+    checked = [check_window(model.config, window, stride, batch_tokens) for model in models]
+    return checked[0]
 
 
 def _product_losses(

@@ -207,7 +207,8 @@ def _log_probabilities(graph: Any, state: Any, inputs: jax.Array, targets: jax.A
 def chosen_log_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
     """Return the log-probability of each target, [...], of logits [..., vocabulary]."""
     chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-    return chosen - jax.nn.logsumexp(logits, axis=-1)
+    # Rounding may leave a near-certain token slightly above zero, which no log-probability is.
+    return jnp.minimum(chosen - jax.nn.logsumexp(logits, axis=-1), 0.0)
 
 
 def over_positions(
