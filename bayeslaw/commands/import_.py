@@ -1,0 +1,124 @@
+"""``bayeslaw import-harness`` and ``bayeslaw import-completions``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayeslaw.commands.common import MissingOption, is_quiet, note
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FactsOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--models", help="CSV with columns model, family, parameters and more; overrides what the source says."
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for the loss table.", show_default=False)]
+
+
+def import_harness(
+    ctx: typer.Context,
+    runs: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN...", help="Output folders of lm_eval --log_samples, or single sample logs.", show_default=False
+        ),
+    ],
+    out: OutOption,
+    models: FactsOption = None,
+    tasks: Annotated[
+        str | None, typer.Option("--tasks", help="Tasks to take, separated by commas (default: all).")
+    ] = None,
+    repeats: Annotated[
+        str, typer.Option("--repeats", help="Documents that a task holds several times: error, or first to keep one.")
+    ] = "error",
+    missing: MissingOption = "error",
+) -> None:
+    """Make a loss table of the sample logs of lm-evaluation-harness."""
+    from bayeslaw.losses import missing_note, write_losses
+    from bayeslaw.sources import losses_from_harness
+    from bayeslaw.storage import check_output_folder
+
+    check_output_folder(out, "losses")
+    wanted = [] if tasks is None else [task.strip() for task in tasks.split(",") if task.strip()]
+    losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing)
+    write_losses(losses, out)
+    note(ctx, missing_note(losses))
+    note(ctx, _summary(losses, out))
+
+
+def import_completions(
+    ctx: typer.Context,
+    url: Annotated[str, typer.Option("--url", help="Address of the server up to /v1.", show_default=False)],
+    model: Annotated[
+        list[str], typer.Option("--model", help="A model, as the server calls it; may be repeated.", show_default=False)
+    ],
+    texts: Annotated[
+        list[Path], typer.Option("--texts", help="Texts: .txt, .jsonl or Parquet; may be repeated.", show_default=False)
+    ],
+    out: OutOption,
+    models: FactsOption = None,
+    prefix: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prefix", help="TEXT or MODEL=TEXT to put before each text: the model's beginning-of-text token."
+        ),
+    ] = None,
+    style: Annotated[
+        str, typer.Option("--style", help="How to ask: prompt_logprobs (vLLM), echo, or auto to find out.")
+    ] = "auto",
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait for an answer.")] = 120.0,
+    retries: Annotated[int, typer.Option("--retries", help="How often to ask a busy or failing server again.")] = 4,
+    concurrency: Annotated[int, typer.Option("--concurrency", help="Requests under way at a time.")] = 8,
+    allow_unscored: Annotated[
+        bool, typer.Option("--allow-unscored", help="Accept first tokens without log-prob; losses are then too low.")
+    ] = False,
+) -> None:
+    """Make a loss table of the log-probs that a completions server gives for its prompts.
+
+    The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
+    """
+    from bayeslaw.losses import write_losses
+    from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
+    from bayeslaw.storage import check_output_folder
+    from inference.texts import read_texts
+
+    check_output_folder(out, "losses")
+    server = CompletionsServer(url, style=style, timeout=timeout, retries=retries, concurrency=concurrency)
+    corpus = read_texts(texts)
+    journal = out.absolute().with_name(f"{out.absolute().name}.journal.jsonl")
+    losses = losses_from_completions(
+        server,
+        ServedTexts(corpus.names, corpus.texts, corpus.domains),
+        names=model,
+        models=models,
+        journal=journal,
+        prefix=_prefixes(prefix or [], model),
+        allow_unscored=allow_unscored,
+        quiet=is_quiet(ctx),
+    )
+    write_losses(losses, out)
+    journal.unlink(missing_ok=True)
+    for name, count in json.loads(losses.attrs["unscored_bytes"]).items():
+        typer.echo(f"warning: {count:,} bytes have no log-prob by {name}, whose losses are too low", err=True)
+    note(ctx, _summary(losses, out))
+
+
+def _prefixes(given: list[str], models: list[str]) -> dict[str, str]:
+    made = dict.fromkeys(models, "")
+    for text in given:
+        of = [name for name in models if text.startswith(f"{name}=")]
+        for name in of or models:
+            made[name] = text.removeprefix(f"{name}=") if of else text
+    return made
+
+
+def _summary(losses: xr.Dataset, out: Path) -> str:
+    counts = f"{losses.sizes['sample']:,} samples (unit: {losses.attrs['unit']}), {losses.sizes['lm']} models"
+    return f"{out}: {counts}, {losses['bytes'].to_numpy().sum():,.0f} bytes"

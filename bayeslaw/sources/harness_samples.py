@@ -1,0 +1,195 @@
+"""One sample log of lm-evaluation-harness: what it says of every document."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bayeslaw.errors import InputError
+
+# What the harness asks a model for, and what one number per document then is the loss of.
+UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}
+ACCEPTED = "a log that lm-evaluation-harness wrote with --log_samples"
+# Old versions wrote the pair (log-likelihood, greedy) as one text, some with NumPy's names of its types in it.
+NUMBER = re.compile(
+    r"^\(?(?:np\.float\d+\()?([-+]?(?:inf|nan|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?))(?![\w.])", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class HarnessSample:
+    """What a log says of one document.
+
+    Attributes
+    ----------
+    doc_id
+        The number of the document in its data set.
+    doc_hash
+        SHA-256 of the document's JSON, as the harness computes it.
+    output_type
+        ``"loglikelihood"`` or ``"loglikelihood_rolling"``.
+    context_hash
+        SHA-256 of what stands before the text that is scored; the same for all documents of a rolling task.
+    target_hash
+        SHA-256 of the text that is scored.
+    size
+        Its UTF-8 bytes.
+    nats
+        Minus its log-likelihood.
+    """
+
+    doc_id: int
+    doc_hash: str
+    output_type: str
+    context_hash: str
+    target_hash: str
+    size: int
+    nats: float
+
+
+def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSample]:
+    """Read one sample log.
+
+    Parameters
+    ----------
+    path
+        ``samples_TASK_TIME.jsonl``, or the JSON array of versions before 0.4.3.
+    output_type
+        What the results file says that the task asks for; by default seen from the requests.
+
+    Returns
+    -------
+    list of HarnessSample
+        One a document, in the order of the file. Where the task has several filters the first one's records are taken:
+        the log-likelihood is the same in all.
+
+    Raises
+    ------
+    InputError
+        If the file is no sample log, if its task does not give one log-likelihood a document, or if one is not finite
+        or above zero.
+    """
+    samples, first_filter = [], None
+    for where, record in _records(path):
+        if not isinstance(record, dict) or not isinstance(record.get("doc_id"), int):
+            raise InputError(f"{where} is no record of a document: it has no doc_id", ACCEPTED, "name the sample log")
+        if not samples:
+            first_filter = record.get("filter")
+        if record.get("filter") == first_filter:
+            samples.append(_sample(record, output_type, f"document {record['doc_id']} in {str(path)!r}"))
+    if not samples:
+        raise InputError(f"{str(path)!r} holds no documents", ACCEPTED, "run the task again with --log_samples")
+    return samples
+
+
+def _records(path: Path) -> Iterator[tuple[str, Any]]:
+    try:
+        with path.open(encoding="utf-8") as stream:
+            start = stream.read(64).lstrip()[:1]
+            stream.seek(0)
+            if start == "[":
+                for index, record in enumerate(json.load(stream)):
+                    yield f"entry {index} (from 0) of {str(path)!r}", record
+                return
+            for number, line in enumerate(stream, 1):
+                if line.strip():
+                    try:
+                        record = json.loads(line)
+                    except json.JSONDecodeError as error:
+                        problem = f"line {number} of {str(path)!r} is not JSON: {error.msg}"
+                        raise InputError(
+                            problem, ACCEPTED, "the run may have been cut off: run the task again"
+                        ) from error
+                    yield f"line {number} of {str(path)!r}", record
+    except OSError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.strerror}", ACCEPTED, "check the path") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{str(path)!r} is not text in UTF-8", ACCEPTED, "name the sample log") from error
+    except json.JSONDecodeError as error:
+        raise InputError(f"{str(path)!r} is not JSON: {error}", ACCEPTED, "run the task again") from error
+
+
+def _sample(record: dict[str, Any], output_type: str | None, where: str) -> HarnessSample:
+    requests = _requests(record.get("arguments"), where)
+    kind = output_type or _output_type(requests)
+    if kind not in UNIT_OF_OUTPUT or len(requests) != 1:
+        raise unsuitable(where, kind if kind not in UNIT_OF_OUTPUT else f"{kind} with {len(requests)} requests")
+    [request] = requests
+    context, target = ("", *request) if kind == "loglikelihood_rolling" else (*request, "")[:2]
+    if len(request) != (1 if kind == "loglikelihood_rolling" else 2) or not isinstance(target, str):
+        raise InputError(f"the request of {where} is {request!r:.80}, which is not {kind}", ACCEPTED, "check the log")
+    if not target:
+        raise InputError(f"the text scored in {where} is empty", "a text of at least one byte", "leave the task out")
+    return HarnessSample(
+        doc_id=record["doc_id"],
+        doc_hash=_doc_hash(record, where),
+        output_type=kind,
+        context_hash=_sha256(str(context)),
+        target_hash=_sha256(target),
+        size=len(target.encode(errors="surrogatepass")),
+        nats=_nats(record, where),
+    )
+
+
+def unsuitable(where: str, kind: str) -> InputError:
+    """Return the error that says why a task of this kind gives no losses."""
+    why = {
+        "multiple_choice": "multiple_choice scores several answers a document, which is not the loss of one text",
+        "generate_until": "generate_until gives text and no log-likelihood",
+    }.get(kind, f"{kind} does not give one log-likelihood a document")
+    fix = "leave the task out with --tasks, or score its texts with bayeslaw score"
+    return InputError(f"{where}: {why}", "tasks of output type loglikelihood or loglikelihood_rolling", fix)
+
+
+def _requests(arguments: Any, where: str) -> list[tuple[Any, ...]]:
+    # Since 0.4.3 {"gen_args_0": {"arg_0": ..., "arg_1": ...}}, before [[..., ...]]. Keys are in the order of writing.
+    requests = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not isinstance(requests, list) or not requests:
+        fix = "log the samples with their arguments"
+        raise InputError(f"{where} has no arguments, so that its text is not known", ACCEPTED, fix)
+    made = [tuple(request.values()) if isinstance(request, dict) else request for request in requests]
+    return [tuple(request) if isinstance(request, list | tuple) else (request,) for request in made]
+
+
+def _output_type(requests: list[tuple[Any, ...]]) -> str:
+    if len(requests) > 1:
+        return "multiple_choice"
+    if len(requests[0]) == 1:
+        return "loglikelihood_rolling"
+    return "loglikelihood" if isinstance(requests[0][1], str) else "generate_until"
+
+
+def _doc_hash(record: dict[str, Any], where: str) -> str:
+    given = record.get("doc_hash")
+    if isinstance(given, str) and given:
+        return given
+    if "doc" not in record:
+        fix = "log the samples with doc_hash (version 0.4.3 or newer)"
+        raise InputError(f"{where} has neither doc_hash nor doc", ACCEPTED, fix)
+    # The very serialisation that newer versions hash, so that their runs join with older ones.
+    return _sha256(json.dumps(record["doc"], indent=2, ensure_ascii=False))
+
+
+def _nats(record: dict[str, Any], where: str) -> float:
+    # Nested by request and repeat; the pair of log-likelihood and greedy begins with the first.
+    value: Any = record.get("resps", record.get("filtered_resps"))
+    while isinstance(value, list) and value:
+        value = value[0]
+    found = NUMBER.match(str(value).strip()) if isinstance(value, str | int | float) else None
+    if found is None or isinstance(value, bool):
+        problem = f"the response of {where} is {value!r:.80}, which is no log-likelihood"
+        raise InputError(problem, "a number in resps", "run the task again with --log_samples")
+    log_likelihood = float(found[1])
+    if not math.isfinite(log_likelihood) or log_likelihood > 0:
+        problem = f"the log-likelihood of {where} is {log_likelihood:g}"
+        fix = "score the model in float32: an overflow makes such numbers"
+        raise InputError(problem, "a finite number of at most zero", fix)
+    return -log_likelihood + 0.0
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

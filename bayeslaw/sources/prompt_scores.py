@@ -1,0 +1,221 @@
+"""The score of one text out of a server's log-probs of its prompt, and the check that all of the text was scored."""
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bayeslaw.errors import InputError
+
+ACCEPTED = "a log-prob for every token of the prompt"
+# Servers write minus infinity as the lowest number that the OpenAI format takes.
+FLOOR = -9999.0
+# Rounding may put the log of a probability near one above zero.
+ROUNDING = 1e-6
+# A token that is not known by its text cannot be longer than this in any usual vocabulary.
+LONGEST_TOKEN = 128
+MOST_BEFORE = 4
+SPACE = re.compile(r"[\s\u2581]+")
+ESCAPED_BYTES = re.compile(r"bytes:(?:\\x[0-9a-fA-F]{2})+")
+
+
+@dataclass(frozen=True)
+class PromptScore:
+    """The score of one text.
+
+    Attributes
+    ----------
+    nats
+        Minus the sum of the log-probs of the text's tokens.
+    tokens
+        How many tokens were summed.
+    unscored_bytes
+        UTF-8 bytes at the text's beginning for which the server gave no log-prob.
+    """
+
+    nats: float
+    tokens: int
+    unscored_bytes: int
+
+
+@dataclass(frozen=True)
+class PromptTokens:
+    """The tokens of a prompt as a server lists them; the text or the log-prob of the first may be unknown.
+
+    Attributes
+    ----------
+    texts
+        What each token stands for.
+    log_probabilities
+        Natural log-probs.
+    """
+
+    texts: tuple[str | None, ...]
+    log_probabilities: tuple[float | None, ...]
+
+
+def tokens_of_prompt_logprobs(choice: dict[str, Any]) -> PromptTokens | None:
+    """Read the ``prompt_logprobs`` of vLLM; None where there are none."""
+    entries = choice.get("prompt_logprobs")
+    if not isinstance(entries, list) or not entries:
+        return None
+    texts: list[str | None] = []
+    log_probabilities: list[float | None] = []
+    for index, entry in enumerate(entries):
+        if entry is None:
+            texts.append(None)
+            log_probabilities.append(None)
+            continue
+        # Where more than one was asked for, the token of the prompt itself comes first.
+        first = next(iter(entry.values()), None) if isinstance(entry, dict) else None
+        if not isinstance(first, dict) or not isinstance(first.get("decoded_token"), str):
+            raise _malformed(f"prompt_logprobs[{index}] is {entry!r:.80}")
+        texts.append(first["decoded_token"])
+        log_probabilities.append(_number(first.get("logprob"), f"prompt_logprobs[{index}]"))
+    return PromptTokens(tuple(texts), tuple(log_probabilities))
+
+
+def tokens_of_echo(choice: dict[str, Any], generated: int) -> PromptTokens | None:
+    """Read the ``logprobs`` of an echoed prompt without the tokens generated after it; None where there are none."""
+    logprobs = choice.get("logprobs")
+    if not isinstance(logprobs, dict) or not logprobs.get("tokens"):
+        return None
+    texts, values = logprobs["tokens"], logprobs.get("token_logprobs")
+    if not isinstance(texts, list) or not isinstance(values, list) or len(texts) != len(values):
+        raise _malformed("logprobs.tokens and logprobs.token_logprobs are not lists of one length")
+    if not all(isinstance(text, str) for text in texts):
+        raise _malformed("logprobs.tokens holds something that is no text")
+    count = len(texts) - generated
+    numbers = [_number(value, f"token_logprobs[{index}]") for index, value in enumerate(values[:count])]
+    return PromptTokens(tuple(texts[:count]), tuple(numbers))
+
+
+def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptScore:
+    """Return the score of a text whose tokens a server listed.
+
+    Parameters
+    ----------
+    tokens
+        The tokens of ``prefix + text``, perhaps after one that the server put before it.
+    text
+        The text.
+    prefix
+        What was put before it, so that its first token has a log-prob.
+
+    Returns
+    -------
+    PromptScore
+        The sum over the tokens of the text alone.
+
+    Raises
+    ------
+    InputError
+        If the tokens do not spell the text (it was cut), if one within it has no log-prob, or if one has a probability
+        of zero.
+    """
+    before = _tokens_before(tokens, text, prefix)
+    unscored = 0
+    if before is None:
+        unscored = _unscored_characters(tokens, text, prefix)
+        before = 1
+    total = 0.0
+    for index, value in enumerate(tokens.log_probabilities[before:], before):
+        if value is None:
+            raise _malformed(f"token {index} of {len(tokens.texts)} has no log-prob")
+        if math.isnan(value) or value <= FLOOR or value > ROUNDING:
+            fix = "check the model and its number format: an overflow makes such numbers"
+            problem = f"the log-prob of token {index} ({tokens.texts[index]!r}) is {value:g}"
+            raise InputError(problem, f"finite numbers of at most zero, above {FLOOR:g}", fix)
+        total -= min(value, 0.0)
+    return PromptScore(total, len(tokens.texts) - before, len(text[:unscored].encode(errors="surrogatepass")))
+
+
+def _tokens_before(tokens: PromptTokens, text: str, prefix: str) -> int | None:
+    """Return how many tokens stand before those that spell the whole text; None where no number does."""
+    scored_from_start = tokens.log_probabilities[:1] != (None,)
+    # With a prefix the first tokens are it, also where the server scores them.
+    candidates = range(0 if scored_from_start and not prefix else 1, min(MOST_BEFORE, len(tokens.texts)) + 1)
+    spelt = {before: ["" if part is None else part for part in tokens.texts[before:]] for before in candidates}
+    for before in candidates:
+        if "".join(spelt[before]) == text:
+            return before
+    if _head(tokens, text, prefix):
+        # Ignoring spaces below must not hide that the first token is one.
+        return None
+    squashed = _squashed(text)
+    return next((before for before in candidates if 0 in _starts(spelt[before], squashed, 0)), None)
+
+
+def _unscored_characters(tokens: PromptTokens, text: str, prefix: str) -> int:
+    """Return how many characters at the beginning of the text the first token takes that has no log-prob."""
+    if head := _head(tokens, text, prefix):
+        return head
+    if not prefix and tokens.log_probabilities[:1] == (None,):
+        rest = ["" if part is None else part for part in tokens.texts[1:]]
+        kept = [index for index, character in enumerate(text) if not SPACE.fullmatch(character)] + [len(text)]
+        for start in _starts(rest, _squashed(text), LONGEST_TOKEN):
+            if _may_be(tokens.texts[0], text[: kept[start]]):
+                return kept[start]
+    seen = "".join(part or "" for part in tokens.texts)
+    problem = f"the server's {len(tokens.texts)} tokens spell {len(seen):,} characters, not the text of {len(text):,}"
+    if prefix:
+        problem += f" after the prefix {prefix!r}"
+    fix = "the text was cut or the server does not echo it: use texts that fit the model, or another --style"
+    raise InputError(f"{problem} (they end in {seen[-20:]!r}, it ends in {text[-20:]!r})", "tokens that spell it", fix)
+
+
+def _head(tokens: PromptTokens, text: str, prefix: str) -> int:
+    """Return how many characters stand before those that all tokens but the first spell exactly; 0 if they do not."""
+    joined = "".join(part or "" for part in tokens.texts[1:])
+    if prefix or tokens.log_probabilities[:1] != (None,) or not text.endswith(joined):
+        return 0
+    head = len(text) - len(joined)
+    return head if _may_be(tokens.texts[0], text[:head]) else 0
+
+
+def _may_be(token: str | None, head: str) -> bool:
+    if token is None:
+        return len(head) <= LONGEST_TOKEN
+    return bool(_starts([token], _squashed(head), 0))
+
+
+def _squashed(text: str) -> str:
+    return SPACE.sub("", text)
+
+
+def _starts(parts: Sequence[str], text: str, latest: int) -> set[int]:
+    """Return where in a text without spaces tokens may begin that spell it to its end.
+
+    Servers write tokens one by one, which loses spaces and turns the pieces of a character into U+FFFD: ``count`` of
+    these stand for at most as many characters outside ASCII, and at least for a quarter.
+    """
+    spelling = SPACE.sub("", ESCAPED_BYTES.sub(lambda found: "\ufffd" * found[0].count("\\x"), "".join(parts)))
+    starts = {start: start for start in range(min(latest, len(text)) + 1)}
+    for piece in re.findall("\ufffd+|[^\ufffd]+", spelling):
+        reached: dict[int, int] = {}
+        for end, start in starts.items():
+            for after in _ends(piece, text, end):
+                reached[after] = min(start, reached.get(after, start))
+        starts = reached
+    return {starts[len(text)]} if len(text) in starts else set()
+
+
+def _ends(piece: str, text: str, begin: int) -> Sequence[int]:
+    if piece[0] != "\ufffd":
+        return (begin + len(piece),) if text.startswith(piece, begin) else ()
+    most = 0
+    while most < len(piece) and begin + most < len(text) and not text[begin + most].isascii():
+        most += 1
+    return range(begin + math.ceil(len(piece) / 4), begin + most + 1)
+
+
+def _number(value: Any, where: str) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return None if value is None else float(value)
+    raise _malformed(f"{where} is {value!r:.80}")
+
+
+def _malformed(problem: str) -> InputError:
+    fix = "update the server, or ask in another --style"
+    return InputError(f"the server's answer cannot be used: {problem}", ACCEPTED, fix)
