@@ -84,8 +84,8 @@ def check_scored_bytes(losses: xr.Dataset) -> None:
     if (excess > 0).any():
         sample, lm = np.unravel_index(int(excess.argmax()), excess.shape)
         problem = (
-            f"model {losses['lm'].to_numpy()[lm]!r} scored {excess[sample, lm]:g} bytes more of sample "
-            f"{losses['sample'].to_numpy()[sample]!r} than it has"
+            f"model {str(losses['lm'].to_numpy()[lm])!r} scored {excess[sample, lm]:g} bytes more of sample "
+            f"{str(losses['sample'].to_numpy()[sample])!r} than it has"
         )
         raise InputError(problem, "scored_bytes of at most bytes", "correct bytes or scored_bytes")
 
