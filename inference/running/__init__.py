@@ -1,0 +1,1 @@
+"""What a run of many models over many texts is made of."""

@@ -1,0 +1,125 @@
+"""Batches that are done: each a file that appears whole or not at all, so that a killed run goes on where it was."""
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.errors import InputError
+from bayeslaw.storage import atomic_file
+
+KEYS = "keys.json"
+
+
+def check_keys(name: str, known: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+    """Refuse to go on with scores that were made differently.
+
+    Parameters
+    ----------
+    name
+        The model.
+    known, now
+        What its scores were made with, and what this run would use.
+    where
+        Where they lie, for the message.
+
+    Raises
+    ------
+    InputError
+        If they differ; the message names each key with both values.
+    """
+    changed = [key for key in sorted({*known, *now}) if known.get(key) != now.get(key)]
+    if changed:
+        listed = "; ".join(f"{key} was {known.get(key)!r} and is {now.get(key)!r}" for key in changed)
+        raise InputError(
+            f"{where} holds scores of {name!r} that were made differently: {listed}",
+            "the same model, options, texts and version",
+            "undo the change, or score into another --out",
+        )
+
+
+class Journal:
+    """Log-probabilities of one model on one set of texts, batch by batch.
+
+    Parameters
+    ----------
+    folder
+        Where the batches lie; made when the first is written.
+    name
+        The model.
+    keys
+        What the scores are made with.
+
+    Raises
+    ------
+    InputError
+        If the folder holds batches made with other keys.
+    """
+
+    def __init__(self, folder: Path, name: str, keys: Mapping[str, Any]) -> None:
+        self.folder = folder
+        try:
+            known = json.loads((folder / KEYS).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            known = None
+        except (OSError, ValueError) as error:
+            fix = f"remove the folder {str(folder)!r}, and the model is scored anew"
+            raise InputError(f"{KEYS} in {str(folder)!r} cannot be read: {error}", "what a run wrote", fix) from error
+        if known is not None:
+            check_keys(name, known, keys, str(folder))
+            return
+        with atomic_file(folder / KEYS) as path:
+            path.write_text(json.dumps(dict(keys), indent=2) + "\n", encoding="utf-8")
+
+    def _path(self, batch: int) -> Path:
+        return self.folder / f"batch-{batch:07d}.npz"
+
+    def write(self, batch: int, values: np.ndarray, seconds: float) -> None:
+        """Keep a batch.
+
+        Parameters
+        ----------
+        batch
+            Its number.
+        values
+            Log-probabilities of the tokens it scores, in nats, [token], float32.
+        seconds
+            How long it took.
+        """
+        with atomic_file(self._path(batch)) as path:
+            np.savez(path, values=values.astype(np.float32), seconds=np.float64(seconds))
+
+    def read(self, batch: int, size: int) -> tuple[np.ndarray, float] | None:
+        """Return a batch that is done.
+
+        Parameters
+        ----------
+        batch
+            Its number.
+        size
+            How many tokens it scores.
+
+        Returns
+        -------
+        tuple or None
+            Log-probabilities [token], float32, and seconds; None if it is not there or broken.
+        """
+        try:
+            with np.load(self._path(batch), allow_pickle=False) as held:
+                values, seconds = held["values"], float(held["seconds"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+            return None
+        return (values, seconds) if values.shape == (size,) and values.dtype == np.float32 else None
+
+    def remove(self) -> None:
+        """Remove all batches, once their sums are in the table."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.parent.rmdir()
+        except OSError:
+            # Other models' batches are still there.
+            return

@@ -1,0 +1,144 @@
+"""Which models a run scores: sources as typed, or a YAML file that lists them."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.tables.model_names import family_of_name
+
+YAML_ENDINGS = (".yaml", ".yml")
+FIELDS = ("model", "name", "family", "revision", "training_tokens", "price", "active_parameters", "resources")
+NUMBERS = ("training_tokens", "price", "active_parameters")
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model to score.
+
+    Attributes
+    ----------
+    source
+        Local folder or hub id, without revision.
+    name
+        What it is called in the loss table.
+    family
+        The models it is grouped with.
+    revision
+        Branch, tag or commit of a hub id.
+    facts
+        What else is known of it, for the table of models: ``training_tokens``, ``price``, ``active_parameters``.
+    resources
+        What a task of it asks a Ray cluster for, such as ``num_gpus``.
+    """
+
+    source: str
+    name: str
+    family: str
+    revision: str | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
+    resources: Mapping[str, float] = field(default_factory=dict)
+
+
+def read_requests(models: Sequence[str]) -> list[ModelRequest]:
+    """Read which models to score.
+
+    Parameters
+    ----------
+    models
+        Local folders, hub ids with an optional ``@revision``, and YAML files that list models with family, price and
+        so on.
+
+    Returns
+    -------
+    list of ModelRequest
+        The models in the order given.
+
+    Raises
+    ------
+    InputError
+        If there is none, a YAML file is not a list of models, or two models would have one name.
+    """
+    requests = []
+    for model in models:
+        listed = str(model).lower().endswith(YAML_ENDINGS)
+        requests += _from_file(Path(model)) if listed else [_request({"model": str(model)}, "")]
+    if not requests:
+        raise InputError("no model is given", "local folders or hub ids", "name a model")
+    names = [request.name for request in requests]
+    for name in names:
+        if names.count(name) > 1:
+            problem = f"two models are called {name!r}"
+            raise InputError(problem, "one name for each", "list them in a YAML file with a name for each")
+    return requests
+
+
+def _from_file(path: Path) -> list[ModelRequest]:
+    accepted = f"a list of models with the fields {', '.join(FIELDS)}"
+    try:
+        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise InputError(f"cannot read {str(path)!r}: {why}", accepted, "check the path and the file") from error
+    if isinstance(entries, dict) and list(entries) == ["models"]:
+        entries = entries["models"]
+    if not isinstance(entries, list) or not entries:
+        raise InputError(f"{str(path)!r} does not list models", accepted, "begin each with '- model: ...'")
+    entries = [{"model": entry} if isinstance(entry, str) else entry for entry in entries]
+    return [_request(entry, f" in {path.name}") for entry in entries]
+
+
+def _request(entry: Any, where: str) -> ModelRequest:
+    accepted = f"a model with the fields {', '.join(FIELDS)}"
+    if not isinstance(entry, dict) or not isinstance(entry.get("model"), str) or not entry["model"].strip():
+        raise InputError(f"{entry!r}{where} names no model", accepted, "add 'model: FOLDER or ID'")
+    for name in entry:
+        if name not in FIELDS:
+            raise InputError(f"the field {name!r}{where} is not known", accepted, nearest(str(name), FIELDS))
+    source, revision = _split_revision(entry["model"].strip(), entry.get("revision"))
+    name = str(entry.get("name") or _default_name(source, revision))
+    return ModelRequest(
+        source=source,
+        name=name,
+        family=str(entry.get("family") or family_of_name(name.split("@")[0])),
+        revision=revision,
+        facts={key: _number(entry[key], key, where) for key in NUMBERS if entry.get(key) is not None},
+        resources=_resources(entry.get("resources") or {}, where),
+    )
+
+
+def _split_revision(source: str, revision: Any) -> tuple[str, str | None]:
+    own, at, tail = source.rpartition("@")
+    if Path(source).exists() or not at:
+        return source, None if revision is None else str(revision)
+    if revision is not None and str(revision) != tail:
+        problem = f"{source!r} names a revision, and so does the field revision ({revision!r})"
+        raise InputError(problem, "one revision", "remove one of them")
+    return own, tail
+
+
+def _default_name(source: str, revision: str | None) -> str:
+    folder = Path(source)
+    if folder.exists():
+        return folder.resolve().name
+    return source if revision is None else f"{source}@{revision}"
+
+
+def _number(value: Any, what: str, where: str) -> float:
+    # YAML reads 3e11 as text: its numbers need a dot.
+    if isinstance(value, str) and re.fullmatch(r"[\d._]+(?:e[+-]?\d+)?", value, re.IGNORECASE):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+        raise InputError(f"{what} is {value!r}{where}", "a number of zero or more", "correct it, or leave it out")
+    return float(value)
+
+
+def _resources(value: Any, where: str) -> dict[str, float]:
+    if not isinstance(value, dict):
+        raise InputError(f"resources is {value!r}{where}", "names with numbers, such as num_gpus: 1", "correct it")
+    return {str(name): _number(number, str(name), where) for name, number in value.items()}

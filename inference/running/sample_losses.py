@@ -1,0 +1,163 @@
+"""Log-probabilities of tokens to losses of samples: sums over the spans of each document."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from inference.spans import character_bytes, span_bytes, span_of_tokens, span_starts
+from inference.texts import Corpus
+from inference.tokens import Encoding
+
+
+@dataclass(frozen=True)
+class DocumentLosses:
+    """What one model loses on the samples of one document; all arrays [sample] but `span`, [token].
+
+    Attributes
+    ----------
+    nll
+        Nats of each sample: the sum over its tokens.
+    bytes, scored_bytes
+        Bytes of UTF-8 of each sample, and those of them that scored tokens stand for.
+    tokens
+        Number of scored tokens.
+    span
+        The sample that each token belongs to.
+    """
+
+    nll: np.ndarray
+    bytes: np.ndarray
+    scored_bytes: np.ndarray
+    tokens: np.ndarray
+    span: np.ndarray
+
+
+def document_losses(text: str, encoding: Encoding, log_probabilities: np.ndarray, unit: str) -> DocumentLosses:
+    """Add the losses of a document's tokens up over its samples.
+
+    Parameters
+    ----------
+    text
+        The document.
+    encoding
+        Its tokens.
+    log_probabilities
+        In nats, [token], float32; NaN for a token that was not scored.
+    unit
+        What a sample is.
+
+    Returns
+    -------
+    DocumentLosses
+        The sums, in float64: over all units of a document they add up to the same.
+    """
+    starts = span_starts(text, unit)
+    span = span_of_tokens(text, encoding.offsets, starts)
+    scored = ~np.isnan(log_probabilities)
+    nll = np.bincount(span[scored], -log_probabilities[scored].astype(np.float64), minlength=len(starts))
+    sizes = character_bytes(text)
+    return DocumentLosses(
+        nll=nll + 0.0,
+        bytes=span_bytes(text, starts),
+        scored_bytes=np.add.reduceat(np.where(encoding.scored_characters, sizes, 0), starts),
+        tokens=np.bincount(span[scored], minlength=len(starts)),
+        span=span,
+    )
+
+
+def sample_names(document: str, count: int, unit: str) -> list[str]:
+    """Return the names of a document's samples: its own, or its own with the number of the span."""
+    return [document] if unit == "document" else [f"{document}:{number}" for number in range(count)]
+
+
+def loss_rows(corpus: Corpus, losses: list[DocumentLosses], *, name: str, unit: str) -> pa.Table:
+    """Return the rows of a loss table for one model.
+
+    Parameters
+    ----------
+    corpus
+        The documents.
+    losses
+        What the model loses on each of them.
+    name
+        The model.
+    unit
+        What a sample is.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``sample, lm, nll, bytes, tokens, scored_bytes, cluster`` and ``domain`` where the texts have one. A sample of
+        which nothing was scored has no row: its loss is missing, not zero.
+    """
+    counts = [len(one.nll) for one in losses]
+    columns = {
+        "sample": [
+            n for text, count in zip(corpus.names, counts, strict=True) for n in sample_names(text, count, unit)
+        ],
+        "nll": np.concatenate([one.nll for one in losses]),
+        "bytes": np.concatenate([one.bytes for one in losses]),
+        "tokens": np.concatenate([one.tokens for one in losses]),
+        "scored_bytes": np.concatenate([one.scored_bytes for one in losses]),
+        "cluster": pa.array(np.repeat(np.array(corpus.names, object), counts), pa.string()),
+    }
+    if corpus.domains is not None:
+        columns["domain"] = pa.array(np.repeat(np.array(corpus.domains, object), counts), pa.string())
+    table = pa.table(columns)
+    table = table.add_column(1, "lm", pa.array([name] * table.num_rows, pa.string()))
+    return table.filter(pa.array(columns["scored_bytes"] > 0))
+
+
+def token_rows(
+    corpus: Corpus,
+    encodings: list[Encoding],
+    found: list[np.ndarray],
+    losses: list[DocumentLosses],
+    *,
+    name: str,
+    unit: str,
+) -> pa.Table:
+    """Return the rows of the losses of single tokens.
+
+    Parameters
+    ----------
+    corpus
+        The documents.
+    encodings, found, losses
+        Their tokens, log-probabilities [token] and sums.
+    name
+        The model.
+    unit
+        What a sample is.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``lm, document, sample, position, nll, bytes``, one row a scored token. Each byte of a document counts to one
+        token: the first that reaches it, the last of a document taking what is left.
+    """
+    parts = []
+    for text, document, encoding, values, sums in zip(
+        corpus.texts, corpus.names, encodings, found, losses, strict=True
+    ):
+        scored = ~np.isnan(values)
+        names = np.array(sample_names(document, len(sums.nll), unit), object)
+        rows = {
+            "lm": pa.array([name] * int(scored.sum()), pa.string()),
+            "document": pa.array([document] * int(scored.sum()), pa.string()),
+            "sample": pa.array(names[sums.span[scored]], pa.string()),
+            "position": np.flatnonzero(scored),
+            "nll": -values[scored],
+            "bytes": _token_bytes(text, encoding.offsets)[scored],
+        }
+        parts.append(pa.table(rows))
+    return pa.concat_tables(parts)
+
+
+def _token_bytes(text: str, offsets: np.ndarray) -> np.ndarray:
+    """Share the bytes of a text out among its tokens, [token]."""
+    ends = np.maximum.accumulate(offsets[:, 1])
+    ends[-1] = len(text)
+    before = np.concatenate([[0], np.cumsum(character_bytes(text))])
+    return np.diff(before[ends], prepend=0)
