@@ -1,6 +1,8 @@
 """Tiny tokenizers of the kinds that decoders come with, saved as a checkpoint's folder has them."""
 
 import json
+import math
+from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -62,13 +64,18 @@ def llama_like() -> tuple[Tokenizer, dict[str, str]]:
 
 def gemma_like() -> tuple[Tokenizer, dict[str, str]]:
     """Unigram with <bos> before a text; what it never saw is unknown."""
-    tokenizer = Tokenizer(models.Unigram())
+    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
+    # Counted, since training a unigram model does not give the same pieces every time.
+    text = "▁" + " ".join(TRAINING).replace(" ", "▁")
+    counts = Counter(text) + Counter(piece for word in text.split("▁") for piece in (f"▁{word}", word[:2]) if piece)
+    total = sum(counts.values())
+    pieces = [(piece, 0.0) for piece in special]
+    pieces += [(piece, math.log(count / total)) for piece, count in sorted(counts.items())]
+    tokenizer = Tokenizer(models.Unigram(pieces, special.index("<unk>"), False))
+    tokenizer.add_special_tokens([AddedToken(piece, special=True, normalized=False) for piece in special])
     tokenizer.normalizer = normalizers.NFKC()
     tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     tokenizer.decoder = decoders.Metaspace()
-    special = ["<pad>", "<eos>", "<bos>", "<unk>"]
-    trainer = trainers.UnigramTrainer(vocab_size=150, special_tokens=special, unk_token="<unk>", **_QUIET)
-    tokenizer.train_from_iterator(TRAINING, trainer)
     tokenizer.post_processor = processors.TemplateProcessing("<bos> $A", "<bos> $A <bos> $B", [("<bos>", 2)])
     return tokenizer, {"bos_token": "<bos>", "eos_token": "<eos>", "unk_token": "<unk>", "pad_token": "<pad>"}
 
