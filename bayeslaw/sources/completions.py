@@ -22,6 +22,7 @@ from bayeslaw.sources.prompt_scores import PromptScore
 from bayeslaw.sources.server import CompletionsServer
 from bayeslaw.tables.frames import losses_from_frames
 
+COLUMNS = ("sample", "cluster", "bytes", "tokens", "domain")
 JOURNAL_VERSION = 1
 
 
@@ -131,6 +132,9 @@ def _checked_names(names: Sequence[str]) -> list[str]:
         raise InputError("no model is named", "names as the server calls them", "give --model NAME")
     if len(set(made)) < len(made):
         raise InputError(f"model {max(made, key=made.count)!r} is named twice", "every model once", "leave one out")
+    clash = [name for name in made if name in COLUMNS]
+    if clash:
+        raise InputError(f"a model is called {clash[0]!r}, like a column of the table", "another name", "rename it")
     return made
 
 
@@ -236,9 +240,6 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
         columns["tokens"] = counts[0]
     if texts.domains is not None:
         columns["domain"] = list(texts.domains)
-    clash = [name for name in names if name in columns]
-    if clash:
-        raise InputError(f"a model is called {clash[0]!r}, like a column of the table", "another name", "rename it")
     frame = pd.DataFrame(columns | {name: [score.nats for score in found[name]] for name in names})
     frame.attrs["source"] = source
     unscored = {name: sum(score.unscored_bytes for score in found[name]) for name in names}

@@ -62,13 +62,13 @@ def losses_from_harness(
     check_choice("repeats", repeats, REPEATS)
     logs = _chosen(find_logs(runs, model_names(models)), tasks)
     found = {name: {"parameters": _parameters(logs, name)} for name in dict.fromkeys(log.model for log in logs)}
-    facts = facts_of_models(found, models)
     read: dict[tuple[str, str], Samples] = {}
     for log in logs:
         read[log.task, log.model] = _by_hash(read_samples(log.path, log.output_type), log, repeats)
     unit = _unit(read)
     for task in dict.fromkeys(log.task for log in logs):
         _check_same_texts(task, {model: samples for (of, model), samples in read.items() if of == task})
+    facts = facts_of_models(found, models)
     dataset = losses_from_frames(_frame(read, list(found)), facts, unit=unit, missing=missing)
     listed = [{"file": log.path.name, "task": log.task, "model": log.model, **log.facts} for log in logs]
     return dataset.assign_attrs(source="lm-evaluation-harness", runs=json.dumps(listed, ensure_ascii=False))

@@ -15,9 +15,12 @@ FLOOR = -9999.0
 ROUNDING = 1e-6
 # A token that is not known by its text cannot be longer than this in any usual vocabulary.
 LONGEST_TOKEN = 128
-MOST_BEFORE = 4
-SPACE = re.compile(r"[\s\u2581]+")
-ESCAPED_BYTES = re.compile(r"bytes:(?:\\x[0-9a-fA-F]{2})+")
+# What may stand before a text: tokens of the prefix, and one or two of the server.
+MOST_BEFORE = {False: 2, True: 6}
+SPACE = re.compile(r"\s+")
+# How SentencePiece writes a space.
+WRITTEN_SPACE = "\u2581"
+ESCAPED_BYTES = re.compile(r"(?:bytes:(?:\\x[0-9a-fA-F]{2})+)+")
 
 
 @dataclass(frozen=True)
@@ -114,6 +117,9 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
         If the tokens do not spell the text (it was cut), if one within it has no log-prob, or if one has a probability
         of zero.
     """
+    for index, value in enumerate(tokens.log_probabilities):
+        if index and value is None:
+            raise _malformed(f"token {index} of {len(tokens.texts)} has no log-prob")
     before = _tokens_before(tokens, text, prefix)
     unscored = 0
     if before is None:
@@ -121,11 +127,9 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
         before = 1
     total = 0.0
     for index, value in enumerate(tokens.log_probabilities[before:], before):
-        if value is None:
-            raise _malformed(f"token {index} of {len(tokens.texts)} has no log-prob")
-        if math.isnan(value) or value <= FLOOR or value > ROUNDING:
+        if value is None or math.isnan(value) or value <= FLOOR or value > ROUNDING:
             fix = "check the model and its number format: an overflow makes such numbers"
-            problem = f"the log-prob of token {index} ({tokens.texts[index]!r}) is {value:g}"
+            problem = f"the log-prob of token {index} ({tokens.texts[index]!r}) is {value}"
             raise InputError(problem, f"finite numbers of at most zero, above {FLOOR:g}", fix)
         total -= min(value, 0.0)
     return PromptScore(total, len(tokens.texts) - before, len(text[:unscored].encode(errors="surrogatepass")))
@@ -135,7 +139,8 @@ def _tokens_before(tokens: PromptTokens, text: str, prefix: str) -> int | None:
     """Return how many tokens stand before those that spell the whole text; None where no number does."""
     scored_from_start = tokens.log_probabilities[:1] != (None,)
     # With a prefix the first tokens are it, also where the server scores them.
-    candidates = range(0 if scored_from_start and not prefix else 1, min(MOST_BEFORE, len(tokens.texts)) + 1)
+    first = 0 if scored_from_start and not prefix else 1
+    candidates = range(first, min(MOST_BEFORE[bool(prefix)] + 1, len(tokens.texts)))
     spelt = {before: ["" if part is None else part for part in tokens.texts[before:]] for before in candidates}
     for before in candidates:
         if "".join(spelt[before]) == text:
@@ -190,7 +195,9 @@ def _starts(parts: Sequence[str], text: str, latest: int) -> set[int]:
     Servers write tokens one by one, which loses spaces and turns the pieces of a character into U+FFFD: ``count`` of
     these stand for at most as many characters outside ASCII, and at least for a quarter.
     """
-    spelling = SPACE.sub("", ESCAPED_BYTES.sub(lambda found: "\ufffd" * found[0].count("\\x"), "".join(parts)))
+    spelling = SPACE.sub("", ESCAPED_BYTES.sub(_unescaped, "".join(parts)))
+    if WRITTEN_SPACE not in text:
+        spelling = spelling.replace(WRITTEN_SPACE, "")
     starts = {start: start for start in range(min(latest, len(text)) + 1)}
     for piece in re.findall("\ufffd+|[^\ufffd]+", spelling):
         reached: dict[int, int] = {}
@@ -199,6 +206,10 @@ def _starts(parts: Sequence[str], text: str, latest: int) -> set[int]:
                 reached[after] = min(start, reached.get(after, start))
         starts = reached
     return {starts[len(text)]} if len(text) in starts else set()
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    return bytes.fromhex(re.sub(r"bytes:|\\x", "", found[0])).decode(errors="replace")
 
 
 def _ends(piece: str, text: str, begin: int) -> Sequence[int]:
