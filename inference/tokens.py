@@ -19,12 +19,9 @@ from inference.tokenizer_loading import TokenizerFacts, count_ids, read_tokenize
 BOS_POLICIES = ("auto", "always", "never")
 # Characters encoded at once, so that the objects of a large corpus do not fill the memory.
 _CHARACTERS = 1 << 22
-_PARALLELISM = "TOKENIZERS_PARALLELISM"
-
-if _PARALLELISM not in os.environ:
-    # Left unset, the library complains after every fork; set, a child would wait for threads that it does not have.
-    os.environ[_PARALLELISM] = "true"
-    os.register_at_fork(after_in_child=lambda: os.environ.update({_PARALLELISM: "false"}))
+# Left unset, the library complains after every fork; set, a forked child would wait for threads that it does not have.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
+os.register_at_fork(after_in_child=lambda: os.environ.update(TOKENIZERS_PARALLELISM="false"))
 
 
 @dataclass(frozen=True)
@@ -43,12 +40,15 @@ class Encoding:
     scored_bytes
         Bytes of UTF-8 of the characters that at least one scored token stands for which is none of the unknown. Every
         token is scored, but for the first of a text where the tokenizer has no prefix.
+    scored_characters
+        bool [character], which characters those are.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     covered: np.ndarray
     scored_bytes: int
+    scored_characters: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +197,7 @@ class TextTokenizer:
         characters = _characters_within(offsets[scored], len(text))
         if self._composes and not characters.all():
             characters = _with_composed(text, characters)
-        return Encoding(ids, offsets, covered, int(character_bytes(text)[characters].sum()))
+        return Encoding(ids, offsets, covered, int(character_bytes(text)[characters].sum()), characters)
 
     def _check_id(self, number: int, what: str) -> None:
         if self.vocabulary is not None and number >= self.vocabulary:
