@@ -5,12 +5,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 PATIENCE_SECONDS = 2.0
 
 
 @contextmanager
-def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[int], None]]:
+def progress_bar(what: str, total: int, *, shown: bool, unit: str | None = None) -> Iterator[Callable[[int], None]]:
     """Show how much of a piece of work is done.
 
     Parameters
@@ -21,6 +22,8 @@ def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[in
         Number of steps.
     shown
         Whether to show anything; nothing is ever shown where standard error is no terminal.
+    unit
+        What the steps are, to show how many are done per second; nothing by default.
 
     Yields
     ------
@@ -31,16 +34,19 @@ def progress_bar(what: str, total: int, *, shown: bool) -> Iterator[Callable[[in
         yield lambda done: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.text import Text
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
-        TimeRemainingColumn(),
-    )
+    class Speed(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text("" if task.speed is None else f"{task.speed:,.0f} {unit} per second")
+
+    columns = [TextColumn("{task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %")]
+    columns += [Speed()] if unit is not None else []
+    columns += [TimeRemainingColumn(), TextColumn("left")]
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task, lock, begun = bar.add_task(what, total=total), threading.Lock(), time.monotonic()
+    task, lock, begun = bar.add_task(escape(what), total=total), threading.Lock(), time.monotonic()
 
     def advance(done: int) -> None:
         with lock:

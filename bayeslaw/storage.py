@@ -14,7 +14,8 @@ from bayeslaw.errors import InputError
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
 # What a folder of losses may hold beside its tables: losses of tokens, and what a run needs to go on.
-SUBFOLDERS = {"losses": ("tokens", "journal")}
+SUBFOLDERS = {"losses": ("tokens", "journal", "corpus")}
+LOCK = ".lock"
 
 
 def _cannot_write(path: Path, why: str, fix: str = "give another --out") -> InputError:
@@ -123,7 +124,7 @@ def _check_replaceable(path: Path, kind: str, replaceable: Callable[[Path], bool
 def _is_own(entry: Path, kind: str) -> bool:
     if entry.name in SUBFOLDERS.get(kind, ()) and entry.is_dir() and not entry.is_symlink():
         return True
-    return entry.name == MANIFEST or entry.suffix == ".parquet"
+    return entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet"
 
 
 @contextmanager
@@ -240,7 +241,8 @@ def write_manifest(
         raise ValueError(f"a section of the manifest cannot be called {taken[0]!r}")
     content |= sections or {}
     text = json.dumps(content, indent=2, ensure_ascii=False, default=lambda value: value.item())
-    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    with atomic_file(folder / MANIFEST) as path:
+        path.write_text(text + "\n", encoding="utf-8")
 
 
 def read_manifest(folder: str | os.PathLike[str], *kinds: str) -> dict[str, Any]:

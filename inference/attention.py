@@ -35,8 +35,8 @@ def alibi_bias(heads: int, length: int, *, rounded: bool = False) -> np.ndarray:
     whole = 2 ** math.floor(math.log2(heads))
     slopes = [2 ** (-8 * (i + 1) / whole) for i in range(whole)]
     slopes += [2 ** (-8 * (i + 1) / (2 * whole)) for i in range(0, 2 * (heads - whole), 2)]
-    kind = ml_dtypes.bfloat16 if rounded else np.float32
-    return (np.asarray(slopes, kind)[:, None] * np.arange(length).astype(kind)).astype(np.float32)
+    kind = np.dtype(ml_dtypes.bfloat16 if rounded else np.float32)
+    return np.multiply.outer(np.asarray(slopes, kind), np.arange(length).astype(kind)).astype(np.float32)
 
 
 def attend(

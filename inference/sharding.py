@@ -1,6 +1,7 @@
 """How a decoder and its batches lie on several devices: batches split by row, weights by head and by column."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "head")
 SPLIT_COLUMNS = ("output", "down")
 
 
-def make_mesh(devices: Sequence[jax.Device] | None = None, *, tensor: int = 1) -> Mesh | None:
+def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh | None:
     """Arrange devices.
 
     Parameters

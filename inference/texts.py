@@ -42,6 +42,23 @@ class Corpus:
     domains: tuple[str, ...] | None
     sources: tuple[str, ...]
 
+    def select(self, numbers: Sequence[int]) -> "Corpus":
+        """Return some of the documents.
+
+        Parameters
+        ----------
+        numbers
+            Places of the documents wanted.
+
+        Returns
+        -------
+        Corpus
+            Those documents, in the order asked for.
+        """
+        domains = None if self.domains is None else tuple(self.domains[number] for number in numbers)
+        names, texts = (tuple(of[number] for number in numbers) for of in (self.names, self.texts))
+        return Corpus(names=names, texts=texts, domains=domains, sources=self.sources)
+
 
 @dataclass(frozen=True)
 class _Document:

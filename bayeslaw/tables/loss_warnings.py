@@ -145,21 +145,39 @@ def _same_training(losses: xr.Dataset) -> bool:
 
 
 def _out_of_line(losses: xr.Dataset) -> Iterator[LossWarning]:
+    yield from (LossWarning("out-of-line", message) for message in out_of_line(losses).values())
+
+
+def out_of_line(losses: xr.Dataset) -> dict[str, str]:
+    """Find models whose mean loss is far from what their size lets expect beside the other models.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Returns
+    -------
+    dict
+        What was seen of each such model, by name; none where there are too few sizes to tell.
+    """
     means = mean_losses(losses)["loss"].to_numpy()
     sizes = losses["parameters"].to_numpy()
     if len(np.unique(sizes)) < FEW_SIZES or (means <= 0).any() or ("nll" not in losses and not _same_training(losses)):
-        return
+        return {}
     slope, intercept, _, _ = stats.theilslopes(np.log(means), np.log(sizes))
     residuals = np.log(means) - intercept - slope * np.log(sizes)
     # 1.4826 makes the median absolute deviation of a normal sample its standard deviation.
     deviations = np.abs(residuals) / max(1.4826 * float(np.median(np.abs(residuals))), 1e-12)
+    found = {}
     for index in np.flatnonzero((np.abs(residuals) > LARGE_RESIDUAL) & (deviations > MANY_DEVIATIONS)):
-        message = (
-            f"the mean loss of {losses['lm'].to_numpy()[index]}, {means[index]:.4g} {loss_unit(losses)}, is "
+        name = str(losses["lm"].to_numpy()[index])
+        found[name] = (
+            f"the mean loss of {name}, {means[index]:.4g} {loss_unit(losses)}, is "
             f"{np.exp(residuals[index]):.2f} times what its size lets expect beside the other models "
             f"({deviations[index]:.0f} robust deviations): check its unit, its column and its parameters."
         )
-        yield LossWarning("out-of-line", message)
+    return found
 
 
 def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:

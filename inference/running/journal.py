@@ -61,7 +61,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, name: str, keys: Mapping[str, Any]) -> None:
-        self.folder = folder
+        self.folder, self.name = folder, name
         try:
             known = json.loads((folder / KEYS).read_text(encoding="utf-8"))
         except FileNotFoundError:

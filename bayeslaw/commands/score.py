@@ -1,0 +1,100 @@
+"""``bayeslaw score``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json, use_compilation_cache
+
+if TYPE_CHECKING:
+    from inference.runner import ModelResult, RunScorer
+
+Unit = Literal["document", "paragraph", "line", "word"]
+Bos = Literal["auto", "always", "never"]
+Dtype = Literal["float32", "bfloat16", "float16"]
+
+
+def score(
+    ctx: typer.Context,
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Local folders, hub ids with an optional @revision, or YAML files that list models.",
+            show_default=False,
+        ),
+    ],
+    texts: Annotated[
+        list[Path],
+        typer.Option("--texts", help="A .txt, .jsonl or .parquet file; may be repeated.", show_default=False),
+    ],
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder of the loss table; a run goes on where it was.", show_default=False)
+    ],
+    unit: Annotated[Unit, typer.Option("--unit", help="What a sample is: spans of each text.")] = "document",
+    bos: Annotated[Bos, typer.Option("--bos", help="What stands before each text.")] = "auto",
+    window: Annotated[
+        int | None, typer.Option("--window", help="Most tokens a model sees at once (default: what it is made for).")
+    ] = None,
+    stride: Annotated[
+        int | None, typer.Option("--stride", help="Tokens each further window scores (default: half the window).")
+    ] = None,
+    dtype: Annotated[
+        Dtype | None, typer.Option("--dtype", help="Default: float32 on a CPU, bfloat16 on an accelerator.")
+    ] = None,
+    batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Tokens in a batch.")] = 8192,
+    tokens: Annotated[
+        bool, typer.Option("--tokens", help="Keep each token's loss too, for the rules token_mixture and token_oracle.")
+    ] = False,
+    tensor_parallel: Annotated[
+        int, typer.Option("--tensor-parallel", help="Devices each weight is split over; the others share batches.")
+    ] = 1,
+    offline: Annotated[bool, typer.Option("--offline", help="Use only what is on this machine.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse models that fail a sanity gate.")] = False,
+    ray: Annotated[
+        str | None, typer.Option("--ray", help="Spread the work over a Ray cluster: its address, or auto.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score texts under models: losses in nats of every sample, with their provenance."""
+    use_compilation_cache()
+    from inference.runner import run
+    from inference.running.model_list import read_requests
+    from inference.running.options import ScoreOptions
+    from inference.texts import read_texts
+
+    options = ScoreOptions(
+        unit=unit,
+        bos=bos,
+        window=window,
+        stride=stride,
+        dtype=dtype,
+        batch_tokens=batch_tokens,
+        keep_tokens=tokens,
+        strict=strict,
+        offline=offline,
+        tensor_parallel=tensor_parallel,
+    )
+    requests, corpus = read_requests(models), read_texts(texts)
+    scorer = None if ray is None else _cluster(ray)
+    say = lambda sentence: note(ctx, sentence)  # noqa: E731
+    results = run(requests, corpus, out, options, scorer=scorer, say=say, progress=not is_quiet(ctx))
+    if as_json:
+        print_json({"table": str(out), "models": [_as_dict(result) for result in results]})
+    if any(result.refused for result in results):
+        raise typer.Exit(1)
+
+
+def _cluster(address: str) -> RunScorer:
+    from inference.cluster import ClusterScorer
+
+    return ClusterScorer(address)
+
+
+def _as_dict(result: ModelResult) -> dict:
+    gates = [{"code": gate.code, "message": gate.message} for gate in result.gates]
+    counts = {"tokens": result.tokens, "seconds": result.seconds}
+    return {"model": result.name, **counts, "refused": result.refused, "gates": gates}
