@@ -15,6 +15,7 @@ from bayeslaw.commands.losses import losses
 from bayeslaw.commands.plot import plot
 from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
+from bayeslaw.commands.score import score
 
 app = typer.Typer(
     name="bayeslaw",
@@ -24,6 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["--help", "-h"]},
     epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
 )
+add(app, score, example="bayeslaw score EleutherAI/pythia-160m ./my-llama --texts corpus.jsonl --out losses")
 add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
 add(app, pools, example="bayeslaw pools losses.csv --models models.csv --unit word --max-size 3 --out pools")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")

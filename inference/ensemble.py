@@ -68,16 +68,17 @@ def ensemble_score(
     with np.errstate(divide="ignore"):
         log_shares = np.log(shares)
     if combine == "sample_mixture":
-        options = {"window": window, "stride": stride, "batch_tokens": batch_tokens}
-        losses = np.stack([score(model, texts, **options) for model in models])
-        return np.negative(logsumexp(log_shares[:, None] - losses, axis=0))
+        scored = [score(model, texts, window=window, stride=stride, batch_tokens=batch_tokens) for model in models]
+        return np.negative(logsumexp(log_shares[:, None] - np.stack(scored), axis=0))
     _check_one_tokenizer(models, combine)
     window, stride = _common_window(models, window, stride, batch_tokens)
-    options = {"window": window, "stride": stride, "batch_tokens": batch_tokens}
     encodings = models[0].tokenizer.encode_batch(list(texts))
     if combine == "product":
-        return _product_losses(models, encodings, shares, **options)
-    per_model = [token_log_probabilities(model, encodings, **options) for model in models]
+        return _product_losses(models, encodings, shares, window=window, stride=stride, batch_tokens=batch_tokens)
+    per_model = [
+        token_log_probabilities(model, encodings, window=window, stride=stride, batch_tokens=batch_tokens)
+        for model in models
+    ]
     mixed = [
         np.asarray(logsumexp(log_shares[:, None] + np.stack(of_text).astype(np.float64), axis=0))
         for of_text in zip(*per_model, strict=True)
