@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scored_folders import ONE, OTHER, scored_folder
@@ -55,11 +56,18 @@ def test_counts_survive_a_round_trip(tmp_path_factory, data):
     assert bl.read_losses(folder / "t").identical(table)
 
 
+def test_counts_that_agree_stay_counts_by_model(tmp_path):
+    table = bl.read_losses(scored_folder(tmp_path / "t", "ab", other="b"))
+    table["tokens"] = xr.zeros_like(table["tokens"]) + 3
+    bl.write_losses(table, tmp_path / "again")
+    assert bl.read_losses(tmp_path / "again").identical(table)
+
+
 def test_counts_of_what_is_left_after_gaps(tmp_path):
-    folder = scored_folder(tmp_path / "t", "abc", other="b")
+    folder = scored_folder(tmp_path / "t", "abc", other="c")
     whole = bl.read_losses(folder)
-    (folder / "part-c-00001.parquet").unlink()
-    with pytest.raises(InputError, match="'c' lacks 10 of 20"):
+    (folder / "part-b-00000.parquet").unlink()
+    with pytest.raises(InputError, match="'b' lacks 10 of 20"):
         bl.read_losses(folder)
     models = bl.read_losses(folder, missing="drop-models")
     samples = bl.read_losses(folder, missing="drop-samples")

@@ -277,10 +277,10 @@ def _check_alike(first: _Tokens, other: _Tokens, first_name: str, other_name: st
         has, lacks, token = (first_name, other_name, first) if first_has else (other_name, first_name, other)
         problem = f"model {lacks!r} has no {token.name(row)}, which {has!r} of the same tokenizer has"
         raise InputError(problem, accepted, AGAIN)
-    for what, one, two in (("sample", first.sample, other.sample), ("bytes", first.size, other.size)):
+    for what, one, two in (("samples", first.sample, other.sample), ("bytes", first.size, other.size)):
         if (one != two).any():
             token = first.name(int((one != two).argmax()))
-            raise InputError(f"the {what} of {token} differ between {first_name!r} and {other_name!r}", accepted, AGAIN)
+            raise InputError(f"{what} of {token} differ between {first_name!r} and {other_name!r}", accepted, AGAIN)
 
 
 def check_token_sums(
