@@ -88,6 +88,8 @@ LLAMA3 = {
 LINEAR = {"rope_theta": 1e4, "rope_type": "linear", "factor": 4.0}
 DYNAMIC = {"rope_theta": 1e4, "rope_type": "dynamic", "factor": 4.0}
 YARN = {"rope_theta": 1e4, "rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 16}
+# Both bounds of the ramp lie inside, where rounding moves them.
+YARN_RAMP = YARN | {"original_max_position_embeddings": 64, "beta_fast": 2.0, "beta_slow": 0.2}
 PLAIN_ROPE = {"rope_type": "default", "rope_theta": 1e4}
 
 
@@ -102,7 +104,9 @@ def longrope(pairs: int) -> dict[str, Any]:
     }
 
 
-GEMMA2 = GROUPS | {"head_dim": 32, "sliding_window": 6, "query_pre_attn_scalar": 24}
+# The epsilons of some families are too small to see.
+SEEN_EPSILON = {"rms_norm_eps": 1e-5}
+GEMMA2 = GROUPS | SEEN_EPSILON | {"head_dim": 32, "sliding_window": 6, "query_pre_attn_scalar": 24}
 GEMMA3 = GEMMA2 | {
     "num_hidden_layers": 7,
     "rope_parameters": {
@@ -112,19 +116,22 @@ GEMMA3 = GEMMA2 | {
 }
 OLMO3 = GROUPS | {
     "sliding_window": 6,
-    "rope_parameters": {"full_attention": YARN, "sliding_attention": PLAIN_ROPE},
+    "rope_parameters": {"full_attention": YARN_RAMP, "sliding_attention": PLAIN_ROPE},
 }
-PHI3_LONG = GROUPS | {"max_position_embeddings": 256, "original_max_position_embeddings": 64}
-# Epsilons of these families are too small to see; parity of the field itself is what counts.
-SEEN_EPSILON = {"rms_norm_eps": 1e-5}
+# One text is longer than the original length, the other is not.
+PHI3_LONG = GROUPS | {"original_max_position_embeddings": 20}
 GLM = GROUPS | SEEN_EPSILON | {"head_dim": 16}
 HELIUM = GROUPS | SEEN_EPSILON | {"head_dim": 16}
-GRANITE = GROUPS | {
-    "attention_multiplier": 0.1,
-    "residual_multiplier": 0.3,
-    "embedding_multiplier": 9.0,
-    "logits_scaling": 0.5,
-}
+GRANITE = (
+    GROUPS
+    | SEEN_EPSILON
+    | {
+        "attention_multiplier": 0.1,
+        "residual_multiplier": 0.3,
+        "embedding_multiplier": 9.0,
+        "logits_scaling": 0.5,
+    }
+)
 TWO_AND_TWO = ["sliding_attention", "full_attention", "full_attention", "sliding_attention"]
 LONG_TEXT = {"num_hidden_layers": 2, "max_position_embeddings": 2048}
 
@@ -166,6 +173,8 @@ _CASES = [
     Case("falcon/11b", FALCON_40B | {"num_ln_in_parallel_attn": 1}),
     Case("falcon/rw", FALCON_RW, attention="sdpa"),
     Case("falcon/rw_6_heads", FALCON_RW | {"hidden_size": 96, "num_attention_heads": 6}, attention="sdpa"),
+    # Slopes of 16 heads are no powers of two, which bfloat16 rounds.
+    Case("falcon/rw_16_heads", FALCON_RW | {"num_attention_heads": 16}, attention="sdpa"),
     Case("falcon/rw_window", FALCON_RW | {"num_hidden_layers": 2}, (310, 40), attention="sdpa"),
     Case("llama", GROUPS),
     Case("llama/llama3", GROUPS | {"rope_parameters": LLAMA3}),
@@ -182,17 +191,19 @@ _CASES = [
     Case("llama/head_dim", GROUPS | {"head_dim": 32, "hidden_act": "gelu"}),
     Case("llama/yarn", GROUPS | {"rope_parameters": YARN}),
     Case("llama/yarn_untruncated", GROUPS | {"rope_parameters": YARN | {"truncate": False, "attention_factor": 1.3}}),
-    Case(
-        "llama/yarn_mscale",
-        GROUPS | {"rope_parameters": YARN | {"mscale": 1.5, "mscale_all_dim": 0.5, "beta_fast": 2.0, "beta_slow": 0.2}},
-    ),
+    Case("llama/yarn_mscale", GROUPS | {"rope_parameters": YARN_RAMP | {"mscale": 1.5, "mscale_all_dim": 0.5}}),
     Case(
         "llama/yarn_300",
         GROUPS | {"max_position_embeddings": 512, "rope_parameters": YARN | {"original_max_position_embeddings": 128}},
         (310, 100),
     ),
+    Case("llama/stray_window", GROUPS | {"sliding_window": 6}),
     Case("llama/long", GROUPS | LONG_TEXT, (1100, 200)),
     Case("mistral", GROUPS | {"sliding_window": 6}),
+    Case(
+        "mistral/layer_types",
+        GROUPS | {"sliding_window": 6, "layer_types": TWO_AND_TWO, "attention_bias": True},
+    ),
     Case("mistral/full", GROUPS | {"sliding_window": None, "head_dim": 24}),
     Case("mistral/window", GROUPS | {"sliding_window": 256, "max_position_embeddings": 512}, (310, 40)),
     Case("ministral", GROUPS | {"sliding_window": 6, "head_dim": 16}),
@@ -211,8 +222,8 @@ _CASES = [
         "qwen3/window",
         GROUPS | {"head_dim": 16, "use_sliding_window": True, "sliding_window": 6, "layer_types": TWO_AND_TWO},
     ),
-    Case("gemma", GROUPS | {"head_dim": 32}),
-    Case("gemma/bias", GROUPS | {"head_dim": 16, "attention_bias": True, "tie_word_embeddings": False}),
+    Case("gemma", GROUPS | SEEN_EPSILON | {"head_dim": 32}),
+    Case("gemma/bias", GROUPS | SEEN_EPSILON | {"head_dim": 16, "attention_bias": True, "tie_word_embeddings": False}),
     Case("gemma2", GEMMA2),
     Case(
         "gemma2/uncapped",
@@ -227,12 +238,21 @@ _CASES = [
     Case("phi/tied", HEADS | {"partial_rotary_factor": 0.25, "tie_word_embeddings": True}),
     Case("phi3", GROUPS | {"sliding_window": 6}),
     Case("phi3/partial", GROUPS | {"partial_rotary_factor": 0.75, "tie_word_embeddings": True}),
-    Case("phi3/longrope", PHI3_LONG | {"rope_parameters": longrope(8)}, (100, 23)),
-    Case("phi3/longrope_edge", PHI3_LONG | {"rope_parameters": longrope(8)}, (65, 64)),
+    Case("phi3/longrope", PHI3_LONG | {"rope_parameters": longrope(8)}),
+    Case("phi3/longrope_edge", PHI3_LONG | {"rope_parameters": longrope(8)}, (21, 20)),
     Case(
         "phi3/longrope_partial",
         PHI3_LONG | {"partial_rotary_factor": 0.75, "rope_parameters": longrope(6) | {"partial_rotary_factor": 0.75}},
-        (100, 23),
+    ),
+    Case(
+        "phi3/longrope_300",
+        GROUPS
+        | {
+            "max_position_embeddings": 512,
+            "original_max_position_embeddings": 128,
+            "rope_parameters": longrope(8) | {"attention_factor": 1.2},
+        },
+        (310, 100),
     ),
     Case("olmo", GROUPS | {"clip_qkv": 0.5}),
     Case("olmo/bias", GROUPS | {"attention_bias": True, "tie_word_embeddings": True}),

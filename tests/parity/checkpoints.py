@@ -3,18 +3,18 @@
 import json
 import re
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
+from parity.cases import Case
+from parity.seeded import seeded_ids, seeded_tensor
 from safetensors.numpy import save_file
 
 from inference.decoder import Decoder
-from parity.cases import Case
-from parity.seeded import seeded_ids, seeded_tensor
 
 FOLDER = Path(__file__).parent / "references"
 
@@ -64,8 +64,10 @@ def case_ids(case: Case) -> list[np.ndarray]:
     return seeded_ids(case.name, case.lengths, read_reference(case.name)["config"]["vocab_size"])
 
 
-@nnx.jit
-def _log_probabilities(decoder: Decoder, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+# Compiling takes most of the time: without its last optimisations it takes half as long.
+@partial(jax.jit, static_argnums=0, compiler_options={"xla_backend_optimization_level": 0})
+def _log_probabilities(graph: nnx.GraphDef, state: nnx.State, tokens: jax.Array, lengths: jax.Array) -> jax.Array:
+    decoder = nnx.merge(graph, state)
     return jax.nn.log_softmax(decoder.logits(decoder(tokens, lengths)), -1)
 
 
@@ -75,7 +77,7 @@ def log_probabilities(decoder: Decoder, texts: list[np.ndarray]) -> list[np.ndar
     tokens = np.full((len(texts), lengths.max()), 7, np.int32)
     for row, ids in zip(tokens, texts, strict=True):
         row[: len(ids)] = ids
-    batch = np.asarray(_log_probabilities(decoder, tokens, lengths))
+    batch = np.asarray(_log_probabilities(*nnx.split(decoder), tokens, lengths))
     return [run[:length] for run, length in zip(batch, lengths, strict=True)]
 
 
@@ -85,7 +87,7 @@ def of_targets(log_probs: np.ndarray, ids: np.ndarray) -> np.ndarray:
 
 
 def differences(decoder: Decoder, case: Case) -> dict[str, float]:
-    """Return by how much a decoder differs from the reference: targets of all texts, whole distributions of the first."""
+    """Return by how much a decoder differs from the reference: at targets, and in distributions of the first text."""
     reference, texts = read_reference(case.name), case_ids(case)
     runs = log_probabilities(decoder, texts)
     targets = [

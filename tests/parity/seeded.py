@@ -29,7 +29,7 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def seeded_ids(case: str, lengths: Sequence[int], vocabulary: int) -> list[np.ndarray]:
-    """Return token ids of each text, int64 [length]; the vocabulary's first and last entries are among the first five."""
+    """Return token ids of each text, int64 [length]; the first five hold the vocabulary's first and last entry."""
     texts = []
     for number, length in enumerate(lengths):
         ids = _generator(case, "ids", str(number)).integers(0, vocabulary, length)
