@@ -6,6 +6,7 @@ import pickle
 import struct
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import ml_dtypes
@@ -178,7 +179,8 @@ def test_another_training_configuration_or_format_is_another_revision(tmp_path):
         single(tmp_path / "first"),
         single(tmp_path / "trained", tensors(seed=1)),
         single(tmp_path / "half", tensors(np.float16)),
-        single(tmp_path / "config", **{"config.json": {**CONFIG, "rope_theta": 5e5}}),
+        single(tmp_path / "config", **{"config.json": {**CONFIG, "hidden_size": 9}}),
+        single(tmp_path / "names", {name.replace("norm", "gain"): value for name, value in tensors().items()}),
         sharded(tmp_path / "shards"),
         single(tmp_path / "wide", wide),
         single(tmp_path / "wide trained", trained),
@@ -374,6 +376,20 @@ def entry(**changed):
 )
 def test_a_shard_that_is_not_one(tmp_path, content, said):
     refused(single(tmp_path, **{"model.safetensors": content}), "model.safetensors in", said)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.binary(min_size=1, max_size=6))
+def test_damage_anywhere_in_the_header_is_refused_or_harmless(tmp_path_factory, where, spilt):
+    path = tmp_path_factory.getbasetemp() / "spilt.safetensors"
+    content = bytearray(save(tensors()))
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    start = where % header
+    content[start : start + len(spilt)] = spilt
+    path.write_bytes(content)
+    with suppress(InputError):
+        _, places = read_header(path)
+        assert sum(place.size for place in places.values()) == len(content) - header
 
 
 def test_a_shard_that_cannot_be_opened(tmp_path):

@@ -343,7 +343,7 @@ def test_a_hub_that_does_not_answer(hub: Hub, monkeypatch):
     assert time.monotonic() - start < 5
 
 
-@pytest.mark.parametrize("endpoint", ["127.0.0.1:9", "http://[", "ftp://127.0.0.1"])
+@pytest.mark.parametrize("endpoint", ["127.0.0.1:9", "http://127.0.0.1:x", "ftp://127.0.0.1"])
 def test_an_address_that_is_none(hub: Hub, monkeypatch, endpoint):
     monkeypatch.setattr(constants, "ENDPOINT", endpoint)
     refused(MODEL, f"could not be fetched from {endpoint}")
