@@ -1,11 +1,8 @@
 """The run: many models over many texts to a loss table that can be stopped at any moment and taken up again."""
 
 import os
-import sys
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,16 +13,15 @@ from bayeslaw.progress import progress_bar
 from bayeslaw.storage import check_output_folder
 from inference.running.drift import Scorer, measure_drift
 from inference.running.gates import Gate, drift_gates, model_gates, size_gates
-from inference.running.journal import Journal, check_keys
+from inference.running.journal import Journal, check_keys, remove_journal
 from inference.running.model_list import ModelRequest
 from inference.running.options import ScoreOptions
-from inference.running.prepared import Plan, PreparedModel, corpus_hash, plan_texts, prepare_model
-from inference.running.sample_losses import document_losses, loss_rows, token_rows
+from inference.running.prepared import Plan, PreparedModel, plan_texts, prepare_model
+from inference.running.provenance import model_facts, model_row
+from inference.running.scored_texts import ScoredTexts
 from inference.running.scoring import LocalScorer
 from inference.running.table_folder import TableFolder
 from inference.texts import Corpus
-
-VERSIONS = ("bayeslaw", "jax", "jaxlib", "flax", "transformers", "tokenizers", "numpy")
 
 
 class RunScorer(Scorer, Protocol):
@@ -115,14 +111,15 @@ def run(
         check_output_folder(out, "losses")
     TableFolder(out, options.unit)
     prepared = []
-    for request in requests:
-        say(f"{request.name}: opening {request.source}")
-        prepared.append(prepare_model(request, options))
-    scorer = LocalScorer() if scorer is None else scorer
     try:
+        for request in requests:
+            say(f"{request.name}: opening {request.source}")
+            prepared.append(prepare_model(request, options))
+        scorer = LocalScorer() if scorer is None else scorer
         return _Run(out, options, scorer, say, progress).score(prepared, corpus)
     finally:
-        scorer.close()
+        if scorer is not None:
+            scorer.close()
 
 
 class _Run:
@@ -133,169 +130,167 @@ class _Run:
     ) -> None:
         self.out, self.options, self.scorer, self.say, self.progress = out, options, scorer, say, progress
         self.folder = TableFolder(out, options.unit)
-        self.done: list[Journal] = []
+        # What this run adds, or one that it goes on with: segments by model.
+        self.added: dict[str, list[int]] = {}
 
     def score(self, models: Sequence[PreparedModel], corpus: Corpus) -> list[ModelResult]:
         with self.folder.locked():
+            # Another run may have written to it until now.
             self.folder = TableFolder(self.out, self.options.unit)
             for model in models:
-                if known := self.folder.models.get(model.name):
-                    check_keys(model.name, known["keys"], model.keys, str(self.out))
+                self._check_known(model)
             segments = self.folder.add_texts(corpus)
+            self.folder.sweep()
             results = []
             for place, model in enumerate(models):
-                coming = next((one for one in models[place + 1 :] if self._lacks(one, len(segments))), None)
+                coming = next((one for one in models[place + 1 :] if self._lacking(one, len(segments))), None)
                 results.append(self._score_model(model, segments, coming))
             results = self._look_at_sizes(results)
-            for journal in self.done:
-                journal.remove()
+            for name, numbers in self.added.items():
+                for number in numbers:
+                    remove_journal(self.folder.journal_folder(name, number))
             self._note_gaps(len(segments))
             return results
 
-    def _lacks(self, model: PreparedModel, segments: int) -> bool:
-        return not all(self.folder.has(model.name, segment) for segment in range(segments))
+    def _check_known(self, model: PreparedModel) -> None:
+        """Refuse a model that the table or a journal holds scores of which were made differently."""
+        known = self.folder.models.get(model.name)
+        if known is not None:
+            check_keys(model.name, known["keys"], model.keys, str(self.out))
+            if self.options.keep_tokens and not known["tokens_kept"]:
+                problem = f"{model.name!r} is in {str(self.out)!r} without its tokens"
+                raise InputError(problem, "--tokens from the first run on", "score into another --out")
+        for number in self._lacking(model, len(self.folder.segments)):
+            self._journal(model, number)
+
+    def _lacking(self, model: PreparedModel, segments: int) -> list[int]:
+        return [number for number in range(segments) if not self.folder.has(model.name, number)]
+
+    def _journal(self, model: PreparedModel, number: int) -> Journal:
+        keys = model.keys | {"texts": self.folder.segments[number]["hash"], "unit": self.options.unit}
+        return Journal(self.folder.journal_folder(model.name, number), model.name, keys)
 
     def _score_model(
         self, model: PreparedModel, segments: Sequence[Corpus], coming: PreparedModel | None
     ) -> ModelResult:
-        tokens, seconds, gates = 0, 0.0, []
-        for number, texts in enumerate(segments):
-            if self.folder.has(model.name, number):
-                self._check_tokens_kept(model)
-                continue
-            plan = plan_texts(model, texts.texts)
-            keys = model.keys | {"texts": corpus_hash(texts), "unit": self.options.unit}
-            journal = Journal(self.folder.journal_folder(model.name, number), model.name, keys)
-            batches, spent, new = self._score_batches(model, plan, journal, coming)
-            found = self._add_up(model, plan, texts, batches, number=number, seconds=spent)
-            tokens, seconds, gates = tokens + new, seconds + spent, gates + found
-            if found and self.options.strict:
-                for gate in found:
-                    self.say(f"refused: {gate}")
-                return ModelResult(model.name, tokens, seconds, gates, refused=True)
-            self.done.append(journal)
+        name, lacking = model.name, self._lacking(model, len(segments))
+        # A run that was killed after it wrote a part left the journal: what it did is gone on with.
+        had = [number for number in range(len(segments)) if number not in lacking]
+        self.added[name] = [number for number in had if self.folder.journal_folder(name, number).exists()]
+        tokens, seconds, parts = 0, 0.0, []
+        for number in lacking:
+            scored, new, spent = self._score_texts(model, number, segments[number], coming)
+            tokens, seconds = tokens + new, seconds + spent
+            parts.append(scored)
+        gates = [gate for scored in parts for gate in self._gates(model, scored)]
+        refused = bool(gates) and self.options.strict
+        gates = self._known_gates(name) + gates
         for gate in gates:
-            self.say(f"warning: {gate}")
-        if model.name in self.folder.models:
-            self.folder.set_facts(model.name, {"row": _row(model)})
-        if not tokens:
-            self.say(f"{model.name}: all texts are scored already")
-        return ModelResult(model.name, tokens, seconds, gates)
+            self.say(f"{'refused' if refused else 'warning'}: {gate}")
+        if refused:
+            return ModelResult(name, tokens, seconds, gates, refused=True)
+        for scored in parts:
+            self._add(model, scored)
+        if not lacking:
+            self.folder.set_facts(name, {"row": model_row(model)})
+            self.say(f"{name}: all texts are scored already")
+        return ModelResult(name, tokens, seconds, gates)
 
-    def _check_tokens_kept(self, model: PreparedModel) -> None:
-        if self.options.keep_tokens and not self.folder.models[model.name].get("tokens_kept"):
-            problem = f"{model.name!r} is in {str(self.out)!r} without its tokens"
-            raise InputError(problem, "--tokens from the first run on", "score into another --out")
+    def _known_gates(self, name: str) -> list[Gate]:
+        parts = self.folder.models.get(name, {}).get("parts", ())
+        return [Gate(**gate) for part in parts for gate in part["gates"]]
 
-    def _score_batches(
-        self, model: PreparedModel, plan: Plan, journal: Journal, coming: PreparedModel | None
-    ) -> tuple[list[np.ndarray], float, int]:
-        """Score what is not in the journal; return all batches, seconds of all, and tokens scored now."""
+    def _score_texts(
+        self, model: PreparedModel, number: int, texts: Corpus, coming: PreparedModel | None
+    ) -> tuple[ScoredTexts, int, float]:
+        """Score what is not in the journal; return all, and tokens scored now with the seconds that took."""
+        plan, journal = plan_texts(model, texts.texts), self._journal(model, number)
         sizes = [plan.tokens(batch) for batch in range(len(plan.batches))]
         held = {batch: kept for batch, size in enumerate(sizes) if (kept := journal.read(batch, size)) is not None}
         missing = [batch for batch in range(len(sizes)) if batch not in held]
-        new = sum(sizes[batch] for batch in missing)
+        tokens, before = sum(sizes[batch] for batch in missing), sum(seconds for _, seconds in held.values())
         if held and missing:
             self.say(f"{model.name}: {len(held):,} of {len(sizes):,} batches are there from an earlier run")
-        with progress_bar(model.name, new, shown=self.progress, unit="tokens") as advance:
-            for done, (batch, values, seconds) in enumerate(self.scorer.score(model, plan, missing)):
+        with progress_bar(model.name, tokens, shown=self.progress, unit="tokens") as advance:
+            for batch, values, seconds in self.scorer.score(model, plan, missing) if missing else ():
+                _check_finite(model, texts, plan, batch, values)
                 journal.write(batch, values, seconds)
                 held[batch] = values, seconds
                 advance(sizes[batch])
-                if done == 0 and coming is not None:
+                if coming is not None:
                     self.scorer.prefetch(coming)
-        return [held[batch][0] for batch in range(len(sizes))], sum(seconds for _, seconds in held.values()), new
-
-    def _add_up(
-        self,
-        model: PreparedModel,
-        plan: Plan,
-        texts: Corpus,
-        batches: Sequence[np.ndarray],
-        *,
-        number: int,
-        seconds: float,
-    ) -> list[Gate]:
-        """Sum up a segment, look at it, and add it to the table unless it is refused."""
-        unit, keep = self.options.unit, self.options.keep_tokens
-        found = plan.scatter(batches)
-        losses = [
-            document_losses(text, encoding, values, unit)
-            for text, encoding, values in zip(texts.texts, plan.encodings, found, strict=True)
-        ]
-        rows = loss_rows(texts, losses, name=model.name, unit=unit)
-        size = sum(int(one.bytes.sum()) for one in losses)
+                    coming = None
+        batches = [held[batch][0] for batch in range(len(sizes))]
         drift = measure_drift(self.scorer, model, plan, batches)
-        gates = model_gates(model.name, rows, documents_bytes=size, vocabulary=model.config.vocabulary)
-        gates += drift_gates(model.name, drift)
-        if gates and self.options.strict:
-            return gates
-        tokens = token_rows(texts, plan.encodings, found, losses, name=model.name, unit=unit) if keep else None
-        scored = sum(plan.tokens(batch) for batch in range(len(batches)))
-        facts = self._facts(model, tokens=scored, seconds=seconds, drift=drift, gates=gates)
-        self.folder.add_part(model.name, number, rows=rows, tokens=tokens, facts=facts)
-        loss = float(np.sum(rows["nll"].to_numpy()))
-        self.say(
-            f"{model.name}: {loss / np.log(2) / max(1, size):.4f} bits per byte over {size:,} bytes in "
-            f"{rows.num_rows:,} samples (unit: {unit}); {scored:,} tokens in {seconds:.1f} s"
+        seconds = sum(seconds for _, seconds in held.values())
+        scored = ScoredTexts.of(
+            texts, plan, batches, unit=self.options.unit, number=number, seconds=seconds, drift=drift
         )
-        return gates
+        return scored, tokens, seconds - before
 
-    def _facts(
-        self, model: PreparedModel, *, tokens: int, seconds: float, drift: dict[str, Any] | None, gates: list[Gate]
-    ) -> dict[str, Any]:
-        """Tell in the manifest where a model's scores come from; counts add up over segments."""
+    def _gates(self, model: PreparedModel, scored: ScoredTexts) -> list[Gate]:
+        gates = model_gates(model.name, scored.totals, vocabulary=model.config.vocabulary)
+        return gates + drift_gates(model.name, scored.drift)
+
+    def _add(self, model: PreparedModel, scored: ScoredTexts) -> None:
+        """Add a model's losses on a segment to the table."""
+        name, totals = model.name, scored.totals
+        if not totals.samples:
+            problem = f"the tokenizer of {name!r} knows nothing of the texts: no loss of them is to be had"
+            raise InputError(problem, "texts that it knows some of", "remove that model")
+        part = {
+            "segment": scored.number,
+            **asdict(totals),
+            "seconds": round(scored.seconds, 3),
+            "gates": [asdict(gate) for gate in self._gates(model, scored)],
+        }
+        tokens = scored.token_rows(name) if self.options.keep_tokens else None
+        facts = self._facts(model, scored.drift)
+        self.folder.add_part(name, part, rows=scored.loss_rows(name), tokens=tokens, facts=facts)
+        self.added[name].append(scored.number)
+        self.say(
+            f"{name}: {totals.nll / np.log(2) / totals.bytes:.4f} bits per byte over {totals.bytes:,} bytes in "
+            f"{totals.samples:,} samples (unit: {self.options.unit}); "
+            f"{totals.tokens:,} tokens in {scored.seconds:.1f} s"
+        )
+
+    def _facts(self, model: PreparedModel, drift: dict[str, Any] | None) -> dict[str, Any]:
+        """Tell in the manifest where a model's scores come from."""
         known = self.folder.models.get(model.name, {})
-        tokens, seconds = tokens + known.get("tokens", 0), seconds + known.get("seconds", 0.0)
-        return {
-            "source": model.request.source,
-            "revision": model.checkpoint.revision,
-            "model_type": model.checkpoint.config["model_type"],
-            "tokenizer": model.tokenizer.hash,
-            "prefix_text": model.tokenizer.prefix_text,
-            "keys": model.keys,
-            "parameters": model.parameters,
-            "dtype": model.dtype,
-            "versions": {name: version(name) for name in VERSIONS} | {"python": sys.version.split()[0]},
-            "device": self.scorer.device,
-            "scored_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        return model_facts(model, device=self.scorer.device) | {
             "load_seconds": self.scorer.load_seconds.get(model.name, known.get("load_seconds")),
-            "seconds": round(seconds, 3),
-            "tokens": tokens,
-            "tokens_per_second": round(tokens / seconds, 1) if seconds else None,
             "tokens_kept": self.options.keep_tokens and known.get("tokens_kept", True),
             "drift": drift or known.get("drift"),
-            "gates": known.get("gates", []) + [{"code": gate.code, "message": gate.message} for gate in gates],
-            "row": _row(model),
         }
 
     def _look_at_sizes(self, results: list[ModelResult]) -> list[ModelResult]:
         """Compare the models of the whole table, once all are there."""
-        found = size_gates(self.out) if self.folder.models else {}
+        found = size_gates(self.folder.models)
         looked = []
         for result in results:
-            gates = found.get(result.name, [])
-            refused = bool(gates) and self.options.strict and result.tokens > 0
+            gates, added = found.get(result.name, []), self.added.get(result.name, [])
+            refused = bool(gates and added) and self.options.strict
             for gate in gates:
                 self.say(f"{'refused' if refused else 'warning'}: {gate}")
             if refused:
-                self.folder.remove_model(result.name)
-                self.done = [journal for journal in self.done if journal.name != result.name]
+                self.folder.remove_parts(result.name, added)
+                # Its journal stays: without --strict it need not be scored again.
+                del self.added[result.name]
             own = [*result.gates, *gates]
-            looked.append(ModelResult(result.name, result.tokens, result.seconds, own, result.refused or refused))
+            looked.append(replace(result, gates=own, refused=result.refused or refused))
         return looked
 
     def _note_gaps(self, segments: int) -> None:
         for name, model in self.folder.models.items():
-            if len(model["segments"]) < segments:
+            if len(model["parts"]) < segments:
                 self.say(f"note: {name} is not scored on all texts; name it in a run to add what is new")
 
 
-def _row(model: PreparedModel) -> dict[str, Any]:
-    """Return a model's row in the table of models."""
-    counts = {
-        "parameters": model.parameters["total"],
-        "embedding_parameters": model.parameters["embedding"],
-        "active_parameters": model.parameters["active"],
-    }
-    return {"model": model.name, "family": model.request.family, **counts, **model.request.facts}
+def _check_finite(model: PreparedModel, texts: Corpus, plan: Plan, batch: int, values: np.ndarray) -> None:
+    """Refuse losses that are no numbers, which would pass for tokens that were not scored."""
+    wrong = ~np.isfinite(values)
+    if wrong.any():
+        document = texts.names[plan.documents(batch)[int(wrong.argmax())]]
+        problem = f"{model.name!r} gives a token of the text {document!r} the log-probability {values[wrong][0]}"
+        fix = "check its weights" if model.dtype == "float32" else "score it with --dtype float32, or check its weights"
+        raise InputError(problem, "finite log-probabilities", fix)

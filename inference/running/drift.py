@@ -46,9 +46,10 @@ def measure_drift(
     dict or None
         ``dtype``, ``documents`` and ``tokens`` of the sample, ``mean`` (relative difference of the sample's loss),
         ``largest`` (largest relative difference of a document's windows in it) and ``nats_per_token``, the mean
-        difference; only ``dtype`` and ``reason`` where float32 does not fit into memory. None for a model in float32.
+        difference; only ``dtype``, ``largest`` (None) and ``reason`` where float32 does not fit into memory. None for a
+        model in float32, or where there is nothing to score.
     """
-    if model.dtype == "float32":
+    if model.dtype == "float32" or not plan.batches:
         return None
     whole = replace(model, dtype="float32")
     if not scorer.fits(whole):

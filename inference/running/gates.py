@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
+import xarray as xr
 
-from bayeslaw.errors import InputError
-from bayeslaw.losses import read_losses
 from bayeslaw.tables.loss_warnings import out_of_line
+from inference.running.sample_losses import Totals
 
 # A bfloat16 model's loss on a text moves by some thousandths; more says that something else is wrong.
 LARGEST_DRIFT = 0.01
@@ -35,17 +33,15 @@ class Gate:
         return f"{self.code}: {self.message}"
 
 
-def model_gates(name: str, rows: pa.Table, *, documents_bytes: int, vocabulary: int) -> list[Gate]:
+def model_gates(name: str, totals: Totals, *, vocabulary: int) -> list[Gate]:
     """Look at the losses of one model by themselves.
 
     Parameters
     ----------
     name
         The model.
-    rows
-        Its losses; see `inference.running.sample_losses.loss_rows`.
-    documents_bytes
-        Bytes of all texts it was given.
+    totals
+        Its losses, added up.
     vocabulary
         Rows of its vocabulary.
 
@@ -55,15 +51,14 @@ def model_gates(name: str, rows: pa.Table, *, documents_bytes: int, vocabulary: 
         ``uncovered-bytes`` and ``worse-than-uniform``, as far as they are not passed.
     """
     gates = []
-    sums = {column: int(np.sum(rows[column].to_numpy())) for column in ("tokens", "scored_bytes")}
-    if missed := documents_bytes - sums["scored_bytes"]:
+    if missed := totals.bytes - totals.scored_bytes:
         message = (
-            f"{name} did not score {missed:,} of {documents_bytes:,} bytes ({missed / documents_bytes:.2%}): its loss "
+            f"{name} did not score {missed:,} of {totals.bytes:,} bytes ({missed / totals.bytes:.2%}): its loss "
             "is of less text than that of others. Tokenizers that drop or replace characters do this, and --bos "
             "never, which leaves the first token out."
         )
         gates.append(Gate("uncovered-bytes", message))
-    loss = float(np.sum(rows["nll"].to_numpy())) / max(1, sums["tokens"])
+    loss = totals.nll / max(1, totals.tokens)
     if loss > math.log(vocabulary):
         message = (
             f"{name} loses {loss:.3f} nats per token, more than the {math.log(vocabulary):.3f} of a uniform guess over "
@@ -97,22 +92,31 @@ def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Gate]:
     return [Gate("drift", message)]
 
 
-def size_gates(table: Any) -> dict[str, list[Gate]]:
+def size_gates(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Gate]]:
     """Look at which models of a whole table are far out of line with their size.
 
     Parameters
     ----------
-    table
-        The folder of a loss table.
+    models
+        What the manifest of the table tells of each model, by name.
 
     Returns
     -------
     dict
-        For the models concerned ``out-of-line``.
+        For the models concerned ``out-of-line``; empty where they have no texts in common.
     """
-    try:
-        losses = read_losses(table, missing="drop-samples")
-    except InputError:
-        # Models that have no sample in common cannot be compared.
+    parts = {name: {part["segment"]: part for part in model["parts"]} for name, model in models.items()}
+    common = sorted(set.intersection(*(set(of) for of in parts.values()))) if parts else []
+    if not common:
         return {}
+    # One row for each segment: sums are all that this needs, and the table may be large.
+    rows = [model["row"] for model in models.values()]
+    losses = xr.Dataset(
+        {
+            "nll": (("sample", "lm"), [[of[segment]["nll"] for of in parts.values()] for segment in common]),
+            "bytes": ("sample", [next(iter(parts.values()))[segment]["bytes"] for segment in common]),
+            "parameters": ("lm", [float(row["parameters"]) for row in rows]),
+        },
+        coords={"lm": list(parts)},
+    )
     return {name: [Gate("out-of-line", message)] for name, message in out_of_line(losses).items()}

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from bayeslaw.storage import atomic_file
 KEYS = "keys.json"
 
 
-def check_keys(name: str, known: Mapping[str, Any], now: Mapping[str, Any], where: str) -> None:
+def check_keys(name: str, known: Mapping[str, Any], now: Mapping[str, Any], where: str, *, fix: str = "") -> None:
     """Refuse to go on with scores that were made differently.
 
     Parameters
@@ -26,6 +26,8 @@ def check_keys(name: str, known: Mapping[str, Any], now: Mapping[str, Any], wher
         What its scores were made with, and what this run would use.
     where
         Where they lie, for the message.
+    fix
+        What else may be done about it, for the end of the message.
 
     Raises
     ------
@@ -38,7 +40,7 @@ def check_keys(name: str, known: Mapping[str, Any], now: Mapping[str, Any], wher
         raise InputError(
             f"{where} holds scores of {name!r} that were made differently: {listed}",
             "the same model, options, texts and version",
-            "undo the change, or score into another --out",
+            f"undo the change, or score into another --out{fix}",
         )
 
 
@@ -70,10 +72,15 @@ class Journal:
             fix = f"remove the folder {str(folder)!r}, and the model is scored anew"
             raise InputError(f"{KEYS} in {str(folder)!r} cannot be read: {error}", "what a run wrote", fix) from error
         if known is not None:
-            check_keys(name, known, keys, str(folder))
-            return
-        with atomic_file(folder / KEYS) as path:
-            path.write_text(json.dumps(dict(keys), indent=2) + "\n", encoding="utf-8")
+            check_keys(name, known, keys, str(folder), fix=f", or remove that folder to score {name!r} anew")
+        self._keys, self._begun = dict(keys), known is not None
+
+    def _begin(self) -> None:
+        # Nothing tells what batches without keys were made with: a killed removal may have left some.
+        remove_journal(self.folder)
+        with atomic_file(self.folder / KEYS) as path:
+            path.write_text(json.dumps(self._keys, indent=2) + "\n", encoding="utf-8")
+        self._begun = True
 
     def _path(self, batch: int) -> Path:
         return self.folder / f"batch-{batch:07d}.npz"
@@ -90,6 +97,8 @@ class Journal:
         seconds
             How long it took.
         """
+        if not self._begun:
+            self._begin()
         with atomic_file(self._path(batch)) as path:
             np.savez(path, values=values.astype(np.float32), seconds=np.float64(seconds))
 
@@ -108,18 +117,30 @@ class Journal:
         tuple or None
             Log-probabilities [token], float32, and seconds; None if it is not there or broken.
         """
+        if not self._begun:
+            return None
         try:
             with np.load(self._path(batch), allow_pickle=False) as held:
                 values, seconds = held["values"], float(held["seconds"])
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except Exception:
+            # A damaged file may be anything to the readers of zip and npy, and fails in as many ways.
             return None
         return (values, seconds) if values.shape == (size,) and values.dtype == np.float32 else None
 
-    def remove(self) -> None:
-        """Remove all batches, once their sums are in the table."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        try:
-            self.folder.parent.rmdir()
-        except OSError:
-            # Other models' batches are still there.
-            return
+
+def remove_journal(folder: Path) -> None:
+    """Remove the batches of a journal, once their sums are in the table; its keys go last.
+
+    Parameters
+    ----------
+    folder
+        Where the batches lie; nothing is done if it is not there.
+    """
+    with suppress(OSError):
+        for entry in folder.iterdir():
+            if entry.name != KEYS:
+                entry.unlink(missing_ok=True)
+        shutil.rmtree(folder)
+    # Other models' batches may still be beside it.
+    with suppress(OSError):
+        folder.parent.rmdir()

@@ -16,7 +16,7 @@ def weight_bytes(model: PreparedModel) -> int:
 
 
 def fits(model: PreparedModel) -> bool:
-    """Say whether a model's weights fit into the memory that is free now, on this machine and on its accelerator.
+    """Say whether a model's weights fit into the memory that is free now, on this machine and on its accelerators.
 
     Parameters
     ----------
@@ -36,4 +36,5 @@ def fits(model: PreparedModel) -> bool:
         for device in jax.local_devices()
         if (facts := device.memory_stats()) and "bytes_limit" in facts
     ]
-    return not free or sum(free) > needed
+    # Devices that share out rows hold all weights each, and those that split weights an equal part.
+    return not free or min(free) * model.tensor_parallel > needed

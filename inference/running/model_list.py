@@ -1,7 +1,7 @@
 """Which models a run scores: sources as typed, or a YAML file that lists them."""
 
 import math
-import re
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from bayeslaw.tables.model_names import family_of_name
 YAML_ENDINGS = (".yaml", ".yml")
 FIELDS = ("model", "name", "family", "revision", "training_tokens", "price", "active_parameters", "resources")
 NUMBERS = ("training_tokens", "price", "active_parameters")
+ABOVE_ZERO = ("training_tokens", "active_parameters")
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def _from_file(path: Path) -> list[ModelRequest]:
     accepted = f"a list of models with the fields {', '.join(FIELDS)}"
     try:
         entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        # Dates and numbers that are none give a ValueError, and so does what is not UTF-8.
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise InputError(f"cannot read {str(path)!r}: {why}", accepted, "check the path and the file") from error
     if isinstance(entries, dict) and list(entries) == ["models"]:
@@ -100,45 +102,68 @@ def _request(entry: Any, where: str) -> ModelRequest:
     for name in entry:
         if name not in FIELDS:
             raise InputError(f"the field {name!r}{where} is not known", accepted, nearest(str(name), FIELDS))
-    source, revision = _split_revision(entry["model"].strip(), entry.get("revision"))
-    name = str(entry.get("name") or _default_name(source, revision))
+    source, revision = _split_revision(entry["model"].strip(), _text(entry, "revision", where))
+    name = _text(entry, "name", where) or _default_name(source, revision)
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        problem = f"the name {name!r}{where} is not text that can be written as UTF-8"
+        raise InputError(problem, "a name in UTF-8", "give it a name in a YAML file") from error
     return ModelRequest(
         source=source,
         name=name,
-        family=str(entry.get("family") or family_of_name(name.split("@")[0])),
+        family=_text(entry, "family", where) or family_of_name(name.split("@")[0]),
         revision=revision,
         facts={key: _number(entry[key], key, where) for key in NUMBERS if entry.get(key) is not None},
-        resources=_resources(entry.get("resources") or {}, where),
+        resources=_resources(entry.get("resources"), where),
     )
 
 
-def _split_revision(source: str, revision: Any) -> tuple[str, str | None]:
+def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:
+    """Return a field of text; YAML reads 0123, 1e5 or no as something else, which cannot be turned back."""
+    value = entry.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
+        raise InputError(f"{name} is {value!r}{where}", "text", f'write it in quotes, as in {name}: "v1"')
+    return value.strip()
+
+
+def _split_revision(source: str, revision: str | None) -> tuple[str, str | None]:
     own, at, tail = source.rpartition("@")
-    if Path(source).exists() or not at:
-        return source, None if revision is None else str(revision)
-    if revision is not None and str(revision) != tail:
+    # Unlike pathlib's, this question answers no to names that no file can have.
+    if os.path.exists(os.path.expanduser(source)) or not at:
+        return source, revision
+    if not own or not tail:
+        raise InputError(f"{source!r} lacks the {'revision' if own else 'model'}", "ID@REVISION", "complete it")
+    if revision is not None and revision != tail:
         problem = f"{source!r} names a revision, and so does the field revision ({revision!r})"
         raise InputError(problem, "one revision", "remove one of them")
     return own, tail
 
 
 def _default_name(source: str, revision: str | None) -> str:
-    folder = Path(source)
-    if folder.exists():
-        return folder.resolve().name
+    folder = os.path.expanduser(source)
+    if os.path.exists(folder):
+        return Path(folder).resolve().name.strip() or source
     return source if revision is None else f"{source}@{revision}"
 
 
 def _number(value: Any, what: str, where: str) -> float:
-    # YAML reads 3e11 as text: its numbers need a dot.
-    if isinstance(value, str) and re.fullmatch(r"[\d._]+(?:e[+-]?\d+)?", value, re.IGNORECASE):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise InputError(f"{what} is {value!r}{where}", "a number of zero or more", "correct it, or leave it out")
-    return float(value)
+    accepted = f"a number {'above zero' if what in ABOVE_ZERO else 'of zero or more'}"
+    try:
+        # YAML reads 3e11 as text: its numbers need a dot.
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number) or number < 0 or (number == 0 and what in ABOVE_ZERO):
+        raise InputError(f"{what} is {value!r}{where}", accepted, "correct it, or leave it out")
+    return number
 
 
 def _resources(value: Any, where: str) -> dict[str, float]:
+    if value is None:
+        return {}
     if not isinstance(value, dict):
         raise InputError(f"resources is {value!r}{where}", "names with numbers, such as num_gpus: 1", "correct it")
     return {str(name): _number(number, str(name), where) for name, number in value.items()}

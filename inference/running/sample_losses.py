@@ -1,5 +1,6 @@
 """Log-probabilities of tokens to losses of samples: sums over the spans of each document."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +63,44 @@ def document_losses(text: str, encoding: Encoding, log_probabilities: np.ndarray
         bytes=span_bytes(text, starts),
         scored_bytes=np.add.reduceat(np.where(encoding.scored_characters, sizes, 0), starts),
         tokens=np.bincount(span[scored], minlength=len(starts)),
-        span=span,
+        span=span.astype(np.int32),
+    )
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What one model loses on many documents, and on how much of them.
+
+    Attributes
+    ----------
+    nll
+        Nats of all samples that have a loss.
+    samples, tokens, scored_bytes
+        How many samples have one, of how many tokens, and the bytes these stand for.
+    bytes
+        Bytes of the documents, whether or not they are scored.
+    """
+
+    nll: float
+    samples: int
+    tokens: int
+    scored_bytes: int
+    bytes: int
+
+
+def total_losses(losses: Sequence[DocumentLosses]) -> Totals:
+    """Add the losses of documents up, as far as `loss_rows` has rows of them."""
+    kept = [one.scored_bytes > 0 for one in losses]
+    sums = {
+        name: np.concatenate([getattr(one, name)[rows] for one, rows in zip(losses, kept, strict=True)])
+        for name in ("nll", "tokens", "scored_bytes")
+    }
+    return Totals(
+        nll=float(sums["nll"].sum()),
+        samples=len(sums["nll"]),
+        tokens=int(sums["tokens"].sum()),
+        scored_bytes=int(sums["scored_bytes"].sum()),
+        bytes=sum(int(one.bytes.sum()) for one in losses),
     )
 
 
@@ -71,7 +109,7 @@ def sample_names(document: str, count: int, unit: str) -> list[str]:
     return [document] if unit == "document" else [f"{document}:{number}" for number in range(count)]
 
 
-def loss_rows(corpus: Corpus, losses: list[DocumentLosses], *, name: str, unit: str) -> pa.Table:
+def loss_rows(corpus: Corpus, losses: Sequence[DocumentLosses], *, name: str, unit: str) -> pa.Table:
     """Return the rows of a loss table for one model.
 
     Parameters
@@ -111,9 +149,9 @@ def loss_rows(corpus: Corpus, losses: list[DocumentLosses], *, name: str, unit: 
 
 def token_rows(
     corpus: Corpus,
-    encodings: list[Encoding],
-    found: list[np.ndarray],
-    losses: list[DocumentLosses],
+    encodings: Sequence[Encoding],
+    found: Sequence[np.ndarray],
+    losses: Sequence[DocumentLosses],
     *,
     name: str,
     unit: str,
@@ -134,14 +172,14 @@ def token_rows(
     Returns
     -------
     pyarrow.Table
-        ``lm, document, sample, position, nll, bytes``, one row a scored token. Each byte of a document counts to one
-        token: the first that reaches it, the last of a document taking what is left.
+        ``lm, document, sample, position, nll, bytes``, one row a scored token of a sample that has a loss. Each byte of
+        a document counts to one token: the first that reaches it, the last of a document taking what is left.
     """
     parts = []
     for text, document, encoding, values, sums in zip(
         corpus.texts, corpus.names, encodings, found, losses, strict=True
     ):
-        scored = ~np.isnan(values)
+        scored = ~np.isnan(values) & (sums.scored_bytes > 0)[sums.span]
         names = np.array(sample_names(document, len(sums.nll), unit), object)
         rows = {
             "lm": pa.array([name] * int(scored.sum()), pa.string()),

@@ -75,13 +75,19 @@ class LocalScorer:
 
     def prefetch(self, model: PreparedModel) -> None:
         """Begin to load the model that comes next, if it fits into memory beside the present one."""
-        if self._next is None and fits(model):
-            self._next = (model.name, model.dtype), self._loader.submit(self._load, model)
+        which = model.name, model.dtype
+        if self._next is not None and self._next[0] == which:
+            return
+        # A model that was loaded ahead and not asked for had all its batches in the journal.
+        self._next = None
+        if fits(model):
+            self._next = which, self._loader.submit(self._load, model)
 
     def _load(self, model: PreparedModel) -> LanguageModel:
         begun = time.monotonic()
         loaded = load_prepared(model)
-        self.load_seconds[model.name] = round(time.monotonic() - begun, 3)
+        # The first load counts: a later one may be in float32, to measure the drift.
+        self.load_seconds.setdefault(model.name, round(time.monotonic() - begun, 3))
         return loaded
 
     def score(self, model: PreparedModel, plan: Plan, batches: Sequence[int]) -> Iterator[Scored]:
@@ -108,11 +114,9 @@ class LocalScorer:
             yield batch, values, time.monotonic() - begun
 
     def _take(self, model: PreparedModel) -> LanguageModel:
-        if self._next is not None:
-            which, loading = self._next
-            if which == (model.name, model.dtype):
-                self._next = None
-                return loading.result()
+        if self._next is not None and self._next[0] == (model.name, model.dtype):
+            loading, self._next = self._next[1], None
+            return loading.result()
         return self._load(model)
 
     def close(self) -> None:

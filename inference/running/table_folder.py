@@ -1,11 +1,10 @@
 """The folder of a loss table while models are scored into it: its texts, parts, models and manifest.
 
-The manifest is what counts: a part is written before the manifest names its model, so that a run killed between the two
-writes the same part again.
+The manifest is what counts: whatever else a model has in the folder is written before the manifest names it and removed
+after, so that what a killed run left is either whole or not named, and is swept away by the next.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,13 @@ import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError
 from bayeslaw.storage import LOCK, MANIFEST, atomic_file, check_output_folder, read_manifest, write_manifest
+from inference.running.file_names import is_own_file, model_slug
 from inference.running.prepared import corpus_hash
 from inference.texts import Corpus, text_hash
 
 FORMAT = 1
 LISTED = 3
-
-
-def _slug(name: str) -> str:
-    """Return a model's name as a file name that no other model's turns into."""
-    return re.sub(r"[^A-Za-z0-9._-]", lambda found: f"%{ord(found[0]):x}%", name).replace("..", "%2e%%2e%").lstrip(".")
+CORPUS, TOKENS, JOURNAL, MODELS = "corpus", "tokens", "journal", "models.parquet"
 
 
 class TableFolder:
@@ -50,7 +46,7 @@ class TableFolder:
         self.models: dict[str, dict[str, Any]] = {}
         self.segments: list[dict[str, Any]] = []
         if not (path / MANIFEST).is_file():
-            check_output_folder(path, "losses")
+            check_output_folder(path, "losses", replaceable=_is_begun)
             return
         manifest = read_manifest(path, "losses")
         scoring = manifest.get("scoring")
@@ -87,6 +83,17 @@ class TableFolder:
         finally:
             lock.release()
 
+    def sweep(self) -> None:
+        """Remove what a killed run left: temporary files, and files of models that the manifest does not name."""
+        files = [part["file"] for model in self.models.values() for part in model["parts"]]
+        named = {segment["file"] for segment in self.segments}
+        named |= {f"{folder}{file}" for file in files for folder in ("part-", f"{TOKENS}/")}
+        for name, entry in _files(self.path):
+            if is_own_file(name) and name not in named and entry.is_file():
+                entry.unlink(missing_ok=True)
+        if _rows(self.path / MODELS) != [dict(model["row"]) for model in self.models.values()]:
+            self._write_models()
+
     def _documents(self, segment: int) -> pd.DataFrame:
         path = self.path / self.segments[segment]["file"]
         try:
@@ -111,19 +118,20 @@ class TableFolder:
         Raises
         ------
         InputError
-            If a text of the table is not among them, or has changed, or some have a domain and some none.
+            If a text of the table is not among them, or it or its domain has changed, or some have a domain and some
+            none.
         """
         place = {name: number for number, name in enumerate(corpus.names)}
         known: list[list[int]] = []
+        if self.segments and bool(self.segments[0]["domains"]) != (corpus.domains is not None):
+            problem = f"the texts of {str(self.path)!r} have {'' if corpus.domains is None else 'no '}domains"
+            raise InputError(problem, "a domain for all texts or for none", "give the texts alike")
         for segment in range(len(self.segments)):
             held = self._documents(segment)
             self._check_same(held, corpus, place)
             known.append([place[name] for name in held["document"]])
         old = {number for numbers in known for number in numbers}
         new = [number for number in range(len(corpus.names)) if number not in old]
-        if self.segments and bool(self.segments[0]["domains"]) != (corpus.domains is not None):
-            problem = f"the texts of {str(self.path)!r} have {'' if corpus.domains is None else 'no '}domains"
-            raise InputError(problem, "a domain for all texts or for none", "give the texts alike")
         if new:
             known.append(new)
             self._add_segment(corpus.select(new))
@@ -140,10 +148,18 @@ class TableFolder:
             if text_hash(corpus.texts[place[name]]) != known:
                 problem = f"the text {name!r} is not the one that {str(self.path)!r} was scored on (its hash differs)"
                 raise InputError(problem, "the same text", "rename it, or give another --out")
+        if corpus.domains is None:
+            return
+        for name, known in zip(held["document"], held["domain"], strict=True):
+            if (now := corpus.domains[place[name]]) != known:
+                problem = f"the domain of the text {name!r} is {now!r}, and in {str(self.path)!r} {known!r}"
+                raise InputError(problem, "the same domain", "correct it, or give another --out")
 
     def _add_segment(self, corpus: Corpus) -> None:
-        file = f"corpus/{len(self.segments):04d}.parquet"
+        file = f"{CORPUS}/{len(self.segments):04d}.parquet"
         columns = {"document": list(corpus.names), "sha256": [text_hash(text) for text in corpus.texts]}
+        if corpus.domains is not None:
+            columns["domain"] = list(corpus.domains)
         with atomic_file(self.path / file) as path:
             pq.write_table(pa.table(columns), path)
         segment = {"file": file, "documents": len(corpus.names), "hash": corpus_hash(corpus)}
@@ -152,14 +168,20 @@ class TableFolder:
 
     def journal_folder(self, name: str, segment: int) -> Path:
         """Return where the batches of a model on a segment are kept until its part is written."""
-        return self.path / "journal" / f"{_slug(name)}-{segment:04d}"
+        return self.path / JOURNAL / f"{model_slug(name)}-{segment:04d}"
 
     def has(self, name: str, segment: int) -> bool:
-        """Say whether a model is scored on a segment, with its tokens where the table keeps them."""
-        return segment in self.models.get(name, {}).get("segments", ())
+        """Say whether a model is scored on a segment."""
+        return any(part["segment"] == segment for part in self.models.get(name, {}).get("parts", ()))
 
     def add_part(
-        self, name: str, segment: int, *, rows: pa.Table, tokens: pa.Table | None, facts: Mapping[str, Any]
+        self,
+        name: str,
+        part: Mapping[str, Any],
+        *,
+        rows: Iterable[pa.Table],
+        tokens: Iterable[pa.Table] | None,
+        facts: Mapping[str, Any],
     ) -> None:
         """Add the losses of a model on a segment.
 
@@ -167,12 +189,13 @@ class TableFolder:
         ----------
         name
             The model.
-        segment
-            The segment.
+        part
+            What the manifest tells of the part: ``segment``, ``tokens`` and ``seconds``, which are added up over the
+            model's parts, and whatever else.
         rows
-            Its losses; see `inference.running.sample_losses.loss_rows`.
+            Its losses, a few at a time; see `inference.running.sample_losses.loss_rows`.
         tokens
-            The losses of its tokens, if they are kept.
+            The losses of its tokens, a few at a time, if they are kept.
         facts
             What the manifest tells of the model; ``row`` is its row in the table of models.
 
@@ -181,14 +204,16 @@ class TableFolder:
         InputError
             If the folder cannot be written.
         """
-        file = f"{_slug(name)}-{segment:04d}.parquet"
+        file = f"{model_slug(name)}-{part['segment']:04d}.parquet"
         if tokens is not None:
-            with atomic_file(self.path / "tokens" / file) as path:
-                pq.write_table(tokens, path, compression="zstd")
-        self.models[name] = dict(facts) | {"segments": [*self.models.get(name, {}).get("segments", ()), segment]}
-        self._write_models()
+            with atomic_file(self.path / TOKENS / file) as path:
+                _write_tables(path, tokens)
+        parts = [*self.models.get(name, {}).get("parts", ()), {"file": file} | dict(part)]
         with atomic_file(self.path / f"part-{file}") as path:
-            pq.write_table(rows, path, compression="zstd")
+            _write_tables(path, rows)
+            # Written last, since readers want losses of every model that it names.
+            self.models[name] = _with_sums(facts, parts)
+            self._write_models()
         self._write_manifest()
 
     def set_facts(self, name: str, facts: Mapping[str, Any]) -> None:
@@ -198,18 +223,19 @@ class TableFolder:
             self._write_models()
             self._write_manifest()
 
-    def remove_model(self, name: str) -> None:
-        """Take a model out of the table."""
-        model = self.models.pop(name)
+    def remove_parts(self, name: str, segments: Iterable[int]) -> None:
+        """Take the losses of a model on some segments out of the table, and the model if none are left."""
+        model, removed = self.models[name], set(segments)
+        parts = [part for part in model["parts"] if part["segment"] not in removed]
+        if parts:
+            self.models[name] = _with_sums(model, parts)
+        else:
+            del self.models[name]
         self._write_manifest()
-        self._write_models()
-        for segment in model["segments"]:
-            file = f"{_slug(name)}-{segment:04d}.parquet"
-            for path in (self.path / f"part-{file}", self.path / "tokens" / file):
-                path.unlink(missing_ok=True)
+        self.sweep()
 
     def _write_models(self) -> None:
-        path = self.path / "models.parquet"
+        path = self.path / MODELS
         if not self.models:
             path.unlink(missing_ok=True)
             return
@@ -221,3 +247,43 @@ class TableFolder:
         scoring = {"format": FORMAT, "unit": self.unit, "segments": self.segments}
         sections = {"models": self.models, "scoring": scoring, "by_model": ["tokens", "scored_bytes"]}
         write_manifest(self.path, "losses", attrs, sections=sections)
+
+
+def _files(path: Path) -> list[tuple[str, Path]]:
+    """List what is in the folder of a table and in those of its texts and tokens, by its path in the folder."""
+    folders = [path, *(path / name for name in (TOKENS, CORPUS) if (path / name).is_dir())]
+    return [(entry.relative_to(path).as_posix(), entry) for folder in folders for entry in sorted(folder.iterdir())]
+
+
+def _is_begun(path: Path) -> bool:
+    """Say whether a folder holds nothing but what a run writes before its first manifest."""
+    if (path / CORPUS).is_symlink():
+        return False
+    return all(name in (LOCK, CORPUS) or is_own_file(name) for name, _ in _files(path))
+
+
+def _with_sums(facts: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the manifest tells of a model, with the sums over its parts."""
+    tokens, seconds = sum(part["tokens"] for part in parts), sum(part["seconds"] for part in parts)
+    speed = round(tokens / seconds, 1) if seconds else None
+    sums = {"tokens": tokens, "seconds": round(seconds, 3), "tokens_per_second": speed}
+    return dict(facts) | sums | {"segments": [part["segment"] for part in parts], "parts": parts}
+
+
+def _rows(path: Path) -> list[dict[str, Any]] | None:
+    """Return the table of models, without what is not known of them; None if it cannot be read."""
+    try:
+        rows = pq.read_table(path).to_pylist()
+    except (OSError, pa.ArrowException):
+        return None if path.exists() else []
+    return [{key: value for key, value in row.items() if value is not None and value == value} for row in rows]
+
+
+def _write_tables(path: Path, tables: Iterable[pa.Table]) -> None:
+    """Write tables of one schema into one Parquet file, one after the other, so that few are in memory at once."""
+    tables = iter(tables)
+    first = next(tables)
+    with pq.ParquetWriter(path, first.schema, compression="zstd") as writer:
+        writer.write_table(first)
+        for table in tables:
+            writer.write_table(table)
