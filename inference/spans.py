@@ -82,7 +82,6 @@ def span_starts(text: str, unit: str) -> np.ndarray:
     gap_starts = gap_starts[: len(gap_stops)]
     line_end = points == ord("\n")
     line_end[:-1] |= (points[:-1] == ord("\r")) & (points[1:] != ord("\n"))
-    line_end[-1:] |= points[-1:] == ord("\r")
     passed = np.concatenate([[0], np.cumsum(line_end)])
     parts = passed[gap_stops] - passed[gap_starts] >= _LINE_ENDS[unit]
     return np.concatenate([[0], gap_starts[parts]]).astype(np.int64)

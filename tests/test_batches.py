@@ -18,7 +18,13 @@ BOUNDS = st.integers(2, 20).flatmap(lambda window: st.tuples(st.just(window), st
 def encodings(lengths):
     """Documents whose ids tell document and position: 1000 times the one, plus the other."""
     return [
-        Encoding(np.arange(length, dtype=np.int32) + 1000 * document, np.zeros((length, 2)), np.ones(length, bool), 0)
+        Encoding(
+            ids=np.arange(length, dtype=np.int32) + 1000 * document,
+            offsets=np.zeros((length, 2), np.int64),
+            covered=np.ones(length, bool),
+            scored_bytes=length,
+            scored_characters=np.ones(length, bool),
+        )
         for document, length in enumerate(lengths)
     ]
 

@@ -57,6 +57,12 @@ def test_spans_tile_the_text_and_their_bytes_add_up(text, unit):
     assert all(part[0].isspace() for part in parts[1:])
 
 
+def test_bytes_at_the_bounds_of_utf8():
+    text = "\x7f\x80\u07ff\u0800\uffff\U00010000\U0010ffff"
+    starts = np.arange(len(text))
+    assert span_bytes(text, starts).tolist() == [1, 2, 2, 3, 3, 4, 4] == [len(letter.encode()) for letter in text]
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.one_of(TEXTS, ANY_TEXT))
 def test_units_against_a_plain_split(text):
@@ -105,6 +111,8 @@ def test_white_space_tokens_go_with_what_follows():
     text = " a  b \n"
     offsets = np.array([[0, 1], [1, 2], [2, 3], [3, 5], [5, 6], [6, 7]])
     assert span_of_tokens(text, offsets, span_starts(text, "word")).tolist() == [0, 0, 1, 1, 1, 1]
+    # No token stands for "a": the space before it goes with the next token all the same.
+    assert span_of_tokens(" a b", np.array([[0, 1], [3, 4]]), np.array([0, 2])).tolist() == [1, 1]
     # A token that spans a word's end belongs to the word it begins in; offsets beyond the text are cut.
     assert span_of_tokens("ab cd", np.array([[-1, 4], [4, 9]]), np.array([0, 2])).tolist() == [0, 1]
     assert span_of_tokens("  ", np.array([[0, 1], [1, 2]]), np.array([0])).tolist() == [0, 0]

@@ -191,6 +191,8 @@ def test_unknown_tokens_cover_nothing(loaded):
     encoding = loaded["gemma"].encode("the 😀")
     assert encoding.covered.tolist() == [True, True, False]
     assert encoding.scored_bytes == 4
+    # Nor does a mark behind it.
+    assert loaded["gemma"].encode("a😀\u0301").scored_bytes == 1
     words = loaded["words"].encode("dog the nothere fox")
     # No prefix: the first word is not scored; the tokenizer also loses the spaces.
     assert words.covered.tolist() == [True, True, False, True]
