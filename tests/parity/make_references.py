@@ -1,6 +1,6 @@
 """Run every case through PyTorch transformers and store what it says; needs PyTorch, which nothing else here does.
 
-Usage: python tests/parity/make_references.py [CASE ...]
+Usage, in tests/: python -m parity.make_references [CASE ...]
 """
 
 import json
@@ -16,10 +16,10 @@ os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import numpy as np
 import torch
 import transformers
-from cases import CASES, Case
+from parity.cases import CASES, Case
+from parity.seeded import seeded_ids, seeded_tensor
 from safetensors import safe_open
 from safetensors.numpy import save_file
-from seeded import seeded_ids, seeded_tensor
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 FOLDER = Path(__file__).parent / "references"
