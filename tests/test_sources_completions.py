@@ -117,6 +117,34 @@ def test_a_first_token_without_log_prob_is_refused_or_reported(how):
     np.testing.assert_allclose(losses["nll"][:, 0], nll, rtol=1e-12)
 
 
+def test_servers_that_score_the_first_token_too():
+    def change(content, asked):
+        if asked["echo"]:
+            content["choices"][0]["logprobs"]["token_logprobs"][0] = -2.5
+        return content
+
+    with serve(Served(begins=False, formats=("echo",), change=change)) as served:
+        losses = scored(served, ["The cat"], names=["small"], style="echo")
+    np.testing.assert_allclose(losses["nll"], [[2.5 + dense("small", " cat", "The")[0]]], rtol=1e-12)
+    assert losses["tokens"].values.tolist() == [2]
+
+
+@pytest.mark.parametrize("first", [BOS, None, ""])
+def test_what_stands_before_a_text_is_told_from_it(first):
+    def nats(*texts, text, prefix=""):
+        values = (None, *[-(2.0**index) for index in range(len(texts))])
+        return prompt_score(PromptTokens((first, *texts), values), text, prefix).nats
+
+    assert nats(BOS, "a", "b", text="ab") == 2 + 4
+    assert nats("a", "b", text="ab", prefix=END) == 1 + 2
+    assert nats(END, "a", text="a", prefix=END) == 2
+    assert nats("\n", "a", text="a", prefix="\n") == 2
+    assert nats("one", " two", "a", text="a", prefix="one two") == 4
+    # The text is U+FFFD itself, in two pieces that are written as U+FFFD each.
+    assert nats("\ufffd", "\ufffd", text="\ufffd") == 1 + 2
+    assert nats("\ufffd", "\ufffd", text="\ufffd", prefix=END) == 1 + 2
+
+
 def test_every_text_is_asked_for_once_without_changing_the_distribution(server):
     scored(server, names=["small"], concurrency=2)
     assert sorted(asked["prompt"] for asked in server.asked) == sorted(set(TEXTS))
@@ -447,6 +475,16 @@ def test_any_cut_of_a_text_into_bytes_covers_it(text, loses_spaces, escapes, dat
     tokens = PromptTokens((BOS, *spelt), (None, *[-1.0] * len(spelt)))
     score = prompt_score(tokens, text)
     assert (score.nats, score.tokens, score.unscored_bytes) == (len(spelt), len(spelt), 0)
+
+
+@pytest.mark.parametrize(
+    ("spelt", "text"),
+    [("a\ufffd\ufffd", "abc"), ("a\ufffd", "a猫猫"), ("a\ufffd\ufffd", "a"), ("a\ufffd" * 2, "aäaää")],
+)
+def test_pieces_of_characters_stand_for_a_few_outside_ascii(spelt, text):
+    with pytest.raises(InputError, match="spell"):
+        prompt_score(PromptTokens((BOS, spelt), (None, -1.0)), text)
+    assert prompt_score(PromptTokens((BOS, "a\ufffd\ufffd", "b"), (None, -1.0, -1.0)), "aäb").nats == 2
 
 
 def _spell(piece, *, escapes):

@@ -140,16 +140,25 @@ def _tokens_before(tokens: PromptTokens, text: str, prefix: str) -> int | None:
     scored_from_start = tokens.log_probabilities[:1] != (None,)
     # With a prefix the first tokens are it, also where the server scores them.
     first = 0 if scored_from_start and not prefix else 1
-    candidates = range(first, min(MOST_BEFORE[bool(prefix)] + 1, len(tokens.texts)))
+    candidates = [
+        before
+        for before in range(first, min(MOST_BEFORE[bool(prefix)] + 1, len(tokens.texts)))
+        if before < 2 or not prefix or _ends_prefix(tokens.texts[:before], prefix)
+    ]
     spelt = {before: ["" if part is None else part for part in tokens.texts[before:]] for before in candidates}
-    for before in candidates:
-        if "".join(spelt[before]) == text:
-            return before
-    if _head(tokens, text, prefix):
+    exact = [before for before in candidates if "".join(spelt[before]) == text]
+    if _head(tokens, text, prefix) and not exact:
         # Ignoring spaces below must not hide that the first token is one.
         return None
     squashed = _squashed(text)
-    return next((before for before in candidates if 0 in _starts(spelt[before], squashed, 0)), None)
+    alike = [before for before in candidates if 0 in _starts(spelt[before], squashed, 0)]
+    # A prefix of spaces is told from the text only where tokens are spelt exactly.
+    return next(iter([*exact, *alike] if prefix else sorted({*exact, *alike})), None)
+
+
+def _ends_prefix(texts: Sequence[str | None], prefix: str) -> bool:
+    """Say whether tokens are the server's own, of which there may be two, and then those of the prefix."""
+    return any(prefix.endswith("".join(part or "" for part in texts[own:])) for own in (1, 2) if own < len(texts))
 
 
 def _unscored_characters(tokens: PromptTokens, text: str, prefix: str) -> int:

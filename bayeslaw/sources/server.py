@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -147,7 +148,7 @@ class CompletionsServer:
 
     def _attempt(self, request: urllib.request.Request, attempt: int) -> Reply:
         try:
-            with urllib.request.build_opener(_NoRedirect).open(request, timeout=self.timeout) as response:
+            with _opener().open(request, timeout=self.timeout) as response:
                 return Reply(self._parsed(response.read()))
         except urllib.error.HTTPError as error:
             with error:
@@ -190,6 +191,11 @@ class CompletionsServer:
             return InputError(problem, "an answer in time", "raise --timeout or lower --concurrency, and run again")
         problem = f"{self.endpoint} cannot be reached: {getattr(reason, 'strerror', None) or reason}"
         return InputError(problem, "the address of a running server", "start the server, or correct --url")
+
+
+@cache
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoRedirect)
 
 
 def _authorization() -> dict[str, str]:
