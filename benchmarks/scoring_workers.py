@@ -160,6 +160,9 @@ def _timed(work: Callable[[], float]) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] != "torch":
+        # transformers would load PyTorch where it is installed, and our side does without.
+        sys.modules["torch"] = None  # pyright: ignore[reportArgumentType]
     if sys.argv[1] == "compile":
         print(json.dumps(compile_seconds([int(depth) for depth in sys.argv[2:]])))
     else:

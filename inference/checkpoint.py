@@ -11,7 +11,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from inference import hub
-from inference.shards import TensorPlace, read_bytes, read_header, read_tensor
+from inference.shards import TensorPlace, read_bytes, read_header, read_tensor, read_tensor_into
 from inference.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
 
 SAMPLED_BYTES = 4096
@@ -122,6 +122,23 @@ class Checkpoint:
             If there is no such tensor, its type is none of NumPy's, or the file was changed meanwhile.
         """
         return read_tensor(name, self._place(name))
+
+    def read_into(self, values: np.ndarray, name: str) -> None:
+        """Read a tensor into an array that is there, so that it is never in memory twice.
+
+        Parameters
+        ----------
+        values
+            Takes the tensor, converted to its type; contiguous, of the tensor's shape.
+        name
+            The tensor's name.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor, or the file was changed meanwhile.
+        """
+        read_tensor_into(values, name, self._place(name))
 
 
 def open_checkpoint(

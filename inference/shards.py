@@ -38,6 +38,7 @@ DTYPES = {
     "U8": np.dtype("u1"),
     "BOOL": np.dtype("?"),
 }
+READ_BYTES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -226,10 +227,43 @@ def read_tensor(name: str, place: TensorPlace) -> np.ndarray:
             f"one of {', '.join(DTYPES)}",
             "use a checkpoint that stores float32, bfloat16 or float16",
         )
+    values = np.empty(place.shape, DTYPES[place.stored])
+    read_tensor_into(values, name, place)
+    return values
+
+
+def read_tensor_into(values: np.ndarray, name: str, place: TensorPlace) -> None:
+    """Read one tensor into an array that is there, a few megabytes at a time.
+
+    Parameters
+    ----------
+    values
+        Takes the tensor, converted to its type; contiguous, of the tensor's shape. Beyond the range of that type
+        numbers become infinite.
+    name
+        The tensor's name, for messages.
+    place
+        Where it lies.
+
+    Raises
+    ------
+    InputError
+        If the file was changed since it was opened.
+    """
+    kind, flat = DTYPES[place.stored], values.reshape(-1)
+    step = max(1, READ_BYTES // kind.itemsize)
     try:
-        flat = np.fromfile(place.file, DTYPES[place.stored], math.prod(place.shape), offset=place.start)
+        with place.file.open("rb") as stream, np.errstate(over="ignore"):
+            stream.seek(place.start)
+            for start in range(0, len(flat), step):
+                part = flat[start : start + step]
+                if part.dtype == kind:
+                    complete = stream.readinto(part.view(np.uint8)) == part.nbytes
+                else:
+                    read = np.frombuffer(stream.read(len(part) * kind.itemsize), np.uint8)
+                    complete = read.nbytes == len(part) * kind.itemsize
+                    part[...] = read.view(kind) if complete else 0
+                if not complete:
+                    raise _damaged(place.file, f"tensor {name!r} ends early: the file was changed since it was opened")
     except OSError as error:
         raise _damaged(place.file, error.strerror or str(error), "check the path and its permissions") from error
-    if flat.nbytes != place.size:
-        raise _damaged(place.file, f"tensor {name!r} ends early: the file was changed since it was opened")
-    return flat.reshape(place.shape)

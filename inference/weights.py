@@ -37,11 +37,11 @@ class Piece:
     names
         The tensors to read.
     take
-        Makes the values of them.
+        Makes the values of them; None for the one tensor as it is.
     """
 
     names: tuple[str, ...]
-    take: Callable[[list[np.ndarray]], np.ndarray]
+    take: Callable[[list[np.ndarray]], np.ndarray] | None = None
 
 
 @dataclass
@@ -76,7 +76,7 @@ class _Plan:
         wanted = [f"{option.format(layer)}.{leaf}" for option in options]
         turned = self.tensors.transposed and layer is not None and len(shape) == 2
         found = self._find(wanted, shape[::-1] if turned else shape)
-        return Piece((found,), (lambda read: read[0].T) if turned else (lambda read: read[0]))
+        return Piece((found,), (lambda read: read[0].T) if turned else None)
 
     def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         config = self.config
@@ -177,7 +177,7 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
         place = None if mesh is None else weight_sharding(mesh, [str(step) for step in path], values.shape, config)
         # On a CPU an aligned array becomes the device's without a copy.
-        filled[path] = variable.replace(jnp.asarray(values) if place is None else jax.device_put(values, place))
+        filled[path] = variable.replace(jax.device_put(values, place, may_alias=True))
     return nnx.merge(graph, nnx.from_flat_state(filled))
 
 
@@ -193,9 +193,11 @@ def _fill(
 ) -> np.ndarray:
     values = _aligned(shape, dtype)
     for row, piece in zip(values if stacked else values[None], pieces, strict=True):
-        read = piece.take([checkpoint.read(name) for name in piece.names])
-        with np.errstate(over="ignore"):
-            row[...] = read
+        if piece.take is None:
+            checkpoint.read_into(row, piece.names[0])
+        else:
+            with np.errstate(over="ignore"):
+                row[...] = piece.take([checkpoint.read(name) for name in piece.names])
         if not _finite(row):
             problem = f"{piece.names[0]} of {checkpoint.name!r} holds values that are not finite in {dtype.name}"
             raise InputError(problem, "finite weights", "use another checkpoint, or dtype float32")
