@@ -275,6 +275,7 @@ def test_models_of_one_tokenizer_are_chosen(tmp_path):
         return bl.read_token_losses(folder, **options)["lm"].to_numpy().tolist()
 
     assert read(models=["d", "b"]) == ["b", "d"]
+    assert bl.read_token_losses(folder, models=["d", "b"])["parameters"].to_numpy().tolist() == [2e7, 8e7]
     assert read(models="c") == ["c"]
     assert read(tokenizer="c") == read(tokenizer=ONE) == read(tokenizer=ONE[:5]) == ["a", "c"]
     assert read(tokenizer="b", models=["c", "b"]) == ["b"]
