@@ -132,8 +132,8 @@ def plan_batches(
     """Gather windows of similar length into batches, with the least padding that few shapes allow.
 
     The lengths of rows are found by dynamic programming. A class of windows of similar length fills batches of equally
-    many rows, as few batches as the budget allows. The plan depends on the lengths of the windows and on the options
-    alone.
+    many rows, as few batches as the budget allows; windows of one length are in one class. The plan depends on the
+    lengths of the windows and on the options alone.
 
     Parameters
     ----------
