@@ -1,9 +1,6 @@
 """A checkpoint's tokenizer files to a tokenizer of ordinary text, without network and without remote code."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +9,7 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, Unigram, WordLevel, WordPiece
 
 from bayeslaw.errors import InputError
+from inference.quiet import quiet_transformers
 
 TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 ACCEPTED = "a checkpoint with its tokenizer.json (or vocab.json and merges.txt)"
@@ -87,7 +85,7 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
 
 
 def _load(folder: Path) -> Any:
-    with _quiet_transformers():
+    with quiet_transformers():
         from transformers import AutoTokenizer
 
         try:
@@ -112,26 +110,6 @@ def _check_pieces(backend: Tokenizer, file: Path) -> None:
         problem = f"the tokenizer of {str(file)!r} was read without the pieces of that file"
         problem += "" if wrong is None else f": {wrong!r} has the id {known.get(wrong)} instead of {pieces[wrong]}"
         raise InputError(problem, ACCEPTED, "correct tokenizer_class in tokenizer_config.json")
-
-
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """Keep advice about PyTorch, class names and model lengths, none of which matters here, off standard error."""
-    name = "TRANSFORMERS_NO_ADVISORY_WARNINGS"
-    before = os.environ.get(name)
-    os.environ[name] = "1"
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
 
 
 def text_backend(state: str, content: dict[str, Any]) -> Tokenizer:
