@@ -159,6 +159,36 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; or if
         one holds values that are not finite in `dtype`.
     """
+    config, graph, flat, pieces = _planned(checkpoint)
+    filled = {}
+    for path, variable in flat.items():
+        values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
+        place = None if mesh is None else weight_sharding(mesh, [str(step) for step in path], values.shape, config)
+        # On a CPU an aligned array becomes the device's without a copy.
+        filled[path] = variable.replace(jax.device_put(values, place, may_alias=True))
+    return nnx.merge(graph, nnx.from_flat_state(filled))
+
+
+def check_tensors(checkpoint: Checkpoint) -> None:
+    """Check that a checkpoint has every tensor of its decoder, in its shape, and no other; none is read.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
+    """
+    _planned(checkpoint)
+
+
+def _planned(
+    checkpoint: Checkpoint,
+) -> tuple[DecoderConfig, nnx.GraphDef, dict[tuple, nnx.Variable], dict[tuple, list[Piece]]]:
+    """Find the tensors of every parameter: configuration, structure, parameters by path and their pieces."""
     model_type = check_model_type(checkpoint.config)
     config = read_decoder_config(checkpoint)
     graph, state = nnx.split(nnx.eval_shape(lambda: Decoder(config)))
@@ -172,13 +202,7 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         return tied_head or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
     plan.check(model_type, ignored)
-    filled = {}
-    for path, variable in flat.items():
-        values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
-        place = None if mesh is None else weight_sharding(mesh, [str(step) for step in path], values.shape, config)
-        # On a CPU an aligned array becomes the device's without a copy.
-        filled[path] = variable.replace(jax.device_put(values, place, may_alias=True))
-    return nnx.merge(graph, nnx.from_flat_state(filled))
+    return config, graph, flat, pieces
 
 
 def _by_core(names: frozenset[str]) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from inference.running.options import ScoreOptions
 from inference.score import check_window, default_dtype
 from inference.texts import Corpus, text_hash
 from inference.tokens import Encoding, TextTokenizer
-from inference.weights import parameter_counts
+from inference.weights import check_tensors, parameter_counts
 
 MOST_SHAPES = 8
 TOKENS_PER_SHAPE = 8192
@@ -96,11 +96,13 @@ def prepare_model(request: ModelRequest, options: ScoreOptions) -> PreparedModel
     Raises
     ------
     InputError
-        If the checkpoint, its configuration or its tokenizer cannot be used, or the options do not suit it.
+        If the checkpoint, its configuration, the shapes of its tensors or its tokenizer cannot be used, or the options
+        do not suit it.
     """
     checkpoint = open_checkpoint(request.source, revision=request.revision, offline=options.offline)
     config = read_decoder_config(checkpoint)
     window, stride = check_window(config, options.window, options.stride, options.batch_tokens)
+    check_tensors(checkpoint)
     return PreparedModel(
         request=request,
         checkpoint=checkpoint,
