@@ -9,6 +9,7 @@ from inference import tensor_names
 from inference.checkpoint import Checkpoint
 from inference.config import DecoderConfig
 from inference.config_reading import Settings, activation, read_settings, uniform_window, window_by_type
+from inference.quiet import quiet_transformers
 from inference.tensor_names import TensorNames
 
 LAYER_NORM = {"norm": "layer", "norm_bias": True}
@@ -388,11 +389,13 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     if "quantization_config" in checkpoint.config:
         problem = f"the weights of {checkpoint.name!r} are quantised"
         raise InputError(problem, "weights in float32, bfloat16 or float16", "use the checkpoint it was made from")
-    from transformers import AutoConfig
+    with quiet_transformers():
+        from transformers import AutoConfig
 
     try:
-        # transformers normalises what versions and families write differently, such as rope settings.
-        hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
+        with quiet_transformers():
+            # transformers normalises what versions and families write differently, such as rope settings.
+            hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
         return decoder_config(getattr(hf, "text_config", None) or hf, model_type)
     except InputError:
         raise
