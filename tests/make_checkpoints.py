@@ -169,7 +169,7 @@ def _carry_by_bias(
 
 
 def _carry_by_feature(embedding: np.ndarray, norm: np.ndarray, head: np.ndarray, frequencies: np.ndarray) -> None:
-    """Let a feature be so large that the norm leaves it the same at every position, and turn it into log frequencies."""
+    """Let a feature be so large that the norm leaves it the same everywhere, and turn it into log frequencies."""
     root = math.sqrt(len(norm))
     feature, passed, rest = DOMINANCE * root, root * DOMINANCE / math.hypot(1, DOMINANCE), 1 / math.hypot(1, DOMINANCE)
     norm[:] = _noise(len(norm)) / rest
