@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def test_text_that_spells_special_tokens_is_ordinary(folders, loaded, kind, text
         assert encoding.scored_bytes == len(text.encode())
 
 
-def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path):
+def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path, monkeypatch):
     folder = save_tokenizer("gpt2", tmp_path)
     content = json.loads((folder / "tokenizer.json").read_text())
     content["added_tokens"][0]["special"] = False
@@ -110,6 +111,12 @@ def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path):
     tokenizer = TextTokenizer.from_folder(folder)
     assert tokenizer.prefix == 0
     assert 0 not in tokenizer.encode("<|endoftext|>").ids
+    # Also where the class that reads the file leaves the flag as it is.
+    backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    named = {"all_special_tokens": ["<|endoftext|>"], "bos_token": "<|endoftext|>", "eos_token": None}
+    reader = SimpleNamespace(backend_tokenizer=backend, **named)
+    monkeypatch.setattr("inference.tokenizer_loading._load", lambda folder: reader)
+    assert 0 not in TextTokenizer.from_folder(folder).encode("<|endoftext|>").ids
 
 
 def test_added_tokens_that_are_not_special_stay_tokens(loaded):
