@@ -120,7 +120,7 @@ class Journal:
         if not self._begun:
             return None
         try:
-            with np.load(self._path(batch), allow_pickle=False) as held:
+            with self._path(batch).open("rb") as stream, np.load(stream, allow_pickle=False) as held:
                 values, seconds = held["values"], float(held["seconds"])
         except Exception:
             # A damaged file may be anything to the readers of zip and npy, and fails in as many ways.
