@@ -1,5 +1,7 @@
 """A decoder-only transformer: one module for every family."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,24 @@ from inference.attention import alibi_bias
 from inference.config import DecoderConfig
 from inference.layers import Block, LayerInputs, Linear, Norm
 from inference.rope import rotation_tables
+
+
+def held_in_place(weights: Any) -> Any:
+    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
+
+    Parameters
+    ----------
+    weights
+        Arrays that each turn of a loop takes over from the one before.
+
+    Returns
+    -------
+    Any
+        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
+        it, it would take twice the memory of the model.
+    """
+    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
+    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
 
 
 class Embedding(nnx.Module):
@@ -51,7 +71,9 @@ class Decoder(nnx.Module):
         # All blocks lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.vmap(lambda _: Block(config), in_axes=0, out_axes=0)(jnp.arange(config.depth))
         self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
-        self.head = None if config.tied else Linear(inner, config.vocabulary, bias=config.head_bias)
+        self.head = None if config.tied else Linear(inner, config.vocabulary, bias=False)
+        # Some families keep the head's bias when its weight is the embedding.
+        self.head_bias = nnx.Param(jnp.zeros((config.vocabulary,))) if config.head_bias else None
 
     def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
         """Compute hidden states.
@@ -98,13 +120,17 @@ class Decoder(nnx.Module):
             shape = (config.key_value_heads, config.heads_per_group, length)
             key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
         graph, weights = nnx.split(self.blocks)
+        windows, ropes, scales = self._layer_numbers(length)
 
-        def through(x: jax.Array, layer: tuple) -> tuple[jax.Array, None]:
-            own, window, rope, scale = layer
-            turns = (None, None) if cosines is None or sines is None else (cosines[rope], sines[rope])
-            return nnx.merge(graph, own)(x, LayerInputs(*turns, window, key_bias, scale)), None
+        def through(state: tuple[jax.Array, Any], layer: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
+            x, weights = state
+            weights = held_in_place(weights)
+            own = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights)
+            turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
+            x = nnx.merge(graph, own)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
+            return (x, weights), None
 
-        return jax.lax.scan(through, x, (weights, *self._layer_numbers(length)))[0]
+        return jax.lax.scan(through, (x, weights), jnp.arange(config.depth))[0][0]
 
     def _layer_numbers(self, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return each layer's window, rotary table and attention scale."""
@@ -119,6 +145,10 @@ class Decoder(nnx.Module):
             scales /= np.arange(1, config.depth + 1, dtype=np.float32)
         return jnp.asarray(np.where(windows == 0, length, windows)), jnp.asarray(ropes), jnp.asarray(scales)
 
+    def head_part(self) -> "Head":
+        """Return the part that turns hidden states into logits."""
+        return Head(self.config, (self.embedding if self.head is None else self.head).weight, self.head_bias)
+
     def logits(self, hidden: jax.Array) -> jax.Array:
         """Compute logits.
 
@@ -132,12 +162,34 @@ class Decoder(nnx.Module):
         jax.Array
             Unnormalised log-probabilities of the next token, [..., vocabulary], float32.
         """
-        config = self.config
-        weight = (self.embedding if self.head is None else self.head).weight[...]
+        return self.head_part()(hidden)
+
+
+class Head(nnx.Module):
+    """Hidden states to logits; shares the decoder's weights.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    weight, bias
+        Its weight, [vocabulary, width], and bias, [vocabulary].
+    """
+
+    def __init__(self, config: DecoderConfig, weight: nnx.Param, bias: nnx.Param | None) -> None:
+        self.scale, self.softcap = config.logit_scale, config.logit_softcap
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, hidden: jax.Array, *, begin: jax.Array | int = 0, count: int | None = None) -> jax.Array:
+        """Compute logits of `count` tokens of the vocabulary from `begin` on, [..., count]; all by default."""
+        weight, bias = self.weight[...], None if self.bias is None else self.bias[...]
+        if count is not None:
+            weight = jax.lax.dynamic_slice_in_dim(weight, begin, count)
+            bias = None if bias is None else jax.lax.dynamic_slice_in_dim(bias, begin, count)
         contracted = (((hidden.ndim - 1,), (1,)), ((), ()))
         y = jax.lax.dot_general(hidden, weight, contracted, preferred_element_type=jnp.float32)
-        if self.head is not None and self.head.bias is not None:
-            y = y + self.head.bias[...].astype(jnp.float32)
-        if config.logit_scale != 1.0:
-            y = y * config.logit_scale
-        return y if config.logit_softcap is None else config.logit_softcap * jnp.tanh(y / config.logit_softcap)
+        if bias is not None:
+            y = y + bias.astype(jnp.float32)
+        if self.scale != 1.0:
+            y = y * self.scale
+        return y if self.softcap is None else self.softcap * jnp.tanh(y / self.softcap)

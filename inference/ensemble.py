@@ -12,11 +12,11 @@ from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError, check_choice
 from inference.batches import batch_arrays, plan_batches, plan_windows
+from inference.head import over_positions
 from inference.score import (
     BATCH_TOKENS,
     LanguageModel,
     check_window,
-    over_positions,
     place_rows,
     score,
     token_log_probabilities,

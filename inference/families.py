@@ -389,6 +389,8 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     if "quantization_config" in checkpoint.config:
         problem = f"the weights of {checkpoint.name!r} are quantised"
         raise InputError(problem, "weights in float32, bfloat16 or float16", "use the checkpoint it was made from")
+    from huggingface_hub.errors import StrictDataclassError
+
     with quiet_transformers():
         from transformers import AutoConfig
 
@@ -396,23 +398,24 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
         with quiet_transformers():
             # transformers normalises what versions and families write differently, such as rope settings.
             hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
-        return decoder_config(getattr(hf, "text_config", None) or hf, model_type)
+        hf = getattr(hf, "text_config", None) or hf
+        return decoder_config(hf)
     except InputError:
         raise
-    except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, OSError) as error:
-        problem = f"config.json of {checkpoint.name!r} cannot be used: {type(error).__name__}: {error}"
+    except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, OSError, StrictDataclassError) as error:
+        why = " ".join(str(error).split())
+        problem = f"config.json of {checkpoint.name!r} cannot be used: {type(error).__name__}: {why}"
         raise InputError(problem, f"the configuration of a {model_type}", "correct config.json") from error
 
 
-def decoder_config(hf: Any, model_type: str) -> DecoderConfig:
+def decoder_config(hf: Any) -> DecoderConfig:
     """Read what a decoder is made of from a transformers configuration.
 
     Parameters
     ----------
     hf
-        The configuration.
-    model_type
-        The family.
+        The configuration. Its ``model_type`` counts, which may differ from the one in the file: a Mistral with types of
+        layers is read as a Ministral.
 
     Returns
     -------
@@ -422,7 +425,7 @@ def decoder_config(hf: Any, model_type: str) -> DecoderConfig:
     Raises
     ------
     InputError
-        If a field has a value that is not covered.
+        If the family is not supported, or a field has a value that is not covered.
     """
-    family = FAMILIES[model_type]
+    family = FAMILIES[check_model_type({"model_type": hf.model_type})]
     return read_settings(hf, family.settings(hf), family.required)

@@ -17,14 +17,12 @@ from inference.batches import BatchArrays, batch_arrays, plan_batches, plan_wind
 from inference.checkpoint import open_checkpoint
 from inference.config import DecoderConfig
 from inference.decoder import Decoder
-from inference.sharding import DATA, row_sharding
+from inference.head import target_log_probabilities
+from inference.sharding import DATA, TENSOR, row_sharding
 from inference.tokens import Encoding, TextTokenizer
 from inference.weights import DTYPES, load_decoder, parameter_counts
 
 BATCH_TOKENS = 8192
-# Logits that exist at once; fewer on a CPU, where they should stay near its caches.
-LOGITS_AT_ONCE = {"cpu": 1 << 24}
-LOGITS_ELSEWHERE = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -184,7 +182,8 @@ def batch_log_probabilities(model: LanguageModel, arrays: BatchArrays) -> np.nda
     """
     graph, state = nnx.split(model.decoder)
     inputs, targets, lengths = place_rows(model.mesh, arrays.inputs, arrays.targets, arrays.lengths)
-    found = np.asarray(_log_probabilities(graph, state, inputs, targets, lengths))
+    split = model.mesh is not None and model.mesh.shape[TENSOR] > 1
+    found = np.asarray(_log_probabilities(graph, state, inputs, targets, lengths, split=split))
     return np.where(arrays.scored, found[: len(arrays.scored)], np.float32(0))
 
 
@@ -197,52 +196,12 @@ def place_rows(mesh: Mesh | None, *arrays: np.ndarray) -> list[jax.Array]:
     return [jax.device_put(array, row_sharding(mesh)) for array in padded]
 
 
-@partial(jax.jit, static_argnames="graph")
-def _log_probabilities(graph: Any, state: Any, inputs: jax.Array, targets: jax.Array, lengths: jax.Array) -> jax.Array:
-    decoder = nnx.merge(graph, state)
-    hidden = decoder(inputs, lengths)
-    return over_positions(lambda h, t: chosen_log_probabilities(decoder.logits(h), t), decoder, hidden, targets)
-
-
-def chosen_log_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
-    """Return the log-probability of each target, [...], of logits [..., vocabulary]."""
-    chosen = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
-    # Rounding may leave a near-certain token slightly above zero, which no log-probability is.
-    return jnp.minimum(chosen - jax.nn.logsumexp(logits, axis=-1), 0.0)
-
-
-def over_positions(
-    function: Callable[..., jax.Array], decoder: Decoder, *arrays: jax.Array, members: int = 1
+@partial(jax.jit, static_argnames=("graph", "split"))
+def _log_probabilities(
+    graph: Any, state: Any, inputs: jax.Array, targets: jax.Array, lengths: jax.Array, *, split: bool = False
 ) -> jax.Array:
-    """Apply a function of logits to a few positions at a time, so that few logits exist at once.
-
-    Parameters
-    ----------
-    function
-        Takes slices of the arrays and returns [row, position of the slice].
-    decoder
-        The decoder, for its vocabulary.
-    *arrays
-        Arrays [row, position, ...].
-    members
-        How many times the function holds logits at once.
-
-    Returns
-    -------
-    jax.Array
-        What the function returns, for all positions, [row, position].
-    """
-    rows, length = arrays[0].shape[:2]
-    budget = LOGITS_AT_ONCE.get(jax.default_backend(), LOGITS_ELSEWHERE)
-    step = max(1, min(length, budget // (rows * decoder.config.vocabulary * members)))
-    pad = -length % step
-
-    def split(array: jax.Array) -> jax.Array:
-        array = jnp.pad(array, ((0, 0), (0, pad), *((0, 0),) * (array.ndim - 2)))
-        return jnp.moveaxis(array.reshape(rows, -1, step, *array.shape[2:]), 1, 0)
-
-    found = jax.lax.map(lambda one: function(*one), tuple(split(array) for array in arrays))
-    return jnp.moveaxis(found, 0, 1).reshape(rows, -1)[:, :length]
+    decoder = nnx.merge(graph, state)
+    return target_log_probabilities(decoder, decoder(inputs, lengths), targets, split=split)
 
 
 def token_log_probabilities(

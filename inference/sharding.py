@@ -61,7 +61,8 @@ def weight_sharding(mesh: Mesh, path: Sequence[str], shape: Sequence[int], confi
     jax.sharding.NamedSharding
         Split over the tensor axis where that divides it, whole on every device elsewhere.
     """
-    layer, leaf, parts = path[-2], path[-1], mesh.shape[TENSOR]
+    layer, leaf = ("head", "bias") if path[-1] == "head_bias" else (path[-2], path[-1])
+    parts = mesh.shape[TENSOR]
     axis = len(shape) - (2 if leaf == "weight" else 1)
     whole = {"query": config.heads, "key": config.key_value_heads, "value": config.key_value_heads}
     if layer in SPLIT_COLUMNS:

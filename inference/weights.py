@@ -59,6 +59,8 @@ class _Plan:
     def pieces(self, path: Sequence[str], shape: Sequence[int]) -> list[Piece]:
         stacked = path[0] == "blocks"
         stem, leaf = ".".join(path[1:-1] if stacked else path[:-1]), path[-1]
+        if leaf == "head_bias":
+            stem, leaf = "head", "bias"
         if not stacked:
             return [self._piece(stem, leaf, None, tuple(shape))]
         return [self._piece(stem, leaf, layer, tuple(shape[1:])) for layer in range(self.config.depth)]
@@ -68,7 +70,7 @@ class _Plan:
         for fused, parts in (("attention.qkv", ("query", "key", "value")), ("mlp.gate_up", ("gate", "up"))):
             if part in parts and fused in self.tensors.names and stem.startswith(fused.split(".")[0]):
                 return self._fused(fused, part, leaf, layer, shape)
-        name = self.tensors.names[stem]
+        name = self.tensors.names.get(stem, f"({stem} of this family)")
         if isinstance(name, str) and name.endswith(".*"):
             heads = [f"{name[:-2].format(layer)}.{head}.{leaf}" for head in range(shape[0])]
             return Piece(tuple(self._find([one], shape[1:]) for one in heads), np.stack)
@@ -263,5 +265,5 @@ def parameter_counts(decoder: Decoder) -> Mapping[str, int]:
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):
         size = int(np.prod(variable.shape))
         total += size
-        embedding += size if path[0] in ("embedding", "positions", "head") else 0
+        embedding += size if path[0] in ("embedding", "positions", "head", "head_bias") else 0
     return {"total": total, "embedding": embedding, "active": total}
