@@ -61,11 +61,10 @@ class Ours:
         self.parameters, self.vocabulary = counts["total"], decoder.config.vocabulary
 
     def score(self, texts: list[np.ndarray], order: str) -> float:
-        from inference.score import BATCH_TOKENS, token_log_probabilities
+        from inference.score import token_log_probabilities
 
         encodings: Any = [SimpleNamespace(ids=ids) for ids in texts]
-        batch_tokens = len(texts) * len(texts[0]) if order == "even" else BATCH_TOKENS
-        found = token_log_probabilities(self.model, encodings, batch_tokens=batch_tokens)
+        found = token_log_probabilities(self.model, encodings)
         return -sum(float(values.sum(dtype=np.float64)) for values in found)
 
     def compilations(self) -> int:

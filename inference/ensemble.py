@@ -14,9 +14,9 @@ from bayeslaw.errors import InputError, check_choice
 from inference.batches import batch_arrays, plan_batches, plan_windows
 from inference.head import over_positions
 from inference.score import (
-    BATCH_TOKENS,
     LanguageModel,
     check_window,
+    default_batch_tokens,
     place_rows,
     score,
     token_log_probabilities,
@@ -33,7 +33,7 @@ def ensemble_score(
     weights: Sequence[float] | None = None,
     window: int | None = None,
     stride: int | None = None,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
 ) -> np.ndarray:
     r"""Return how surprising each text is to several models together.
 
@@ -71,7 +71,7 @@ def ensemble_score(
         scored = [score(model, texts, window=window, stride=stride, batch_tokens=batch_tokens) for model in models]
         return np.negative(logsumexp(log_shares[:, None] - np.stack(scored), axis=0))
     _check_one_tokenizer(models, combine)
-    window, stride = _common_window(models, window, stride, batch_tokens)
+    window, stride = _common_window(models, window, stride)
     encodings = models[0].tokenizer.encode_batch(list(texts))
     if combine == "product":
         return _product_losses(models, encodings, shares, window=window, stride=stride, batch_tokens=batch_tokens)
@@ -112,12 +112,10 @@ def _check_one_tokenizer(models: Sequence[LanguageModel], combine: str) -> None:
         )
 
 
-def _common_window(
-    models: Sequence[LanguageModel], window: int | None, stride: int | None, batch_tokens: int
-) -> tuple[int, int]:
+def _common_window(models: Sequence[LanguageModel], window: int | None, stride: int | None) -> tuple[int, int]:
     if window is None:
-        window = min(check_window(model.config, None, None, batch_tokens)[0] for model in models)
-    checked = [check_window(model.config, window, stride, batch_tokens) for model in models]
+        window = min(check_window(model.config, None, None)[0] for model in models)
+    checked = [check_window(model.config, window, stride) for model in models]
     return checked[0]
 
 
@@ -128,13 +126,13 @@ def _product_losses(
     *,
     window: int,
     stride: int,
-    batch_tokens: int,
+    batch_tokens: int | None,
 ) -> np.ndarray:
     windows = plan_windows([len(one.ids) for one in encodings], window=window, stride=stride, prefix=True)
     graphs, states = zip(*(nnx.split(model.decoder) for model in models), strict=True)
     common = min(model.config.vocabulary for model in models)
     losses = np.zeros(len(encodings))
-    for batch in plan_batches(windows, batch_tokens=batch_tokens):
+    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens()):
         many = [batch_arrays(batch, windows, encodings, prefix=model.tokenizer.prefix) for model in models]
         inputs = [place_rows(model.mesh, one.inputs)[0] for model, one in zip(models, many, strict=True)]
         targets, lengths = place_rows(models[0].mesh, many[0].targets, many[0].lengths)

@@ -22,7 +22,10 @@ from inference.sharding import DATA, TENSOR, row_sharding
 from inference.tokens import Encoding, TextTokenizer
 from inference.weights import DTYPES, load_decoder, parameter_counts
 
-BATCH_TOKENS = 8192
+# A processor is busy with few tokens, and its activations then take little memory; an accelerator wants many.
+BATCH_TOKENS = {"cpu": 2048}
+BATCH_TOKENS_ELSEWHERE = 16_384
+LONGEST_WINDOW = 8192
 
 
 @dataclass(frozen=True)
@@ -122,9 +125,12 @@ def load(
     )
 
 
-def check_window(
-    config: DecoderConfig, window: int | None, stride: int | None, batch_tokens: int = BATCH_TOKENS
-) -> tuple[int, int]:
+def default_batch_tokens() -> int:
+    """Return how many positions a batch has: 2,048 on a CPU, 16,384 on an accelerator."""
+    return BATCH_TOKENS.get(jax.default_backend(), BATCH_TOKENS_ELSEWHERE)
+
+
+def check_window(config: DecoderConfig, window: int | None, stride: int | None) -> tuple[int, int]:
     """Return the window and stride that long texts are scored with.
 
     Parameters
@@ -132,11 +138,9 @@ def check_window(
     config
         The decoder.
     window
-        Most positions it sees at once; by default as many as it is made for, but no more than a batch holds.
+        Most positions it sees at once; by default as many as it is made for, up to 8,192.
     stride
         Tokens that each further window scores; by default half of the window.
-    batch_tokens
-        Positions in a batch.
 
     Returns
     -------
@@ -150,7 +154,7 @@ def check_window(
     """
     longest = config.max_length
     if window is None:
-        window = min(longest or batch_tokens, batch_tokens)
+        window = min(longest or LONGEST_WINDOW, LONGEST_WINDOW)
     if window < 2 or (longest and window > longest):
         accepted = f"a whole number from 2 to {longest}" if longest else "a whole number of at least 2"
         reason = "leaves no context" if window < 2 else f"is longer than the {longest} positions of the model"
@@ -210,7 +214,7 @@ def token_log_probabilities(
     *,
     window: int | None = None,
     stride: int | None = None,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> list[np.ndarray]:
     """Score tokenised texts.
@@ -232,12 +236,12 @@ def token_log_probabilities(
         For each text the log-probability of each token in nats, [token], float32; NaN for a first token that nothing
         stands before.
     """
-    window, stride = check_window(model.config, window, stride, batch_tokens)
+    window, stride = check_window(model.config, window, stride)
     lengths = [len(encoding.ids) for encoding in encodings]
     prefix = model.tokenizer.prefix
     windows = plan_windows(lengths, window=window, stride=stride, prefix=prefix is not None)
     found = [np.full(length, np.nan, np.float32) for length in lengths]
-    for batch in plan_batches(windows, batch_tokens=batch_tokens):
+    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens()):
         arrays = batch_arrays(batch, windows, encodings, prefix=prefix)
         values = batch_log_probabilities(model, arrays)
         for row, which in enumerate(batch.windows):
@@ -253,7 +257,7 @@ def score(
     *,
     window: int | None = None,
     stride: int | None = None,
-    batch_tokens: int = BATCH_TOKENS,
+    batch_tokens: int | None = None,
     advance: Callable[[int], None] = lambda tokens: None,
 ) -> np.ndarray:
     """Return how surprising each text is to a model.
@@ -265,12 +269,12 @@ def score(
     texts
         The texts. Each is scored whole: the first token given what the model puts before a text.
     window
-        Most positions the model sees at once; by default as many as it is made for, but no more than a batch holds.
+        Most positions the model sees at once; by default as many as it is made for, up to 8,192.
         Longer texts are scored in windows, each token once.
     stride
         Tokens that each further window scores, the rest of it being context; by default half of the window.
     batch_tokens
-        Positions in a batch.
+        Positions in a batch; by default 2,048 on a CPU and 16,384 on an accelerator.
     advance
         Called with the number of tokens just scored.
 

@@ -45,7 +45,9 @@ def score(
     dtype: Annotated[
         Dtype | None, typer.Option("--dtype", help="Default: float32 on a CPU, bfloat16 on an accelerator.")
     ] = None,
-    batch_tokens: Annotated[int, typer.Option("--batch-tokens", help="Tokens in a batch.")] = 8192,
+    batch_tokens: Annotated[
+        int | None, typer.Option("--batch-tokens", help="Tokens in a batch (default: 2048 on a CPU, else 16384).")
+    ] = None,
     tokens: Annotated[
         bool, typer.Option("--tokens", help="Keep each token's loss too, for the rules token_mixture and token_oracle.")
     ] = False,

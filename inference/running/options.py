@@ -6,7 +6,6 @@ from bayeslaw.errors import check_choice, check_whole
 from inference.spans import UNITS
 from inference.weights import DTYPES
 
-BATCH_TOKENS = 8192
 BOS_POLICIES = ("auto", "always", "never")
 
 
@@ -25,7 +24,7 @@ class ScoreOptions:
     dtype
         Type of weights and products; by default float32 on a CPU and bfloat16 on an accelerator.
     batch_tokens
-        Positions in a batch.
+        Positions in a batch; by default 2,048 on a CPU and 16,384 on an accelerator.
     keep_tokens
         Whether to keep the log-probability of each token beside the sums.
     strict
@@ -46,7 +45,7 @@ class ScoreOptions:
     window: int | None = None
     stride: int | None = None
     dtype: str | None = None
-    batch_tokens: int = BATCH_TOKENS
+    batch_tokens: int | None = None
     keep_tokens: bool = False
     strict: bool = False
     offline: bool = False
@@ -57,7 +56,8 @@ class ScoreOptions:
         check_choice("bos policy", self.bos, BOS_POLICIES)
         if self.dtype is not None:
             check_choice("dtype", self.dtype, DTYPES)
-        check_whole("batch_tokens", self.batch_tokens, lowest=2, suggested=BATCH_TOKENS)
+        if self.batch_tokens is not None:
+            check_whole("batch_tokens", self.batch_tokens, lowest=2, suggested=2048)
         check_whole("tensor_parallel", self.tensor_parallel, lowest=1, suggested=1)
         if self.window is not None:
             check_whole("window", self.window, lowest=2, suggested=1024)

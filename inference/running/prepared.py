@@ -17,7 +17,7 @@ from inference.decoder import Decoder
 from inference.families import read_decoder_config
 from inference.running.model_list import ModelRequest
 from inference.running.options import ScoreOptions
-from inference.score import check_window, default_dtype
+from inference.score import check_window, default_batch_tokens, default_dtype
 from inference.texts import Corpus, text_hash
 from inference.tokens import Encoding, TextTokenizer
 from inference.weights import check_tensors, parameter_counts
@@ -101,7 +101,7 @@ def prepare_model(request: ModelRequest, options: ScoreOptions) -> PreparedModel
     """
     checkpoint = open_checkpoint(request.source, revision=request.revision, offline=options.offline)
     config = read_decoder_config(checkpoint)
-    window, stride = check_window(config, options.window, options.stride, options.batch_tokens)
+    window, stride = check_window(config, options.window, options.stride)
     check_tensors(checkpoint)
     return PreparedModel(
         request=request,
@@ -111,7 +111,7 @@ def prepare_model(request: ModelRequest, options: ScoreOptions) -> PreparedModel
         dtype=options.dtype or default_dtype(),
         window=window,
         stride=stride,
-        batch_tokens=options.batch_tokens,
+        batch_tokens=options.batch_tokens or default_batch_tokens(),
         tensor_parallel=options.tensor_parallel,
     )
 
