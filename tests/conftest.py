@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpyro.distributions as dist
@@ -130,3 +130,29 @@ def partial_fit(fits_folder: Path) -> Fit:
 def few_rows_fit(fits_folder: Path) -> Fit:
     """Return a fit of families of four, two and one model."""
     return load_fit(made_once(fits_folder, "few_rows", lambda: fit(PowerLaw(), few_rows_table(), chains=2)))
+
+
+@pytest.fixture(scope="session")
+def home(fits_folder: Path) -> Path:
+    """Return a folder with small checkpoints of nine families and files of texts."""
+    from make_checkpoints import make_checkpoints
+    from score_runs import DOCUMENTS, FEW, made_once, write_jsonl
+
+    def make(folder: Path) -> None:
+        make_checkpoints(folder)
+        write_jsonl(folder / "corpus.jsonl", DOCUMENTS)
+        write_jsonl(folder / "few.jsonl", FEW)
+
+    return made_once(fits_folder, "checkpoints", make)
+
+
+@pytest.fixture(scope="module")
+def quick_compiles() -> Iterator[None]:
+    """Compile without optimisations, which take longer than they save where little is computed."""
+    import jax
+
+    name = "jax_disable_most_optimizations"
+    before = jax.config.read(name)
+    jax.config.update(name, True)
+    yield
+    jax.config.update(name, before)
