@@ -9,7 +9,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from parity.checkpoints import read_reference
 from parity.seeded import ONE_LESS, seeded_tensor
 from safetensors.numpy import save_file
 from small_tokenizers import save_tokenizer
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer
 
 WIDTH_FIELDS = ("hidden_size", "n_embd", "intermediate_size", "ffn_dim", "word_embed_proj_dim")
 HEAD_FIELDS = ("num_attention_heads", "n_head", "num_key_value_heads")
@@ -78,7 +78,9 @@ MADE += tuple((family, "medium") for family in ("gemma", "mistral", "bloom", "op
 SHARDED = ("llama", "large")
 
 
-def make_checkpoint(folder: Path, family: str, size: str = "medium", *, shards: int = 1) -> Path:
+def make_checkpoint(
+    folder: Path, family: str, size: str = "medium", *, shards: int = 1, pieces: Sequence[str] = ()
+) -> Path:
     """Write one checkpoint with its tokenizer, and return its folder.
 
     Parameters
@@ -91,9 +93,13 @@ def make_checkpoint(folder: Path, family: str, size: str = "medium", *, shards: 
         One of `SIZES`.
     shards
         Over how many files the weights are spread.
+    pieces
+        Ordinary text that shall be a token besides.
     """
     save_tokenizer(KINDS[family].tokenizer, folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens([AddedToken(piece, normalized=False, special=False) for piece in pieces])
+    tokenizer.save(str(folder / "tokenizer.json"))
     config = make_config(family, size, vocabulary=tokenizer.get_vocab_size())
     special = json.loads((folder / "tokenizer_config.json").read_text())
     named = {name: special.get(name) for name in TOKEN_FIELDS}

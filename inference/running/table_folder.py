@@ -123,9 +123,6 @@ class TableFolder:
         """
         place = {name: number for number, name in enumerate(corpus.names)}
         known: list[list[int]] = []
-        if self.segments and bool(self.segments[0]["domains"]) != (corpus.domains is not None):
-            problem = f"the texts of {str(self.path)!r} have {'' if corpus.domains is None else 'no '}domains"
-            raise InputError(problem, "a domain for all texts or for none", "give the texts alike")
         for segment in range(len(self.segments)):
             held = self._documents(segment)
             self._check_same(held, corpus, place)
@@ -148,6 +145,10 @@ class TableFolder:
             if text_hash(corpus.texts[place[name]]) != known:
                 problem = f"the text {name!r} is not the one that {str(self.path)!r} was scored on (its hash differs)"
                 raise InputError(problem, "the same text", "rename it, or give another --out")
+        if ("domain" in held) != (corpus.domains is not None):
+            have, given = ("no domains", "all one") if corpus.domains is not None else ("domains", "not all one")
+            problem = f"the texts that {str(self.path)!r} was scored on have {have}, and those given have {given}"
+            raise InputError(problem, "a domain for all texts or for none", "give them alike, or give another --out")
         if corpus.domains is None:
             return
         for name, known in zip(held["document"], held["domain"], strict=True):
