@@ -119,9 +119,9 @@ class ClusterScorer:
     @property
     def device(self) -> str:
         """Where models are scored: nodes that have scored by now, with what each worker has."""
-        counts = Counter(self._devices.values())
-        nodes = ", ".join(f"{count} nodes with {device} a worker" for device, count in sorted(counts.items()))
-        return f"Ray: {nodes}" if nodes else f"Ray at {self._address}"
+        counts = sorted(Counter(self._devices.values()).items())
+        nodes = [f"{count} node{'s' * (count > 1)} with {device} a worker" for device, count in counts]
+        return f"Ray: {', '.join(nodes)}" if nodes else f"Ray at {self._address}"
 
     def _nodes(self) -> list[Node]:
         return [Node(node["NodeManagerHostname"], node["Resources"]) for node in self._ray.nodes() if node["Alive"]]

@@ -1,6 +1,7 @@
-"""A Ray cluster of two workers' nodes on this machine, in a process of its own that ends with its standard input.
+"""A Ray cluster of two nodes on this machine, in a process of its own that ends with its standard input.
 
-It prints the address, and then answers each line of its input: ``remove NUMBER`` kills a node, ``add`` starts one.
+It prints the address, and then answers each line of its input: ``remove`` kills the node that is not the head, and
+``add`` starts it again.
 """
 
 import json
@@ -10,7 +11,9 @@ import sys
 import tempfile
 
 SMALL = {"object_store_memory": 80 << 20}
-NODES = ({"left": 1}, {"right": 1})
+# The resources of each tell them apart.
+HEAD = {"num_cpus": 1, "resources": {"right": 1}, "include_dashboard": False, **SMALL}
+OTHER = {"num_cpus": 1, "resources": {"left": 1}, **SMALL}
 
 
 def main() -> None:
@@ -21,18 +24,16 @@ def main() -> None:
     os.environ |= {"RAY_health_check_period_ms": "500", "RAY_health_check_failure_threshold": "3"}
     from ray.cluster_utils import Cluster
 
-    # Nothing is scored on the head, where the driver connects.
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **SMALL})
+    cluster = Cluster(initialize_head=True, head_node_args=HEAD)
     try:
-        nodes = [cluster.add_node(num_cpus=1, resources=custom, **SMALL) for custom in NODES]
+        other = cluster.add_node(**OTHER)
         print(json.dumps({"address": cluster.address}), flush=True)
         for line in sys.stdin:
-            match line.split():
-                case ["remove", number]:
-                    cluster.remove_node(nodes[int(number)], allow_graceful=False)
-                case ["add"]:
-                    nodes.append(cluster.add_node(num_cpus=1, **SMALL))
-            print(json.dumps({"nodes": len(cluster.worker_nodes)}), flush=True)
+            if line.strip() == "remove":
+                cluster.remove_node(other, allow_graceful=False)
+            else:
+                other = cluster.add_node(**OTHER)
+            print(json.dumps({"nodes": 1 + len(cluster.worker_nodes)}), flush=True)
     finally:
         cluster.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
