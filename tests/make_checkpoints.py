@@ -19,8 +19,9 @@ import numpy as np
 from parity.checkpoints import read_reference
 from parity.seeded import ONE_LESS, seeded_tensor
 from safetensors.numpy import save_file
-from small_tokenizers import save_tokenizer
 from tokenizers import AddedToken, Tokenizer
+
+from inference.quiet import quiet_transformers
 
 WIDTH_FIELDS = ("hidden_size", "n_embd", "intermediate_size", "ffn_dim", "word_embed_proj_dim")
 HEAD_FIELDS = ("num_attention_heads", "n_head", "num_key_value_heads")
@@ -96,7 +97,10 @@ def make_checkpoint(
     pieces
         Ordinary text that shall be a token besides.
     """
-    save_tokenizer(KINDS[family].tokenizer, folder)
+    with quiet_transformers():
+        from small_tokenizers import save_tokenizer
+
+        save_tokenizer(KINDS[family].tokenizer, folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     tokenizer.add_tokens([AddedToken(piece, normalized=False, special=False) for piece in pieces])
     tokenizer.save(str(folder / "tokenizer.json"))
