@@ -4,6 +4,7 @@ import json
 import math
 import re
 import socket
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -143,6 +144,10 @@ def test_what_stands_before_a_text_is_told_from_it(first):
     # The text is U+FFFD itself, in two pieces that are written as U+FFFD each.
     assert nats("\ufffd", "\ufffd", text="\ufffd") == 1 + 2
     assert nats("\ufffd", "\ufffd", text="\ufffd", prefix=END) == 1 + 2
+
+
+def test_unscored_bytes_are_those_of_utf_8():
+    assert prompt_score(PromptTokens((None, "b"), (None, -1.0)), "猫b").unscored_bytes == 3
 
 
 def test_every_text_is_asked_for_once_without_changing_the_distribution(server):
@@ -372,7 +377,14 @@ def test_every_length_of_a_journal_gives_the_same_table(server, tmp_path):
 
 def test_finished_texts_are_kept_though_one_fails(server, tmp_path):
     journal = tmp_path / "journal.jsonl"
-    server.change = lambda content, asked: content if asked["prompt"] != "x" else {}
+
+    def fail_first(content, asked):
+        if asked["prompt"] == "x":
+            return {}
+        time.sleep(0.2)
+        return content
+
+    server.change = fail_first
     refused(server, "'doc3'", "no choices", names=["small"], journal=journal, concurrency=8)
     kept = [json.loads(line) for line in journal.read_text().splitlines()[1:]]
     assert len(kept) == 3
