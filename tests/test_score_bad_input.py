@@ -358,6 +358,11 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def hidden(table: Path) -> list[str]:
+    """Return temporary files that were left behind."""
+    return [name for name in content(table) if Path(name).name.startswith(".")]
+
+
 def test_a_full_disk_ends_the_run_until_there_is_space(small, disk):
     expected, failed = rows(small / OUT), 0
     for pages in range(0, 16, 2):
@@ -373,9 +378,11 @@ def test_a_full_disk_ends_the_run_until_there_is_space(small, disk):
             assert f"Error: cannot write '{out}" in result.stderr
             assert "o space left on device" in result.stderr
             assert "Traceback" not in result.stderr
+            assert hidden(out) == []
         ballast.unlink()
         assert command(*arguments).exit_code == 0
         pd.testing.assert_frame_equal(rows(out), expected)
-        assert not [name for name in content(out) if Path(name).name.startswith(".") or "journal" in name]
+        assert hidden(out) == []
+        assert not (out / "journal").exists()
         shutil.rmtree(out)
     assert 0 < failed < 8

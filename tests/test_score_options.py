@@ -162,6 +162,18 @@ def test_gates_warn_and_strict_refuses(home, tmp_path):
     assert [gate["code"] for gate in manifest(out)["models"]["spoilt"]["parts"][0]["gates"]] == ["worse-than-uniform"]
 
 
+def test_bytes_that_are_not_scored_are_reported(home, tmp_path):
+    texts = write_jsonl(tmp_path / "texts.jsonl", [{"id": "known", "text": "the sea"}, {"id": "not", "text": "the Ω"}])
+    result = score([home / "gemma-medium"], texts, tmp_path / "unknown")
+    assert "warning: uncovered-bytes: gemma-medium did not score 2 of 13 bytes" in result.stderr
+    table = rows(tmp_path / "unknown").loc["gemma-medium"]
+    assert (table["bytes"] - table["scored_bytes"]).to_dict() == {"known": 0, "not": 2}
+    warned = score([home / "llama-small"], texts, tmp_path / "bare", "--bos", "never")
+    assert "warning: uncovered-bytes: llama-small did not score 6 of 13 bytes" in warned.stderr
+    table = rows(tmp_path / "bare").loc["llama-small"]
+    assert (table["bytes"] - table["scored_bytes"]).to_dict() == {"known": 3, "not": 3}
+
+
 def test_quiet_says_nothing(home, tmp_path):
     result = score([home / "llama-small"], home / "few.jsonl", tmp_path / "table", "--quiet")
     assert result.output == ""
