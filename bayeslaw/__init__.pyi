@@ -10,6 +10,7 @@ from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, read_pools, write_pools
 from .predict import predict, predict_draws
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
 from .tables.folders import write_losses
 from .tables.frames import losses_from_frames
 from .tables.loss_report import LossReport, loss_report
@@ -25,6 +26,7 @@ __all__ = [
     "Claim",
     "CollaborationLaw",
     "Comparison",
+    "CompletionsServer",
     "Diagnostics",
     "Finding",
     "Fit",
@@ -33,6 +35,7 @@ __all__ = [
     "Noise",
     "PowerLaw",
     "PowerTruth",
+    "ServedTexts",
     "Truth",
     "attainability",
     "check",
@@ -45,7 +48,9 @@ __all__ = [
     "load_fit",
     "loss_report",
     "loss_unit",
+    "losses_from_completions",
     "losses_from_frames",
+    "losses_from_harness",
     "make_pools",
     "maximum_likelihood",
     "mean_losses",

@@ -11,6 +11,7 @@ from bayeslaw.commands.check import check, compare
 from bayeslaw.commands.common import Group, add
 from bayeslaw.commands.demo import demo
 from bayeslaw.commands.fit import fit
+from bayeslaw.commands.import_ import import_completions, import_harness
 from bayeslaw.commands.losses import losses
 from bayeslaw.commands.plot import plot
 from bayeslaw.commands.pools import pools
@@ -26,6 +27,19 @@ app = typer.Typer(
     epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
 )
 add(app, score, example="bayeslaw score EleutherAI/pythia-160m ./my-llama --texts corpus.jsonl --out losses")
+add(
+    app,
+    import_harness,
+    name="import-harness",
+    example="bayeslaw import-harness results --tasks wikitext --out losses",
+)
+add(
+    app,
+    import_completions,
+    name="import-completions",
+    example="bayeslaw import-completions --url http://localhost:8000/v1 --model Qwen/Qwen3-0.6B --texts texts.jsonl "
+    "--models models.csv --out losses",
+)
 add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
 add(app, pools, example="bayeslaw pools losses.csv --models models.csv --unit word --max-size 3 --out pools")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")

@@ -126,8 +126,9 @@ def compile_seconds(depths: list[int]) -> dict[str, float]:
 
     found = {}
     for depth in depths:
-        sizes = {"vocabulary": 32_000, "width": 768, "depth": depth, "heads": 12, "key_value_heads": 12}
-        config = DecoderConfig(**sizes, head_width=64, mlp_width=2048, ropes=(Rope(1e4, 64),), max_length=2048)
+        heads: dict[str, Any] = {"heads": 12, "key_value_heads": 12, "head_width": 64}
+        sizes: dict[str, Any] = {"vocabulary": 32_000, "width": 768, "depth": depth, "mlp_width": 2048} | heads
+        config = DecoderConfig(**sizes, ropes=(Rope(1e4, 64),), max_length=2048)
         graph, state = nnx.split(nnx.eval_shape(lambda config=config: Decoder(config)))
         ids, lengths = jax.ShapeDtypeStruct((8, 512), jnp.int32), jax.ShapeDtypeStruct((8,), jnp.int32)
         begun = time.perf_counter()

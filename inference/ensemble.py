@@ -69,7 +69,7 @@ def ensemble_score(
         log_shares = np.log(shares)
     if combine == "sample_mixture":
         scored = [score(model, texts, window=window, stride=stride, batch_tokens=batch_tokens) for model in models]
-        return np.negative(logsumexp(log_shares[:, None] - np.stack(scored), axis=0))
+        return -np.asarray(logsumexp(log_shares[:, None] - np.stack(scored), axis=0))
     _check_one_tokenizer(models, combine)
     window, stride = _common_window(models, window, stride)
     encodings = models[0].tokenizer.encode_batch(list(texts))

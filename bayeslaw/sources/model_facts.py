@@ -11,7 +11,7 @@ from bayeslaw.errors import InputError, nearest
 from bayeslaw.tables.columns import NOT_GIVEN
 from bayeslaw.tables.model_frames import MODEL_ALIASES
 from bayeslaw.tables.model_names import family_of_name
-from bayeslaw.tables.readers import _read_csv, _read_header
+from bayeslaw.tables.readers import read_csv, read_header
 
 
 def facts_of_models(
@@ -78,9 +78,9 @@ def _given_frame(given: str | os.PathLike[str] | pd.DataFrame | None) -> tuple[p
 
 
 def _read_models(path: Path) -> pd.DataFrame:
-    header = _read_header(path)
+    header = read_header(path)
     numeric = [name for name in header if name not in ("model", "family")]
-    return _read_csv(path, header, text=["model", "family"], filled=[*numeric, "family"])
+    return read_csv(path, header, text=["model", "family"], filled=[*numeric, "family"])
 
 
 def _is_empty(value: Any) -> bool:

@@ -1,7 +1,7 @@
 """Loss tables as folders of Parquet files with a manifest."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +105,19 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
     known = attrs.get("unit", "sample")
     if unit is not None and known not in ("sample", unit):
         raise InputError(f"the unit of {str(path)!r} is {known!r}, not {unit!r}", known, "leave --unit out")
+    scored = _scored_models(path, manifest)
     lms = read_parquet(path, ["models.parquet"])
     if manifest["kind"] == "models":
         dataset = models_from_frame(lms, unit=unit, missing=missing)
         kept = attrs if unit is None else attrs | {name: dataset.attrs[name] for name in ("unit", "loss_unit")}
         return dataset.assign_attrs(kept)
-    wide, roles, counts = wide_frame(read_parts(path), lms, path, counts_by_model(manifest))
+    rows = read_parts(path)
+    if scored is not None:
+        # A run that was killed may have left files of a model that its manifest does not name yet.
+        lms, rows = (
+            frame.loc[frame[name].isin(scored)].reset_index(drop=True) for frame, name in ((lms, "model"), (rows, "lm"))
+        )
+    wide, roles, counts = wide_frame(rows, lms, path, counts_by_model(manifest))
     wide.attrs["source"] = str(path)
     declared = [name for name in roles if name not in ("bytes", "tokens", "cluster")]
     dataset = losses_from_frames(wide, lms, sample="sample", describe=declared, missing=missing)
@@ -129,6 +136,18 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
         kept["cluster"] = ",".join(columns)
     dataset.attrs = kept
     return dataset
+
+
+def _scored_models(path: Path, manifest: Mapping[str, Any]) -> list[str] | None:
+    """Return the models that a scoring run has put into its table; None for a table that no run scored."""
+    scoring, models = manifest.get("scoring"), manifest.get("models")
+    if not isinstance(scoring, Mapping) or "segments" not in scoring or not isinstance(models, Mapping):
+        return None
+    if not models:
+        problem = f"no model is scored in {str(path)!r} yet"
+        fix = "run bayeslaw score with the same --out again: it goes on where it was"
+        raise InputError(problem, "a table with at least one model", fix)
+    return [str(name) for name in models]
 
 
 def read_parquet(path: Path, names: Sequence[str]) -> pd.DataFrame:

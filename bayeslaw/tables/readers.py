@@ -64,7 +64,7 @@ def read_losses(
             problem = f"--models, --sample and --describe are for a CSV, and {str(path)!r} is a folder"
             raise InputError(problem, "a folder alone", "leave them out: the folder holds its models and columns")
         return read_folder(path, unit=unit, cluster=cluster, missing=missing)
-    header = _read_header(path)
+    header = read_header(path)
     if models is not None:
         options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
         return _read_wide(path, header, models, unit="sample" if unit is None else unit, **options)
@@ -75,14 +75,14 @@ def read_losses(
     if cluster is not None or sample is not None or len(describe):
         problem = f"{str(path)!r} is a table of whole models, without samples"
         raise InputError(problem, "--cluster, --sample and --describe for tables of samples", "leave them out")
-    frame = _read_csv(path, header, text=["model", "family"], filled=_numeric(header))
+    frame = read_csv(path, header, text=["model", "family"], filled=_numeric(header))
     return models_from_frame(frame, unit=unit, missing=missing)
 
 
 def _read_wide(path: Path, header: list[str], models: str | os.PathLike[str], **options: Any) -> xr.Dataset:
     models = Path(models)
-    model_header = _read_header(models)
-    lms = _read_csv(models, model_header, text=["model", "family"], filled=_numeric(model_header))
+    model_header = read_header(models)
+    lms = read_csv(models, model_header, text=["model", "family"], filled=_numeric(model_header))
     if "model" not in lms:
         accepted = "columns model, family, parameters (or params)"
         raise InputError(f"{models.name} has no column 'model'", accepted, "name the column of model names model")
@@ -91,7 +91,7 @@ def _read_wide(path: Path, header: list[str], models: str | os.PathLike[str], **
     wanted = [options["sample"]] if options["sample"] else [name for name in SAMPLE_COLUMNS if name in header][:1]
     text = [name for name in [*wanted, *(column_list(blank, options["cluster"]) or ["cluster"])] if name not in names]
     filled = [name for name in header if name in names or name in ("bytes", "tokens", "n_tokens")]
-    return losses_from_frames(_read_csv(path, header, text=text, filled=filled), lms, **options)
+    return losses_from_frames(read_csv(path, header, text=text, filled=filled), lms, **options)
 
 
 def _numeric(model_header: Sequence[str]) -> list[str]:
@@ -102,7 +102,24 @@ def _unreadable(path: Path, why: str, fix: str) -> InputError:
     return InputError(f"cannot read {str(path)!r}: {why}", "a CSV file in UTF-8, or a folder that bayeslaw wrote", fix)
 
 
-def _read_header(path: Path) -> list[str]:
+def read_header(path: Path) -> list[str]:
+    """Read the names of the columns of a CSV.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    list of str
+        The names, stripped.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, is empty or binary, or is not separated by commas.
+    """
     if not path.exists():
         raise _unreadable(path, "there is no such file", "check the path")
     if path.is_dir():
@@ -123,7 +140,30 @@ def _read_header(path: Path) -> list[str]:
     return header
 
 
-def _read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequence[str]) -> pd.DataFrame:
+def read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV.
+
+    Parameters
+    ----------
+    path
+        The file.
+    header
+        Its columns, as `read_header` returns them.
+    text
+        Columns that are text whatever they look like.
+    filled
+        Columns in which ``NA`` and the like mean that nothing is given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows; the attribute ``source`` is the file's name.
+
+    Raises
+    ------
+    InputError
+        If a column is there twice, or the file is not a regular CSV in UTF-8.
+    """
     repeated = [name for name in header if header.count(name) > 1]
     if repeated:
         problem = f"column {repeated[0]!r} is twice in {path.name}"
