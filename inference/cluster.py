@@ -24,6 +24,8 @@ ACCEPTED = "auto, or the address of the head node as HOST:PORT"
 START = "start one with 'ray start --head', and 'ray start --address HOST:PORT' on other nodes"
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray prints its own account of every worker that is lost on standard output, where results go.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     # Without GPUs of its own a worker is told to stay on the CPU; Ray need not hide them.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     # This process only plans: workers need the memory of an accelerator that it may share.

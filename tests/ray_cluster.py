@@ -1,7 +1,6 @@
 """A Ray cluster of two nodes on this machine, in a process of its own that ends with its standard input.
 
-It prints the address, and then answers each line of its input: ``remove`` kills the node that is not the head, and
-``add`` starts it again.
+It prints the address, kills the node that is not the head when it reads a line, and then says how many are left.
 """
 
 import json
@@ -28,11 +27,8 @@ def main() -> None:
     try:
         other = cluster.add_node(**OTHER)
         print(json.dumps({"address": cluster.address}), flush=True)
-        for line in sys.stdin:
-            if line.strip() == "remove":
-                cluster.remove_node(other, allow_graceful=False)
-            else:
-                other = cluster.add_node(**OTHER)
+        for _ in sys.stdin:
+            cluster.remove_node(other, allow_graceful=False)
             print(json.dumps({"nodes": 1 + len(cluster.worker_nodes)}), flush=True)
     finally:
         cluster.shutdown()
