@@ -79,15 +79,22 @@ class Side:
     def __init__(self, side: str, folder: Path, dtype: str) -> None:
         command = [sys.executable, str(WORKERS), side, str(folder), dtype]
         environment = dict(os.environ) | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(command, text=True, env=environment, **pipes)
+        self.command = " ".join(command)
+        self.process = subprocess.Popen(
+            command,
+            text=True,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         self.ready = self._answer()
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line:
-            raise SystemExit(f"{' '.join(map(str, self.process.args))} ended early: run it by hand to see why")
+            raise SystemExit(f"{self.command} ended early: run it by hand to see why")
         return json.loads(line)
 
     def score(self, kind: str, order: str) -> dict[str, Any]:
@@ -128,7 +135,7 @@ def report(found: dict[str, list[dict[str, Any]]], targets: dict[str, Target]) -
         cpu = np.median([run["cpu"] for run in found[name]]) / np.median([run["cpu"] for run in ours])
         memory = max(run["peak"] for run in ours) / max(run["peak"] for run in found[name])
         apart = abs(found[name][0]["loss"] - ours[0]["loss"])
-        good = np.median(wall) >= target.speed
+        good = bool(np.median(wall) >= target.speed)
         line = f"  x {name}: {np.median(wall):.2f} ({wall.min():.2f}-{wall.max():.2f}) wall, {cpu:.2f} processor time"
         line += f", target {target.speed:g}: {'ok' if good else 'MISSED'}"
         if target.memory is not None:

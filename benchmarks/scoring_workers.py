@@ -68,16 +68,17 @@ class Ours:
         return -sum(float(values.sum(dtype=np.float64)) for values in found)
 
     def compilations(self) -> int:
-        from inference.score import _log_probabilities
+        import inference.score  # noqa: F401
 
-        return _log_probabilities._cache_size()
+        compiled: Any = getattr(sys.modules["inference.score"], "_log_probabilities")  # noqa: B009
+        return compiled._cache_size()
 
 
 class Torch:
     """PyTorch transformers: scaled dot-product attention, inference mode, batches of 8 padded on the right."""
 
     def __init__(self, folder: Path, dtype: str) -> None:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
         from transformers import AutoModelForCausalLM
 
         self.torch = torch
