@@ -8,6 +8,7 @@ import numpy as np
 from bayeslaw.errors import InputError, check_whole
 from inference.tokens import Encoding
 
+MOST_SHAPES, TOKENS_PER_SHAPE = 8, 8192
 # Lengths told apart exactly up to here, and to one part in as many beyond.
 _EXACT = 512
 
@@ -127,7 +128,7 @@ def plan_windows(lengths: Sequence[int], *, window: int, stride: int, prefix: bo
 
 
 def plan_batches(
-    windows: Sequence[Window], *, batch_tokens: int, most_shapes: int = 8, multiple: int = 1
+    windows: Sequence[Window], *, batch_tokens: int, most_shapes: int | None = None, multiple: int = 1
 ) -> list[Batch]:
     """Gather windows of similar length into batches, with the least padding that few shapes allow.
 
@@ -142,7 +143,8 @@ def plan_batches(
     batch_tokens
         Most input positions of a batch, padding included; a longer window has a batch to itself.
     most_shapes
-        Most different shapes (rows, inputs).
+        Most different shapes (rows, inputs); by default one for each 8,192 positions, up to 8: each shape is compiled,
+        which takes longer than the padding that it spares in few texts.
     multiple
         What the length of rows is a multiple of, unless that is beyond the longest window.
 
@@ -157,9 +159,11 @@ def plan_batches(
         If an option is not a whole number of at least 1.
     """
     check_whole("batch_tokens", batch_tokens, lowest=1, suggested=8192)
-    check_whole("most_shapes", most_shapes, lowest=1, suggested=8)
-    check_whole("multiple", multiple, lowest=1, suggested=8)
     lengths = np.array([window.inputs for window in windows], dtype=np.int64)
+    if most_shapes is None:
+        most_shapes = min(MOST_SHAPES, 1 + int(lengths.sum()) // TOKENS_PER_SHAPE)
+    check_whole("most_shapes", most_shapes, lowest=1, suggested=MOST_SHAPES)
+    check_whole("multiple", multiple, lowest=1, suggested=8)
     if not len(lengths):
         return []
     # Stable, so that the plan is a function of the lengths.

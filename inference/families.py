@@ -8,13 +8,41 @@ from bayeslaw.errors import InputError
 from inference import tensor_names
 from inference.checkpoint import Checkpoint
 from inference.config import DecoderConfig
-from inference.config_reading import Settings, activation, read_settings, uniform_window, window_by_type
+from inference.config_reading import Settings, read_settings, window_by_type
+from inference.family_settings import (
+    ATTENTION_BIASES,
+    BY_TYPE,
+    COHERE,
+    EVERYWHERE,
+    GEMMA,
+    GEMMA2,
+    GLM,
+    GPT,
+    LAYER_NORM,
+    LLAMA_BIASES,
+    MLP,
+    OLMO2,
+    OUTPUT,
+    QKV,
+    UNBIASED_QKV,
+    USE_BIAS,
+    biases,
+    falcon_settings,
+    full_layers,
+    join_settings,
+    no_rope_where,
+    opt_settings,
+    own_head_width,
+    query_key_layer_norm,
+    rotary_width,
+)
 from inference.quiet import quiet_transformers
 from inference.tensor_names import TensorNames
 
-LAYER_NORM = {"norm": "layer", "norm_bias": True}
-BIASED = {"query_bias": True, "key_value_bias": True, "output_bias": True, "mlp_bias": True}
-GPT = LAYER_NORM | BIASED | {"gated": False}
+LLAMA_TENSORS = TensorNames(tensor_names.LLAMA)
+OUTPUT_NORM_TENSORS = TensorNames(tensor_names.OUTPUT_NORMS)
+CAUSAL = {"use_bidirectional_attention": (None, False)}
+NO_CROSS_ATTENTION = {"add_cross_attention": (False,)}
 
 
 @dataclass(frozen=True)
@@ -36,129 +64,25 @@ class Family:
     required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def _settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any) -> Callable[[Any], Settings]:
-    """Join settings; what is a function is asked of the configuration."""
-
-    def read(hf: Any) -> Settings:
-        joined: Settings = {}
-        for part in (*parts, settings):
-            joined |= part(hf) if callable(part) else part
-        return {name: value(hf) if callable(value) else value for name, value in joined.items()}
-
-    return read
-
-
-def _biases(field: str, *names: str) -> Callable[[Any], Settings]:
-    """Read one field that says whether the linear maps named have a bias."""
-    return lambda hf: dict.fromkeys(names, bool(getattr(hf, field, False)))
-
-
-def _no_rope_where(full: Callable[[Any], list[bool]]) -> Callable[[Any], tuple[int, ...]]:
-    return lambda hf: tuple(-1 if bare else 0 for bare in full(hf))
-
-
-def _full_layers(hf: Any) -> list[bool]:
-    """Say which layers attend to everything, where others have a window."""
-    return [bool(hf.sliding_window) and kind == "full_attention" for kind in hf.layer_types]
-
-
-def _rotary_width(hf: Any) -> int:
-    if not hf.rotary_dim:
-        raise InputError(
-            f"rotary_dim is {hf.rotary_dim!r}", "the number of rotated dimensions", "set it in config.json"
-        )
-    return hf.rotary_dim
-
-
-def _falcon(hf: Any) -> Settings:
-    grouped, parallel, norms = bool(hf.new_decoder_architecture), bool(hf.parallel_attn), hf.num_ln_in_parallel_attn
-    if (grouped and not parallel) or (not grouped and norms == 2):
-        problem = f"new_decoder_architecture {grouped} goes with neither parallel_attn {parallel} nor {norms} norms"
-        raise InputError(problem, "what Falcon 7B, 40B or RW state", "use another checkpoint")
-    residual = "sequential" if not parallel else "parallel" if grouped and norms != 1 else "parallel_shared"
-    key_value_heads = hf.num_kv_heads if grouped else 1 if hf.multi_query else hf.num_attention_heads
-    alibi = {"position": "alibi", "alibi_scaled": True, "alibi_rounded": True} if hf.alibi else {}
-    return {"residual": residual, "key_value_heads": key_value_heads, **alibi}
-
-
-def _opt(hf: Any) -> Settings:
-    before, width = bool(hf.do_layer_norm_before), hf.word_embed_proj_dim
-    return {
-        # The family's norms add this whatever its configuration says.
-        "norm_epsilon": 1e-5,
-        "norm_weight": bool(hf.layer_norm_elementwise_affine),
-        "position": "learned",
-        "position_offset": 2,
-        "placement": "pre" if before else "post",
-        "final_norm": before and not getattr(hf, "_remove_final_layer_norm", False),
-        "embedding_width": 0 if width in (None, hf.hidden_size) else width,
-    }
-
-
-def _own_head_width(hf: Any) -> Settings:
-    """Take the width over the heads, and refuse a configuration that states another."""
-    width, stated = hf.hidden_size // hf.num_attention_heads, getattr(hf, "head_dim", None)
-    if stated not in (None, width):
-        problem = f"head_dim is {stated} in the configuration of a {hf.model_type}, whose heads are {width} wide"
-        raise InputError(problem, f"{width}, or none", "remove head_dim from config.json")
-    return {"head_width": width}
-
-
-def _query_key_layer_norm(hf: Any) -> Settings:
-    return {"query_key_norm": "head" if hf.qk_layernorm else "none", "query_key_norm_bias": bool(hf.qk_layernorm)}
-
-
-QKV, OUTPUT, MLP = ("query_bias", "key_value_bias"), ("output_bias",), ("mlp_bias",)
-LLAMA_BIASES = (_biases("attention_bias", *QKV, *OUTPUT), _biases("mlp_bias", *MLP))
-ATTENTION_BIASES = _biases("attention_bias", *QKV, *OUTPUT)
-USE_BIAS = _biases("use_bias", *QKV, *OUTPUT, *MLP)
-UNBIASED_QKV = dict.fromkeys(QKV, False)
-BY_TYPE = {"layer_window": window_by_type}
-EVERYWHERE = {"layer_window": uniform_window}
-GEMMA = {
-    "norm_offset": 1.0,
-    "embedding_scale": lambda hf: hf.hidden_size**0.5,
-}
-GEMMA2 = (
-    GEMMA
-    | BY_TYPE
-    | {
-        "placement": "sandwich",
-        "activation": lambda hf: activation(hf.hidden_activation),
-        "attention_scale": lambda hf: hf.query_pre_attn_scalar**-0.5,
-        "logit_softcap": lambda hf: hf.final_logit_softcapping,
-    }
-)
-COHERE = {
-    "norm": "layer",
-    "residual": "parallel_shared",
-    "rope_interleaved": True,
-    "logit_scale": lambda hf: float(hf.logit_scale),
-}
-OLMO2 = _settings(ATTENTION_BIASES, placement="branch", query_key_norm="flat")
-GLM = _settings(_biases("attention_bias", *QKV), rope_interleaved=True, partial_rotary=True)
-LLAMA_TENSORS = TensorNames(tensor_names.LLAMA)
-OUTPUT_NORM_TENSORS = TensorNames(tensor_names.OUTPUT_NORMS)
-CAUSAL = {"use_bidirectional_attention": (None, False)}
-NO_CROSS_ATTENTION = {"add_cross_attention": (False,)}
-
 FAMILIES: dict[str, Family] = {
-    "llama": Family(_settings(*LLAMA_BIASES), LLAMA_TENSORS),
-    "mistral": Family(_settings(**EVERYWHERE), LLAMA_TENSORS),
-    "ministral": Family(_settings(**BY_TYPE), LLAMA_TENSORS),
-    "arcee": Family(_settings(*LLAMA_BIASES, gated=False), LLAMA_TENSORS),
+    "llama": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
+    "mistral": Family(join_settings(**EVERYWHERE), LLAMA_TENSORS),
+    "ministral": Family(join_settings(**BY_TYPE), LLAMA_TENSORS),
+    "arcee": Family(join_settings(*LLAMA_BIASES, gated=False), LLAMA_TENSORS),
     "seed_oss": Family(
-        _settings(*LLAMA_BIASES, _biases("attention_out_bias", *OUTPUT)),
+        join_settings(*LLAMA_BIASES, biases("attention_out_bias", *OUTPUT)),
         LLAMA_TENSORS,
     ),
-    "helium": Family(_settings(*LLAMA_BIASES, output_bias=False, rope_interleaved=True), LLAMA_TENSORS),
-    "ernie4_5": Family(_settings(USE_BIAS, rope_interleaved=True), LLAMA_TENSORS),
+    "helium": Family(join_settings(*LLAMA_BIASES, output_bias=False, rope_interleaved=True), LLAMA_TENSORS),
+    "ernie4_5": Family(join_settings(USE_BIAS, rope_interleaved=True), LLAMA_TENSORS),
     "smollm3": Family(
-        _settings(*LLAMA_BIASES, BY_TYPE, layer_rope=_no_rope_where(lambda hf: [not on for on in hf.no_rope_layers])),
+        join_settings(
+            *LLAMA_BIASES, BY_TYPE, layer_rope=no_rope_where(lambda hf: [not on for on in hf.no_rope_layers])
+        ),
         LLAMA_TENSORS,
     ),
     "granite": Family(
-        _settings(
+        join_settings(
             *LLAMA_BIASES,
             attention_scale=lambda hf: hf.attention_multiplier,
             residual_scale=lambda hf: hf.residual_multiplier,
@@ -167,59 +91,59 @@ FAMILIES: dict[str, Family] = {
         ),
         LLAMA_TENSORS,
     ),
-    "qwen2": Family(_settings(BY_TYPE, query_bias=True, key_value_bias=True), LLAMA_TENSORS),
-    "qwen3": Family(_settings(ATTENTION_BIASES, BY_TYPE, query_key_norm="head"), LLAMA_TENSORS),
+    "qwen2": Family(join_settings(BY_TYPE, query_bias=True, key_value_bias=True), LLAMA_TENSORS),
+    "qwen3": Family(join_settings(ATTENTION_BIASES, BY_TYPE, query_key_norm="head"), LLAMA_TENSORS),
     "olmo": Family(
-        _settings(
+        join_settings(
             ATTENTION_BIASES, norm="layer", norm_weight=False, norm_epsilon=1e-5, qkv_clip=lambda hf: hf.clip_qkv
         ),
         LLAMA_TENSORS,
     ),
     "olmo2": Family(OLMO2, OUTPUT_NORM_TENSORS),
-    "olmo3": Family(_settings(OLMO2, BY_TYPE), OUTPUT_NORM_TENSORS),
+    "olmo3": Family(join_settings(OLMO2, BY_TYPE), OUTPUT_NORM_TENSORS),
     "exaone4": Family(
-        _settings(BY_TYPE, placement="branch", query_key_norm="head", layer_rope=_no_rope_where(_full_layers)),
+        join_settings(BY_TYPE, placement="branch", query_key_norm="head", layer_rope=no_rope_where(full_layers)),
         OUTPUT_NORM_TENSORS,
     ),
-    "gemma": Family(_settings(ATTENTION_BIASES, GEMMA), LLAMA_TENSORS, CAUSAL),
+    "gemma": Family(join_settings(ATTENTION_BIASES, GEMMA), LLAMA_TENSORS, CAUSAL),
     "gemma2": Family(
-        _settings(ATTENTION_BIASES, GEMMA2, attention_softcap=lambda hf: hf.attn_logit_softcapping),
+        join_settings(ATTENTION_BIASES, GEMMA2, attention_softcap=lambda hf: hf.attn_logit_softcapping),
         OUTPUT_NORM_TENSORS,
         CAUSAL,
     ),
     "gemma3_text": Family(
-        _settings(ATTENTION_BIASES, GEMMA2, query_key_norm="head"),
+        join_settings(ATTENTION_BIASES, GEMMA2, query_key_norm="head"),
         OUTPUT_NORM_TENSORS,
         CAUSAL | {"attn_logit_softcapping": (None,)},
     ),
-    "phi3": Family(_settings(EVERYWHERE, partial_rotary=True), TensorNames(tensor_names.FUSED)),
+    "phi3": Family(join_settings(EVERYWHERE, partial_rotary=True), TensorNames(tensor_names.FUSED)),
     "glm": Family(GLM, TensorNames(tensor_names.FUSED_GATE)),
-    "glm4": Family(_settings(GLM, placement="sandwich"), TensorNames(tensor_names.GLM4)),
+    "glm4": Family(join_settings(GLM, placement="sandwich"), TensorNames(tensor_names.GLM4)),
     "nemotron": Family(
-        _settings(*LLAMA_BIASES, LAYER_NORM, gated=False, norm_offset=1.0, partial_rotary=True), LLAMA_TENSORS
+        join_settings(*LLAMA_BIASES, LAYER_NORM, gated=False, norm_offset=1.0, partial_rotary=True), LLAMA_TENSORS
     ),
     "starcoder2": Family(
-        _settings(USE_BIAS, LAYER_NORM, EVERYWHERE, gated=False), TensorNames(tensor_names.STARCODER2)
+        join_settings(USE_BIAS, LAYER_NORM, EVERYWHERE, gated=False), TensorNames(tensor_names.STARCODER2)
     ),
     "cohere": Family(
-        _settings(ATTENTION_BIASES, COHERE, query_key_norm=lambda hf: "per_head" if hf.use_qk_norm else "none"),
+        join_settings(ATTENTION_BIASES, COHERE, query_key_norm=lambda hf: "per_head" if hf.use_qk_norm else "none"),
         LLAMA_TENSORS,
     ),
     "cohere2": Family(
-        _settings(
+        join_settings(
             ATTENTION_BIASES,
             COHERE,
             head_width=lambda hf: hf.hidden_size // hf.num_attention_heads,
             layer_window=window_by_type,
-            layer_rope=_no_rope_where(lambda hf: [kind == "full_attention" for kind in hf.layer_types]),
+            layer_rope=no_rope_where(lambda hf: [kind == "full_attention" for kind in hf.layer_types]),
         ),
         LLAMA_TENSORS,
     ),
     "stablelm": Family(
-        _settings(
+        join_settings(
             LAYER_NORM,
-            _own_head_width,
-            _biases("use_qkv_bias", *QKV),
+            own_head_width,
+            biases("use_qkv_bias", *QKV),
             residual=lambda hf: "parallel_shared" if hf.use_parallel_residual else "sequential",
             query_key_norm=lambda hf: "per_head" if hf.qk_layernorm else "none",
             partial_rotary=True,
@@ -227,15 +151,15 @@ FAMILIES: dict[str, Family] = {
         TensorNames(tensor_names.STABLELM),
     ),
     "phi": Family(
-        _settings(GPT, _query_key_layer_norm, residual="parallel_shared", head_bias=True, partial_rotary=True),
+        join_settings(GPT, query_key_layer_norm, residual="parallel_shared", head_bias=True, partial_rotary=True),
         TensorNames(tensor_names.PHI),
     ),
     "persimmon": Family(
-        _settings(GPT, _own_head_width, _query_key_layer_norm, partial_rotary=True),
+        join_settings(GPT, own_head_width, query_key_layer_norm, partial_rotary=True),
         TensorNames(tensor_names.PERSIMMON, fused="grouped"),
     ),
     "gpt2": Family(
-        _settings(
+        join_settings(
             GPT,
             position="learned",
             attention_scale=lambda hf: None if hf.scale_attn_weights else 1.0,
@@ -245,7 +169,7 @@ FAMILIES: dict[str, Family] = {
         NO_CROSS_ATTENTION,
     ),
     "gpt_bigcode": Family(
-        _settings(
+        join_settings(
             GPT,
             position="learned",
             key_value_heads=lambda hf: 1 if hf.multi_query else hf.n_head,
@@ -256,7 +180,7 @@ FAMILIES: dict[str, Family] = {
         NO_CROSS_ATTENTION,
     ),
     "gpt_neo": Family(
-        _settings(
+        join_settings(
             GPT,
             UNBIASED_QKV,
             position="learned",
@@ -266,33 +190,33 @@ FAMILIES: dict[str, Family] = {
         TensorNames(tensor_names.GPT_NEO),
     ),
     "gptj": Family(
-        _settings(
+        join_settings(
             GPT,
             UNBIASED_QKV,
             output_bias=False,
             residual="parallel_shared",
             rope_interleaved=True,
-            rope_width=_rotary_width,
+            rope_width=rotary_width,
             head_bias=True,
         ),
         TensorNames(tensor_names.GPTJ),
     ),
     "gpt_neox": Family(
-        _settings(
+        join_settings(
             GPT,
             ATTENTION_BIASES,
-            _own_head_width,
+            own_head_width,
             residual=lambda hf: "parallel" if hf.use_parallel_residual else "sequential",
             partial_rotary=True,
         ),
         TensorNames(tensor_names.GPT_NEOX, fused="grouped"),
     ),
     "opt": Family(
-        _settings(GPT, _biases("enable_bias", *QKV, *OUTPUT, *MLP), _opt),
+        join_settings(GPT, biases("enable_bias", *QKV, *OUTPUT, *MLP), opt_settings),
         TensorNames(tensor_names.OPT),
     ),
     "bloom": Family(
-        _settings(
+        join_settings(
             GPT,
             position="alibi",
             embedding_norm=True,
@@ -303,11 +227,11 @@ FAMILIES: dict[str, Family] = {
         {"apply_residual_connection_post_layernorm": (False,)},
     ),
     "falcon": Family(
-        _settings(GPT, _biases("bias", *QKV, *OUTPUT, *MLP), _falcon),
+        join_settings(GPT, biases("bias", *QKV, *OUTPUT, *MLP), falcon_settings),
         TensorNames(tensor_names.FALCON, fused="grouped"),
     ),
     "mpt": Family(
-        _settings(
+        join_settings(
             norm="layer",
             gated=False,
             activation="gelu",

@@ -22,9 +22,6 @@ from inference.texts import Corpus, text_hash
 from inference.tokens import Encoding, TextTokenizer
 from inference.weights import check_tensors, parameter_counts
 
-MOST_SHAPES = 8
-TOKENS_PER_SHAPE = 8192
-
 
 @dataclass(frozen=True)
 class PreparedModel:
@@ -203,9 +200,7 @@ def plan_texts(model: PreparedModel, texts: Sequence[str]) -> Plan:
     lengths = [len(encoding.ids) for encoding in encodings]
     prefix = model.tokenizer.prefix
     windows = plan_windows(lengths, window=model.window, stride=model.stride, prefix=prefix is not None)
-    # Each shape is compiled, which takes longer than the padding that it spares in few texts.
-    shapes = min(MOST_SHAPES, 1 + sum(lengths) // TOKENS_PER_SHAPE)
-    batches = plan_batches(windows, batch_tokens=model.batch_tokens, most_shapes=shapes)
+    batches = plan_batches(windows, batch_tokens=model.batch_tokens)
     return Plan(encodings, windows, batches, prefix)
 
 
