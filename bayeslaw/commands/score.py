@@ -81,7 +81,7 @@ def score(
         tensor_parallel=tensor_parallel,
     )
     requests, corpus = read_requests(models), read_texts(texts)
-    scorer = None if ray is None else _cluster(ray)
+    scorer = None if ray is None else _cluster(ray, offline)
     say = lambda sentence: note(ctx, sentence)  # noqa: E731
     results = run(requests, corpus, out, options, scorer=scorer, say=say, progress=not is_quiet(ctx))
     if as_json:
@@ -90,10 +90,10 @@ def score(
         raise typer.Exit(1)
 
 
-def _cluster(address: str) -> RunScorer:
+def _cluster(address: str, offline: bool) -> RunScorer:
     from inference.cluster import ClusterScorer
 
-    return ClusterScorer(address)
+    return ClusterScorer(address, offline=offline)
 
 
 def _as_dict(result: ModelResult) -> dict:
