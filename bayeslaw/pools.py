@@ -19,12 +19,14 @@ from bayeslaw.token_rules import TOKEN_RULES, token_rows
 
 __all__ = ["make_pools", "read_pools", "write_pools"]
 
+USUAL_SIZE = 4
+
 
 def make_pools(
     losses: xr.Dataset,
     *,
     rule: str = "oracle",
-    max_size: int = 4,
+    max_size: int | None = None,
     limit: int | None = None,
     design: str | None = None,
     parameters: str = "total",
@@ -43,7 +45,7 @@ def make_pools(
         rules of tokens make pools of the models that are in `token_losses`, and their samples are tokens: losses are
         in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
     max_size
-        Largest number of members.
+        Largest number of members; by default 4, or all models where there are fewer.
     limit
         Largest number of pools.
     design
@@ -87,6 +89,7 @@ def make_pools(
         losses = check_table(token_rows(losses, token_losses, rule=rule))
     budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
+    max_size = min(USUAL_SIZE, losses.sizes["lm"]) if max_size is None else max_size
     design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
     weights, clusters = sample_weights(losses), cluster_codes(losses)
     if rule == "best":

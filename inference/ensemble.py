@@ -15,6 +15,7 @@ from inference.batches import batch_arrays, plan_batches, plan_windows
 from inference.head import over_positions
 from inference.score import (
     LanguageModel,
+    check_texts,
     check_window,
     default_batch_tokens,
     place_rows,
@@ -64,6 +65,7 @@ def ensemble_score(
         differ; otherwise as `inference.score`.
     """
     check_choice("combination", combine, COMBINATIONS)
+    texts = check_texts(texts)
     shares = _check_weights(len(models), weights, mixture=combine != "product")
     with np.errstate(divide="ignore"):
         log_shares = np.log(shares)
@@ -72,7 +74,7 @@ def ensemble_score(
         return -np.asarray(logsumexp(log_shares[:, None] - np.stack(scored), axis=0))
     _check_one_tokenizer(models, combine)
     window, stride = _common_window(models, window, stride)
-    encodings = models[0].tokenizer.encode_batch(list(texts))
+    encodings = models[0].tokenizer.encode_batch(texts)
     if combine == "product":
         return _product_losses(models, encodings, shares, window=window, stride=stride, batch_tokens=batch_tokens)
     per_model = [

@@ -132,7 +132,7 @@ def _cached(model: str, revision: str, why: str) -> Path:
 
 
 def _list_files(model: str, revision: str) -> tuple[str, frozenset[str]]:
-    with _explained(model, revision, "its list of files"):
+    with _explained(model, revision, "the list of files"):
         info = HfApi().model_info(model, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         if info.sha is None or info.siblings is None:
             raise ValueError("no commit or no files in the answer")
@@ -181,6 +181,8 @@ def _refused(model: str, what: str, error: HfHubHTTPError) -> InputError:
 def _interrupted(model: str, revision: str, what: str, error: Exception) -> InputError:
     problem = f"{what} of {model!r} could not be fetched from {constants.ENDPOINT}: {_brief(error)}"
     fix = "check the connection and the space on the disk, and try again"
+    if "/" not in model:
+        fix = f"check the path, since there is no folder {model!r} here; or {fix}"
     if isinstance(try_to_load_from_cache(model, CONFIG, revision=revision), str):
         fix += "; --offline uses what is in the cache"
     return InputError(problem, "a hub that can be reached, and room in the cache", fix)

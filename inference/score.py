@@ -168,6 +168,31 @@ def check_window(config: DecoderConfig, window: int | None, stride: int | None) 
     return window, stride
 
 
+def check_texts(texts: Sequence[str]) -> list[str]:
+    """Refuse one text where several are expected: it would be scored letter by letter.
+
+    Parameters
+    ----------
+    texts
+        The texts.
+
+    Returns
+    -------
+    list of str
+        The same.
+
+    Raises
+    ------
+    InputError
+        If they are no sequence of texts.
+    """
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        found = repr(texts if isinstance(texts, str) else next(text for text in texts if not isinstance(text, str)))
+        problem = f"the texts are {found[:60]}"
+        raise InputError(problem, "a list of texts", "put the text into a list: [text]")
+    return list(texts)
+
+
 def batch_log_probabilities(model: LanguageModel, arrays: BatchArrays) -> np.ndarray:
     """Score one batch.
 
@@ -289,10 +314,11 @@ def score(
         If a text is empty, or window and stride do not suit the model, or if the first tokens cannot be scored since
         nothing stands before them (``bos="never"``).
     """
+    texts = check_texts(texts)
     if model.tokenizer.prefix is None:
         problem = "without a token before it the first token of a text has no probability, and nor has the text"
         raise InputError(problem, "a model loaded with bos='auto' or 'always'", "load it so")
-    encodings = model.tokenizer.encode_batch(list(texts))
+    encodings = model.tokenizer.encode_batch(texts)
     found = token_log_probabilities(
         model, encodings, window=window, stride=stride, batch_tokens=batch_tokens, advance=advance
     )

@@ -226,7 +226,8 @@ def _fill(
                 row[...] = piece.take([checkpoint.read(name) for name in piece.names])
         if not _finite(row):
             problem = f"{piece.names[0]} of {checkpoint.name!r} holds values that are not finite in {dtype.name}"
-            raise InputError(problem, "finite weights", "use another checkpoint, or dtype float32")
+            fix = "use another checkpoint" + ("" if dtype == np.float32 else ", or dtype float32")
+            raise InputError(problem, "finite weights", fix)
     return values
 
 

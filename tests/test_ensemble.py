@@ -143,3 +143,11 @@ def test_every_window_begins_with_the_prefix(models):
     window, stride = check_window(models[0].config, 8, 4)
     plan = plan_windows([30], window=window, stride=stride, prefix=True)
     assert all(one.prefix and one.inputs <= 8 for one in plan)
+
+
+@pytest.mark.parametrize("texts", ["abc", ["abc", 3]])
+def test_one_text_in_place_of_several_is_refused(models, texts):
+    with pytest.raises(InputError, match="the texts are"):
+        score(models[0], texts)
+    with pytest.raises(InputError, match="the texts are"):
+        ensemble_score(models, texts)

@@ -49,7 +49,9 @@ def pools(
             "--tokenizer", help="For the rules of tokens: a model, or the start of a hash; pools are of its tokenizer."
         ),
     ] = None,
-    max_size: Annotated[int, typer.Option("--max-size", help="Largest number of members.")] = 4,
+    max_size: Annotated[
+        int | None, typer.Option("--max-size", help="Largest number of members (default: 4, or all models).")
+    ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", help="Largest number of pools; fewer than there are makes a sample.")
     ] = None,

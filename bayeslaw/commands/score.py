@@ -35,7 +35,14 @@ def score(
         Path, typer.Option("--out", help="Folder of the loss table; a run goes on where it was.", show_default=False)
     ],
     unit: Annotated[Unit, typer.Option("--unit", help="What a sample is: spans of each text.")] = "document",
-    bos: Annotated[Bos, typer.Option("--bos", help="What stands before each text.")] = "auto",
+    bos: Annotated[
+        Bos,
+        typer.Option(
+            "--bos",
+            help="What stands before each text: what its tokenizer puts there, else its BOS or EOS token (auto); its "
+            "BOS token (always); nothing, so that first tokens are not scored (never).",
+        ),
+    ] = "auto",
     window: Annotated[
         int | None, typer.Option("--window", help="Most tokens a model sees at once (default: what it is made for).")
     ] = None,
@@ -85,7 +92,7 @@ def score(
     say = lambda sentence: note(ctx, sentence)  # noqa: E731
     results = run(requests, corpus, out, options, scorer=scorer, say=say, progress=not is_quiet(ctx))
     if as_json:
-        print_json({"table": str(out), "models": [_as_dict(result) for result in results]})
+        print_json({"table": str(out), "models": [_as_dict(result, out) for result in results]})
     if any(result.refused for result in results):
         raise typer.Exit(1)
 
@@ -96,7 +103,16 @@ def _cluster(address: str, offline: bool) -> RunScorer:
     return ClusterScorer(address, offline=offline)
 
 
-def _as_dict(result: ModelResult) -> dict:
+def _as_dict(result: ModelResult, out: Path) -> dict:
+    import math
+
+    from bayeslaw.storage import read_manifest
+
     gates = [{"code": gate.code, "message": gate.message} for gate in result.gates]
-    counts = {"tokens": result.tokens, "seconds": result.seconds}
-    return {"model": result.name, **counts, "refused": result.refused, "gates": gates}
+    scored = {"tokens": result.tokens, "seconds": result.seconds}
+    known = read_manifest(out)["models"].get(result.name)
+    if known is not None:
+        nll, size = (sum(part[what] for part in known["parts"]) for what in ("nll", "bytes"))
+        scored |= {"loss": nll / math.log(2) / size, "loss_unit": "bits per byte", "bytes": size}
+        scored["parameters"] = known["parameters"]["total"]
+    return {"model": result.name, **scored, "refused": result.refused, "gates": gates}

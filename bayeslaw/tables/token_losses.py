@@ -84,6 +84,7 @@ def read_token_losses(
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "losses")
+    _token_files(folder)
     lms = model_frame(read_parquet(folder, ["models.parquet"]))
     names, found = _one_tokenizer(_named(lms["model"].tolist(), models), tokenizers(manifest), tokenizer)
     table = _read_tokens(folder, names)
@@ -182,13 +183,17 @@ def _samples(folder: Path, lms: pd.DataFrame, names: list[str]) -> tuple[np.ndar
     return labels(series(wide, "sample"), "sample name"), nll, size
 
 
-def _read_tokens(folder: Path, names: list[str]) -> pa.Table:
-    """Read the tokens of some models, with labels as dictionaries."""
+def _token_files(folder: Path) -> list[Path]:
     files = sorted((folder / TOKENS).glob("[!.]*.parquet"))
     if not files:
         problem = f"{str(folder)!r} keeps no losses of tokens"
         raise InputError(problem, "a folder of losses scored with --tokens", AGAIN)
-    tables = [_read_file(path, names) for path in files]
+    return files
+
+
+def _read_tokens(folder: Path, names: list[str]) -> pa.Table:
+    """Read the tokens of some models, with labels as dictionaries."""
+    tables = [_read_file(path, names) for path in _token_files(folder)]
     return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
 
 

@@ -44,16 +44,20 @@ def measure_drift(
     Returns
     -------
     dict or None
-        ``dtype``, ``documents`` and ``tokens`` of the sample, ``mean`` (relative difference of the sample's loss),
-        ``largest`` (largest relative difference of a document's windows in it) and ``nats_per_token``, the mean
-        difference; only ``dtype``, ``largest`` (None) and ``reason`` where float32 does not fit into memory. None for a
-        model in float32, or where there is nothing to score.
+        ``dtype``, ``documents`` and ``tokens`` of the sample, ``mean_relative`` (relative difference of the sample's
+        loss), ``largest_relative`` (largest relative difference of a document's windows in it) and ``nats_per_token``,
+        the mean difference; only ``dtype``, ``largest_relative`` (None) and ``reason`` where float32 does not fit into
+        memory. None for a model in float32, or where there is nothing to score.
     """
     if model.dtype == "float32" or not plan.batches:
         return None
     whole = replace(model, dtype="float32")
     if not scorer.fits(whole):
-        return {"dtype": model.dtype, "largest": None, "reason": "the weights in float32 do not fit into memory"}
+        return {
+            "dtype": model.dtype,
+            "largest_relative": None,
+            "reason": "the weights in float32 do not fit into memory",
+        }
     own, true = np.zeros(len(plan.encodings)), np.zeros(len(plan.encodings))
     tokens = 0
     for batch, values, _ in scorer.score(whole, plan, _chosen(plan)):
@@ -67,8 +71,8 @@ def measure_drift(
         "dtype": model.dtype,
         "documents": int(seen.sum()),
         "tokens": tokens,
-        "mean": float((own.sum() - true.sum()) / true.sum()) if seen.any() else 0.0,
-        "largest": float(np.abs(relative).max(initial=0.0)),
+        "mean_relative": float((own.sum() - true.sum()) / true.sum()) if seen.any() else 0.0,
+        "largest_relative": float(np.abs(relative).max(initial=0.0)),
         "nats_per_token": float((own.sum() - true.sum()) / max(1, tokens)),
     }
 

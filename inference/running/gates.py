@@ -83,10 +83,10 @@ def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Gate]:
     list of Gate
         ``drift``, if it is beyond the bound.
     """
-    if drift is None or drift.get("largest") is None or drift["largest"] <= LARGEST_DRIFT:
+    if drift is None or drift.get("largest_relative") is None or drift["largest_relative"] <= LARGEST_DRIFT:
         return []
     message = (
-        f"{name} in {drift['dtype']} is up to {drift['largest']:.2%} off its losses in float32 on "
+        f"{name} in {drift['dtype']} is up to {drift['largest_relative']:.2%} off its losses in float32 on "
         f"{drift['documents']} of the texts, the bound being {LARGEST_DRIFT:.0%}: score it with --dtype float32."
     )
     return [Gate("drift", message)]

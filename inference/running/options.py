@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bayeslaw.errors import check_choice, check_whole
+from bayeslaw.errors import InputError, check_choice, check_whole
 from inference.spans import UNITS
 from inference.weights import DTYPES
 
@@ -59,7 +59,8 @@ class ScoreOptions:
         if self.batch_tokens is not None:
             check_whole("batch_tokens", self.batch_tokens, lowest=2, suggested=2048)
         check_whole("tensor_parallel", self.tensor_parallel, lowest=1, suggested=1)
-        if self.window is not None:
-            check_whole("window", self.window, lowest=2, suggested=1024)
-        if self.stride is not None:
-            check_whole("stride", self.stride, lowest=1, suggested=512)
+        for name, lowest, usual in (("window", 2, "what each model is made for"), ("stride", 1, "half of the window")):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < lowest):
+                accepted = f"a whole number of at least {lowest}"
+                raise InputError(f"{name} is {value!r}", accepted, f"leave --{name} out for {usual}")
