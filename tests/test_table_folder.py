@@ -159,9 +159,9 @@ def test_gates_of_one_model():
 def test_the_gate_of_drift():
     seen = {"dtype": "bfloat16", "documents": 3}
     assert drift_gates("m", None) == []
-    assert drift_gates("m", seen | {"largest": None}) == []
-    assert drift_gates("m", seen | {"largest": gates.LARGEST_DRIFT}) == []
-    assert [gate.code for gate in drift_gates("m", seen | {"largest": gates.LARGEST_DRIFT * 1.01})] == ["drift"]
+    assert drift_gates("m", seen | {"largest_relative": None}) == []
+    assert drift_gates("m", seen | {"largest_relative": gates.LARGEST_DRIFT}) == []
+    assert [gate.code for gate in drift_gates("m", seen | {"largest_relative": gates.LARGEST_DRIFT * 1.01})] == ["drift"]
 
 
 def sized(losses, segments=(0,)):
