@@ -161,7 +161,8 @@ def test_the_gate_of_drift():
     assert drift_gates("m", None) == []
     assert drift_gates("m", seen | {"largest_relative": None}) == []
     assert drift_gates("m", seen | {"largest_relative": gates.LARGEST_DRIFT}) == []
-    assert [gate.code for gate in drift_gates("m", seen | {"largest_relative": gates.LARGEST_DRIFT * 1.01})] == ["drift"]
+    beyond = seen | {"largest_relative": gates.LARGEST_DRIFT * 1.01}
+    assert [gate.code for gate in drift_gates("m", beyond)] == ["drift"]
 
 
 def sized(losses, segments=(0,)):
