@@ -29,7 +29,7 @@ LLAMA = {"model_type": "llama", "vocab_size": 32_000, "hidden_size": 768, "num_h
 LLAMA |= {"num_attention_heads": 12, "num_key_value_heads": 12, "head_dim": 64, "intermediate_size": 2048}
 QWEN = {"model_type": "qwen3", "vocab_size": 151_936, "hidden_size": 1024, "num_hidden_layers": 28}
 QWEN |= {"num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "intermediate_size": 3072}
-LARGE = {"model_type": "llama", "vocab_size": 128_256, "hidden_size": 2048, "num_hidden_layers": 20}
+LARGE = {"model_type": "llama", "vocab_size": 128_256, "hidden_size": 2048, "num_hidden_layers": 16}
 LARGE |= {"num_attention_heads": 32, "num_key_value_heads": 8, "head_dim": 64, "intermediate_size": 8192}
 SMALL = LLAMA | {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 SMALL |= {"num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128}
@@ -83,6 +83,8 @@ class Side:
     def __init__(self, side: str, folder: Path, dtype: str) -> None:
         command = [sys.executable, str(WORKERS), side, str(folder), dtype]
         environment = dict(os.environ) | {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_OFFLINE": "1"}
+        # Both sides are on one accelerator at once, of which JAX would else take most.
+        environment["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
         self.command = " ".join(command)
         self.process = subprocess.Popen(
             command,
