@@ -136,7 +136,9 @@ def save_checkpoint(
     end = _check_parts(decoder, hf, tokenizer)
     hf.update({"architectures": [ARCHITECTURES[hf.model_type].name], "dtype": dtype})
     hf.update({"bos_token_id": end, "eos_token_id": end})
-    tensors = {name: values.astype(jnp.dtype(dtype)) for name, values in checkpoint_tensors(decoder, config).items()}
+    with np.errstate(over="ignore"):
+        kind = jnp.dtype(dtype)
+        tensors = {name: values.astype(kind) for name, values in checkpoint_tensors(decoder, config).items()}
     broken = [name for name, values in tensors.items() if not np.isfinite(values.astype(np.float32)).all()]
     if broken:
         raise InputError(f"{broken[0]} is not finite in {dtype}", "finite weights", "train again, at a lower rate")
@@ -148,7 +150,11 @@ def save_checkpoint(
 
 
 def _is_checkpoint(folder: Path) -> bool:
-    return {entry.name for entry in folder.iterdir()} <= FILES
+    foreign = sorted({entry.name for entry in folder.iterdir()} - FILES)
+    if foreign:
+        problem = f"the folder {str(folder)!r} holds {foreign[0]!r}, which is no part of a checkpoint"
+        raise InputError(problem, "a new or empty folder, or an earlier checkpoint", "name another folder")
+    return True
 
 
 def _check_parts(decoder: Decoder, hf: Any, tokenizer: Tokenizer) -> int:
