@@ -180,7 +180,7 @@ def test_parts_end_between_paragraphs_and_lose_nothing():
 def test_manual_pages_are_ragged_unhyphenated_and_their_own(tmp_path):
     page = ".TH {0} 1\n.SH NAME\n{0} \\- does\n.SH DESCRIPTION\n" + "\\fBcharacteristically\\fP unbelievable\n" * 40
     pages = {name: page.format(name) for name in ("one", "gcloud_two", "cmake", "Three.3pm")} | {
-        "alias": ".so man1/one.1"
+        "alias": ".so man1/man.1"
     }
     for name, text in pages.items():
         write(tmp_path / "man1", {f"{name}.1.gz": gzip.compress(text.encode())})
