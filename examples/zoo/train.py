@@ -49,8 +49,12 @@ def main(
     dtype: Annotated[str, typer.Option("--dtype", help="Type of products: float32 or bfloat16.")] = "float32",
     seed: Annotated[int, typer.Option("--seed", help="Of initial weights, rows and tokenizers.")] = 0,
     processes: Annotated[int, typer.Option("--processes", help="Train so many models at once, a core each.")] = 1,
-    peak: Annotated[float | None, typer.Option("--peak", help="The device's peak, in TFLOP/s, to state a share.")] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A minute of everything: the smallest size, few tokens.")] = False,
+    peak: Annotated[
+        float | None, typer.Option("--peak", help="The device's peak, in TFLOP/s, to state a share.")
+    ] = None,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute of everything: the smallest size, few tokens.")
+    ] = False,
 ) -> None:
     """Train families of small language models on a folder of text."""
     try:
@@ -133,12 +137,12 @@ class Zoo:
         def report(entry: Any) -> None:
             by_domain = entry["validation_nats_per_byte"]
             mean = sum(by_domain.values()) / len(by_domain)
-            speed = entry["tokens_per_second"]
+            trained, speed = entry["training_nats_per_token"], entry["tokens_per_second"]
             rate = 6 * counts["total"] * speed / 1e12
             share = "" if peak is None else f", {rate / peak:.1%} of the peak"
             CONSOLE.print(
-                f"{name}: {entry['tokens']:,} of {plan.tokens:,} tokens, {entry['training_nats_per_token']:.3f} nats per "
-                f"token in training, {mean:.4f} nats per byte in validation, {speed:,} tokens/s{share}"
+                f"{name}: {entry['tokens']:,} of {plan.tokens:,} tokens, {trained:.3f} nats per token "
+                f"in training, {mean:.4f} nats per byte in validation, {speed:,} tokens/s{share}"
             )
 
         trained = train(decoder, streams, validation, plan, folder, report=report, looks=looks)

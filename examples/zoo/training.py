@@ -65,12 +65,9 @@ class Plan:
     def optimizer(self, length: int) -> optax.GradientTransformation:
         """Return AdamW with the plan's schedule, clipping and decay."""
         steps = self.steps(length)
+        warm_up = max(1, round(self.warm_up * steps))
         rate = optax.warmup_cosine_decay_schedule(
-            self.peak_rate / 20,
-            self.peak_rate,
-            max(1, round(self.warm_up * steps)),
-            steps,
-            self.final_share * self.peak_rate,
+            self.peak_rate / 20, self.peak_rate, warm_up, max(steps, warm_up + 1), self.final_share * self.peak_rate
         )
         decayed = partial(jax.tree.map, lambda x: x.ndim > 1)
         return optax.chain(
@@ -178,7 +175,9 @@ def _functions(
     return step, jax.jit(lambda weights, rows: losses(weights, rows).sum(axis=1))
 
 
-def _validate(evaluate: Callable[[Any, np.ndarray], jax.Array], weights: Any, validation: Validation) -> dict[str, float]:
+def _validate(
+    evaluate: Callable[[Any, np.ndarray], jax.Array], weights: Any, validation: Validation
+) -> dict[str, float]:
     found = {}
     for domain, rows in validation.rows.items():
         total = 0.0
