@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from bayeslaw.errors import InputError, nearest
 
 ENDINGS = (".txt", ".jsonl", ".parquet")
 NAME_FIELDS = ("id", "sample", "name")
-FIELDS = ("text", *NAME_FIELDS, "domain")
+FIELDS = ("text", *NAME_FIELDS, "domain", "cluster")
 FORMS = "a .txt file, a .jsonl file with a field 'text' or a .parquet file with a column 'text'"
 
 
@@ -35,12 +35,16 @@ class Corpus:
         Their domains, or None where not every record gives one.
     sources
         Names of the files read, for the manifest.
+    clusters
+        What each document was taken from, such as a book or a web site, whose documents are not independent of each
+        other; None where no record says, and every document is a cluster of its own.
     """
 
     names: tuple[str, ...]
     texts: tuple[str, ...]
     domains: tuple[str, ...] | None
     sources: tuple[str, ...]
+    clusters: tuple[str, ...] | None = None
 
     def select(self, numbers: Sequence[int]) -> "Corpus":
         """Return some of the documents.
@@ -55,9 +59,12 @@ class Corpus:
         Corpus
             Those documents, in the order asked for.
         """
-        domains = None if self.domains is None else tuple(self.domains[number] for number in numbers)
-        names, texts = (tuple(of[number] for number in numbers) for of in (self.names, self.texts))
-        return Corpus(names=names, texts=texts, domains=domains, sources=self.sources)
+        names, texts, domains, clusters = (
+            None if of is None else tuple(of[number] for number in numbers)
+            for of in (self.names, self.texts, self.domains, self.clusters)
+        )
+        assert names is not None and texts is not None  # noqa: PT018
+        return Corpus(names=names, texts=texts, domains=domains, sources=self.sources, clusters=clusters)
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,7 @@ class _Document:
     name: str
     text: str
     domain: str | None
+    cluster: str | None
     place: str
 
 
@@ -89,7 +97,8 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
 
     A ``.txt`` file is one document, named by the file without its ending. A ``.jsonl`` file has one JSON object a line
     and a ``.parquet`` file one row a document: ``text``, the name in ``id``, ``sample`` or ``name`` (the first that
-    there is; else the number of the row, from 0) and possibly ``domain``. Where a name is in two files, all names of
+    there is; else the number of the row, from 0) and possibly ``domain``, and ``cluster``, what the document was taken
+    from. Where a name is in two files, all names of
     those files get the file's name in front, as in ``news/17``. A byte order mark is not a part of the text.
 
     Parameters
@@ -106,7 +115,8 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     ------
     InputError
         If a file cannot be read, is not of one of the three kinds or not in UTF-8, if a record has no text, a text of
-        white space only or one with lone surrogates, or if a name is there twice.
+        white space only or one with lone surrogates, if a name is there twice, or if some documents have a cluster and
+        some have none.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -123,7 +133,18 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
         texts=tuple(document.text for document in documents),
         domains=tuple(domains) if len(domains) == len(documents) else None,
         sources=tuple(file.name for file in files),
+        clusters=_clusters(documents),
     )
+
+
+def _clusters(documents: list[_Document]) -> tuple[str, ...] | None:
+    clusters = [document.cluster for document in documents if document.cluster is not None]
+    if 0 < len(clusters) < len(documents):
+        lacking = next(document for document in documents if document.cluster is None)
+        problem = f"{len(clusters):,} of {len(documents):,} texts have a cluster; the one {lacking.place} has none"
+        # Half of them would give standard errors that look right and are too small.
+        raise InputError(problem, "a cluster for all texts or for none", "name every text's cluster, or no text's")
+    return tuple(clusters) or None
 
 
 def _distinct(files: list[tuple[Path, list[_Document]]]) -> list[_Document]:
@@ -135,7 +156,7 @@ def _distinct(files: list[tuple[Path, list[_Document]]]) -> list[_Document]:
     for file, documents in files:
         clash = any(holders[document.name] > 1 for document in documents)
         prefix = f"{file.stem}/" if clash else ""
-        named += [_Document(prefix + item.name, item.text, item.domain, item.place) for item in documents]
+        named += [replace(item, name=prefix + item.name) for item in documents]
     _check_unique(named)
     return named
 
@@ -239,10 +260,12 @@ def _document(path: Path, place: str, number: int, row: dict[str, Any]) -> _Docu
         raise InputError(problem, "a text with at least one visible character", "remove that record")
     given = [row[field] for field in NAME_FIELDS if row.get(field) is not None]
     name = _label("name", given[0], place) if given else str(number)
-    domain = None if row.get("domain") is None else _label("domain", row["domain"], place)
-    for what, value in (("text", text), ("name", name), ("domain", domain or "")):
+    domain, cluster = (
+        None if row.get(field) is None else _label(field, row[field], place) for field in ("domain", "cluster")
+    )
+    for what, value in (("text", text), ("name", name), ("domain", domain or ""), ("cluster", cluster or "")):
         _check_unicode(what, value, place)
-    return _Document(name, text, domain, place if place == path.name else f"in {place}")
+    return _Document(name, text, domain, cluster, place if place == path.name else f"in {place}")
 
 
 def _label(kind: str, value: Any, place: str) -> str:

@@ -11,9 +11,9 @@ def refused(error, *said):
     assert [str(error.value).count(part) for part in ("\naccepted: ", "\nfix: ")] == [1, 1]
 
 
-def a_corpus(*texts, domains=None, names=None):
+def a_corpus(*texts, domains=None, names=None, clusters=None):
     names = names or [f"d{number}" for number in range(len(texts))]
-    return Corpus(tuple(names), tuple(texts), domains, ("texts.jsonl",))
+    return Corpus(tuple(names), tuple(texts), domains, ("texts.jsonl",), clusters)
 
 
 def a_part(segment=0, **counts):

@@ -83,6 +83,19 @@ def test_the_first_token_is_left_out_without_a_prefix(tokenizers):
     assert rows["cluster"].to_pylist() == ["d0"]
 
 
+@pytest.mark.parametrize(("unit", "samples"), [("document", ["d0", "d1"]), ("word", ["d0:0", "d0:1", "d1:0"])])
+def test_the_cluster_of_a_text_is_that_of_its_samples(tokenizers, unit, samples):
+    texts = ("a dog", "dog")
+    encodings = [tokenizers["gpt2"].encode(text) for text in texts]
+    losses = [
+        document_losses(text, encoding, scored(encoding, tokenizers["gpt2"]), unit)
+        for text, encoding in zip(texts, encodings, strict=True)
+    ]
+    rows = loss_rows(a_corpus(*texts, clusters=("book", "web")), losses, name="m", unit=unit)
+    assert rows["sample"].to_pylist() == samples
+    assert rows["cluster"].to_pylist() == ["web" if name.startswith("d1") else "book" for name in samples]
+
+
 def test_what_is_unknown_has_no_loss():
     encoding = Encoding(
         ids=np.array([5, 0, 6], np.int32),

@@ -132,6 +132,19 @@ def test_texts_of_a_table(tmp_path):
     assert (tmp_path / "manifest.json").read_bytes() == manifest
 
 
+def test_clusters_of_a_table(tmp_path):
+    TableFolder(tmp_path, "line").add_texts(a_corpus("one", "two", names=["b", "a"], clusters=("x", "y")))
+    grown = a_corpus("three", "one", "two", names=["c", "b", "a"], clusters=("x", "x", "y"))
+    assert [segment.clusters for segment in TableFolder(tmp_path, "line").add_texts(grown)] == [("x", "y"), ("x",)]
+    for changed, said in [
+        (a_corpus("one", "two", names=["b", "a"], clusters=("x", "z")), "the cluster of the text 'a' is 'z', and in"),
+        (a_corpus("one", "two", names=["b", "a"]), "have clusters, and those given have not all one"),
+    ]:
+        with pytest.raises(InputError, match=said) as error:
+            TableFolder(tmp_path, "line").add_texts(changed)
+        refused(error)
+
+
 def test_tables_that_cannot_be_added_to(tmp_path):
     open_table(tmp_path)
     with pytest.raises(InputError, match="has the unit 'word', not 'line'"):

@@ -79,6 +79,17 @@ def test_domains_count_only_where_every_record_has_one(tmp_path):
     assert read_texts([write(tmp_path, "b.jsonl", some)]).domains is None
 
 
+def test_clusters_are_of_every_text_or_of_none(tmp_path):
+    all_of_them = jsonl({"text": "a", "cluster": "book"}, {"text": "b", "cluster": 3})
+    corpus = read_texts([write(tmp_path, "a.jsonl", all_of_them)])
+    assert corpus.clusters == ("book", "3")
+    assert corpus.select([1]).clusters == ("3",)
+    assert read_texts([write(tmp_path, "b.jsonl", jsonl({"text": "a"}))]).clusters is None
+    some = write(tmp_path, "c.jsonl", jsonl({"text": "a", "cluster": "book"}, {"text": "b", "cluster": None}))
+    with pytest.raises(InputError, match=r"1 of 2 texts have a cluster; the one in .*c\.jsonl has none"):
+        read_texts([some])
+
+
 def test_names_that_clash_between_files_get_the_file_in_front(tmp_path):
     first = write(tmp_path, "news.jsonl", jsonl({"text": "a"}, {"text": "b"}))
     second = write(tmp_path, "web.jsonl", jsonl({"text": "c"}, {"text": "d", "id": "own"}))

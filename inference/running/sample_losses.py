@@ -126,8 +126,9 @@ def loss_rows(corpus: Corpus, losses: Sequence[DocumentLosses], *, name: str, un
     Returns
     -------
     pyarrow.Table
-        ``sample, lm, nll, bytes, tokens, scored_bytes, cluster`` and ``domain`` where the texts have one. A sample of
-        which nothing was scored has no row: its loss is missing, not zero.
+        ``sample, lm, nll, bytes, tokens, scored_bytes, cluster`` (the document where the texts name none) and
+        ``domain`` where the texts have one. A sample of which nothing was scored has no row: its loss is missing, not
+        zero.
     """
     counts = [len(one.nll) for one in losses]
     columns = {
@@ -138,7 +139,7 @@ def loss_rows(corpus: Corpus, losses: Sequence[DocumentLosses], *, name: str, un
         "bytes": np.concatenate([one.bytes for one in losses]),
         "tokens": np.concatenate([one.tokens for one in losses]),
         "scored_bytes": np.concatenate([one.scored_bytes for one in losses]),
-        "cluster": pa.array(np.repeat(np.array(corpus.names, object), counts), pa.string()),
+        "cluster": pa.array(np.repeat(np.array(corpus.clusters or corpus.names, object), counts), pa.string()),
     }
     if corpus.domains is not None:
         columns["domain"] = pa.array(np.repeat(np.array(corpus.domains, object), counts), pa.string())

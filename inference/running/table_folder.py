@@ -118,8 +118,8 @@ class TableFolder:
         Raises
         ------
         InputError
-            If a text of the table is not among them, or it or its domain has changed, or some have a domain and some
-            none.
+            If a text of the table is not among them, or it, its domain or its cluster has changed, or some have one
+            and some none.
         """
         place = {name: number for number, name in enumerate(corpus.names)}
         known: list[list[int]] = []
@@ -145,22 +145,25 @@ class TableFolder:
             if text_hash(corpus.texts[place[name]]) != known:
                 problem = f"the text {name!r} is not the one that {str(self.path)!r} was scored on (its hash differs)"
                 raise InputError(problem, "the same text", "rename it, or give another --out")
-        if ("domain" in held) != (corpus.domains is not None):
-            have, given = ("no domains", "all one") if corpus.domains is not None else ("domains", "not all one")
-            problem = f"the texts that {str(self.path)!r} was scored on have {have}, and those given have {given}"
-            raise InputError(problem, "a domain for all texts or for none", "give them alike, or give another --out")
-        if corpus.domains is None:
+        for label, values in _labels(corpus).items():
+            self._check_same_labels(held, label, None if values is None else {n: values[i] for n, i in place.items()})
+
+    def _check_same_labels(self, held: pd.DataFrame, label: str, given: Mapping[str, str] | None) -> None:
+        if (label in held) != (given is not None):
+            have, has = (f"no {label}s", "all one") if given is not None else (f"{label}s", "not all one")
+            problem = f"the texts that {str(self.path)!r} was scored on have {have}, and those given have {has}"
+            raise InputError(problem, f"a {label} for all texts or for none", "give them alike, or give another --out")
+        if given is None:
             return
-        for name, known in zip(held["document"], held["domain"], strict=True):
-            if (now := corpus.domains[place[name]]) != known:
-                problem = f"the domain of the text {name!r} is {now!r}, and in {str(self.path)!r} {known!r}"
-                raise InputError(problem, "the same domain", "correct it, or give another --out")
+        for name, known in zip(held["document"], held[label], strict=True):
+            if (now := given[name]) != known:
+                problem = f"the {label} of the text {name!r} is {now!r}, and in {str(self.path)!r} {known!r}"
+                raise InputError(problem, f"the same {label}", "correct it, or give another --out")
 
     def _add_segment(self, corpus: Corpus) -> None:
         file = f"{CORPUS}/{len(self.segments):04d}.parquet"
         columns = {"document": list(corpus.names), "sha256": [text_hash(text) for text in corpus.texts]}
-        if corpus.domains is not None:
-            columns["domain"] = list(corpus.domains)
+        columns |= {label: list(values) for label, values in _labels(corpus).items() if values is not None}
         with atomic_file(self.path / file) as path:
             pq.write_table(pa.table(columns), path)
         segment = {"file": file, "documents": len(corpus.names), "hash": corpus_hash(corpus)}
@@ -261,6 +264,10 @@ def _is_begun(path: Path) -> bool:
     if (path / CORPUS).is_symlink():
         return False
     return all(name in (LOCK, CORPUS) or is_own_file(name) for name, _ in _files(path))
+
+
+def _labels(corpus: Corpus) -> dict[str, tuple[str, ...] | None]:
+    return {"domain": corpus.domains, "cluster": corpus.clusters}
 
 
 def _with_sums(facts: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:
