@@ -185,13 +185,14 @@ def best_by_domain(losses: xr.Dataset, members: list[str]) -> float:
 def gains(losses: xr.Dataset, members: list[str]) -> dict[str, object]:
     """Return what a pool gains over its best member by an oracle, a mixture and a choice by domain."""
     found = bl.attainability(losses, members, rule="mixture", interval=LEVEL)
+    share = "undefined" if found.reason else f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})"
     return {
         "members": len(members),
         "best member": found.best,
         "oracle": found.best - found.oracle,
         "mixture": found.best - found.rule_loss,
         "by domain": found.best - best_by_domain(losses, members),
-        "share attained by the mixture": f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})",
+        "share attained by the mixture": share,
     }
 
 
@@ -203,7 +204,8 @@ def print_attainable(losses: xr.Dataset) -> None:
         f"Losses and gains in {bl.loss_unit(losses)}. Best member: the loss of the member that is best on other files. "
         "Then gains over it:\noracle, the best member of every document, known only afterwards; mixture, the average "
         "of the members' probabilities of the whole\ndocument; by domain, the member that is best on other files of "
-        f"the document's domain. Share: {INTERVALS}, bootstrap over files."
+        f"the document's domain. Share: of the oracle's gain; {INTERVALS}, bootstrap over "
+        "files;\nundefined where the oracle gains less than two standard errors."
     )
 
 
