@@ -173,11 +173,13 @@ def named_pools(losses: xr.Dataset) -> dict[str, list[str]]:
 
 
 def best_by_domain(losses: xr.Dataset, members: list[str]) -> float:
-    """Return the loss of choosing a member for each domain, on other files; NaN where no domains are known."""
+    """Return the loss of choosing a member for each domain, on other files; NaN where that cannot be done."""
     if "domain" not in losses:
         return float("nan")
     domain = losses["domain"].to_numpy()
     parts = [losses.isel(sample=domain == name) for name in np.unique(domain)]
+    if any(cluster_codes(part).max() == 0 for part in parts):
+        return float("nan")
     nats = sum(float(bl.combine(part, members, rule="best").sum()) for part in parts)
     return loss_scale(losses) * nats / bl.sample_weights(losses).sum()
 

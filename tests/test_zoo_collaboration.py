@@ -154,3 +154,5 @@ def test_choosing_by_domain_gains_where_domains_have_other_best_members(study):
     table["domain"] = "sample", domain
     bits = 70 / np.log(2) / 240
     assert study.best_by_domain(table, ["x-1", "y-1"]) == pytest.approx(bits)
+    table["cluster"] = "sample", domain
+    assert np.isnan(study.best_by_domain(table, ["x-1", "y-1"]))
