@@ -206,8 +206,8 @@ def print_attainable(losses: xr.Dataset) -> None:
         f"Losses and gains in {bl.loss_unit(losses)}. Best member: the loss of the member that is best on other files. "
         "Then gains over it:\noracle, the best member of every document, known only afterwards; mixture, the average "
         "of the members' probabilities of the whole\ndocument; by domain, the member that is best on other files of "
-        f"the document's domain. Share: of the oracle's gain; {INTERVALS}, bootstrap over "
-        "files;\nundefined where the oracle gains less than two standard errors."
+        f"the document's domain.\nShare: of the oracle's gain, {INTERVALS}, bootstrap over files; undefined where the "
+        "oracle gains less than two standard errors."
     )
 
 
