@@ -1,5 +1,6 @@
 from .combine import Attainability, attainability, combine
 from .compare import Comparison, compare
+from .datasets.load import list_datasets, load_dataset
 from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
 from .errors import InputError
 from .fit import Fit, fit, load_fit, maximum_likelihood
@@ -45,6 +46,8 @@ __all__ = [
     "compare",
     "diagnostics",
     "fit",
+    "list_datasets",
+    "load_dataset",
     "load_fit",
     "loss_report",
     "loss_unit",

@@ -64,7 +64,7 @@ def test_inference_is_not_needed():
         ]
         # Commands that score, or read texts as those do, ask for it when they are run.
         command = path.relative_to(Path(bayeslaw.__file__).parent).as_posix()
-        asks = command in ("commands/score.py", "commands/import_.py")
+        asks = command in ("commands/score.py", "commands/import_.py", "commands/demo.py")
         assert asks or not any(module.split(".")[0] == "inference" for module in modules), path
 
 

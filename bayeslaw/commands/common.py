@@ -23,7 +23,9 @@ Missing = Literal["error", "drop-models", "drop-samples"]
 TableArgument = Annotated[
     Path,
     typer.Argument(
-        metavar="TABLE", help="A wide CSV, a folder that bayeslaw wrote, or a CSV of whole models.", show_default=False
+        metavar="TABLE",
+        help="A wide CSV, a folder that bayeslaw wrote, a CSV of whole models, or zoo, which comes with the package.",
+        show_default=False,
     ),
 ]
 ModelsOption = Annotated[
@@ -114,6 +116,26 @@ def console() -> Console:
     return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
+def find_table(table: Path, unit: str | None) -> Path:
+    """Return where a table is: the path itself, or the folder of a dataset of the package of that name.
+
+    Parameters
+    ----------
+    table
+        As typed; what is there comes before what the package has.
+    unit
+        What a sample is, as typed.
+
+    Returns
+    -------
+    pathlib.Path
+        The table.
+    """
+    from bayeslaw.datasets.load import DATASETS, dataset_table
+
+    return dataset_table(str(table), unit) if str(table) in DATASETS and not table.exists() else table
+
+
 def read_table(
     ctx: typer.Context,
     table: Path,
@@ -142,7 +164,13 @@ def read_table(
     from bayeslaw.losses import missing_note, read_losses
 
     losses = read_losses(
-        table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe or (), missing=missing
+        find_table(table, unit),
+        models=models,
+        unit=unit,
+        cluster=cluster,
+        sample=sample,
+        describe=describe or (),
+        missing=missing,
     )
     note(ctx, missing_note(losses))
     return losses

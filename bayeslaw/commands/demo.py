@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ def demo(
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     seed: SeedOption = 0,
 ) -> None:
-    """Go the whole path on a simulated table: losses, pools, fit, check, predictions, pictures."""
+    """Go the whole path on models that come with the package: score, pools, fit, check, predictions, pictures."""
     use_compilation_cache()
     import matplotlib
 
@@ -26,4 +27,27 @@ def demo(
 
     matplotlib.use("agg")
     quiet = is_quiet(ctx)
-    run_demo(out, (lambda sentence: None) if quiet else typer.echo, draws=draws, seed=seed, progress=not quiet)
+    say = (lambda sentence: None) if quiet else typer.echo
+
+    def score(checkpoints: dict[Path, str], texts: Path, out: Path) -> None:
+        _score(checkpoints, texts, out, say=say, progress=not quiet)
+
+    run_demo(out, say, score=score, draws=draws, seed=seed, progress=not quiet)
+
+
+def _score(checkpoints: dict[Path, str], texts: Path, out: Path, *, say: Callable[[str], None], progress: bool) -> None:
+    """Score as ``bayeslaw score --offline --dtype float32`` does."""
+    from inference.runner import run
+    from inference.running.model_list import ModelRequest
+    from inference.running.options import ScoreOptions
+    from inference.texts import read_texts
+
+    requests = [ModelRequest(str(folder), folder.name, family) for folder, family in checkpoints.items()]
+    options = ScoreOptions(dtype="float32", offline=True)
+
+    def say_results(sentence: str) -> None:
+        # That a file of the package is opened is no news.
+        if ": opening " not in sentence:
+            say(sentence)
+
+    run(requests, read_texts([texts]), out, options, say=say_results, progress=progress)

@@ -14,6 +14,7 @@ from bayeslaw.commands.common import (
     TableArgument,
     UnitOption,
     console,
+    find_table,
     print_json,
 )
 
@@ -39,7 +40,13 @@ def losses(
 
     report = loss_report(
         read_losses(
-            table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe or (), missing=missing
+            find_table(table, unit),
+            models=models,
+            unit=unit,
+            cluster=cluster,
+            sample=sample,
+            describe=describe or (),
+            missing=missing,
         )
     )
     if as_json:

@@ -16,6 +16,7 @@ from bayeslaw.commands.common import (
     SeedOption,
     TableArgument,
     UnitOption,
+    find_table,
     note,
     read_table,
 )
@@ -71,6 +72,7 @@ def pools(
     from bayeslaw.storage import check_output_folder
 
     check_output_folder(out, "pools")
+    table = find_table(table, unit)
     _check_tokens(table, rule, tokenizer)
     losses = read_table(
         ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
