@@ -27,6 +27,14 @@ SOURCES = [
     {"name": "sea", "domain": "sea", "licence": "MIT", "origin": "a shore", "version": "1", "redistributable": True}
 ]
 
+LOOK = {
+    "tokens": 2_500_000,
+    "training_nats_per_token": 3.0,
+    "tokens_per_second": 9,
+    "validation_nats_per_byte": {"sea": 1},
+}
+TRAINED = {"plan": {"peak_rate": 0.01}, "log": [LOOK]}
+
 
 @pytest.fixture(scope="module")
 def made(fits_folder):
@@ -37,7 +45,7 @@ def made(fits_folder):
             for size in SIZES:
                 name = f"zoo-{family}-{size}"
                 make_checkpoint(folder / "models" / name, family, size)
-                record = {"family": family, "tokens": 2_500_000, "parameters": {"total": len(size)}}
+                record = {"family": family, "tokens": 2_500_000, "parameters": {"total": len(size)}} | TRAINED
                 path = folder / "models" / ".training" / name / "training.json"
                 path.parent.mkdir(parents=True)
                 path.write_text(json.dumps(record))

@@ -11,7 +11,7 @@ from bayeslaw.errors import InputError, check_choice, nearest
 if TYPE_CHECKING:
     import xarray as xr
 
-CARD, TEXTS, CHECKPOINTS = "zoo.md", "texts.jsonl", "checkpoints"
+CARD, TEXTS, CHECKPOINTS, TRAINING = "zoo.md", "texts.jsonl", "checkpoints", "training.csv"
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class Dataset:
     def card(self) -> Path:
         """Its data card."""
         return self.folder / CARD
+
+    @property
+    def training(self) -> Path:
+        """How its models were trained: validation losses of every model."""
+        return self.folder / TRAINING
 
     @property
     def texts(self) -> Path:

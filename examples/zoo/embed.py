@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import typer
 import xarray as xr
 from data_card import data_card
 from embedded_table import embed_table
+from list_models import RECORD, WORK
 from rich.console import Console
 
-from bayeslaw.datasets.load import CARD, CHECKPOINTS, DATASETS, TEXTS
+from bayeslaw.datasets.load import CARD, CHECKPOINTS, DATASETS, TEXTS, TRAINING
 from bayeslaw.errors import InputError
 from bayeslaw.losses import read_losses
 from bayeslaw.storage import atomic_folder
@@ -97,11 +99,14 @@ def embed(
         chosen = _smallest_models(next(iter(tables.values())), smallest)
         for name in chosen:
             _copy_checkpoint(checkpoints / name, folder / CHECKPOINTS / name, manifests[0]["models"][name]["revision"])
+        training_frame(checkpoints, tables[ZOO.units[0]]).to_csv(folder / TRAINING, index=False)
         count = _copy_texts(texts, folder / TEXTS, scored[ZOO.units[0]])
         card = data_card(tables, manifests, checkpoints=chosen, texts=count, sources=sources, rounding=rounding)
         (folder / CARD).write_text(card, encoding="utf-8")
         sizes = {
-            "tables and card": sum(map(_bytes, (*(folder / unit for unit in scored), folder / CARD))),
+            "tables and card": sum(
+                map(_bytes, (*(folder / unit for unit in scored), folder / CARD, folder / TRAINING))
+            ),
             "checkpoints and texts": _bytes(folder / CHECKPOINTS) + _bytes(folder / TEXTS),
         }
         for (name, size), most in zip(sizes.items(), (MOST_TABLE_BYTES, MOST_CHECKPOINT_BYTES), strict=True):
@@ -110,8 +115,39 @@ def embed(
     return sizes
 
 
+def training_frame(checkpoints: Path, table: xr.Dataset) -> pd.DataFrame:
+    """Return how every model of a table was trained.
+
+    Parameters
+    ----------
+    checkpoints
+        The folder that train.py wrote.
+    table
+        A loss table of its models.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model and look at the validation texts: ``model, family, parameters, tokens`` (read so far),
+        ``peak_rate``, ``training_nats_per_token`` since the look before, ``tokens_per_second``, and
+        ``validation_DOMAIN``, nats per byte of each domain.
+    """
+    rows = []
+    for name in table["lm"].to_numpy().tolist():
+        trained = json.loads((checkpoints / WORK / name / RECORD).read_text(encoding="utf-8"))
+        about = {"model": name, "family": trained["family"], "parameters": trained["parameters"]["total"]}
+        for look in trained["log"]:
+            row = about | {"tokens": look["tokens"], "peak_rate": trained["plan"]["peak_rate"]}
+            row |= {key: look[key] for key in ("training_nats_per_token", "tokens_per_second")}
+            row |= {f"validation_{domain}": loss for domain, loss in look["validation_nats_per_byte"].items()}
+            rows.append(
+                {key: float(f"{value:.6g}") if isinstance(value, float) else value for key, value in row.items()}
+            )
+    return pd.DataFrame(rows)
+
+
 def _is_dataset(folder: Path) -> bool:
-    return {entry.name for entry in folder.iterdir()} <= {*ZOO.units, CHECKPOINTS, TEXTS, CARD}
+    return {entry.name for entry in folder.iterdir()} <= {*ZOO.units, CHECKPOINTS, TEXTS, TRAINING, CARD}
 
 
 def _rounding(scored: xr.Dataset, embedded: xr.Dataset, source: str) -> float:

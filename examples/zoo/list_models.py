@@ -12,7 +12,7 @@ from rich.console import Console
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_file
 
-RECORD = "training.json"
+RECORD, WORK = "training.json", ".training"
 
 
 def main(
@@ -52,10 +52,10 @@ def list_models(checkpoints: Path, *, relative_to: Path) -> list[dict[str, Any]]
     found = []
     for config in checkpoints.glob("*/config.json"):
         folder = config.parent
-        record = checkpoints / ".training" / folder.name / RECORD
+        record = checkpoints / WORK / folder.name / RECORD
         if not record.is_file():
             problem = f"{folder.name!r} has no record of its training"
-            raise InputError(problem, f"a folder that train.py wrote, with .training/NAME/{RECORD}", "train it again")
+            raise InputError(problem, f"a folder that train.py wrote, with {WORK}/NAME/{RECORD}", "train it again")
         trained = json.loads(record.read_text(encoding="utf-8"))
         # YAML reads a number with an exponent as text unless it has a dot.
         entry = {"model": Path(os.path.relpath(folder, relative_to)).as_posix(), "name": folder.name}
