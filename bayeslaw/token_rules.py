@@ -79,7 +79,7 @@ def token_rows(
     -------
     xarray.Dataset
         ``nll`` (sample, lm) of the tokens of the samples in `losses`, in the order of those; ``bytes``, ``cluster``
-        (that of the token's sample where `losses` names clusters, else its document) and ``number_of_sample``;
+        (that of the token's sample in `losses`, else in `token_losses`) and ``number_of_sample``;
         what `losses` knows of the models; attributes with unit ``"token"``.
 
     Raises

@@ -37,7 +37,7 @@ class Corpus:
         Names of the files read, for the manifest.
     clusters
         What each document was taken from, such as a book or a web site, whose documents are not independent of each
-        other; None where no record says, and every document is a cluster of its own.
+        other; None where no record says: every document is then a cluster of its own.
     """
 
     names: tuple[str, ...]
@@ -59,12 +59,17 @@ class Corpus:
         Corpus
             Those documents, in the order asked for.
         """
-        names, texts, domains, clusters = (
-            None if of is None else tuple(of[number] for number in numbers)
-            for of in (self.names, self.texts, self.domains, self.clusters)
+
+        def chosen(values: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(values[number] for number in numbers)
+
+        return Corpus(
+            names=chosen(self.names),
+            texts=chosen(self.texts),
+            domains=None if self.domains is None else chosen(self.domains),
+            sources=self.sources,
+            clusters=None if self.clusters is None else chosen(self.clusters),
         )
-        assert names is not None and texts is not None  # noqa: PT018
-        return Corpus(names=names, texts=texts, domains=domains, sources=self.sources, clusters=clusters)
 
 
 @dataclass(frozen=True)
@@ -97,9 +102,9 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
 
     A ``.txt`` file is one document, named by the file without its ending. A ``.jsonl`` file has one JSON object a line
     and a ``.parquet`` file one row a document: ``text``, the name in ``id``, ``sample`` or ``name`` (the first that
-    there is; else the number of the row, from 0) and possibly ``domain``, and ``cluster``, what the document was taken
-    from. Where a name is in two files, all names of
-    those files get the file's name in front, as in ``news/17``. A byte order mark is not a part of the text.
+    there is; else the number of the row, from 0), possibly ``domain``, and possibly ``cluster``, what the document was
+    taken from, such as a book; a cluster may have documents in several files. Where a name is in two files, all names
+    of those files get the file's name in front, as in ``news/17``. A byte order mark is not a part of the text.
 
     Parameters
     ----------
@@ -141,9 +146,11 @@ def _clusters(documents: list[_Document]) -> tuple[str, ...] | None:
     clusters = [document.cluster for document in documents if document.cluster is not None]
     if 0 < len(clusters) < len(documents):
         lacking = next(document for document in documents if document.cluster is None)
-        problem = f"{len(clusters):,} of {len(documents):,} texts have a cluster; the one {lacking.place} has none"
-        # Half of them would give standard errors that look right and are too small.
-        raise InputError(problem, "a cluster for all texts or for none", "name every text's cluster, or no text's")
+        counts = f"{len(clusters):,} of the {len(documents):,} texts have a cluster"
+        problem = f"{counts}, and {lacking.name!r} ({lacking.place}) has none"
+        fix = "name the cluster of every text, which a .txt file cannot, or of none"
+        # To leave out what some records say would give standard errors that are too small and look right.
+        raise InputError(problem, "a cluster for all texts or for none", fix)
     return tuple(clusters) or None
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_checkpoints import make_checkpoint, make_documents
-from run_parts import a_corpus, refused
+from run_parts import WORDS, Scorer, a_corpus, refused
 
 from bayeslaw.errors import InputError
 from bayeslaw.losses import read_losses, read_token_losses
@@ -20,43 +20,9 @@ from inference.runner import run
 from inference.running import drift, gates, memory, scoring
 from inference.running.drift import measure_drift
 from inference.running.model_list import read_requests
-from inference.running.options import ScoreOptions
 from inference.running.prepared import Plan, plan_texts, prepare_model
 from inference.running.table_folder import TableFolder
 from inference.tokens import Encoding
-
-WORDS = ScoreOptions(unit="word", batch_tokens=64, window=32, dtype="float32")
-
-
-class Scorer:
-    """Gives token k the log-probability -(k % 5 + 1) / 4, and may stop, fail or lack memory."""
-
-    def __init__(self, *, stop=None, spoil=None, roomy=True, scale=1.0):
-        self.load_seconds, self.device = {}, "none"
-        self.stop, self.spoil, self.roomy, self.scale = stop, spoil, roomy, scale
-        self.asked, self.plans, self.prefetched, self.closed = [], [], [], 0
-
-    def fits(self, model):
-        return self.roomy
-
-    def prefetch(self, model):
-        self.prefetched.append(model.name)
-
-    def close(self):
-        self.closed += 1
-
-    def score(self, model, plan, batches):
-        self.plans.append(plan)
-        for batch in batches:
-            if self.stop is not None and len(self.asked) >= self.stop:
-                raise KeyboardInterrupt
-            self.asked.append((model.name, model.dtype, batch))
-            arrays = plan.arrays(batch)
-            values = plan.gather(batch, -(arrays.targets % 5 + 1) / np.float32(4), arrays.scored)
-            values = values * np.float32(self.scale if model.dtype != "float32" else 1)
-            if self.spoil is not None:
-                values[-1] = self.spoil
-            yield batch, values, 0.5
 
 
 @pytest.fixture(scope="module")

@@ -528,7 +528,8 @@ def run(*arguments):
 
 
 def test_the_command_writes_a_table_and_removes_its_journal(server, tmp_path):
-    lines = [json.dumps({"id": name, "text": text, "domain": "d"}) for name, text in zip(NAMES, TEXTS, strict=True)]
+    described = {"domain": "d", "cluster": 17}
+    lines = [json.dumps({"id": name, "text": text} | described) for name, text in zip(NAMES, TEXTS, strict=True)]
     (tmp_path / "texts.jsonl").write_text("\n".join(lines))
     MODELS.to_csv(tmp_path / "models.csv", index=False)
     options = ["--url", server.url, "--texts", tmp_path / "texts.jsonl", "--models", tmp_path / "models.csv"]
@@ -547,6 +548,7 @@ def test_the_command_writes_a_table_and_removes_its_journal(server, tmp_path):
     nll = [[dense("small", text, END)[0], dense("large", text, BOS)[0]] for text in TEXTS]
     np.testing.assert_allclose(losses["nll"], nll, rtol=1e-12)
     assert losses["domain"].values.tolist() == ["d"] * 5
+    assert losses["cluster"].values.tolist() == ["17"] * 5
 
 
 def test_the_command_warns_of_unscored_bytes(tmp_path):

@@ -138,7 +138,7 @@ def test_clusters_of_a_table(tmp_path):
     assert [segment.clusters for segment in TableFolder(tmp_path, "line").add_texts(grown)] == [("x", "y"), ("x",)]
     for changed, said in [
         (a_corpus("one", "two", names=["b", "a"], clusters=("x", "z")), "the cluster of the text 'a' is 'z', and in"),
-        (a_corpus("one", "two", names=["b", "a"]), "have clusters, and those given have not all one"),
+        (a_corpus("one", "two", names=["b", "a"]), "have clusters, and those given have none"),
     ]:
         with pytest.raises(InputError, match=said) as error:
             TableFolder(tmp_path, "line").add_texts(changed)

@@ -86,8 +86,20 @@ def test_clusters_are_of_every_text_or_of_none(tmp_path):
     assert corpus.select([1]).clusters == ("3",)
     assert read_texts([write(tmp_path, "b.jsonl", jsonl({"text": "a"}))]).clusters is None
     some = write(tmp_path, "c.jsonl", jsonl({"text": "a", "cluster": "book"}, {"text": "b", "cluster": None}))
-    with pytest.raises(InputError, match=r"1 of 2 texts have a cluster; the one in .*c\.jsonl has none"):
+    with pytest.raises(InputError, match=r"1 of the 2 texts have a cluster, and '1' \(in line 2 of c.jsonl\) has none"):
         read_texts([some])
+    with pytest.raises(InputError, match=r"2 of the 3 texts have a cluster, and 'd' \(d\.txt\) has none"):
+        read_texts([tmp_path / "a.jsonl", write(tmp_path, "d.txt", "a story")])
+
+
+def test_clusters_of_rows_are_text_or_whole_numbers(tmp_path):
+    numbers = parquet(tmp_path, "t.parquet", text=["a", "b", "c"], cluster=pa.array([7, 12, 7]))
+    shared = write(tmp_path, "t2.jsonl", jsonl({"text": "d", "id": "d", "cluster": "7"}))
+    # Documents of one cluster may be in several files, whatever becomes of their names.
+    assert read_texts([numbers, shared]).clusters == ("7", "12", "7", "7")
+    halves = parquet(tmp_path, "h.parquet", text=["a", "b"], cluster=pa.array([0.5, 1]))
+    with pytest.raises(InputError, match=r"the cluster in row 0 of h\.parquet \(counted from 0\) is 0\.5"):
+        read_texts([halves])
 
 
 def test_names_that_clash_between_files_get_the_file_in_front(tmp_path):
@@ -154,6 +166,9 @@ def test_the_hash_of_a_text_is_that_of_its_bytes():
         ("a.jsonl", '{"text": "a", "id": 1.5}', "the name in line 1 of a.jsonl is 1.5"),
         ("a.jsonl", '{"text": "a", "name": " "}', "the name in line 1 of a.jsonl is"),
         ("a.jsonl", '{"text": "a", "domain": []}', "the domain in line 1 of a.jsonl is []"),
+        ("a.jsonl", '{"text": "a", "cluster": " "}', 'the cluster in line 1 of a.jsonl is " "'),
+        ("a.jsonl", '{"text": "a", "cluster": true}', "the cluster in line 1 of a.jsonl is true"),
+        ("a.jsonl", '{"text": "a", "cluster": "\\ud83d"}', "the cluster in line 1 of a.jsonl has a lone surrogate"),
         ("a.parquet", "no parquet", "no sound Parquet file"),
     ],
 )

@@ -239,7 +239,7 @@ def test_tokens_of_a_folder(tmp_path, precision):
         frame = token_frame(name)
         written = frame["nll"].astype(precision).astype(float)
         np.testing.assert_array_equal(tokens["nll"].sel(lm=name), written)
-        for column, variable in (("document", "cluster"), ("sample", "sample_of_token")):
+        for column, variable in (("document", "document"), ("document", "cluster"), ("sample", "sample_of_token")):
             assert tokens[variable].to_numpy().tolist() == frame[column].tolist()
         for column in ("position", "bytes"):
             np.testing.assert_array_equal(tokens[column], frame[column])

@@ -60,7 +60,8 @@ def import_completions(
         list[str], typer.Option("--model", help="A model, as the server calls it; may be repeated.", show_default=False)
     ],
     texts: Annotated[
-        list[Path], typer.Option("--texts", help="Texts: .txt, .jsonl or Parquet; may be repeated.", show_default=False)
+        list[Path],
+        typer.Option("--texts", help="Texts, as bayeslaw score takes them; may be repeated.", show_default=False),
     ],
     out: OutOption,
     models: FactsOption = None,
@@ -95,7 +96,7 @@ def import_completions(
     journal = out.absolute().with_name(f"{out.absolute().name}.journal.jsonl")
     losses = losses_from_completions(
         server,
-        ServedTexts(corpus.names, corpus.texts, corpus.domains),
+        ServedTexts(corpus.names, corpus.texts, corpus.domains, corpus.clusters),
         names=model,
         models=models,
         journal=journal,

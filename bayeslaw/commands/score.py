@@ -29,7 +29,12 @@ def score(
     ],
     texts: Annotated[
         list[Path],
-        typer.Option("--texts", help="A .txt, .jsonl or .parquet file; may be repeated.", show_default=False),
+        typer.Option(
+            "--texts",
+            help="A .txt, .jsonl or .parquet file: text, and possibly id, domain and cluster (the book, say, that the "
+            "text is from; standard errors are by cluster); may be repeated.",
+            show_default=False,
+        ),
     ],
     out: Annotated[
         Path, typer.Option("--out", help="Folder of the loss table; a run goes on where it was.", show_default=False)

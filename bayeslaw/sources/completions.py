@@ -38,16 +38,19 @@ class ServedTexts:
         The texts, none empty.
     domains
         The domain of each, where they are known.
+    clusters
+        What each was taken from, such as a book; by default every text is a cluster of its own.
     """
 
     names: Sequence[str]
     texts: Sequence[str]
     domains: Sequence[str] | None = None
+    clusters: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if not len(self.texts):
             raise InputError("there are no texts", "at least one text", "name a file with texts")
-        for what, given in (("names", self.names), ("domains", self.domains)):
+        for what, given in (("names", self.names), ("domains", self.domains), ("clusters", self.clusters)):
             if given is not None and len(given) != len(self.texts):
                 raise InputError(f"{len(given)} {what} for {len(self.texts)} texts", "one each", f"give the {what}")
         for name, text in zip(self.names, self.texts, strict=True):
@@ -232,7 +235,7 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
     found = {name: [score for score in column if score is not None] for name, column in table.items()}
     columns: dict[str, Any] = {
         "sample": list(texts.names),
-        "cluster": list(texts.names),
+        "cluster": list(texts.names if texts.clusters is None else texts.clusters),
         "bytes": [len(text.encode()) for text in texts.texts],
     }
     counts = np.array([[score.tokens for score in found[name]] for name in names])

@@ -70,10 +70,11 @@ def read_token_losses(
     -------
     xarray.Dataset
         A loss table whose samples are tokens: ``nll`` (sample, lm) in nats, float64; ``bytes`` that count to each token
-        (there may be none), ``cluster`` and ``position``, the document and the token's place in it from 0, and
-        ``sample_of_token``, the name of the table's sample that it belongs to, all (sample); ``family``,
-        ``parameters`` and what else is known of models (lm); attributes ``kind``, ``unit`` (``"token"``),
-        ``tokenizer`` (its hash), ``source``. Documents are in the order of the table.
+        (there may be none), ``document`` and ``position``, the document and the token's place in it from 0,
+        ``sample_of_token``, the name of the table's sample that it belongs to, and ``cluster``, that of this sample
+        (its document where the table names none), all (sample); ``family``, ``parameters`` and what else is known of
+        models (lm); attributes ``kind``, ``unit`` (``"token"``), ``tokenizer`` (its hash), ``source``. Documents are
+        in the order of the table.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def read_token_losses(
     lms = model_frame(read_parquet(folder, ["models.parquet"]))
     names, found = _one_tokenizer(_named(lms["model"].tolist(), models), tokenizers(manifest), tokenizer)
     table = _read_tokens(folder, names)
-    samples, nll, size = _samples(folder, lms, names)
+    samples, nll, known = _samples(folder, lms, names)
     tokens = _placed(table, names, samples)
     aligned = [_sorted(tokens, lm, name) for lm, name in enumerate(names)]
     first = aligned[0]
@@ -97,15 +98,17 @@ def read_token_losses(
     dataset = xr.Dataset(coords={"sample": np.arange(len(first.nll)), "lm": np.array(names, dtype=str)})
     dataset["nll"] = (("sample", "lm"), np.stack([each.nll for each in aligned], axis=1))
     check_token_sums(dataset["nll"].to_numpy(), first.sample, nll, samples=samples, names=names)
-    if size is not None and first.size.sum() > size.sum():
-        problem = f"the tokens in {str(folder)!r} have {first.size.sum():,} bytes, and their texts {size.sum():,.0f}"
+    if "bytes" in known and (size := known["bytes"].sum()) < first.size.sum():
+        problem = f"the tokens in {str(folder)!r} have {first.size.sum():,} bytes, and their texts {size:,.0f}"
         raise InputError(problem, "every byte of a text in one token", AGAIN)
     dataset["bytes"] = ("sample", first.size)
     dataset["position"] = ("sample", first.position)
-    dataset["cluster"] = ("sample", first.documents[first.document])
+    dataset["document"] = ("sample", first.documents[first.document])
+    dataset["cluster"] = ("sample", known["cluster"][first.sample]) if "cluster" in known else dataset["document"]
     dataset["sample_of_token"] = ("sample", samples.astype(object)[first.sample])
     dataset = dataset.assign(model_variables(lms.set_index("model", drop=False).loc[names].reset_index(drop=True)))
-    dataset.attrs = {"kind": "losses", "unit": "token", "cluster": "document", "missing": "{}"}
+    named = "cluster" if "cluster" in known else "document"
+    dataset.attrs = {"kind": "losses", "unit": "token", "cluster": named, "missing": "{}"}
     dataset.attrs |= {"source": str(folder), "tokenizer": found}
     return dataset
 
@@ -170,8 +173,8 @@ def _one_tokenizer(names: list[str], known: Mapping[str, str], tokenizer: str | 
     return names, known[names[0]]
 
 
-def _samples(folder: Path, lms: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Read the table's samples, their losses [sample, lm] and, where known, their bytes."""
+def _samples(folder: Path, lms: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """Read the table's samples, their losses [sample, lm] and, where known, their ``bytes`` and ``cluster``."""
     rows = read_parts(folder)
     wide, _, _ = wide_frame(rows.loc[rows["lm"].isin(names)].reset_index(drop=True), lms, folder)
     nll = wide.reindex(columns=names).to_numpy(dtype=np.float64)
@@ -179,8 +182,12 @@ def _samples(folder: Path, lms: pd.DataFrame, names: list[str]) -> tuple[np.ndar
     if gaps.any():
         problem = f"model {names[int(gaps.argmax())]!r} lacks {gaps.max()} of {len(nll)} losses"
         raise InputError(problem, "a loss for every sample and model", "score what is missing, or name other models")
-    size = wide["bytes"].to_numpy(dtype=np.float64) if "bytes" in wide else None
-    return labels(series(wide, "sample"), "sample name"), nll, size
+    known: dict[str, np.ndarray] = {}
+    if "bytes" in wide:
+        known["bytes"] = wide["bytes"].to_numpy(dtype=np.float64)
+    if "cluster" in wide:
+        known["cluster"] = labels(series(wide, "cluster"), "cluster").astype(object)
+    return labels(series(wide, "sample"), "sample name"), nll, known
 
 
 def _token_files(folder: Path) -> list[Path]:

@@ -150,7 +150,8 @@ class TableFolder:
 
     def _check_same_labels(self, held: pd.DataFrame, label: str, given: Mapping[str, str] | None) -> None:
         if (label in held) != (given is not None):
-            have, has = (f"no {label}s", "all one") if given is not None else (f"{label}s", "not all one")
+            lacking = "not all one" if label == "domain" else "none"
+            have, has = (f"no {label}s", "all one") if given is not None else (f"{label}s", lacking)
             problem = f"the texts that {str(self.path)!r} was scored on have {have}, and those given have {has}"
             raise InputError(problem, f"a {label} for all texts or for none", "give them alike, or give another --out")
         if given is None:
