@@ -241,7 +241,7 @@ def training_members(families: np.ndarray, generator: np.random.Generator) -> np
         Positions of members in ascending order, [pool, slot], padded with -1; pools in lexicographic order.
     """
     models = len(families)
-    pools = {(model,) for model in range(models)}
+    pools: set[tuple[int, ...]] = {(model,) for model in range(models)}
     for size in range(2, LARGEST_POOL + 1):
         total = comb(models, size)
         many = total > MOST_OF_A_SIZE

@@ -64,17 +64,17 @@ def test_few_models_give_every_pool_up_to_five():
 
 
 def test_many_models_give_a_sample_and_the_first_pools_of_one_family():
-    families = np.array(["a"] * 9 + ["b"] * 9)
-    members = members_of(protocol.training_members(families, np.random.default_rng(0)))
-    assert members == sorted(set(members))
-    for size in range(1, 6):
-        own = {pool for pool in members if len(pool) == size}
+    families, generator, plain = np.array(["a", "b"] * 9), np.random.default_rng(3), np.random.default_rng(3)
+    members = members_of(protocol.training_members(families, generator))
+    expected = {(model,) for model in range(18)}
+    for size in range(2, 6):
         every = list(combinations(range(18), size))
-        of_one_family = [pool for pool in every if len(set(families[list(pool)])) == 1]
-        drawn = min(len(every), 800)
-        assert own >= set(of_one_family[:200])
-        assert drawn <= len(own) <= drawn + 200
-        assert drawn == len(every) or len(own & set(of_one_family[200:])) < len(of_one_family[200:]) / 2 + 1
+        drawn = plain.choice(len(every), 800, replace=False) if len(every) > 800 else range(len(every))
+        expected |= {every[row] for row in drawn}
+        expected |= set([pool for pool in every if len(set(families[list(pool)])) == 1][:200])
+    assert members == sorted(expected)
+    # The targets are drawn next, and so must find the generator as the plain draws leave it.
+    assert generator.random() == plain.random()
 
 
 def test_every_target_holds_a_larger_model_and_sizes_are_even():
@@ -138,6 +138,12 @@ def test_training_pools_are_those_of_make_pools():
 def test_a_cut_outside_the_sizes_is_refused(cut, problem):
     with pytest.raises(InputError, match=problem):
         protocol.split_at(power_table(), cut)
+
+
+def test_a_model_of_the_size_of_the_cut_is_known():
+    table = power_table()
+    sizes = np.sort(table["parameters"].to_numpy())
+    assert protocol.split_at(table, sizes[5], targets=5).task.losses.sizes["lm"] == 6
 
 
 @settings(deadline=None)
