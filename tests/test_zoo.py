@@ -47,15 +47,15 @@ def test_validation_loss_falls_with_size_and_in_training(training, family):
     assert (np.diff(validation) >= 0).sum() <= MOST_INVERSIONS
     for _, looks in training[training.family == family].groupby("model"):
         losses = looks.sort_values("tokens").filter(like="validation_").mean(axis=1).to_numpy()
-        assert losses[-1] < 0.9 * losses[0]
+        assert losses[-1] < 0.95 * losses[0]
 
 
 @pytest.mark.parametrize("unit", DATASETS["zoo"].units)
 @pytest.mark.parametrize("family", FAMILIES)
 def test_loss_falls_with_size(family, unit):
-    losses = bl.mean_losses(bl.load_dataset("zoo", unit=unit))
+    losses = bl.load_dataset("zoo", unit=unit)
     own = losses.isel(lm=np.flatnonzero(losses["family"].to_numpy() == family))
-    size, loss = np.log(own["parameters"].to_numpy()), np.log(own["loss"].to_numpy())
+    size, loss = np.log(own["parameters"].to_numpy()), np.log(bl.mean_losses(own)["loss"].to_numpy())
     line = stats.linregress(size, loss)
     assert line.slope + stats.t.ppf(0.975, len(size) - 2) * line.stderr < 0
 

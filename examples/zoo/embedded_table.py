@@ -62,8 +62,11 @@ def embed_table(scored: Path, folder: Path, *, name: str) -> dict[str, Any]:
     parts = [pq.read_table(scored / f"part-{part['file']}") for model in order for part in models[model]["parts"]]
     rows = _narrowed(pa.concat_tables(parts))
     pq.write_table(rows, folder / PART, column_encoding=_encodings(rows), **WRITING)
-    pq.write_table(pq.read_table(scored / MODELS), folder / MODELS, compression="zstd")
-    kept = {model: _without_paths(facts) for model, facts in models.items()}
+    # Runs of other units may have scored the models in another order.
+    about = pq.read_table(scored / MODELS)
+    place = {model: number for number, model in enumerate(about["model"].to_pylist())}
+    pq.write_table(about.take([place[model] for model in order]), folder / MODELS, compression="zstd")
+    kept = {model: _without_paths(models[model]) for model in order}
     sections = {"models": kept, "scoring": scoring, "by_model": manifest["by_model"], "embedded": {"nll": "float32"}}
     write_manifest(folder, "losses", manifest["attrs"] | {"source": name}, sections=sections)
     return read_manifest(folder)
