@@ -70,6 +70,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in MODELS:
         make_checkpoint(folder / name, name, "small")
     documents = make_documents(38)
+    # Each from one of a few books, some of which go on in the texts that are added.
+    documents = [document | {"cluster": f"book-{number % 5}"} for number, document in enumerate(documents)]
     for name, some in (("first", documents[:31]), ("second", documents[31:38])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(document) + "\n" for document in some))
     # Windows of one length are scored in batches of one shape, which compile once.
@@ -179,6 +181,10 @@ def test_texts_that_a_killed_run_added(folder, done):
     for number in range(GROWN):
         assert done["added"][3 * number + 1]["died"] == signal.SIGKILL
         same_table(folder / f"grown-{number}", folder / "grown")
+        for name in MODELS:
+            rows = pq.read_table(folder / f"grown-{number}" / f"part-{name}-0001.parquet")
+            texts = [int(sample.partition(":")[0].removeprefix("text-")) for sample in rows["sample"].to_pylist()]
+            assert rows["cluster"].to_pylist() == [f"book-{text % 5}" for text in texts]
     # What was there before the texts came is untouched.
     for name in MODELS:
         for file in (f"part-{name}-0000.parquet", f"tokens/{name}-0000.parquet"):
