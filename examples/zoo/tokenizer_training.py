@@ -50,6 +50,6 @@ def _sample(family: Family, documents: Mapping[str, Sequence[str]], seed: int) -
         for number in rng.permutation(len(documents[domain])):
             if size >= share * SAMPLE_BYTES:
                 break
-            document = documents[domain][number]
+            document = documents[domain][int(number)]
             size += len(document.encode())
             yield document

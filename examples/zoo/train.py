@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from corpus import Corpus, read_corpus
 from excerpts import excerpts
-from families import CONTEXT, FAMILIES, LARGE, SIZES, SPECIAL, find_family, make_config
+from families import CONTEXT, FAMILIES, LARGE, SIZES, find_family, make_config
 from filelock import FileLock, Timeout
 from rich.console import Console
 from saved_checkpoint import new_decoder, save_checkpoint
@@ -183,7 +183,7 @@ class Zoo:
                 "make them with examples/zoo/collect_texts.py",
             )
         tokenizer = self._tokenizer(family, documents)
-        end = tokenizer.token_to_id(SPECIAL)
+        end = tokenizer.get_vocab_size() - 1
         tokens = {name: encode(tokenizer, documents[name], end=end, seed=self.seed) for name in mixture}
         validation = self._documents("validation")
         looked_at = make_validation(tokenizer, validation, end=end, length=CONTEXT, rows=VALIDATION_ROWS)
