@@ -161,6 +161,7 @@ def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:
             f"That {claim.claim}\n  has the probability {claim.probability:.3f} after the data, "
             f"{claim.prior_probability:.3f} before them."
         )
+    say("A probability near that before the data says that they do not decide.")
 
 
 def _predict(fitted: Fit, largest: float, seed: int) -> pd.DataFrame:
@@ -170,10 +171,18 @@ def _predict(fitted: Fit, largest: float, seed: int) -> pd.DataFrame:
 
 
 def _say_predictions(predictions: pd.DataFrame, largest: float, say: Callable[[str], None]) -> None:
-    say(f"\nThe largest pool has {largest:,.0f} parameters. Predicted for that many and for more:")
+    say(
+        f"\nThe largest pool has {largest:,.0f} parameters. Predicted for that many and for more, with the oracle's "
+        "choice of member:"
+    )
     for row in predictions.to_dict(orient="records"):
         what = "single model" if row["regime"] == "single" else f"{row['regime']} pool"
         say(
             f"A new {what} of {row['parameters']:,.0f} parameters: {row['mean']:.3f} {row['unit']} "
             f"({row['interval']:.0%} {row['interval_kind']} interval {row['lower']:.3f} to {row['upper']:.3f})."
         )
+    furthest = predictions["extrapolation"].max()
+    say(
+        f"The last lie beyond everything seen, by up to {furthest:.1f} times the range of log budgets of their "
+        "regime:\nintervals hold as far as the law does, and nothing here says that it does."
+    )

@@ -91,7 +91,7 @@ def test_checkpoints_texts_and_card_go_with_them(made, tmp_path):
     card = (out / "zoo.md").read_text()
     assert "| zoo-gpt2-medium | gpt2 |" in card
     assert "| document | 12 | 12 |" in card
-    assert "| sea | sea | MIT | a shore, 1 | may be |" in card
+    assert "| sea | sea | MIT | a shore, 1 | yes |" in card
     assert str(made) not in card + "".join(path.read_text() for path in out.glob("*/manifest.json"))
     assert sum(sizes.values()) == sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     assert embedded(made, out) == sizes

@@ -101,7 +101,7 @@ def _source_row(source: Mapping[str, Any]) -> dict[str, str]:
         "domain": source["domain"],
         "licence": source["licence"],
         "from": f"{source['origin']}, {source['version']}",
-        "texts here": "may be" if source["redistributable"] else "no",
+        "texts may come with the package": "yes" if source["redistributable"] else "no",
     }
 
 
