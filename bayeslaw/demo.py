@@ -181,8 +181,9 @@ def _say_predictions(predictions: pd.DataFrame, largest: float, say: Callable[[s
             f"A new {what} of {row['parameters']:,.0f} parameters: {row['mean']:.3f} {row['unit']} "
             f"({row['interval']:.0%} {row['interval_kind']} interval {row['lower']:.3f} to {row['upper']:.3f})."
         )
-    furthest = predictions["extrapolation"].max()
+    beyond = predictions["extrapolation"].to_numpy()
     say(
-        f"The last lie beyond everything seen, by up to {furthest:.1f} times the range of log budgets of their "
-        "regime:\nintervals hold as far as the law does, and nothing here says that it does."
+        f"{(beyond > 0).sum()} of these {len(beyond)} lie beyond every budget seen of their regime, by up to "
+        f"{beyond.max():.1f} times the range of its log budgets:\nintervals hold as far as the law does, and nothing "
+        "here says that it does."
     )

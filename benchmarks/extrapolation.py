@@ -1,6 +1,7 @@
 """How well laws fitted to models up to a size predict pools that hold larger ones, beside least squares.
 
-The protocol is in extrapolation_protocol.py, the laws are in extrapolation_laws.py. Losses are of the oracle, in bits
+The protocol is in extrapolation_protocol.py, predictions and their scores are in extrapolation_scores.py, and the laws
+in extrapolation_laws.py. Losses are of the oracle, in bits
 per byte where the table knows bytes and else in nats per sample. Seconds are those of fitting and predicting, with the
 compilation that this takes.
 
@@ -21,7 +22,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from extrapolation_laws import LAWS, recommended
-from extrapolation_protocol import BAND, TARGETS, DrawnPrediction, Law, Scores, Split, score, split_at
+from extrapolation_protocol import TARGETS, Law, Split, split_at
+from extrapolation_scores import BAND, DrawnPrediction, Scores, score
 from rich.console import Console
 from rich.table import Table
 

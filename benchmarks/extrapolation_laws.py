@@ -2,7 +2,8 @@
 
 import numpy as np
 import xarray as xr
-from extrapolation_protocol import DrawnPrediction, Law, NormalPrediction, Task, regimes, total_parameters
+from extrapolation_protocol import Law, Task, regimes, total_parameters
+from extrapolation_scores import DrawnPrediction, NormalPrediction
 from scipy import optimize
 
 import bayeslaw as bl

@@ -31,9 +31,13 @@ def load(name):
 
 
 # In this order, since each imports those before it by name.
-protocol, laws, benchmark = (load(f"extrapolation{part}") for part in ("_protocol", "_laws", ""))
+scoring, protocol, laws, benchmark = (load(f"extrapolation{part}") for part in ("_scores", "_protocol", "_laws", ""))
 
 CUT = 1e9
+
+
+def curve(n, floor, amplitude, exponent):
+    return np.exp(floor) + np.exp(amplitude - np.exp(exponent) * np.log(n / 1e9))
 
 
 def power_table(models=9, samples=40, seed=0, noise=0.3, **others):
@@ -151,7 +155,7 @@ def test_a_model_of_the_size_of_the_cut_is_known():
 def test_crps_of_a_normal_is_its_integral(loss, mean, deviation):
     below = integrate.quad(lambda x: stats.norm.cdf(x, mean, deviation) ** 2, -np.inf, loss)[0]
     above = integrate.quad(lambda x: stats.norm.sf(x, mean, deviation) ** 2, loss, np.inf)[0]
-    found = protocol.NormalPrediction(np.array([mean]), np.array([deviation])).crps(np.array([loss]))
+    found = scoring.NormalPrediction(np.array([mean]), np.array([deviation])).crps(np.array([loss]))
     assert found[0] == pytest.approx(below + above, abs=1e-6)
 
 
@@ -162,15 +166,15 @@ def test_crps_of_draws_is_that_of_all_their_pairs(count, seed):
     draws, losses = 1e6 + generator.standard_normal((count, 3)), 1e6 + generator.standard_normal(3)
     pairs = np.abs(draws[:, None] - draws[None]).sum((0, 1)) / (count * (count - 1))
     expected = np.abs(draws - losses).mean(0) - pairs / 2
-    np.testing.assert_allclose(protocol.DrawnPrediction(draws).crps(losses), expected, atol=1e-8)
+    np.testing.assert_allclose(scoring.DrawnPrediction(draws).crps(losses), expected, atol=1e-8)
 
 
 def test_crps_of_few_draws_is_on_average_that_of_their_distribution():
     generator = np.random.default_rng(0)
     draws = generator.standard_normal((2, 40_000))
     losses = np.full(40_000, 0.7)
-    exact = protocol.NormalPrediction(np.zeros(1), np.ones(1)).crps(losses[:1])[0]
-    found = protocol.DrawnPrediction(draws).crps(losses)
+    exact = scoring.NormalPrediction(np.zeros(1), np.ones(1)).crps(losses[:1])[0]
+    found = scoring.DrawnPrediction(draws).crps(losses)
     assert abs(found.mean() - exact) < 4 * found.std() / 200
 
 
@@ -179,8 +183,8 @@ def test_coverage_and_width_of_a_right_distribution():
     mean, deviation = generator.normal(0, 5, 4000), generator.uniform(0.5, 2, 4000)
     losses = generator.normal(mean, deviation)
     draws = generator.normal(mean, deviation, (800, 4000))
-    for prediction in (protocol.NormalPrediction(mean, deviation), protocol.DrawnPrediction(draws)):
-        scores = protocol.score(prediction, losses)
+    for prediction in (scoring.NormalPrediction(mean, deviation), scoring.DrawnPrediction(draws)):
+        scores = scoring.score(prediction, losses)
         assert scores.coverage90 == pytest.approx(0.9, abs=0.02)
         assert scores.width90 == pytest.approx(2 * 1.645 * deviation.mean(), rel=0.01)
         assert scores.rmse == pytest.approx(np.sqrt(np.mean(deviation**2)), rel=0.05)
@@ -189,9 +193,9 @@ def test_coverage_and_width_of_a_right_distribution():
 def test_predictions_without_sense_are_not_scored():
     losses = np.ones(3)
     with pytest.raises(ValueError, match="not finite"):
-        protocol.score(protocol.NormalPrediction(np.array([1.0, np.nan, 1.0]), np.ones(3)), losses)
+        scoring.score(scoring.NormalPrediction(np.array([1.0, np.nan, 1.0]), np.ones(3)), losses)
     with pytest.raises(ValueError, match="shape"):
-        protocol.score(protocol.DrawnPrediction(np.ones((5, 2))), losses[:2].repeat(2))
+        scoring.score(scoring.DrawnPrediction(np.ones((5, 2))), losses[:2].repeat(2))
 
 
 def plain_baseline(table, cut, targets):
@@ -212,7 +216,6 @@ def plain_baseline(table, cut, targets):
     errors, deviations = [], []
     for kind in (1, 2, 3):
         (n, y), (budget, loss) = rows(known, kind), rows(drawn, kind)
-        curve = lambda n, a, b, c: np.exp(a) + np.exp(b - np.exp(c) * np.log(n / 1e9))  # noqa: E731
         starts = [(np.log(f * y.mean()), np.log(0.4 * y.mean()), np.log(r)) for f in (0.2, 0.5) for r in (0.1, 0.3)]
         found = [optimize.curve_fit(curve, n, y, start, method="trf", ftol=1e-12)[0] for start in starts]
         best = min(found, key=lambda theta: np.sum((curve(n, *theta) - y) ** 2))
@@ -228,7 +231,7 @@ def plain_baseline(table, cut, targets):
 def test_least_squares_is_the_plain_one():
     table = power_table(models=11, samples=400, noise=0.05)
     split = protocol.split_at(table, CUT, targets=300)
-    scores = protocol.score(laws.least_squares(split.task), split.target_losses)
+    scores = scoring.score(laws.least_squares(split.task), split.target_losses)
     found = scores.rmse, scores.crps, scores.coverage90, scores.width90
     np.testing.assert_allclose(found, plain_baseline(table, CUT, 300), rtol=1e-3)
 
@@ -271,7 +274,7 @@ def test_one_family_leaves_the_collaboration_law_out():
 def test_collaboration_predicts_every_target():
     split = protocol.split_at(power_table(samples=400, noise=0.05), CUT, targets=40)
     prediction = laws.collaboration(split.task)
-    scores = protocol.score(prediction, split.target_losses)
+    scores = scoring.score(prediction, split.target_losses)
     assert prediction.draws.shape == (4000, 40)
     assert scores.crps < 0.5 * split.target_losses.std() + 0.1
     lower, upper = prediction.band()
@@ -297,7 +300,7 @@ def test_json_is_a_list_with_an_object_for_every_cut(tmp_path, capsys):
         assert (record["pools"], record["recommended"]) == (1500, "collaboration")
         assert set(record["laws"]["least_squares"]) == {"rmse", "crps", "coverage90", "width90", "seconds"}
     split = protocol.split_at(power_table(), 1e9)
-    scores = protocol.score(laws.least_squares(split.task), split.target_losses)
+    scores = scoring.score(laws.least_squares(split.task), split.target_losses)
     assert records[1]["laws"]["least_squares"]["crps"] == pytest.approx(scores.crps, rel=1e-9)
 
 

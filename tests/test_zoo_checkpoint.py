@@ -6,17 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import check_with_torch
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import saved_checkpoint
 import typer
+from families import FAMILIES, make_config
 from flax import nnx
 from parity.cases import CASES
 from parity.checkpoints import read_reference, tensor_shapes, write_checkpoint
 from parity.seeded import seeded_tensor
 from safetensors import safe_open
 from safetensors.numpy import load_file
+from saved_checkpoint import ARCHITECTURES, checkpoint_tensors, new_decoder, save_checkpoint
 from small_tokenizers import gpt2_like
 from tokenizers import Tokenizer, models
 
@@ -25,12 +29,6 @@ from bayeslaw.errors import InputError
 from inference.weights import load_decoder
 
 ZOO = Path(__file__).parents[1] / "examples" / "zoo"
-sys.path.insert(0, str(ZOO))
-
-import check_with_torch  # noqa: E402
-import saved_checkpoint  # noqa: E402
-from families import FAMILIES, make_config  # noqa: E402
-from saved_checkpoint import ARCHITECTURES, checkpoint_tensors, new_decoder, save_checkpoint  # noqa: E402
 
 SAVED_CASES = [name for name in CASES if name.split("/")[0] in ARCHITECTURES]
 TEXTS = ["The quick brown fox jumps over the lazy dog.", "She sells sea shells.", "naïve <|endoftext|>\n\n\tx = 1"]

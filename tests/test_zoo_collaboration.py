@@ -1,19 +1,15 @@
 """The case study of the zoo: its designs of pools, its differences, and the texts that units share."""
 
 import importlib.util
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from budget_matched import balanced_sets, differences, matched_pairs
 from scipy.stats import linregress, t
 
 import bayeslaw as bl
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples"))
-
-from budget_matched import balanced_sets, differences, matched_pairs
 
 SCRIPT = Path(__file__).parents[1] / "examples/03_zoo_collaboration.py"
 MAX_SIZE = 3

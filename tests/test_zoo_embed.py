@@ -2,23 +2,20 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
 import yaml
+from embed import embed
+from list_models import list_models
 from make_checkpoints import make_checkpoint, make_documents
 from score_runs import made_once, score, write_jsonl
 
 import bayeslaw as bl
 
 ZOO = Path(__file__).parents[1] / "examples" / "zoo"
-sys.path.insert(0, str(ZOO))
-
-from embed import embed  # noqa: E402
-from list_models import list_models  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 UNITS = ("document", "paragraph", "line")

@@ -12,16 +12,13 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
-from bayeslaw.errors import InputError
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples/zoo"))
-
 from collect_texts import collect, normalise, safe_name
 from corpus import read_corpus, split_of
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from text_sources import Source, is_plain_code, parts, read_manual_pages, sources
+
+from bayeslaw.errors import InputError
 
 ZOO = Path(__file__).parents[1] / "examples/zoo"
 SPLITS = ("held_out", "validation", "train")

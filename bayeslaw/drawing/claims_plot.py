@@ -64,7 +64,7 @@ def plot_claims(fit: Fit) -> Figure:
 
 def _title(figure: Figure, fit: Fit) -> None:
     figure.text(0.01, 0.88, "Claims of the collaboration law", fontsize=11, fontweight="bold", va="top")
-    figure.text(0.01, 0.36, f"{fit.unit}; densities drawn to one height", fontsize=9, color="#55555c", va="top")
+    figure.text(0.01, 0.36, "densities drawn to one height", fontsize=9, color="#55555c", va="top")
     handles = [
         Patch(facecolor=PRIOR_FILL, edgecolor=FAINT, linestyle=PRIOR_DASHES, label="prior"),
         Patch(facecolor=POSTERIOR, label="posterior, claim holds"),

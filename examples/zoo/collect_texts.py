@@ -15,9 +15,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from families import DOMAINS
 from rich.console import Console
 from rich.table import Table
-from text_sources import DOMAINS, Source, sources
+from text_sources import Source, sources
 
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_folder

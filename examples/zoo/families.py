@@ -173,7 +173,6 @@ def make_config(name: str, size: str) -> dict[str, Any]:
 
 def _llama(shape: Shape) -> dict[str, Any]:
     return {
-        "architectures": ["LlamaForCausalLM"],
         "hidden_size": shape.width,
         "intermediate_size": round(8 * shape.width / 3 / 8) * 8,
         "num_hidden_layers": shape.depth,
@@ -188,7 +187,6 @@ def _llama(shape: Shape) -> dict[str, Any]:
 
 def _gpt_neox(shape: Shape) -> dict[str, Any]:
     return {
-        "architectures": ["GPTNeoXForCausalLM"],
         "hidden_size": shape.width,
         "intermediate_size": 4 * shape.width,
         "num_hidden_layers": shape.depth,
@@ -202,7 +200,6 @@ def _gpt_neox(shape: Shape) -> dict[str, Any]:
 
 def _gpt2(shape: Shape) -> dict[str, Any]:
     return {
-        "architectures": ["GPT2LMHeadModel"],
         "n_embd": shape.width,
         "n_layer": shape.depth,
         "n_head": shape.heads,
@@ -214,7 +211,6 @@ def _gpt2(shape: Shape) -> dict[str, Any]:
 def _qwen3(shape: Shape) -> dict[str, Any]:
     groups = shape.heads // 2 if shape.heads % 2 == 0 else shape.heads
     return {
-        "architectures": ["Qwen3ForCausalLM"],
         "hidden_size": shape.width,
         "intermediate_size": 3 * shape.width,
         "num_hidden_layers": shape.depth,

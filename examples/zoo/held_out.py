@@ -7,6 +7,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from collect_texts import SOURCES
 from corpus import Corpus, read_corpus
 from excerpts import excerpts
 from rich.console import Console
@@ -21,7 +22,6 @@ SHIPPED_BY_DOMAIN = 14
 DOCUMENT_BYTES = 600
 # A file is a cluster: none may have much weight.
 MOST_BY_FILE = 30
-SOURCES = "sources.json"
 
 
 def main(

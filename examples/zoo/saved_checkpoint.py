@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.storage import atomic_folder
+from inference.config import DecoderConfig
 from inference.decoder import Decoder
 from inference.families import FAMILIES, decoder_config
 from inference.quiet import quiet_transformers
@@ -54,6 +55,27 @@ ARCHITECTURES = {
 }
 
 
+def read_config(config: Mapping[str, Any]) -> DecoderConfig:
+    """Read what a decoder is made of.
+
+    Parameters
+    ----------
+    config
+        Content of a ``config.json``.
+
+    Returns
+    -------
+    DecoderConfig
+        The description of the decoder.
+
+    Raises
+    ------
+    InputError
+        If the model is none that can be saved, or its configuration cannot be used.
+    """
+    return decoder_config(_transformers_config(config))
+
+
 def new_decoder(config: Mapping[str, Any], seed: int) -> Decoder:
     """Make a decoder with initial weights.
 
@@ -77,7 +99,7 @@ def new_decoder(config: Mapping[str, Any], seed: int) -> Decoder:
     InputError
         If the model is none that can be saved, or its configuration cannot be used.
     """
-    decoder = Decoder(decoder_config(_transformers_config(config)))
+    decoder = Decoder(read_config(config))
     rng = np.random.default_rng(seed)
     filled = {}
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):

@@ -18,7 +18,6 @@ from pathlib import Path
 Texts = Iterator[tuple[str, str]]
 
 DOCUMENTS = Path("/usr/share/doc")
-DOMAINS = ("code", "documentation", "manual", "prose")
 # Tests are no ordinary code, tables hold nothing to learn, and the build's settings name paths of one machine.
 NOT_CODE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "encodings", "pydoc_data", "__pycache__"}
 GENERATED = re.compile(r"(_sysconfigdata.*|stringprep|html/entities)\.py")

@@ -8,11 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
-from functools import cache
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from corpus import Corpus, read_corpus
@@ -30,6 +29,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_file
 from inference.weights import parameter_counts
 
+Dtype = Literal["float32", "bfloat16"]
 CONSOLE = Console(stderr=True, soft_wrap=True)
 VALIDATION_ROWS = 32
 # Learning rate times width: the best rate of short runs at widths of 12 and 64, by validation loss.
@@ -44,11 +44,13 @@ def main(
     out: Annotated[Path, typer.Argument(help="Where the checkpoints go.")],
     family: Annotated[list[str] | None, typer.Option("--family", help="Train only these; may be repeated.")] = None,
     size: Annotated[list[str] | None, typer.Option("--size", help=f"{', '.join((*SIZES, *LARGE))}.")] = None,
-    tokens: Annotated[int, typer.Option("--tokens", help="Training tokens of each model.")] = 2_500_000,
-    batch_rows: Annotated[int, typer.Option("--batch-rows", help=f"Rows of {CONTEXT} tokens in a batch.")] = 8,
-    dtype: Annotated[str, typer.Option("--dtype", help="Type of products: float32 or bfloat16.")] = "float32",
-    seed: Annotated[int, typer.Option("--seed", help="Of initial weights, rows and tokenizers.")] = 0,
-    processes: Annotated[int, typer.Option("--processes", help="Train so many models at once, a core each.")] = 1,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="Training tokens of each model.")] = 2_500_000,
+    batch_rows: Annotated[int, typer.Option("--batch-rows", min=1, help=f"Rows of {CONTEXT} tokens in a batch.")] = 8,
+    dtype: Annotated[Dtype, typer.Option("--dtype", help="Type of products.")] = "float32",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of initial weights, rows and tokenizers.")] = 0,
+    processes: Annotated[
+        int, typer.Option("--processes", min=1, help="Train so many models at once, a core each.")
+    ] = 1,
     peak: Annotated[
         float | None, typer.Option("--peak", help="The device's peak, in TFLOP/s, to state a share.")
     ] = None,
@@ -88,8 +90,10 @@ def _spread(processes: int) -> None:
     environment = os.environ | {"XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {ONE_CORE}".strip()}
     running = []
     for number in range(processes):
-        pinned = ["taskset", "--cpu-list", str(cores[number % len(cores)])] if cores else []
-        running.append(subprocess.Popen([*pinned, sys.executable, *arguments], env=environment))
+        running.append(subprocess.Popen([sys.executable, *arguments], env=environment))
+        if cores:
+            # Before it starts a thread, so that all of them inherit it.
+            os.sched_setaffinity(running[-1].pid, {cores[number % len(cores)]})
     raise typer.Exit(max(one.wait() for one in running))
 
 
@@ -110,6 +114,7 @@ class Zoo:
         self.corpus, self.out, self.seed = corpus, out, seed
         self.work = out / ".training"
         self.work.mkdir(parents=True, exist_ok=True)
+        self._ready: dict[str, tuple[Tokenizer, Streams, Validation]] = {}
 
     def train(self, family: str, size: str, plan: Plan, *, looks: int, peak: float | None) -> None:
         """Train one model, unless it is there or another process is at it."""
@@ -163,18 +168,25 @@ class Zoo:
         save_checkpoint(self.out / name, trained.decoder, config, tokenizer)
         (folder / "state.safetensors").unlink(missing_ok=True)
 
-    @cache  # noqa: B019 -- one zoo lives as long as the process
-    def _documents(self, split: str) -> dict[str, list[str]]:
-        found = {}
-        for domain in sorted({file.domain for file in self.corpus.files}):
-            texts = self.corpus.texts(split, domain)
-            found[domain] = [document for text in texts for document in excerpts(text)]
+    @cached_property
+    def _documents(self) -> dict[str, dict[str, list[str]]]:
+        """Documents by split and domain."""
+        found: dict[str, dict[str, list[str]]] = {"train": {}, "validation": {}}
+        for split, by_domain in found.items():
+            for domain in sorted({file.domain for file in self.corpus.files}):
+                texts = self.corpus.texts(split, domain)
+                by_domain[domain] = [document for text in texts for document in excerpts(text)]
         return found
 
-    @cache  # noqa: B019
     def _prepared(self, family: str) -> tuple[Tokenizer, Streams, Validation]:
+        """Return a family's tokenizer and rows, which all its sizes share."""
+        if family not in self._ready:
+            self._ready[family] = self._prepare(family)
+        return self._ready[family]
+
+    def _prepare(self, family: str) -> tuple[Tokenizer, Streams, Validation]:
         mixture = find_family(family).mixture
-        documents = self._documents("train")
+        documents = self._documents["train"]
         lacking = [domain for domain in mixture if not documents.get(domain)]
         if lacking:
             raise InputError(
@@ -185,11 +197,11 @@ class Zoo:
         tokenizer = self._tokenizer(family, documents)
         end = tokenizer.get_vocab_size() - 1
         tokens = {name: encode(tokenizer, documents[name], end=end, seed=self.seed) for name in mixture}
-        validation = self._documents("validation")
+        validation = self._documents["validation"]
         looked_at = make_validation(tokenizer, validation, end=end, length=CONTEXT, rows=VALIDATION_ROWS)
         return tokenizer, Streams(tokens, mixture, CONTEXT), looked_at
 
-    def _tokenizer(self, family: str, documents: dict[str, Sequence[str]] | dict[str, list[str]]) -> Tokenizer:
+    def _tokenizer(self, family: str, documents: dict[str, list[str]]) -> Tokenizer:
         path = self.work / f"tokenizer-{family}.json"
         with FileLock(self.work / f".tokenizer-{family}.lock"):
             if not path.is_file():

@@ -124,7 +124,7 @@ def train(
     -------
     Trained
         The same decoder with trained weights, and the log: step, tokens, nats per token of the training rows since the
-        look before, nats per byte of the validation texts by domain, tokens per second.
+        look before (or since this run began), nats per byte of the validation texts by domain, tokens per second.
     """
     graph, weights = nnx.split(decoder, nnx.Param)
     optimizer = plan.optimizer(streams.length)
