@@ -18,13 +18,13 @@ from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, r
 from bayeslaw.laws import Law, law_from_specification
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.model import LawModel
-from bayeslaw.noise import NOISE_SCALE, Noise, noise_from_specification
+from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise, noise_from_specification
 from bayeslaw.observations import Observations
 from bayeslaw.progress import progress_bar
 from bayeslaw.sampling.compiled import stopwatch
 from bayeslaw.sampling.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
 from bayeslaw.sampling.sampler import Draws, sample
-from bayeslaw.tree import build_tree
+from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 
 MODE_STARTS = 4
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
@@ -70,7 +70,8 @@ class Fit:
                 for name in data
                 if str(name).startswith(f"{row}_")
             },
-            standard_error=data["standard_error"].to_numpy() if "standard_error" in data else None,
+            **{name: data[name].to_numpy() for name in ROW_ARRAYS if name in data},
+            members=tuple(map(str, data[MEMBER].to_numpy())) if MEMBER in data.coords else (),
             facts=json.loads(self.tree.attrs["facts"]),
         )
 
@@ -196,7 +197,7 @@ def fit(
     data
         A dataset of losses, of whole models, or of pools.
     noise
-        Noise of the rows around the law; normal on the loss where None.
+        Noise of the rows around the law; where None normal on the loss, and pools share sampling error and members.
     draws, chains
         Draws kept per chain, and number of chains.
     seed
@@ -246,8 +247,10 @@ def maximum_likelihood(
     ----------
     law
         The law; its pooling must be ``"complete"`` or ``"separate"``.
-    data, noise, parameters
+    data, parameters
         As in `fit`.
+    noise
+        Noise of the rows around the law; where None normal on the loss and independent, as published fits have it.
 
     Returns
     -------
@@ -264,7 +267,7 @@ def maximum_likelihood(
         raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
     observations = law.observe(data, parameters=parameters)
     with jax.enable_x64(True):
-        mode = flat_prior_mode(LawModel(law, noise or Noise(), observations))
+        mode = flat_prior_mode(LawModel(law, noise or Noise(dependence="independent"), observations))
     return {**mode, "reference": observations.reference}
 
 
@@ -280,6 +283,8 @@ def _resolved(model: LawModel) -> LawModel:
             "scale": model.noise_priors[NOISE_SCALE],
             "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
             "by_group": model.noise_by_group,
+            "dependence": "independent" if model.dependence is None else "shared",
+            "member_scale": model.noise_priors.get(MEMBER_SCALE),
         }
     )
     return LawModel(law, noise, model.observations)
@@ -333,5 +338,11 @@ def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]
         "reference": json.dumps(model.observations.reference),
         "facts": json.dumps(dict(model.observations.facts)),
         "source": str(data.attrs.get("source", "")),
+        "families": json.dumps(_families(data)),
         "versions": json.dumps({name: version(name) for name in packages}),
     }
+
+
+def _families(data: xr.Dataset) -> dict[str, str]:
+    """Family of every model of the table, by which whole families are left out."""
+    return dict(zip(data["lm"].to_numpy().astype(str), data["family"].to_numpy().astype(str), strict=True))
