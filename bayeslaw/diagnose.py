@@ -9,6 +9,8 @@ import numpy as np
 from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.fit import Fit
+from bayeslaw.new_pools import shared_effects
+from bayeslaw.sensitivity import THRESHOLD, sensitivity
 
 RHAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
@@ -19,6 +21,7 @@ FEW_SIZES = 5
 FEW_CLUSTERS = 20
 COLLINEAR = 0.9
 ONE_WINNER = 0.95
+STRAINED = 4.0
 
 
 @dataclass(frozen=True)
@@ -156,9 +159,25 @@ def check(fit: Fit) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing was found.
     """
-    findings = [*_sampling(fit, diagnostics(fit)), *_identification(fit), *_table(fit)]
+    findings = [*_sampling(fit, diagnostics(fit)), *_identification(fit), *_sensitivity(fit), *_table(fit)]
     order = ("error", "warning", "info")
     return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+def errors(fit: Fit) -> list[Finding]:
+    """Look for reasons not to use a fit at all: the errors of `check`, without the time that its other findings take.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    list of Finding
+        Empty where there is none.
+    """
+    return [finding for finding in _sampling(fit, diagnostics(fit)) if finding.severity == "error"]
 
 
 def trusted(findings: list[Finding]) -> bool:
@@ -272,7 +291,7 @@ def _sampling(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
 
 
 def _identification(fit: Fit) -> Iterator[Finding]:
-    model = fit.model
+    model = fit.posed
     more = "score models of more, and more different, sizes; or read the result as the prior's"
     if "prior" in fit.tree.children:
         prior, posterior = fit.values("prior"), fit.values()
@@ -302,6 +321,24 @@ def _identification(fit: Fit) -> Iterator[Finding]:
             yield Finding("few-sizes", "warning", message, more)
 
 
+def _sensitivity(fit: Fit) -> Iterator[Finding]:
+    if "log_prior" not in fit.tree.children:
+        message = "The fit was saved without its log prior, so how far the prior moves it cannot be shown."
+        yield Finding("no-log-prior", "info", message, "fit again with --keep log_prior, or with --keep all")
+        return
+    table = sensitivity(fit)
+    moved = table["prior"] >= THRESHOLD
+    for weak, code in ((True, "prior-sensitive"), (False, "prior-data-conflict")):
+        found = table[moved & ((table["likelihood"] < THRESHOLD) == weak)]
+        if found.empty:
+            continue
+        figures = ", ".join(f"{name} {prior:.2f}" for name, prior in zip(found.index, found["prior"], strict=True))
+        also = "The data hardly do: the prior decides." if weak else "The data do so too: prior and data may disagree."
+        message = f"A prior a little stronger or weaker moves the posterior of {figures} (limit {THRESHOLD}). {also}"
+        fix = "set priors that you can defend with --config, and show how the bands change under wider ones"
+        yield Finding(code, "warning", message, fix)
+
+
 def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) -> Iterator[tuple[str, float]]:
     """One minus the ratio of posterior to prior standard deviation, on the log scale where all draws are positive."""
     if (prior > 0).all() and (posterior > 0).all():
@@ -311,15 +348,39 @@ def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) 
     yield from zip(names, shares, strict=True)
 
 
+def _dependence(fit: Fit) -> Iterator[Finding]:
+    shared = fit.model.dependence
+    assert shared is not None
+    if not shared.directions:
+        message = (
+            "The table does not say how the sampling errors of the pools go together: the fit has member effects and "
+            "noise of each pool's own, and its law is that of these samples."
+        )
+        yield Finding("no-sampling-error", "info", message, "make the pools again from a loss table: bayeslaw pools")
+        return
+    effects = shared_effects(fit)[:, : shared.directions].mean(axis=0)
+    # The directions have no meaning of their own, the length of what they make up has.
+    length = float(np.sqrt((effects**2).sum()))
+    if length > STRAINED:
+        message = (
+            f"The fit explains the losses by a draw of samples {length:.1f} standard deviations from the usual one: "
+            "the law has the wrong form for these pools, and its mean lies off their losses."
+        )
+        remedy = "read predictions on the same samples, not the law; fit another law, or independent rows beside it"
+        yield Finding("strained-sampling-error", "warning", message, remedy)
+
+
 def _table(fit: Fit) -> Iterator[Finding]:
     facts = fit.observations.facts
-    if facts.get("overlapping"):
+    if fit.model.dependence is not None:
+        yield from _dependence(fit)
+    elif facts.get("overlapping"):
         yield Finding(
             "overlapping-pools",
             "warning",
             "The rows are pools that share models and samples, but the noise treats them as independent: bands of the "
             "mean are too narrow, and probabilities of claims too near to 0 or 1.",
-            "compare with a fit to fewer, disjoint pools; do not read the probabilities as odds to bet on",
+            "fit with normal noise and dependence: shared; do not read the probabilities as odds to bet on",
         )
     clusters = facts.get("clusters")
     if isinstance(clusters, int) and clusters < FEW_CLUSTERS:

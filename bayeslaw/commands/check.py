@@ -1,14 +1,18 @@
-"""``bayeslaw check`` and ``bayeslaw compare``."""
+"""``bayeslaw check``."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bayeslaw.commands.common import FitArgument, JsonOption, console, print_json, warn_if_untrusted
-from bayeslaw.errors import InputError
+from bayeslaw.commands.common import (
+    FitArgument,
+    JsonOption,
+    console,
+    print_json,
+    use_compilation_cache,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,10 +22,11 @@ COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 def check(fit: FitArgument, as_json: JsonOption = False) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
+    use_compilation_cache()
     from bayeslaw.diagnose import check_record
     from bayeslaw.fit import load_fit
 
-    record = check_record(load_fit(fit, keep=("prior",)))
+    record = check_record(load_fit(fit, keep=("prior", "log_prior")))
     if as_json:
         print_json(record)
     else:
@@ -64,44 +69,3 @@ def _probability(value: float) -> str:
     if value > 0.999:
         return "> 0.999"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def compare(
-    fits: Annotated[
-        list[Path], typer.Argument(metavar="FIT...", help="Two or more fits of the same rows.", show_default=False)
-    ],
-    as_json: JsonOption = False,
-) -> None:
-    """Rank fits of the same rows by expected log predictive density (PSIS-LOO)."""
-    from bayeslaw.compare import compare as compare_fits
-    from bayeslaw.fit import load_fit
-
-    names = [str(path) for path in fits]
-    if len(set(names)) < len(names):
-        raise InputError("a fit is named twice", "different fits", "name each fit once")
-    loaded = {name: load_fit(name, keep=("log_likelihood",)) for name in names}
-    comparison = compare_fits(loaded)
-    for name, fit in loaded.items():
-        warn_if_untrusted(fit, Path(name))
-    if as_json:
-        rows = comparison.table.reset_index(names="fit").to_dict(orient="records")
-        print_json({"unit": comparison.unit, "warnings": list(comparison.warnings), "fits": rows})
-        return
-    _show_comparison(comparison.table, comparison.warnings, comparison.unit)
-
-
-def _show_comparison(table: Any, warnings: tuple[str, ...], unit: str) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    out = console()
-    for warning in warnings:
-        out.print(f"[yellow]warning[/yellow]: {escape(warning)}", soft_wrap=True)
-    shown = Table(title=f"expected log predictive density of the loss in {unit}", header_style="bold")
-    shown.add_column("fit", overflow="fold")
-    for name in table.columns:
-        shown.add_column(str(name), justify="right")
-    for name, row in table.iterrows():
-        cells = [f"{value:.2f}" if isinstance(value, float) else str(value) for value in row]
-        shown.add_row(escape(str(name)), *("" if cell == "nan" else escape(cell) for cell in cells))
-    out.print(shown)

@@ -1,0 +1,1 @@
+"""Whether posteriors and bands mean what they say, on simulated tables."""

@@ -1,0 +1,183 @@
+"""A law of rows, ready to be calibrated: simulated, fitted and asked for predictions as users would."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jax import Array
+from numpyro import handlers
+
+from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
+from bayeslaw.calibration.sampling import ResponsePosterior
+from bayeslaw.fit import Fit
+from bayeslaw.predict import predict_draws
+from bayeslaw.targets import NEW_FAMILY
+
+WARMUP = 300
+DRAWS = 800
+TARGET_ACCEPT = 0.9
+CAREFUL_ACCEPT = 0.99
+WITHIN = (0.25, 0.5, 0.75)
+BEYOND = (3.0, 10.0)
+PREDICTING = Lock()
+
+
+@dataclass(frozen=True)
+class CalibratedLaw:
+    """A law whose tables have the rows of a fit, and whose priors and noise are that fit's.
+
+    Rows are drawn by the model's own NumPyro program, with whatever dependence it gives them, and fitted in the
+    coordinates that `bayeslaw.fit` samples in; bands are those of `bayeslaw.predict`.
+
+    Parameters
+    ----------
+    template
+        A fit of the law. Its rows' budgets, groups and standard errors are every simulated table's; its draws and
+        losses are not used.
+    """
+
+    template: Fit
+
+    @property
+    def name(self) -> str:
+        """Name of the law."""
+        return self.template.law.name
+
+    @property
+    def unit(self) -> str:
+        """Unit of the losses."""
+        return self.template.unit
+
+    @cached_property
+    def posterior(self) -> ResponsePosterior:
+        """The law's posterior, compiled once for all tables."""
+        with jax.enable_x64(True):
+            return ResponsePosterior(self.template.model, WARMUP, DRAWS)
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """Budgets inside and beyond those observed in each group, and of a family not seen."""
+        return self._every_target
+
+    @cached_property
+    def _every_target(self) -> pd.DataFrame:
+        law, model = self.template.law, self.template.model
+        parts = [self._targets(group) for group in model.groups or (None,)]
+        varies = [parameter.pooling for parameter in model.parameters if parameter.grouped]
+        if law.group == "family" and varies and "separate" not in varies:
+            parts.append(self._targets(None).assign(**{law.group: NEW_FAMILY, "where": "new family"}))
+        return pd.concat(parts, ignore_index=True)
+
+    def _targets(self, group: str | None) -> pd.DataFrame:
+        model = self.template.model
+        rows = np.ones(len(model.response), dtype=bool)
+        if group is not None:
+            rows = model.group_index == model.groups.index(group)
+        columns: dict[str, Any] = {"where": ["within"] * len(WITHIN) + ["beyond"] * len(BEYOND)}
+        for name in self.template.law.covariates:
+            values = self.template.observations.covariates[name][rows]
+            low, high = values.min(), values.max()
+            within = low * (high / low) ** np.array(WITHIN)
+            columns[name] = np.concatenate([within, high * np.array(BEYOND)])
+        frame = pd.DataFrame(columns)
+        return frame if group is None else frame.assign(**{self.template.law.group: group})
+
+    def labels(self, quantity: str) -> tuple[str, ...]:
+        """Names of the elements of a quantity: its groups."""
+        size = int(np.prod(self.posterior.shapes.get(quantity, ())))
+        return (quantity,) if size == 1 else tuple(f"{quantity}[{group}]" for group in self.template.model.groups)
+
+    @cached_property
+    def _simulate(self) -> Any:
+        posterior = self.posterior
+
+        def simulate(key: Array) -> tuple[dict[str, Array], Array, Array]:
+            trace = handlers.trace(handlers.seed(self.template.model, key)).get_trace(observed=False)
+            values = {name: trace[name]["value"] for name in posterior.shapes}
+            response = trace[self.template.noise.response]["value"]
+            return values, response, posterior.log_likelihood(values, response)
+
+        return jax.jit(simulate)
+
+    def simulate(self, seed: int) -> Simulated:
+        """Draw a table.
+
+        Parameters
+        ----------
+        seed
+            Seed.
+
+        Returns
+        -------
+        Simulated
+            Its data is the response of each row, shape ``[row]``.
+        """
+        with jax.enable_x64(True):
+            values, response, log_likelihood = jax.tree.map(np.asarray, self._simulate(jax.random.PRNGKey(seed)))
+        fit = self._stand_in({name: value[None] for name, value in values.items()}, response)
+        outcomes = {kind: predictions[0] for kind, predictions in self._predict(fit, seed).items()}
+        return Simulated(response, values | {"log_likelihood": log_likelihood}, outcomes)
+
+    def fit(self, data: np.ndarray, seed: int) -> Posterior | None:
+        """Draw from the posterior, with smaller steps where trajectories diverge.
+
+        Parameters
+        ----------
+        data
+            The response of each row, shape ``[row]``.
+        seed
+            Seed.
+
+        Returns
+        -------
+        Posterior or None
+            Draws and predictions; None where no mode is found or draws are not finite.
+        """
+        with jax.enable_x64(True):
+            model = self._stand_in({}, data).model
+            mode = self.posterior.mode(self.posterior.start(model), data)
+            if mode is None:
+                return None
+            factor = self.posterior.factor(mode, data)
+            sample = partial(self.posterior.sample, mode, factor, data, seed=seed)
+            draws, divergences = sample(target_accept=TARGET_ACCEPT)
+            if divergences or not _finite(draws):
+                draws, divergences = sample(target_accept=CAREFUL_ACCEPT)
+        if not _finite(draws):
+            return None
+        values = {name: array for name, array in draws.items() if name in self.posterior.shapes}
+        # Predictions of truth and of draws must not share their random numbers.
+        predictions = self._predict(self._stand_in(values, data), seed + 1)
+        return Posterior(draws, predictions, divergences)
+
+    def _predict(self, fit: Fit, seed: int) -> dict[str, np.ndarray]:
+        at = self.targets.drop(columns="where")
+        # Predictions may solve triangular systems in batches, which wait for each other where several threads do so.
+        with PREDICTING:
+            return {kind: predict_draws(fit, at, kind=kind, seed=seed).to_numpy()[0] for kind in KINDS}
+
+    def _stand_in(self, values: dict[str, np.ndarray], response: np.ndarray) -> Fit:
+        """Build a fit of a simulated table, as far as predictions look into it."""
+        tree = self.template.tree.copy()
+        name, law = self.template.noise.response, self.template.law
+        dims = ("chain", "draw")
+        coords: dict[str, Any] = {law.group: list(self.template.model.groups)} if self.template.model.groups else {}
+        posterior = {
+            site: (dims if array.ndim == 1 else (*dims, law.group), array[None]) for site, array in values.items()
+        }
+        if values:
+            coords |= {"chain": [0], "draw": np.arange(len(next(iter(values.values()))))}
+            tree["posterior"] = xr.DataTree(xr.Dataset(posterior, coords=coords))
+        observed = tree["observed_data"].to_dataset()
+        tree["observed_data"] = xr.DataTree(observed.assign({name: observed[name].copy(data=response)}))
+        return Fit(tree)
+
+
+def _finite(draws: Mapping[str, np.ndarray]) -> bool:
+    return all(np.isfinite(array).all() for array in draws.values())

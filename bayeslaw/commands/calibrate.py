@@ -1,0 +1,133 @@
+"""``bayeslaw calibrate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayeslaw.commands.common import (
+    ClusterOption,
+    JsonOption,
+    MissingOption,
+    ModelsOption,
+    SeedOption,
+    UnitOption,
+    console,
+    is_quiet,
+    note,
+    print_json,
+    read_any_table,
+    use_compilation_cache,
+)
+from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayeslaw.calibrate import Calibration
+
+
+def calibrate(
+    ctx: typer.Context,
+    law: Annotated[str | None, typer.Option("--law", help="power, chinchilla, collaboration or another law.")] = None,
+    simulations: Annotated[int, typer.Option("--simulations", help="Number of simulated tables.")] = 200,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="Table or pools whose budgets and groups to simulate; a small one by default."),
+    ] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for the ranks, the tables and the picture.")] = None,
+    seed: SeedOption = 0,
+    models: ModelsOption = None,
+    unit: UnitOption = None,
+    cluster: ClusterOption = None,
+    missing: MissingOption = "error",
+    as_json: JsonOption = False,
+) -> None:
+    """Hold a law's posteriors and bands to simulated tables; exit code 1 where they do not mean what they say."""
+    use_compilation_cache()
+    import matplotlib
+
+    from bayeslaw.calibrate import calibrate as calibrate_law
+    from bayeslaw.calibration.files import calibration_record, check_calibration_output, write_calibration
+    from bayeslaw.config import read_config
+
+    matplotlib.use("agg")
+    if out is not None:
+        check_calibration_output(out)
+    if table is None and (models or unit or cluster or missing != "error"):
+        raise InputError("options of a table were given without one", "--table with them", "add --table")
+    chosen, noise = read_config(config, law)
+    data = None
+    if table is not None:
+        data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing)
+    result = calibrate_law(
+        chosen, data, noise=noise, simulations=simulations, seed=seed, progress=not (is_quiet(ctx) or as_json)
+    )
+    if out is not None:
+        write_calibration(result, out, seed=seed)
+    if as_json:
+        print_json(calibration_record(result))
+    else:
+        _show(result)
+    if out is not None:
+        note(ctx, f"wrote {out}")
+    if not result.calibrated:
+        raise typer.Exit(1)
+
+
+def _show(result: Calibration) -> None:
+    out = console()
+    per_minute = 60 * result.simulations / result.seconds
+    out.print(
+        f"{result.law} law: {result.simulations} simulations, {per_minute:.0f} a minute; {result.failed} fits failed, "
+        f"{result.divergent} had divergences, {result.slow} gave fewer effective draws than the {result.ranked_draws} "
+        "that are ranked",
+        soft_wrap=True,
+    )
+    if result.quick:
+        out.print("quick form: so few simulations find gross mistakes only; use 200 or more", soft_wrap=True)
+    _show_ranks(result)
+    _show_coverage(result.coverage)
+    out.print("[green]calibrated[/green]" if result.calibrated else "[red]not calibrated[/red]")
+
+
+def _show_ranks(result: Calibration) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"ranks of the truth, simultaneous envelope at {result.envelope.level:.2%} each (95 % for all together)"
+    shown = Table(title=title, header_style="bold")
+    shown.add_column("quantity", overflow="fold")
+    for name in ("mean (0.5)", "spread (1)", "reach (at most 1)"):
+        shown.add_column(name, justify="right")
+    shown.add_column("verdict")
+    for row in result.rank_table.to_dict(orient="records"):
+        colour = "green" if row["inside"] else "red"
+        numbers = (f"{row[name]:.2f}" for name in ("mean", "spread", "reach"))
+        shown.add_row(escape(str(row["quantity"])), *numbers, f"[{colour}]{row['verdict']}[/{colour}]")
+    console().print(shown)
+
+
+def _show_coverage(coverage: pd.DataFrame) -> None:
+    from rich.table import Table
+
+    shown = Table(
+        title="share of equal-tailed bands that hold the truth, with its standard error over tables",
+        header_style="bold",
+    )
+    shown.add_column("band of")
+    shown.add_column("where")
+    levels = list(dict.fromkeys(coverage["level"]))
+    for level in levels:
+        shown.add_column(f"{level:.0%}", justify="right")
+    bands: dict[tuple[str, str], list[str]] = {}
+    for row in coverage.to_dict(orient="records"):
+        colour = "green" if row["inside"] else "red"
+        cell = f"[{colour}]{row['coverage']:.1%} ± {row['standard_error']:.1%}[/{colour}]"
+        bands.setdefault((row["kind"], row["where"]), []).append(cell)
+    for names, cells in bands.items():
+        shown.add_row(*names, *cells)
+    console().print(shown)
