@@ -2,15 +2,18 @@
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_stats.loo import compare as rank_by_elpd
 from arviz_stats.loo import loo
 
+from bayeslaw.criticism.averages import error_of_sum
+from bayeslaw.criticism.leave_out import LeftOut, leave_out
+from bayeslaw.criticism.same_rows import check_same_rows
+from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
 from bayeslaw.noise import loss_log_jacobian
@@ -19,7 +22,7 @@ PARETO_LIMIT = 0.7
 OVERLAP_WARNING = (
     "The rows are pools that share models and samples. Leaving out one pool leaves its near copies in, so this "
     "comparison is too optimistic, and favours laws that follow the pools seen closely; it does not tell which law "
-    "predicts pools of other models."
+    "predicts pools of other models: leave out whole models for that."
 )
 
 
@@ -30,39 +33,115 @@ class Comparison:
     Parameters
     ----------
     table
-        One row a fit, best first, as `arviz_stats.compare` gives it: rank, elpd, p, elpd_diff, weight, se, dse and
-        diagnostics. Densities are of the loss in `unit`, whatever the response fitted.
+        One row a fit, best first. Of single rows as `arviz_stats.compare` gives it: rank, elpd, p, elpd_diff, weight,
+        se, dse and diagnostics. Of models or families left out see `compare_left_out`. Densities are of the loss in
+        `unit`, whatever the response fitted.
     unit
         Unit of the loss.
     warnings
         Sentences to read before the table.
+    left_out
+        What each fit predicted of the models or families left out, by name; empty where single rows were.
     """
 
     table: pd.DataFrame
     unit: str
     warnings: tuple[str, ...]
+    left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
-def compare(fits: Mapping[str, Fit]) -> Comparison:
-    """Compare fits of the same rows by PSIS-LOO (Vehtari, Gelman and Gabry 2017).
+def compare(
+    fits: Mapping[str, Fit],
+    *,
+    by: str | None = None,
+    method: str = "exact",
+    draws: int = 500,
+    chains: int = 4,
+    seed: int = 0,
+    progress: bool = False,
+) -> Comparison:
+    """Compare fits of the same rows by what they predict of rows left out.
 
-    Fits on losses and on log losses are compared on the loss: the latter's densities are corrected by the Jacobian.
+    Without `by` single rows are left out, by PSIS-LOO (Vehtari, Gelman and Gabry 2017); with it whole models or
+    families, see `bayeslaw.leave_out`. Fits on losses and on log losses are compared on the loss: the latter's
+    densities are corrected by the Jacobian.
 
     Parameters
     ----------
     fits
         Two or more fits by name.
+    by
+        ``"model"`` or ``"family"`` to leave out whole ones.
+    method, draws, chains, seed, progress
+        As in `bayeslaw.leave_out`; of no use without `by`.
 
     Returns
     -------
     Comparison
-        The ranking, with warnings where rows overlap or leave-one-out weights are unreliable.
+        The ranking, with warnings where rows overlap or densities are unreliable.
 
     Raises
     ------
     InputError
-        If there are fewer than two fits, if they are not of the same rows, or one was saved without its log likelihood.
+        If there are fewer than two fits, if they are not of the same rows, one was saved without its log likelihood, or
+        as `bayeslaw.leave_out`.
     """
+    if by is None:
+        return _compare_rows(fits)
+    check_same_rows(fits)
+    left_out = {
+        name: leave_out(fit, by=by, method=method, draws=draws, chains=chains, seed=seed, progress=progress)
+        for name, fit in fits.items()
+    }
+    return compare_left_out(left_out)
+
+
+def compare_left_out(left_out: Mapping[str, LeftOut]) -> Comparison:
+    """Rank laws by what they predicted of the models or families left out.
+
+    Parameters
+    ----------
+    left_out
+        Of each law, over the same folds.
+
+    Returns
+    -------
+    Comparison
+        Its table has ``rank``, ``elpd`` and ``se`` over folds, ``elpd_diff`` to the best and ``dse`` over folds,
+        ``joint``, ``joint_diff`` to the best by `elpd` and ``joint_dse``, ``weight`` in a stack, and ``folds``.
+
+    Raises
+    ------
+    InputError
+        If other rows were left out of one of them.
+    """
+    weights = dict(zip(left_out, fold_weights(list(left_out.values())), strict=True))
+    order = sorted(left_out, key=lambda name: -left_out[name].elpd)
+    best, records = left_out[order[0]], []
+    for rank, name in enumerate(order):
+        own = left_out[name]
+        sums, joint = own.scores() - best.scores(), own.scores(joint=True) - best.scores(joint=True)
+        records.append(
+            {
+                "fit": name,
+                "rank": rank,
+                "elpd": own.elpd,
+                "se": own.standard_error,
+                "elpd_diff": float(sums.sum()),
+                "dse": error_of_sum(sums),
+                "joint": own.joint,
+                "joint_diff": float(joint.sum()),
+                "joint_dse": error_of_sum(joint),
+                "weight": weights[name],
+                "folds": len(own.folds),
+            }
+        )
+    table = pd.DataFrame(records).set_index("fit").rename_axis(None)
+    notes = tuple(f"{name}: {note}" for name in order for note in left_out[name].warnings)
+    return Comparison(table, best.unit, notes, dict(left_out))
+
+
+def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
     _check_comparable(fits)
     notes, densities = [], {}
     for name, fit in fits.items():
@@ -92,24 +171,9 @@ def _loo(fit: Fit) -> Any:
 
 
 def _check_comparable(fits: Mapping[str, Fit]) -> None:
-    if len(fits) < 2:
-        raise InputError(f"{len(fits)} fit was given", "two or more fits of the same rows", "name another fit")
-    (first_name, first), *others = fits.items()
     for name, fit in fits.items():
-        if "log_likelihood" not in fit.tree.children:
+        if "log_likelihood" not in fit.tree.children and len(fits) > 1:
             raise InputError(
                 f"{name} was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
             )
-    for name, fit in others:
-        same_rows = np.array_equal(fit.observations.labels, first.observations.labels)
-        same = (
-            same_rows
-            and fit.unit == first.unit
-            and np.allclose(fit.observations.loss, first.observations.loss, rtol=1e-9)
-        )
-        if not same:
-            raise InputError(
-                f"{name} and {first_name} were fitted to different rows",
-                "fits of the same table",
-                "fit both laws to one table",
-            )
+    check_same_rows(fits)

@@ -1,0 +1,117 @@
+"""``bayeslaw compare``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bayeslaw.commands.common import (
+    JsonOption,
+    SeedOption,
+    console,
+    is_quiet,
+    print_json,
+    use_compilation_cache,
+    warn_if_untrusted,
+)
+from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    from bayeslaw.compare import Comparison
+
+
+def compare(
+    ctx: typer.Context,
+    fits: Annotated[
+        list[Path], typer.Argument(metavar="FIT...", help="Two or more fits of the same rows.", show_default=False)
+    ],
+    leave_out: Annotated[
+        Literal["model", "family"] | None,
+        typer.Option("--leave-out", help="Leave out whole models or families and refit, in place of single rows."),
+    ] = None,
+    stack: Annotated[
+        bool, typer.Option("--stack", help="Say only with which weights the laws predict best together.")
+    ] = False,
+    method: Annotated[
+        Literal["exact", "weights"],
+        typer.Option("--method", help="Of --leave-out: refit always, or only where importance weights are unreliable."),
+    ] = "exact",
+    draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain of a refit.")] = 500,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
+    use_compilation_cache()
+    from bayeslaw.compare import compare as compare_fits
+    from bayeslaw.fit import load_fit
+
+    names = [str(path) for path in fits]
+    if len(set(names)) < len(names):
+        raise InputError("a fit is named twice", "different fits", "name each fit once")
+    if leave_out is None and (method != "exact" or draws != 500):
+        raise InputError(
+            "refits were asked for, and none are made", "--method and --draws with --leave-out", "add --leave-out model"
+        )
+    loaded = {name: load_fit(name, keep=("log_likelihood",)) for name in names}
+    comparison = compare_fits(loaded, by=leave_out, method=method, draws=draws, seed=seed, progress=not is_quiet(ctx))
+    for name, fit in loaded.items():
+        warn_if_untrusted(fit, Path(name))
+    if as_json:
+        print_json(comparison_record(comparison, stack=stack))
+    else:
+        _show(comparison, stack=stack)
+
+
+def comparison_record(comparison: Comparison, *, stack: bool) -> dict[str, Any]:
+    """Put a comparison into plain values.
+
+    Parameters
+    ----------
+    comparison
+        The comparison.
+    stack
+        Whether the weights alone are wanted.
+
+    Returns
+    -------
+    dict
+        ``unit``, ``warnings``, ``left_out`` (row, model or family) and ``fits``, best first; where models or families
+        were left out, ``folds`` of each; for a stack ``weights`` in place of the last two.
+    """
+    by = next((left_out.by for left_out in comparison.left_out.values()), "row")
+    record: dict[str, Any] = {"unit": comparison.unit, "warnings": list(comparison.warnings), "left_out": by}
+    if stack:
+        weights = comparison.table["weight"].to_dict()
+        return record | {"weights": {str(name): float(weight) for name, weight in weights.items()}}
+    record["fits"] = comparison.table.reset_index(names="fit").to_dict(orient="records")
+    if comparison.left_out:
+        record["folds"] = {
+            name: left_out.table.reset_index().to_dict(orient="records")
+            for name, left_out in comparison.left_out.items()
+        }
+    return record
+
+
+def _show(comparison: Comparison, *, stack: bool) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    out = console()
+    for warning in comparison.warnings:
+        out.print(f"[yellow]warning[/yellow]: {escape(warning)}", soft_wrap=True)
+    by = next((left_out.by for left_out in comparison.left_out.values()), "row")
+    title = f"expected log predictive density of the loss in {comparison.unit}, each {by} left out"
+    table = comparison.table
+    if stack:
+        title = f"weights of the laws in a stack, by the loss in {comparison.unit}, each {by} left out"
+        table = table[["weight"]]
+    shown = Table(title=title, header_style="bold")
+    shown.add_column("fit", overflow="fold")
+    for name in table.columns:
+        shown.add_column(str(name), justify="right")
+    for name, row in table.iterrows():
+        cells = [f"{value:.2f}" if isinstance(value, float) else str(value) for value in row]
+        shown.add_row(escape(str(name)), *("" if cell == "nan" else escape(cell) for cell in cells))
+    out.print(shown)

@@ -1,0 +1,290 @@
+"""Several laws as one prediction: weights by what each predicts of the models left out, and the mixture they make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import optimize
+
+from bayeslaw.criticism.leave_out import LeftOut, leave_out
+from bayeslaw.criticism.same_rows import check_same_rows
+from bayeslaw.errors import InputError, check_whole
+from bayeslaw.fit import Fit
+from bayeslaw.noise import check_interval
+from bayeslaw.predict import predict, predict_draws
+from bayeslaw.targets import read_targets
+
+TOLERANCE = 1e-12
+STEPS = 1000
+NEGLIGIBLE = 1e-6
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Fits of the same rows that predict together.
+
+    Parameters
+    ----------
+    fits
+        The fits by name.
+    weights
+        Weight of each in the mixture, without unit; not negative, and they add up to one.
+
+    Raises
+    ------
+    InputError
+        If the fits are not of the same rows, or the weights are no such numbers.
+    """
+
+    fits: Mapping[str, Fit]
+    weights: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        check_same_rows(self.fits)
+        numbers = np.array([self.weights.get(name, np.nan) for name in self.fits], dtype=float)
+        if set(self.weights) != set(self.fits) or not (numbers >= 0).all() or abs(numbers.sum() - 1) > 1e-6:
+            raise InputError(
+                f"the weights are {dict(self.weights)!r}",
+                f"a weight of at least zero for each of {', '.join(self.fits)}, which add up to one",
+                "make the stack with bayeslaw.stack",
+            )
+
+    @property
+    def unit(self) -> str:
+        """Unit of the loss."""
+        return next(iter(self.fits.values())).unit
+
+    def predict(
+        self, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", interval: float = 0.9, seed: int = 0
+    ) -> pd.DataFrame:
+        """Predict losses with bands of the mixture.
+
+        Parameters
+        ----------
+        at, kind, interval, seed
+            As in `bayeslaw.predict`. A column that only some of the laws take, such as ``regime``, goes to these.
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `bayeslaw.predict` returns it; `extrapolation` is the largest over the laws.
+
+        Raises
+        ------
+        InputError
+            As `bayeslaw.predict`, and where the laws would predict at different targets.
+        """
+        level = check_interval(interval)
+        draws = self.predict_draws(at, kind=kind, seed=seed).to_numpy()
+        draws = draws.reshape(-1, draws.shape[-1])
+        tables = [
+            predict(fit, self._of(name, at), kind=kind, interval=level, seed=seed) for name, fit in self.fits.items()
+        ]
+        result = max(tables, key=lambda table: len(table.columns)).copy()
+        used = [table for table, name in zip(tables, self.fits, strict=True) if self.weights[name] > 0]
+        endless = any(np.isinf(table["mean"]).any() for table in used)
+        result["mean"], result["median"] = np.inf if endless else draws.mean(axis=0), np.median(draws, axis=0)
+        tail = (1 - level) / 2
+        result["lower"], result["upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
+        result["extrapolation"] = np.max([table["extrapolation"] for table in tables], axis=0)
+        return result
+
+    def predict_draws(self, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", seed: int = 0) -> xr.DataArray:
+        """Draw losses from the mixture.
+
+        Parameters
+        ----------
+        at, kind, seed
+            As in `predict`.
+
+        Returns
+        -------
+        xarray.DataArray
+            Losses in `unit` on ``chain`` (one), ``draw`` and ``target``. Every draw is a draw of one law at all
+            targets; the share of each law's draws is its weight.
+
+        Raises
+        ------
+        InputError
+            As `predict`.
+        """
+        self._check_targets(at)
+        parts = [predict_draws(fit, self._of(name, at), kind=kind, seed=seed) for name, fit in self.fits.items()]
+        arrays = [part.to_numpy().reshape(-1, part.sizes["target"]) for part in parts]
+        count = min(map(len, arrays))
+        law = share_draws(np.array([self.weights[name] for name in self.fits]), count, seed=seed)
+        drawn = np.stack([arrays[which][index * len(arrays[which]) // count] for index, which in enumerate(law)])
+        fullest = max(parts, key=lambda part: len(part.coords))
+        coords = {str(name): values for name, values in fullest.coords.items() if values.dims == ("target",)}
+        return xr.DataArray(
+            drawn[None], dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=dict(fullest.attrs)
+        )
+
+    def _of(self, name: str, at: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
+        """Leave out columns that are for other laws of the stack."""
+        accepted = {other: {*fit.law.covariates, fit.law.group, "members"} for other, fit in self.fits.items()}
+        others = set().union(*accepted.values()) - accepted[name]
+        return {str(column): at[column] for column in at if column not in others}
+
+    def _check_targets(self, at: Mapping[str, Any] | pd.DataFrame) -> None:
+        lengths = {name: len(read_targets(fit, self._of(name, at))) for name, fit in self.fits.items()}
+        if len(set(lengths.values())) > 1:
+            groups = sorted({fit.law.group for fit in self.fits.values() if fit.model.groups})
+            raise InputError(
+                "the laws predict at different targets: " + ", ".join(f"{n}: {rows}" for n, rows in lengths.items()),
+                f"targets that name the {' and the '.join(groups)}",
+                f"add a column {groups[0]}",
+            )
+
+    def __str__(self) -> str:
+        return "\n".join(f"{self.weights[name]:.3f}  {name}: {fit.law.name}" for name, fit in self.fits.items())
+
+
+def stack(
+    fits: Mapping[str, Fit],
+    left_out: Mapping[str, LeftOut] | None = None,
+    *,
+    by: str = "model",
+    method: str = "exact",
+    draws: int = 500,
+    chains: int = 4,
+    seed: int = 0,
+    progress: bool = False,
+) -> Stack:
+    """Stack laws into one prediction (Yao, Vehtari, Simpson and Gelman 2018).
+
+    The weights maximise the log density that the mixture of the laws gives to what was left out: the mean over the rows
+    of a fold of ``log sum_k weight[k] density[k, row]``, summed over folds, so that every model or family counts once,
+    however many pools hold it. Densities are those of single rows, since `Stack.predict` predicts single ones.
+
+    Parameters
+    ----------
+    fits
+        Two or more fits of the same rows by name.
+    left_out
+        What each predicts of the models or families left out, as `leave_out` gives it; computed where None.
+    by, method, draws, chains, seed, progress
+        As in `leave_out`.
+
+    Returns
+    -------
+    Stack
+        The fits with their weights.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two fits, they are not of the same rows, or something else was left out for one of them.
+    """
+    check_same_rows(fits)
+    if left_out is None:
+        options: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed, "progress": progress}
+        left_out = {name: leave_out(fit, by=by, method=method, **options) for name, fit in fits.items()}
+    return Stack(fits, dict(zip(fits, fold_weights([left_out[name] for name in _named(fits, left_out)]), strict=True)))
+
+
+def _named(fits: Mapping[str, Fit], left_out: Mapping[str, LeftOut]) -> list[str]:
+    missing = [name for name in fits if name not in left_out]
+    if missing:
+        raise InputError(
+            f"nothing was left out of {missing[0]}",
+            "what was left out of every fit",
+            "leave out left_out to compute it",
+        )
+    return list(fits)
+
+
+def fold_weights(left_out: Sequence[LeftOut]) -> list[float]:
+    """Stack laws on the rows left out of each, every fold counting once.
+
+    Parameters
+    ----------
+    left_out
+        One entry a law.
+
+    Returns
+    -------
+    list of float
+        Weight of each law.
+
+    Raises
+    ------
+    InputError
+        If other rows were left out of one of them.
+    """
+    first = left_out[0]
+    shape = [(fold.name, fold.rows) for fold in first.folds]
+    for other in left_out:
+        if [(fold.name, fold.rows) for fold in other.folds] != shape:
+            raise InputError(
+                f"different rows were left out: by {first.by} and by {other.by}",
+                "the same folds for every law",
+                "leave out the same of every fit",
+            )
+    densities = np.stack([np.concatenate([fold.densities for fold in law.folds]) for law in left_out], axis=1)
+    share = np.concatenate([np.full(fold.rows, 1 / fold.rows) for fold in first.folds])
+    return stacking_weights(densities, share).tolist()
+
+
+def stacking_weights(log_densities: np.ndarray, share: np.ndarray | None = None) -> np.ndarray:
+    """Maximise the log density of a mixture, which is concave in its weights.
+
+    Parameters
+    ----------
+    log_densities
+        Shape ``[row, law]``.
+    share
+        How much each row counts, shape ``[row]``; all alike where None.
+
+    Returns
+    -------
+    np.ndarray
+        Weights, shape ``[law]``; equal ones where the laws cannot be told apart.
+    """
+    rows, laws = log_densities.shape
+    count = np.ones(rows) if share is None else share
+    count = count / count.sum()
+    highest = log_densities.max(axis=1, keepdims=True)
+    densities = np.exp(log_densities - highest)
+
+    def minus_score(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        mixture = densities @ weights
+        return -float(count @ np.log(mixture)), -(count / mixture) @ densities
+
+    found = optimize.minimize(
+        minus_score,
+        np.full(laws, 1 / laws),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0.0, 1.0)] * laws,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": lambda weights: np.ones(laws)},
+        options={"ftol": TOLERANCE, "maxiter": STEPS},
+    )
+    weights = np.where(found.x < NEGLIGIBLE, 0, found.x)
+    return weights / weights.sum()
+
+
+def share_draws(weights: np.ndarray, count: int, *, seed: int) -> np.ndarray:
+    """Choose a law for every draw of a mixture, each as often as its weight says.
+
+    Parameters
+    ----------
+    weights
+        Shape ``[law]``.
+    count
+        Number of draws.
+    seed
+        Seed of their order.
+
+    Returns
+    -------
+    np.ndarray
+        Index of the law of each draw, shape ``[draw]``; its counts are the weights' to the nearest draw.
+    """
+    check_whole("seed", seed, lowest=0, suggested=0)
+    places = (np.arange(count) + 0.5) / count
+    law = np.searchsorted(np.cumsum(weights)[:-1], places)
+    return np.random.default_rng([seed, 2]).permutation(law)
