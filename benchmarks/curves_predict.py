@@ -1,0 +1,190 @@
+"""From laws to predictions: breaks averaged by their evidence, and a stack weighted by rows hidden from the fit."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from curves_laws import CurveLaw, batch, draw_priors, log_densities, predict_rows
+from curves_protocol import Curve, Prediction, holdout, least_squares
+from curves_sampler import DRAWS, sample
+from scipy import optimize
+from scipy.special import softmax
+
+LAWS: Mapping[str, CurveLaw] = {
+    "power": CurveLaw(),
+    "broken": CurveLaw(broken=True),
+    "power_correlated": CurveLaw(correlated=True),
+    "broken_correlated": CurveLaw(broken=True, correlated=True),
+}
+# The centres of four equal parts of the log budgets.
+BREAKS = (0.125, 0.375, 0.625, 0.875)
+BASELINE, STACK, STACKED = "least_squares", "stack", ("power", "broken")
+HIDDEN_SHARE = 0.3
+SEED = 1
+
+
+@dataclass
+class Outcome:
+    """Predictions of a law, and how they came about.
+
+    Attributes
+    ----------
+    predictions
+        One a curve.
+    seconds, compiling
+        Seconds of all curves together: fitting and predicting, and compiling.
+    pareto_k, effective
+        Shape of the Pareto tail of the weights and effective number of draws, one a posterior.
+    weights
+        Of the laws of a stack, by name.
+    """
+
+    predictions: list[Prediction]
+    seconds: float
+    compiling: float = 0.0
+    pareto_k: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    effective: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    weights: dict[str, float] = field(default_factory=dict)
+
+
+def predict_curves(name: str, curves: Sequence[Curve], *, seed: int = SEED) -> Outcome:
+    """Fit a law to every curve and predict its scored rows.
+
+    Parameters
+    ----------
+    name
+        ``least_squares``, ``stack`` or one of `LAWS`.
+    curves
+        The curves. Each is fitted by itself; curves of one domain are one batch.
+    seed
+        Seed.
+
+    Returns
+    -------
+    Outcome
+        Predictions in the order of the curves.
+    """
+    if name == STACK:
+        return stack({law: predict_curves(law, curves, seed=seed) for law in STACKED}, curves, seed=seed)
+    if name == BASELINE:
+        begun = time.perf_counter()
+        return Outcome([least_squares(curve) for curve in curves], time.perf_counter() - begun)
+    outcome = Outcome([], 0.0)
+    predictions: dict[int, Prediction] = {}
+    for domain in dict.fromkeys(curve.domain for curve in curves):
+        places = [place for place, curve in enumerate(curves) if curve.domain == domain]
+        found = _fit(LAWS[name], [curves[place] for place in places], seed, outcome)
+        predictions |= dict(zip(places, found, strict=True))
+    outcome.predictions = [predictions[place] for place in range(len(curves))]
+    return outcome
+
+
+def _fit(law: CurveLaw, curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Prediction]:
+    """Fit a law to a batch of curves and predict, once the functions for its shapes are compiled."""
+    breaks = BREAKS if law.broken else BREAKS[:1]
+    data = batch(curves, breaks)
+    densities, first = log_densities(law, data), draw_priors(law, data, DRAWS, seed)
+    lengths = [len(curve.new_loss) for curve in curves]
+    pad = lambda values: np.pad(values, (0, max(lengths) - len(values)), mode="edge")  # noqa: E731
+    new = np.stack([pad(np.log(curve.new_budget / curve.reference)) for curve in curves])
+    new = np.repeat(new, len(breaks), axis=0)
+    begun = time.perf_counter()
+    densities(first)
+    predict_rows(law, first, new, data)
+    compiled = time.perf_counter()
+    posterior = sample(densities, draw_priors(law, data, DRAWS, seed), seed)
+    mean, deviation = predict_rows(law, posterior.position, new, data)
+    # Breaks are equally probable beforehand.
+    shares = softmax(posterior.log_evidence.reshape(-1, len(breaks)), axis=1)
+    outcome.compiling += compiled - begun
+    outcome.seconds += time.perf_counter() - compiled
+    outcome.pareto_k = np.concatenate([outcome.pareto_k, posterior.pareto_k])
+    outcome.effective = np.concatenate([outcome.effective, posterior.effective])
+    lanes = [slice(start, start + len(breaks)) for start in range(0, len(mean), len(breaks))]
+    return [
+        Prediction(
+            np.concatenate(mean[own])[:, :length],
+            np.concatenate(deviation[own])[:, :length],
+            (share[:, None] * posterior.weight[own]).ravel(),
+        )
+        for own, length, share in zip(lanes, lengths, shares, strict=True)
+    ]
+
+
+def mix(predictions: Sequence[Prediction], shares: np.ndarray) -> Prediction:
+    """Mix predictions of the same rows, [prediction] shares that sum to one."""
+    return Prediction(
+        np.concatenate([prediction.mean for prediction in predictions]),
+        np.concatenate([prediction.deviation for prediction in predictions]),
+        np.concatenate([share * prediction.weight for prediction, share in zip(predictions, shares, strict=True)]),
+    )
+
+
+def stack(outcomes: Mapping[str, Outcome], curves: Sequence[Curve], *, seed: int = SEED) -> Outcome:
+    """Stack the predictions of laws, with one set of weights for all curves.
+
+    The weights maximise the log density of rows that were hidden from the laws: the last `HIDDEN_SHARE` of the fitted
+    rows of each curve, since what is asked for is extrapolation (Yao et al. 2018, but for the rows left out). The rows
+    that are scored are not used.
+
+    Parameters
+    ----------
+    outcomes
+        Predictions of the laws by name.
+    curves
+        The curves.
+    seed
+        Seed.
+
+    Returns
+    -------
+    Outcome
+        The stack; its seconds are those of its laws and of their fits without the hidden rows.
+    """
+    shortened = [holdout(curve, HIDDEN_SHARE) for curve in curves]
+    hidden = {name: predict_curves(name, shortened, seed=seed) for name in outcomes}
+    densities = [
+        np.stack([hidden[name].predictions[i].density(np.log(curve.new_loss)) for name in outcomes])
+        for i, curve in enumerate(shortened)
+    ]
+    weights = stacking_weights(densities)
+    laws = list(outcomes.values())
+    found = zip(*(outcome.predictions for outcome in laws), strict=True)
+    every = [*laws, *hidden.values()]
+    return Outcome(
+        [mix(predictions, weights) for predictions in found],
+        sum(outcome.seconds for outcome in every),
+        sum(outcome.compiling for outcome in every),
+        np.concatenate([outcome.pareto_k for outcome in every]),
+        np.concatenate([outcome.effective for outcome in every]),
+        dict(zip(outcomes, weights.tolist(), strict=True)),
+    )
+
+
+def stacking_weights(densities: Sequence[np.ndarray]) -> np.ndarray:
+    """Find the weights of a mixture that maximise its log density, averaged over rows and then over curves.
+
+    Parameters
+    ----------
+    densities
+        Log densities of the rows of each curve, [law, row].
+
+    Returns
+    -------
+    np.ndarray
+        Weights that sum to one, [law].
+    """
+    share = np.concatenate([np.full(rows.shape[1], 1 / rows.shape[1]) for rows in densities]) / len(densities)
+    rows = np.concatenate(densities, axis=1)
+    rows = np.exp(rows - rows.max(0))
+    laws = len(rows)
+    found = optimize.minimize(
+        lambda weights: -share @ np.log(weights @ rows),
+        np.full(laws, 1 / laws),
+        jac=lambda weights: -(rows / (weights @ rows)) @ share,
+        bounds=[(1e-9, 1)] * laws,
+        constraints={"type": "eq", "fun": lambda weights: weights.sum() - 1, "jac": lambda _: np.ones(laws)},
+        method="SLSQP",
+    )
+    return found.x / found.x.sum()
