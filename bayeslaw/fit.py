@@ -11,24 +11,24 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from arviz_stats.sampling_diagnostics import rhat
 
 from bayeslaw.errors import InputError, check_whole
+from bayeslaw.factor.fitting import fit_factor
+from bayeslaw.factor.model import FactorModel
+from bayeslaw.factor.tree import model_from_tree
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.laws import Law, law_from_specification
 from bayeslaw.laws.base import POPULATION
+from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise, noise_from_specification
 from bayeslaw.observations import Observations
-from bayeslaw.progress import progress_bar
 from bayeslaw.sampling.compiled import stopwatch
-from bayeslaw.sampling.mode import Target, find_mode, flat_prior_mode, make_target, preconditioner
-from bayeslaw.sampling.sampler import Draws, sample
+from bayeslaw.sampling.mode import find_mode, flat_prior_mode, make_target, preconditioner
+from bayeslaw.sampling.trusted import sample_until_trusted
 from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 
 MODE_STARTS = 4
-ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
-RHAT_LIMIT = 1.01
 FEWEST_DRAWS = 50
 
 
@@ -45,7 +45,7 @@ class Fit:
     tree: xr.DataTree
 
     @cached_property
-    def law(self) -> Law:
+    def law(self) -> Law | FactorLaw:
         """The law, every prior filled in."""
         return law_from_specification(json.loads(self.tree.attrs["law"]))
 
@@ -77,8 +77,30 @@ class Fit:
 
     @cached_property
     def model(self) -> LawModel:
-        """Law, noise and rows together."""
+        """Law, noise and rows together.
+
+        Raises
+        ------
+        InputError
+            If the fit is of the factor law, which is not one of rows.
+        """
+        if isinstance(self.law, FactorLaw):
+            raise InputError(
+                "this is a fit of the factor law, which describes losses on samples, not rows",
+                "a fit of another law",
+                "use bayeslaw predict --members for pools of a factor fit, or fit --law collaboration",
+            )
         return LawModel(self.law, self.noise, self.observations)
+
+    @cached_property
+    def factor(self) -> FactorModel | None:
+        """The factor law with its table, or None for the other laws."""
+        return model_from_tree(self.tree, self.law) if isinstance(self.law, FactorLaw) else None
+
+    @property
+    def posed(self) -> LawModel | FactorModel:
+        """Whatever was sampled, for what is common to all laws: sites, priors, groups and likelihood."""
+        return self.factor or self.model
 
     @property
     def unit(self) -> str:
@@ -148,7 +170,7 @@ class Fit:
 
     def __str__(self) -> str:
         sizes = self.tree["posterior"].sizes
-        return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
+        return f"{self.posed}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
 
 
 def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
@@ -175,7 +197,7 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
 
 
 def fit(
-    law: Law,
+    law: Law | FactorLaw,
     data: xr.Dataset,
     *,
     noise: Noise | None = None,
@@ -193,7 +215,7 @@ def fit(
     Parameters
     ----------
     law
-        The law, such as `CollaborationLaw`.
+        The law, such as `CollaborationLaw` for pools or `FactorLaw` for losses on samples.
     data
         A dataset of losses, of whole models, or of pools.
     noise
@@ -220,6 +242,13 @@ def fit(
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
     check_whole("chains", chains, lowest=1, suggested=4)
     check_whole("seed", seed, lowest=0, suggested=0)
+    if isinstance(law, FactorLaw):
+        if noise is not None:
+            raise InputError(
+                "the factor law was given noise", "no noise: its noise is part of the law", "leave out the noise"
+            )
+        choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters, "progress": progress}
+        return Fit(fit_factor(law, data, attrs=_common_attrs(Noise(), data, parameters), **choices))
     observations = law.observe(data, parameters=parameters)
     with jax.enable_x64(True):
         model = LawModel(law, noise or Noise(), observations)
@@ -228,7 +257,7 @@ def fit(
             target = make_target(model)
             mode = find_mode(target, starts=MODE_STARTS, seed=seed)
             factor = preconditioner(target, mode)
-            drawn, settings = _sample_until_trusted(
+            drawn, settings = sample_until_trusted(
                 target, mode, factor, draws=draws, chains=chains, seed=seed, progress=progress
             )
         settings |= {"draws": draws, "chains": chains, "seed": seed}
@@ -290,59 +319,24 @@ def _resolved(model: LawModel) -> LawModel:
     return LawModel(law, noise, model.observations)
 
 
-def _sample_until_trusted(
-    target: Target, mode: np.ndarray, factor: np.ndarray, *, draws: int, chains: int, seed: int, progress: bool
-) -> tuple[Draws, dict[str, float]]:
-    best: tuple[tuple[int, float], Draws, dict[str, float]] | None = None
-    attempts = 0
-    for warmup, target_accept in ATTEMPTS:
-        attempts += 1
-        with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
-            drawn = sample(
-                target,
-                mode,
-                factor,
-                draws=draws,
-                warmup=warmup,
-                chains=chains,
-                seed=seed,
-                target_accept=target_accept,
-                progress=advance,
-            )
-        divergences, rhat = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
-        if best is None or (divergences, rhat) < best[0]:
-            best = (divergences, rhat), drawn, {"warmup": warmup, "target_accept": target_accept}
-        if divergences == 0 and not rhat > RHAT_LIMIT:
-            break
-    assert best is not None
-    return best[1], best[2] | {"attempts": attempts}
-
-
-def _largest_rhat(drawn: Draws) -> float:
-    if drawn.position.shape[0] == 1:
-        return 1.0
-    return float(max(rhat(drawn.position[..., index]) for index in range(drawn.position.shape[-1])))
-
-
 def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]:
     kind = str(data.attrs.get("parameters_kind", parameters)) if data.attrs.get("kind") == "pools" else parameters
+    return {
+        "law": json.dumps(model.law.specification),
+        "unit": model.observations.unit,
+        "row_dimension": model.observations.row_dimension,
+        "reference": json.dumps(model.observations.reference),
+        "facts": json.dumps(dict(model.observations.facts)),
+    } | _common_attrs(model.noise, data, kind)
+
+
+def _common_attrs(noise: Noise, data: xr.Dataset, parameters: str) -> dict[str, Any]:
     packages = ("bayeslaw", "jax", "numpyro", "arviz", "xarray", "numpy")
     return {
         "format": FIT_FORMAT,
         "format_version": FIT_FORMAT_VERSION,
-        "law": json.dumps(model.law.specification),
-        "noise": json.dumps(model.noise.specification),
-        "unit": model.observations.unit,
-        "parameters_kind": kind,
-        "row_dimension": model.observations.row_dimension,
-        "reference": json.dumps(model.observations.reference),
-        "facts": json.dumps(dict(model.observations.facts)),
+        "noise": json.dumps(noise.specification),
+        "parameters_kind": parameters,
         "source": str(data.attrs.get("source", "")),
-        "families": json.dumps(_families(data)),
         "versions": json.dumps({name: version(name) for name in packages}),
     }
-
-
-def _families(data: xr.Dataset) -> dict[str, str]:
-    """Family of every model of the table, by which whole families are left out."""
-    return dict(zip(data["lm"].to_numpy().astype(str), data["family"].to_numpy().astype(str), strict=True))

@@ -1,0 +1,182 @@
+"""Losses of models not seen on the samples seen, given the losses of the models that were."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from scipy import optimize, special
+
+from bayeslaw.factor.curve import TAIL, Models
+from bayeslaw.factor.model import FactorModel
+
+NEWTON_STEPS = 12
+LARGEST_STEP = 1.5
+LEAST_FREEDOM = 2.05
+MOST_FREEDOM = 400.0
+NO_TAILS = 200.0
+
+
+@dataclass(frozen=True)
+class SampleScales:
+    """How much the own parts of models vary on each sample: the tails of their distribution.
+
+    Parameters
+    ----------
+    squares
+        Sum over models of the squared standardised leave-one-out residuals of each sample, [sample].
+    models
+        Number of models.
+    freedom
+        Degrees of freedom of the multivariate Student t that the residuals follow; infinite where they are normal.
+    """
+
+    squares: np.ndarray
+    models: int
+    freedom: float
+
+
+def sample_scales(model: FactorModel, structure: np.ndarray) -> SampleScales:
+    """Estimate how the own parts vary from sample to sample, from what the other models do not tell of each.
+
+    Parameters
+    ----------
+    model
+        The model.
+    structure
+        Correlation matrix of the latent losses by the structure, [lm, lm].
+
+    Returns
+    -------
+    SampleScales
+        With the degrees of freedom of highest likelihood, beyond `NO_TAILS` none.
+    """
+    precision = np.linalg.inv(structure)
+    residual = model.table.standardised @ precision / np.sqrt(np.diag(precision))
+    squares = (residual**2 / (residual**2).mean(axis=0)).sum(axis=1)
+    count = residual.shape[1]
+
+    def cost(log_excess: float) -> float:
+        freedom = LEAST_FREEDOM + np.exp(log_excess)
+        scale = freedom - 2
+        constant = special.gammaln((freedom + count) / 2) - special.gammaln(freedom / 2) - count / 2 * np.log(scale)
+        return float(-(constant - (freedom + count) / 2 * np.log1p(squares / scale)).mean())
+
+    bounds = (-3.0, float(np.log(MOST_FREEDOM)))
+    freedom = LEAST_FREEDOM + float(np.exp(optimize.minimize_scalar(cost, bounds=bounds, method="bounded").x))
+    return SampleScales(squares, count, freedom if freedom < NO_TAILS else np.inf)
+
+
+@dataclass(frozen=True)
+class NewColumns:
+    """Simulates the losses of new models on the samples seen.
+
+    Parameters
+    ----------
+    model
+        The model.
+    scales
+        The samples' scales.
+    log_size, family
+        Log size relative to the reference and number of the family of each new model, [new]; families that were not
+        seen are numbered on from those that were.
+    own_part
+        Whether new models have a part of their own in their mean loss, or follow the curve of their family.
+    """
+
+    model: FactorModel
+    scales: SampleScales
+    log_size: np.ndarray
+    family: np.ndarray
+    own_part: bool = True
+
+    @cached_property
+    def new_families(self) -> int:
+        """Number of families not seen."""
+        return max(int(self.family.max()) + 1 - len(self.model.groups), 0)
+
+    @cached_property
+    def models(self) -> Models:
+        """The new models, with the first size of every family."""
+        seen = self.model.models.first_size
+        first = [self.log_size[self.family == len(seen) + number].min() for number in range(self.new_families)]
+        return Models(self.log_size, self.family, np.concatenate([seen, first]))
+
+    def draw_means(self, values: Mapping[str, Any], key: Array) -> Array:
+        """Draw mean losses of the new models in the reported unit, [new], at one draw of every site."""
+        keys = jax.random.split(key, 3)
+        noise = {
+            "model": jax.random.normal(keys[0], (len(self.log_size),)),
+            "floor": jax.random.normal(keys[1], (self.new_families,)),
+            "scale": TAIL / 2 / jax.random.gamma(keys[2], TAIL / 2, (self.new_families,)),
+        }
+        return self.model.curve.draw(values, self.models, noise, own_part=self.own_part)
+
+    def draw(self, values: Mapping[str, Any], sample_weights: Array, key: Array) -> tuple[Array, Array]:
+        """Draw losses of the new models.
+
+        Parameters
+        ----------
+        values
+            One draw of every site.
+        sample_weights
+            Weight of each sample of which the means are those drawn, [sample].
+        key
+            JAX random key.
+
+        Returns
+        -------
+        losses : Array
+            Loss per unit of weight in the reported unit, [new, sample].
+        means : Array
+            Their means over samples, [new].
+        """
+        table, dependence = self.model.table, self.model.dependence
+        mean_key, own_key, noise_key, scale_key, deviation_key = jax.random.split(key, 5)
+        means = self.draw_means(values, mean_key)
+        quality = table.quality_of(means)
+        offset = jax.random.normal(own_key, means.shape)
+        weights, factor = dependence.conditional(values, quality, self.family, offset)
+        told = weights @ jnp.asarray(table.standardised).T
+        own = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
+        latent = told + own * jnp.sqrt(self._scale(scale_key))
+        latent = latent - latent.mean(axis=1, keepdims=True)
+        noise = jax.random.normal(deviation_key, means.shape)
+        deviation = dependence.draw_deviation(values, quality, self.family, noise)
+        latent = latent * (deviation / latent.std(axis=1))[:, None]
+        return self._with_means(latent, means, sample_weights), means
+
+    def _scale(self, key: Array) -> Array:
+        """Variance of the own parts on each sample relative to the average, given the residuals seen, [sample]."""
+        freedom, count = self.scales.freedom, self.scales.models
+        if not np.isfinite(freedom):
+            return jnp.ones(len(self.scales.squares))
+        evidence = freedom - 2 + jnp.asarray(self.scales.squares)
+        if self.model.table.link.mean_is_finite:
+            evidence = evidence / (2 * jax.random.gamma(key, (freedom + count) / 2, evidence.shape))
+        return evidence / evidence.mean()
+
+    def _with_means(self, latent: Array, means: Array, sample_weights: Array) -> Array:
+        """Shift latent losses so that the weighted means of the losses are those given, by Newton's method."""
+        value = self.model.table.link.value
+        share = sample_weights / sample_weights.sum()
+        nearest = jnp.abs(jnp.asarray(self.model.table.mean)[None, :] - means[:, None]).argmin(axis=1)
+
+        def mean_at(shift: Array) -> Array:
+            return value(latent + shift[:, None]) @ share
+
+        def step(_: int, shift: Array) -> Array:
+            mean, slope = jax.jvp(mean_at, (shift,), (jnp.ones_like(shift),))
+            # In logs, in which the mean is nearly linear in the shift far below and far above.
+            change = mean * jnp.log(means / mean) / slope
+            return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
+
+        if self.model.table.link.name == "identity":
+            return latent + (means - latent @ share)[:, None]
+        start = jnp.asarray(self.model.table.latent_mean)[nearest]
+        shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
+        return value(latent + shift[:, None])

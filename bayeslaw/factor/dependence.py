@@ -1,0 +1,160 @@
+r"""How losses of models vary together over samples: a matter of how far apart the models are in quality.
+
+The correlation of the latent losses of models ``i`` and ``j`` with qualities ``q`` (standardised log mean losses) is
+
+.. math:: \sqrt{(1 - n_i)(1 - n_j)}\; e^{-(|q_i - q_j| / \ell)^\kappa}\; (1 - w [f_i \ne f_j]),
+
+a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
+it as a Wishart matrix with degrees of freedom that are learned, so that a structure which fits badly is held uncertain.
+The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+from jax.scipy.special import multigammaln
+
+DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
+SMALLEST_EIGENVALUE = 1e-9
+
+
+@dataclass(frozen=True)
+class ModelDependence:
+    """The dependence between the models seen.
+
+    Parameters
+    ----------
+    quality
+        Quality of each model, [lm].
+    family
+        Number of its family, [lm].
+    correlation
+        Correlations of the latent losses, [lm, lm].
+    log_deviation
+        Log standard deviation of the latent losses, [lm].
+    effective_samples
+        How many independent samples the correlations are from.
+    """
+
+    quality: np.ndarray
+    family: np.ndarray
+    correlation: np.ndarray
+    log_deviation: np.ndarray
+    effective_samples: float
+
+    def own_share(self, values: Mapping[str, Any], quality: Any, offset: Any) -> Array:
+        """Share of a model's latent variance that no other model has, ``n``, any shape.
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        quality
+            Quality of the models.
+        offset
+            Standard normal deviation of each from what its quality lets expect.
+        """
+        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -4.0, 4.0)
+        return jax.nn.sigmoid(level + values["own_spread"] * offset)
+
+    def kernel(self, values: Mapping[str, Any], one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Array:
+        """Correlation of latent losses between different models, [a, b]; models are (quality, family, own share)."""
+        (quality, family, own), (quality_other, family_other, own_other) = one, other
+        distance = jnp.abs(jnp.asarray(quality)[:, None] - jnp.asarray(quality_other)[None, :])
+        # The slope of a power at zero is not finite, and the diagonal is set by hand.
+        safe = jnp.where(distance > 0, distance, 1.0) / values["length"]
+        decay = jnp.where(distance > 0, jnp.exp(-(safe ** values["roughness"])), 1.0)
+        differ = jnp.asarray(family)[:, None] != jnp.asarray(family_other)[None, :]
+        shares = jnp.sqrt((1 - own)[:, None] * (1 - own_other)[None, :])
+        return shares * decay * jnp.where(differ, 1 - values["family_difference"], 1.0)
+
+    def structure(self, values: Mapping[str, Any]) -> Array:
+        """Correlation matrix of the models seen as the structure has it, [lm, lm]."""
+        own = self.own_share(values, self.quality, values["own_offset"])
+        models = (self.quality, self.family, own)
+        return _with_unit_diagonal(self.kernel(values, models, models))
+
+    def log_likelihood(self, values: Mapping[str, Any]) -> Array:
+        """Log density of the correlations and deviations seen, scalar."""
+        return self._wishart(values) + self._deviations(values)
+
+    def _wishart(self, values: Mapping[str, Any]) -> Array:
+        count = len(self.quality)
+        # What the structure misses and what the samples leave open add up.
+        spare = 1 / (1 / values["structure_freedom"] + 1 / self.effective_samples)
+        freedom = count + 1 + spare
+        factor = jnp.linalg.cholesky(self.structure(values))
+        log_determinant = 2 * jnp.log(jnp.diag(factor)).sum()
+        trace = jnp.trace(jax.scipy.linalg.cho_solve((factor, True), jnp.asarray(self.correlation)))
+        half = freedom / 2
+        normaliser = half * count * jnp.log(half) - multigammaln(half, count)
+        return normaliser + spare / 2 * self._log_determinant - half * (log_determinant + trace)
+
+    @cached_property
+    def _log_determinant(self) -> float:
+        return float(np.linalg.slogdet(self.correlation)[1])
+
+    def _deviations(self, values: Mapping[str, Any]) -> Array:
+        covariance = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
+        covariance = covariance + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
+        mean = jnp.full(len(self.quality), self._deviation_mean)
+        return jnp.asarray(dist.MultivariateNormal(mean, covariance).log_prob(self.log_deviation))
+
+    @cached_property
+    def _deviation_mean(self) -> float:
+        return float(self.log_deviation.mean())
+
+    def _deviation_covariance(
+        self, values: Mapping[str, Any], quality: Any, family: Any, other: Any, others: Any
+    ) -> Array:
+        same = jnp.asarray(family)[:, None] == jnp.asarray(others)[None, :]
+        product = jnp.asarray(quality)[:, None] * jnp.asarray(other)[None, :]
+        return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * product + same * values["deviation_family_spread"] ** 2
+
+    def draw_deviation(self, values: Mapping[str, Any], quality: Array, family: Any, noise: Array) -> Array:
+        """Draw the latent standard deviation of new models given those seen, [new]; `noise` is standard normal."""
+        seen = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
+        seen = seen + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
+        cross = self._deviation_covariance(values, quality, family, self.quality, self.family)
+        within = self._deviation_covariance(values, quality, family, quality, family)
+        within = within + values["deviation_spread"] ** 2 * jnp.eye(len(quality))
+        gain = jnp.linalg.solve(seen, cross.T).T
+        mean = self._deviation_mean + gain @ (jnp.asarray(self.log_deviation) - self._deviation_mean)
+        return jnp.exp(mean + jnp.linalg.cholesky(within - gain @ cross.T) @ noise)
+
+    def conditional(self, values: Mapping[str, Any], quality: Array, family: Any, offset: Array) -> tuple[Array, Array]:
+        """Distribution of the standardised latent losses of new models given those of the models seen.
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        quality, family, offset
+            Quality, family and standard normal deviation of the own share of each new model, [new].
+
+        Returns
+        -------
+        weights : Array
+            Kriging weights, [new, lm].
+        factor : Array
+            Factor of the covariance of what the models seen do not tell, [new, new].
+        """
+        own = self.own_share(values, quality, offset)
+        seen = (self.quality, self.family, self.own_share(values, self.quality, values["own_offset"]))
+        new = (quality, family, own)
+        cross = self.kernel(values, new, seen)
+        within = _with_unit_diagonal(self.kernel(values, new, new))
+        weights = jnp.linalg.solve(self.structure(values), cross.T).T
+        eigenvalues, vectors = jnp.linalg.eigh(within - weights @ cross.T)
+        return weights, vectors * jnp.sqrt(jnp.maximum(eigenvalues, SMALLEST_EIGENVALUE))
+
+
+def _with_unit_diagonal(matrix: Array) -> Array:
+    return jnp.fill_diagonal(matrix, 1.0, inplace=False)

@@ -1,0 +1,162 @@
+"""The DataTree of a fitted factor law, and the model read back from it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import arviz_base
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax import Array
+
+from bayeslaw.factor.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION
+from bayeslaw.factor.links import check_link
+from bayeslaw.factor.model import BY_FAMILY, BY_MODEL, FactorModel
+from bayeslaw.factor.table import FactorTable
+from bayeslaw.factor.target import FactorTarget
+from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.sampling.sampler import Draws
+
+PRIOR_DRAWS = 1000
+REPORTED_BUDGET = 1e9
+TEXT = "text"
+JOINT = "joint_log_likelihood"
+REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
+
+
+def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """Put draws, prior, predictions and the table into a DataTree that every ArviZ function takes.
+
+    Parameters
+    ----------
+    target
+        The posterior that was sampled. Call under float64.
+    draws
+        Its draws.
+    seed
+        Seed of prior and predictive draws.
+    attrs
+        Attributes of the tree's root.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior,
+        observed_data and constant_data. Rows are models; ``log_likelihood`` is the density of each mean loss given all
+        others, the joint density of losses and correlations is in ``sample_stats``; replicates are of other models of
+        the same sizes and families. The losses on samples are in constant_data, float32, on ``text``.
+    """
+    model = target.model
+    chains, count = draws.position.shape[:2]
+    flat = jnp.asarray(draws.position.reshape(chains * count, -1))
+    keys = jax.random.split(jax.random.PRNGKey(seed), 3)
+
+    def by_chain(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        return {name: np.asarray(array).reshape(chains, count, *array.shape[1:]) for name, array in arrays.items()}
+
+    def everything(position: Array, key: Array) -> dict[str, dict[str, Array]]:
+        values, _ = target.values(position)
+        reported_key, replicate_key = jax.random.split(key)
+        noise = jax.random.normal(reported_key, (2 * len(model.groups),))
+        return {
+            "posterior": _with_round_budget(model, model.reported(values, noise)) | values,
+            "posterior_predictive": {"loss": _replicate(model, values, replicate_key).astype(jnp.float32)},
+            "log_likelihood": {"loss": model.curve.pointwise(values).astype(jnp.float32)},
+            "log_prior": model.log_prior(values),
+            "joint": {JOINT: model.log_likelihood(values)},
+        }
+
+    drawn = jax.jit(jax.vmap(everything))(flat, jax.random.split(keys[0], len(flat)))
+    prior = jax.jit(jax.vmap(lambda key: _prior(model, key)))(jax.random.split(keys[1], PRIOR_DRAWS))
+    table = model.table
+    groups = {name: by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
+        "sample_stats": draws.statistics | by_chain(drawn["joint"]),
+        "prior": {name: np.asarray(array)[None] for name, array in prior["prior"].items()},
+        "prior_predictive": {"loss": np.asarray(prior["loss"], dtype=np.float32)[None]},
+        "observed_data": {"loss": table.mean},
+        "constant_data": {
+            "parameters": table.parameters,
+            "lm_family": table.families.astype(str),
+            "losses": table.losses.astype(np.float32),
+            "text_weight": table.weights,
+            "text_cluster": table.clusters,
+        },
+    }
+    dims = {name: ["family"] for name in (*BY_FAMILY, *REPORTED)} | {name: ["lm"] for name in BY_MODEL}
+    dims |= {"loss": ["lm"], "parameters": ["lm"], "lm_family": ["lm"], "losses": [TEXT, "lm"]}
+    dims |= {"text_weight": [TEXT], "text_cluster": [TEXT]}
+    coords = {"family": list(model.groups), "lm": table.names, TEXT: np.arange(len(table.weights))}
+    tree = arviz_base.from_dict(groups, dims=dims, coords=coords, attrs={"/": dict(attrs)})
+    tree.attrs.update(attrs)
+    return tree
+
+
+def table_from_tree(tree: xr.DataTree, link: str) -> FactorTable:
+    """Read the table that a factor law was fitted to back from its tree.
+
+    Parameters
+    ----------
+    tree
+        A tree made by `factor_tree`.
+    link
+        Name of the link.
+
+    Returns
+    -------
+    FactorTable
+        The table; losses on samples in the precision kept.
+    """
+    data = tree["constant_data"].dataset
+    return FactorTable(
+        losses=data["losses"].to_numpy().astype(float),
+        weights=data["text_weight"].to_numpy(),
+        clusters=data["text_cluster"].to_numpy(),
+        mean=tree["observed_data"]["loss"].to_numpy(),
+        parameters=data["parameters"].to_numpy(),
+        names=data["lm"].to_numpy().astype(str),
+        families=data["lm_family"].to_numpy().astype(str),
+        link=check_link(link),
+        unit=str(tree.attrs["unit"]),
+        scale=float(tree.attrs["loss_scale"]),
+        design_effect=float(tree.attrs["design_effect"]),
+    )
+
+
+def model_from_tree(tree: xr.DataTree, law: FactorLaw) -> FactorModel:
+    """Put a fitted law and its table together again."""
+    assert law.link is not None
+    return FactorModel(law, table_from_tree(tree, law.link))
+
+
+def _with_round_budget(model: FactorModel, reported: dict[str, Array]) -> dict[str, Array]:
+    ratio = np.log(REPORTED_BUDGET / model.table.reference)
+    at_round = reported["amplitude"] * jnp.exp(-reported["exponent"] * ratio)
+    return {name: {**reported, "amplitude_1e9": at_round}[name] for name in REPORTED}
+
+
+def _replicate(model: FactorModel, values: Mapping[str, Array], key: Array) -> Array:
+    models = model.models
+    nothing = jnp.zeros(0)
+    noise = {"model": jax.random.normal(key, (len(models.log_size),)), "floor": nothing, "scale": nothing}
+    return model.curve.draw(values, models, noise, own_part=True)
+
+
+def _prior(model: FactorModel, key: Array) -> dict[str, Any]:
+    """Draw sites from the prior, with the line of each family and losses of the models seen."""
+    keys = jax.random.split(key, 4)
+    values = model.draw_prior(keys[0])
+    curve, models, families = model.curve, model.models, len(model.groups)
+    shared, own = jax.random.normal(keys[1], (2, 1)), jax.random.normal(keys[2], (2, families))
+    between = BETWEEN_DEVIATION * jnp.asarray(models.first_size) * jax.random.normal(keys[3], ())
+    spread = values["amplitude_spread"] * jnp.sqrt(values["family_scale"])
+    level = curve.mean(0.0) + LEVEL_DEVIATION * shared[0] + between + spread * own[0]
+    exponent = curve.exponent[0] + curve.exponent[1] * shared[1] + values["exponent_spread"] * own[1]
+    centre = jnp.log(values["floor_share"] * curve.lowest)
+    floors = jnp.exp(centre + values["floor_spread"] * values["floor_offset"])
+    reported = _with_round_budget(model, {"floor": floors, "amplitude": jnp.exp(level), "exponent": exponent})
+    scale = values["family_scale"][models.family]
+    covariance = curve.covariance(values, models, models, scale, scale) + curve.own_variance(values, len(curve.loss))
+    noise = jnp.linalg.cholesky(covariance) @ jax.random.normal(jax.random.fold_in(key, 1), (len(curve.loss),))
+    loss = floors[models.family] + jnp.exp(curve.mean(models.log_size) + noise)
+    return {"prior": reported | values, "loss": loss}
