@@ -1,3 +1,4 @@
+from .calibrate import Calibration, calibrate
 from .combine import Attainability, attainability, combine
 from .compare import Comparison, compare
 from .datasets.load import list_datasets, load_dataset
@@ -8,7 +9,7 @@ from .laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
-from .pools import make_pools, read_pools, write_pools
+from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
@@ -22,6 +23,7 @@ from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [
     "Attainability",
+    "Calibration",
     "ChinchillaLaw",
     "ChinchillaTruth",
     "Claim",
@@ -39,6 +41,7 @@ __all__ = [
     "ServedTexts",
     "Truth",
     "attainability",
+    "calibrate",
     "check",
     "claims",
     "clustered_standard_error",
@@ -60,6 +63,7 @@ __all__ = [
     "models_from_frame",
     "plot_claims",
     "plot_law",
+    "pools_of",
     "predict",
     "predict_draws",
     "read_losses",

@@ -7,8 +7,10 @@ from typing import Annotated
 
 import typer
 
-from bayeslaw.commands.check import check, compare
+from bayeslaw.commands.calibrate import calibrate
+from bayeslaw.commands.check import check
 from bayeslaw.commands.common import Group, add
+from bayeslaw.commands.compare import compare
 from bayeslaw.commands.demo import demo
 from bayeslaw.commands.fit import fit
 from bayeslaw.commands.import_ import import_completions, import_harness
@@ -46,7 +48,8 @@ add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
 add(app, plot, example="bayeslaw plot f.nc --out f.png")
-add(app, compare, example="bayeslaw compare power.nc separate.nc")
+add(app, compare, example="bayeslaw compare power.nc separate.nc --leave-out model")
+add(app, calibrate, example="bayeslaw calibrate --law power --simulations 200 --out calibration")
 add(app, demo, example="bayeslaw demo --out demo")
 
 

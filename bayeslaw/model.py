@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import Array
 
+from bayeslaw.dependence import Dependence, dependence_of
 from bayeslaw.laws.base import POPULATION, SPREAD, Law, Parameter
 from bayeslaw.noise import (
     DEGREES_OF_FREEDOM,
+    MEMBER_SCALE,
     NOISE_SCALE,
     Noise,
     combined_scale,
@@ -70,7 +73,12 @@ class LawModel:
     @cached_property
     def noise_priors(self) -> dict[str, Prior]:
         """Priors of the noise's sites."""
-        return noise_priors(self.noise, self.response)
+        return noise_priors(self.noise, self.response, shared=self.dependence is not None)
+
+    @cached_property
+    def dependence(self) -> Dependence | None:
+        """What the rows share, or None where they are independent."""
+        return dependence_of(self.noise, self.observations, self.group_index, max(len(self.groups), 1))
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -137,6 +145,16 @@ class LawModel:
         """Noise scale of each row, in the response's unit, shape ``[row]`` or scalar."""
         return values[NOISE_SCALE][group] if self.noise_by_group else jnp.asarray(values[NOISE_SCALE])
 
+    def location(self, values: Mapping[str, Any]) -> Array:
+        """Response that the law expects of each row, shape ``[row]``, at one draw of constrained values."""
+        mean = self.mean(values, self.covariates, self.group_index)
+        return jnp.log(mean) if self.noise.response == "log_loss" else jnp.asarray(mean)
+
+    def variance(self, values: Mapping[str, Any]) -> Array:
+        """Variance that rows have of their own, by group, where they share errors; shape ``[group]``."""
+        assert self.dependence is not None
+        return self.dependence.variance(self.scale(values, np.arange(self.dependence.groups)))
+
     def prior_model(self) -> dict[str, Any]:
         """Sample every site from its prior: the NumPyro model without the rows."""
         values: dict[str, Any] = {}
@@ -170,18 +188,99 @@ class LawModel:
             Whether the rows' responses are conditioned on; without, they are drawn.
         """
         values = self.prior_model()
-        mean = self.mean(values, self.covariates, self.group_index)
-        scale = combined_scale(self.scale(values, self.group_index), self.standard_error)
-        distribution = observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM))
+        if (shared := self.dependence) is not None:
+            loadings = shared.scaled_loadings(values[MEMBER_SCALE])
+            joint = dist.LowRankMultivariateNormal(
+                self.location(values), loadings, self.variance(values)[self.group_index]
+            )
+            numpyro.sample(self.noise.response, joint, obs=self.response if observed else None)
+            return
+        distribution = self._rows(values)
         with numpyro.plate(self.observations.row_dimension, len(self.response)):
             numpyro.sample(self.noise.response, distribution, obs=self.response if observed else None)
 
-    def log_likelihood(self, values: Mapping[str, Any]) -> Array:
-        """Log density of each row's response, shape ``[row]``, at one draw of constrained values."""
+    def _rows(self, values: Mapping[str, Any]) -> dist.Distribution:
         mean = self.mean(values, self.covariates, self.group_index)
         scale = combined_scale(self.scale(values, self.group_index), self.standard_error)
-        rows = observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM))
-        return jnp.asarray(rows.log_prob(self.response))
+        return observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM))
+
+    def log_likelihood(self, values: Mapping[str, Any], response: Any = None) -> Array:
+        """Log density of each row's response at one draw of constrained values.
+
+        Parameters
+        ----------
+        values
+            Constrained value of every site.
+        response
+            Responses in place of the observed ones, shape ``[row]``.
+
+        Returns
+        -------
+        Array
+            Shape ``[row]``. Of rows that share errors the density given all other rows, whose sum is not the joint one.
+        """
+        response = self.response if response is None else response
+        if self.dependence is not None:
+            residual = jnp.asarray(response) - self.location(values)
+            return self.dependence.conditional_log_density(residual, self.variance(values), values[MEMBER_SCALE])
+        return jnp.asarray(self._rows(values).log_prob(response))
+
+    def joint_log_likelihood(self, values: Mapping[str, Any], response: Any = None) -> Array:
+        """Joint log density of the rows' responses, scalar; arguments as of `log_likelihood`."""
+        response = self.response if response is None else response
+        if self.dependence is None:
+            return self.log_likelihood(values, response).sum()
+        residual = jnp.asarray(response) - self.location(values)
+        return self.dependence.log_density(residual, self.variance(values), values[MEMBER_SCALE])
+
+    def draw_effects(self, values: Mapping[str, Any], key: Array) -> Array:
+        """Draw what the rows share from its distribution given the rows, at one draw of constrained values.
+
+        Parameters
+        ----------
+        values
+            Constrained value of every site.
+        key
+            JAX random key.
+
+        Returns
+        -------
+        Array
+            Effects in units of their scales, first the directions of the sampling error, then the members; shape
+            ``[effect]``.
+        """
+        assert self.dependence is not None
+        standard = jax.random.normal(key, (self.dependence.loadings.shape[1],))
+        weighted, _ = self.shared_sums(values)
+        return self.dependence.draw_effects(weighted, self.variance(values), values[MEMBER_SCALE], standard)
+
+    def shared_sums(self, values: Mapping[str, Any]) -> tuple[Array, Array]:
+        """Sum over rows that share errors, at the least cost, at one draw of constrained values.
+
+        Parameters
+        ----------
+        values
+            Constrained value of every site.
+
+        Returns
+        -------
+        weighted : Array
+            ``[L, W]' D^-1 r``, shape ``[effect]``.
+        squares : Array
+            ``r' D^-1 r``, scalar.
+        """
+        assert self.dependence is not None
+        variance, nodes = self.variance(values), self.compressed
+        if nodes is None:
+            return self.dependence.sums(jnp.asarray(self.response) - self.location(values), variance)
+        projected = jnp.sqrt(nodes.weight) * self._node_residual(nodes, values)
+        weighted = (projected / variance[nodes.group]) @ nodes.loadings + (1 / variance) @ nodes.rest
+        return weighted, (projected**2 / variance[nodes.group]).sum() + (nodes.remainder / variance).sum()
+
+    @property
+    def needed_sites(self) -> tuple[str, ...]:
+        """Sites that the rows' density depends on."""
+        return (*(parameter.name for parameter in self.parameters), *self.noise_priors)
 
     @cached_property
     def compressed(self) -> Compressed | None:
@@ -190,8 +289,9 @@ class LawModel:
         if not simple or len(self.response) < COMPRESSION_PAYS:
             return None
         abscissa = np.log(self.covariates[self.law.covariates[0]])
-        nodes = compress_rows(abscissa, self.response, self.group_index, max(len(self.groups), 1))
-        exact = compression_error(nodes, abscissa, self.response, self.group_index) < COMPRESSION_ERROR
+        loadings = None if self.dependence is None else self.dependence.loadings
+        nodes = compress_rows(abscissa, self.response, self.group_index, max(len(self.groups), 1), loadings)
+        exact = compression_error(nodes, abscissa, self.response, self.group_index, loadings) < COMPRESSION_ERROR
         return nodes if exact else None
 
     def fast_log_likelihood(self) -> Callable[[Mapping[str, Any]], Array]:
@@ -201,21 +301,26 @@ class LawModel:
         -------
         Callable
             From constrained values to a scalar: over Gauss nodes where they stand for the rows to a relative
-            `COMPRESSION_ERROR` in the sum of squares, else over all rows.
+            `COMPRESSION_ERROR` in the sums that it is made of, else over all rows.
         """
+        if (shared := self.dependence) is not None:
+            return lambda values: shared.log_density_of_sums(
+                *self.shared_sums(values), self.variance(values), values[MEMBER_SCALE]
+            )
         nodes = self.compressed
-        return (lambda values: self.log_likelihood(values).sum()) if nodes is None else self._over_nodes(nodes)
+        return self.joint_log_likelihood if nodes is None else self._over_nodes(nodes)
+
+    def _node_residual(self, nodes: Compressed, values: Mapping[str, Any]) -> Array:
+        mean = self.mean(values, {self.law.covariates[0]: np.exp(nodes.abscissa)}, nodes.group)
+        return jnp.asarray(nodes.response) - (jnp.log(mean) if self.noise.response == "log_loss" else mean)
 
     def _over_nodes(self, nodes: Compressed) -> Callable[[Mapping[str, Any]], Array]:
-        covariate = {self.law.covariates[0]: np.exp(nodes.abscissa)}
         log_two_pi = np.log(2 * np.pi)
 
         def log_likelihood(values: Mapping[str, Any]) -> Array:
-            mean = self.mean(values, covariate, nodes.group)
-            location = jnp.log(mean) if self.noise.response == "log_loss" else mean
             groups = np.arange(len(nodes.count))
             scale = jnp.broadcast_to(self.scale(values, groups), groups.shape)
-            squares = nodes.weight * (nodes.response - location) ** 2
+            squares = nodes.weight * self._node_residual(nodes, values) ** 2
             scatter = (squares / scale[nodes.group] ** 2).sum() + (nodes.remainder / scale**2).sum()
             return -0.5 * scatter - (nodes.count * (jnp.log(scale) + 0.5 * log_two_pi)).sum()
 
@@ -227,6 +332,7 @@ class LawModel:
             self.noise_priors,
             group=self.law.group if self.noise_by_group else None,
             standard_errors=self.standard_error is not None,
+            dependence=self.dependence,
         )
         return f"{self.law.describe(self.observations)}\n{noise}"
 

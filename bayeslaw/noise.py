@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,9 +14,14 @@ from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior, check_positive, parse_prior
 
+if TYPE_CHECKING:
+    from bayeslaw.dependence import Dependence
+
 RESPONSES = ("loss", "log_loss")
+DEPENDENCE = ("shared", "independent")
 DEGREES_OF_FREEDOM = "degrees_of_freedom"
 NOISE_SCALE = "noise_scale"
+MEMBER_SCALE = "member_scale"
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,12 @@ FAMILIES: Mapping[str, ObservationFamily] = {
 
 @dataclass(frozen=True)
 class Noise:
-    """Independent noise of the rows around a law.
+    """Noise of the rows around a law.
+
+    Rows of pools are not independent: they share their samples and their members. By default their deviations from the
+    law are the sampling error over clusters of samples, as far as the table knows it; the effects
+    ``u[m] ~ Normal(0, member_scale)`` of the members, about their mean, which enter a pool with their win shares; and
+    noise of each row's own with the standard deviation ``noise_scale``. See `bayeslaw.dependence.Dependence`.
 
     Parameters
     ----------
@@ -62,7 +72,8 @@ class Noise:
     standard_errors
         Whether the table's standard errors add to the scale of each row, in quadrature (for a family other than the
         normal this is an approximation that keeps its shape). None: only for tables of whole models, since the rows of
-        other tables share their samples and with them most of their sampling error.
+        other tables share their samples and with them most of their sampling error. Rows that share errors have them
+        already.
     scale
         Prior of the noise scale, in the response's unit. Where None, a log-normal around a tenth of the response's
         standard deviation (95 %: a factor of seven either way).
@@ -71,11 +82,19 @@ class Noise:
     by_group
         Whether each group has a scale of its own. None: as the law prefers, which is yes for regimes and no for
         families.
+    dependence
+        ``"shared"``: rows of pools share sampling error and members, which needs normal noise; ``"independent"``: they
+        do not, and bands are too narrow. None: shared for pools with normal noise, unless standard errors are asked
+        for.
+    member_scale
+        Prior of the standard deviation of the member effects, in the response's unit, for rows that share them. Where
+        None, as of `scale`.
 
     Raises
     ------
     InputError
-        If family or response is unknown, or a prior cannot be read or reaches below zero.
+        If family, response or dependence is unknown, a prior cannot be read or reaches below zero, or settings
+        contradict each other.
     """
 
     family: str = "normal"
@@ -84,11 +103,17 @@ class Noise:
     scale: Any = None
     degrees_of_freedom: Any = None
     by_group: bool | None = None
+    dependence: str | None = None
+    member_scale: Any = None
 
     def __post_init__(self) -> None:
         check_choice("noise family", self.family, FAMILIES)
         check_choice("response", self.response, RESPONSES)
-        for field, site in (("scale", NOISE_SCALE), ("degrees_of_freedom", DEGREES_OF_FREEDOM)):
+        if self.dependence is not None:
+            check_choice("dependence", self.dependence, DEPENDENCE)
+        self._check_dependence()
+        sites = {"scale": NOISE_SCALE, "degrees_of_freedom": DEGREES_OF_FREEDOM, "member_scale": MEMBER_SCALE}
+        for field, site in sites.items():
             if (given := getattr(self, field)) is not None:
                 object.__setattr__(self, field, check_positive(site, parse_prior(site, given)))
         if self.degrees_of_freedom is not None and self.family != "student_t":
@@ -98,13 +123,40 @@ class Noise:
                 "set family: student_t",
             )
 
+    def _check_dependence(self) -> None:
+        if self.dependence == "shared" and self.family != "normal":
+            raise InputError(
+                f"rows are to share errors under {self.family} noise",
+                "shared errors with normal noise: they are a covariance",
+                "set family: normal, or dependence: independent",
+            )
+        if self.dependence == "shared" and self.standard_errors:
+            raise InputError(
+                "standard errors are to add to errors that rows share, which would count them twice",
+                "one of the two",
+                "leave out standard_errors, or set dependence: independent",
+            )
+        if self.member_scale is not None and (self.dependence == "independent" or self.family != "normal"):
+            raise InputError(
+                "a scale of member effects was given for independent rows",
+                "a member scale with rows that share their members",
+                "leave out member_scale, or set dependence: shared",
+            )
+
     @property
     def specification(self) -> dict[str, Any]:
         """A mapping of plain values from which `noise_from_specification` builds the same noise."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {name: value.specification if isinstance(value, Prior) else value for name, value in values.items()}
 
-    def describe(self, priors: Mapping[str, Prior], *, group: str | None = None, standard_errors: bool = False) -> str:
+    def describe(
+        self,
+        priors: Mapping[str, Prior],
+        *,
+        group: str | None = None,
+        standard_errors: bool = False,
+        dependence: "Dependence | None" = None,
+    ) -> str:
         """Print the noise.
 
         Parameters
@@ -115,6 +167,8 @@ class Noise:
             The grouping variable by which the scale differs, if it does.
         standard_errors
             Whether each row's standard error adds to the scale.
+        dependence
+            What the rows share, or None where they are independent.
 
         Returns
         -------
@@ -126,6 +180,12 @@ class Noise:
         location = "log law" if self.response == "log_loss" else "law"
         sites = {own if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
         lines = [f"  {self.response} ~ {self.family}({location}, {scale})"]
+        if dependence is not None:
+            lines = [
+                f"  {self.response} ~ normal({location}, covariance diag({own}**2 + r) + L L' + member_scale**2 W W')",
+                f"    L, r: {dependence.words}",
+                f"    W: shares of {dependence.shares.shape[1]} members in each pool",
+            ]
         return "\n".join([*lines, *(f"  {site} ~ {prior}" for site, prior in sites.items())])
 
 
@@ -199,7 +259,7 @@ def response_of(noise: Noise, observations: Observations) -> tuple[np.ndarray, n
     return np.log(loss), None if error is None else error / loss
 
 
-def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
+def noise_priors(noise: Noise, response: np.ndarray, *, shared: bool = False) -> dict[str, Prior]:
     """Complete the noise with default priors in the unit of the response.
 
     Parameters
@@ -208,6 +268,8 @@ def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
         The noise.
     response
         Loss or log loss, shape ``[row]``.
+    shared
+        Whether rows share members.
 
     Returns
     -------
@@ -218,6 +280,8 @@ def noise_priors(noise: Noise, response: np.ndarray) -> dict[str, Prior]:
     typical = max(0.1 * float(np.std(response)), 1e-4 * float(np.abs(response).max()), 1e-12)
     default = Prior("LogNormal", (("loc", round(float(np.log(typical)), 4)), ("scale", 1.0)))
     priors = {NOISE_SCALE: noise.scale or default}
+    if shared:
+        priors[MEMBER_SCALE] = noise.member_scale or default
     if noise.family == "student_t":
         priors[DEGREES_OF_FREEDOM] = noise.degrees_of_freedom or Prior("Gamma", (("concentration", 2.0), ("rate", 0.1)))
     return priors

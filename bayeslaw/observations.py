@@ -1,7 +1,7 @@
 """What a law is fitted to: one row a model or a pool, whatever table it came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import xarray as xr
@@ -34,6 +34,14 @@ class Observations:
         Group of each row by grouping variable (``"family"``, ``"regime"``), each of shape ``[row]``.
     standard_error
         Sampling standard error of each loss in `unit`, shape ``[row]``, or None where unknown.
+    sampling_factor
+        Factor of the sampling covariance of the losses in `unit`, shape ``[row, direction]``, or None where unknown.
+    sampling_remainder
+        Sampling variance of each loss outside of the factor in `unit` squared, shape ``[row]``; None with the factor.
+    shares
+        Share of each member in each row's loss, shape ``[row, member]``; None for rows that are no pools.
+    members
+        Names of the members that `shares` are of; all of them are in some row.
     facts
         What the diagnostics need to know of the table, such as ``overlapping``, ``samples``, ``clusters``,
         ``largest_winner_share``.
@@ -46,6 +54,10 @@ class Observations:
     unit: str
     groups: Mapping[str, np.ndarray] = field(default_factory=dict)
     standard_error: np.ndarray | None = None
+    sampling_factor: np.ndarray | None = None
+    sampling_remainder: np.ndarray | None = None
+    shares: np.ndarray | None = None
+    members: tuple[str, ...] = ()
     facts: Mapping[str, float | str | bool] = field(default_factory=dict)
 
     @property
@@ -82,17 +94,7 @@ def observe(data: xr.Dataset, covariates: tuple[str, ...], *, parameters: str = 
     values = {name: _covariate(data, name, rows.row_dimension, parameters) for name in covariates}
     for name, column in values.items():
         _check_sizes(name, column)
-    order = np.array(rows.labels, dtype=str)
-    return Observations(
-        loss=rows.loss,
-        covariates=values,
-        labels=_unique(order),
-        row_dimension=rows.row_dimension,
-        unit=rows.unit,
-        groups=rows.groups,
-        standard_error=rows.standard_error,
-        facts=rows.facts,
-    )
+    return replace(rows, covariates=values, labels=_unique(np.array(rows.labels, dtype=str)))
 
 
 def _model_rows(data: xr.Dataset, kind: str) -> Observations:
@@ -148,6 +150,12 @@ def _pool_rows(data: xr.Dataset, parameters: str) -> Observations:
         facts["size_budget_correlation"] = float(correlation)
     if "win_share" in data:
         facts |= _largest_winner(data)
+    shares, members = _shares(data)
+    factor, remainder = (
+        (data["sampling_factor"].transpose("pool", ...).to_numpy(), data["sampling_remainder"].to_numpy())
+        if "sampling_factor" in data
+        else (None, None)
+    )
     return Observations(
         loss=data["loss"].to_numpy().astype(float),
         covariates={},
@@ -156,8 +164,24 @@ def _pool_rows(data: xr.Dataset, parameters: str) -> Observations:
         unit=str(data.attrs["loss_unit"]),
         groups=groups,
         standard_error=data["standard_error"].to_numpy().astype(float) if "standard_error" in data else None,
+        sampling_factor=factor,
+        sampling_remainder=remainder,
+        shares=shares,
+        members=members,
         facts=facts,
     )
+
+
+def _shares(data: xr.Dataset) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Win shares [row, member], or equal shares where none are known, of the models that are in some pool."""
+    member = data["member"].transpose("pool", "slot").to_numpy()
+    held = np.zeros((len(member), data.sizes["lm"]))
+    rows, slots = np.nonzero(member >= 0)
+    held[rows, member[rows, slots]] = 1
+    present = held.any(axis=0)
+    shares = data["win_share"].transpose("pool", "lm").to_numpy() if "win_share" in data else None
+    shares = held / held.sum(axis=1, keepdims=True) if shares is None else shares
+    return shares[:, present], tuple(str(name) for name in data["lm"].to_numpy()[present])
 
 
 def _largest_winner(data: xr.Dataset) -> dict[str, float | str]:

@@ -1,12 +1,13 @@
 """Pools of models: which there are, what they lose, who wins in them, and how different their members are."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.combine import RULES, check_table, check_two_clusters
+from bayeslaw.combine import RULES, check_table, check_two_clusters, member_positions
 from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
@@ -17,7 +18,7 @@ from bayeslaw.pooling.pool_files import read_pools, write_pools
 from bayeslaw.regimes import REGIMES
 from bayeslaw.token_rules import TOKEN_RULES, token_rows
 
-__all__ = ["make_pools", "read_pools", "write_pools"]
+__all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
 
 USUAL_SIZE = 4
 
@@ -72,8 +73,11 @@ def make_pools(
         (``best_loss - loss``), ``gain_independent`` and ``gain_comonotone`` (the same gain were the members' deviations
         from each sample's mean independent, and were their columns sorted), ``effective_families``, ``decorrelation``,
         ``win_entropy`` (NaN for single models), and for the matched design ``match`` (number of the pair, -1 for single
-        models). On ``lm``: ``family``, ``lm_parameters``, ``lm_loss``. Where the table has one cluster, standard errors
-        are NaN, and so are best losses and gains of pools of two or more.
+        models). ``sampling_factor`` [pool, direction] and ``sampling_remainder``: the covariance of the losses'
+        sampling errors is about ``sampling_factor @ sampling_factor.T`` with ``sampling_remainder`` added to its
+        diagonal, which is then the square of ``standard_error`` (see `bayeslaw.pooling.sampling_factor`). On ``lm``:
+        ``family``, ``lm_parameters``, ``lm_loss``. Where the table has one cluster, standard errors are NaN, and so are
+        best losses and gains of pools of two or more, and there is no sampling factor.
 
     Raises
     ------
@@ -91,9 +95,6 @@ def make_pools(
     codes = pd.factorize(losses["family"].to_numpy())[0]
     max_size = min(USUAL_SIZE, losses.sizes["lm"]) if max_size is None else max_size
     design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
-    weights, clusters = sample_weights(losses), cluster_codes(losses)
-    if rule == "best":
-        check_two_clusters(clusters)
     generator = np.random.default_rng([seed, 0])
     match = None
     if design == "all":
@@ -103,18 +104,94 @@ def make_pools(
         members = stratified_subsets(codes, budgets, max_size, wanted, generator)
     else:
         members, match = matched_pairs(codes, budgets, max_size, limit=limit, tolerance=tolerance, generator=generator)
+    attributes = {"design": design, "max_size": int(max_size)}
+    pools = _evaluated(losses, members, budgets, rule=rule, seed=seed, parameters=parameters, attributes=attributes)
+    if match is not None:
+        pools["match"] = ("pool", match)
+        pools.attrs["tolerance"] = float(tolerance)
+    return pools
+
+
+def pools_of(
+    losses: xr.Dataset,
+    members: Sequence[Sequence[str]],
+    *,
+    rule: str = "oracle",
+    parameters: str = "total",
+    seed: int = 0,
+) -> xr.Dataset:
+    """Evaluate given pools of the models of a table.
+
+    Parameters
+    ----------
+    losses
+        A loss table with losses on samples.
+    members
+        Names of the members of each pool, in any order.
+    rule
+        ``"oracle"``, ``"mixture"`` or ``"best"``; see `bayeslaw.combine`.
+    parameters
+        Which count of parameters a budget adds up: ``"total"``, ``"non-embedding"`` or ``"active"``.
+    seed
+        Seed of the folds and of the shuffles.
+
+    Returns
+    -------
+    xarray.Dataset
+        The pools in the order given, with the variables of `make_pools`; the attribute ``design`` is ``"given"``.
+
+    Raises
+    ------
+    InputError
+        If a choice or a member is not known, a member is named twice in a pool, a pool is named twice or none is, or
+        the table is not one of losses on samples.
+    """
+    check_choice("rule", rule, RULES)
+    losses = check_table(losses)
+    if not isinstance(seed, int | np.integer) or seed < 0:
+        raise InputError(f"seed {seed!r}", "a whole number of at least zero", "use 0")
+    if len(members) == 0:
+        raise InputError("no pool is named", "members of one pool or more", "name at least one pool")
+    budgets = parameter_counts(losses, parameters)
+    positions = [np.sort(member_positions(losses, names)) for names in members]
+    padded = np.full((len(positions), max(map(len, positions))), -1)
+    for row, own in zip(padded, positions, strict=True):
+        row[: len(own)] = own
+    different, first = np.unique(padded, axis=0, return_index=True)
+    if len(different) < len(padded):
+        twice = min(set(range(len(padded))) - set(first.tolist()))
+        raise InputError(
+            f"the pool of {', '.join(members[twice])} is named twice", "each pool once", "leave out its copies"
+        )
+    attributes = {"design": "given", "max_size": padded.shape[1]}
+    return _evaluated(losses, padded, budgets, rule=rule, seed=seed, parameters=parameters, attributes=attributes)
+
+
+def _evaluated(
+    losses: xr.Dataset,
+    members: np.ndarray,
+    budgets: np.ndarray,
+    *,
+    rule: str,
+    seed: int,
+    parameters: str,
+    attributes: dict[str, Any],
+) -> xr.Dataset:
+    """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
+    weights, clusters = sample_weights(losses), cluster_codes(losses)
+    if rule == "best":
+        check_two_clusters(clusters)
     nll = losses["nll"].to_numpy()
     # What a token costs does not grow with its bytes, of which it may have none: it is shuffled whole.
     alike = np.ones(len(nll)) if rule in TOKEN_RULES else None
     choices = {"rule": TOKEN_RULES.get(rule, rule), "seed": seed, "null_weights": alike}
     evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, **choices)
-    attributes = {
+    every = {
         "kind": "pools",
         "rule": rule,
         "unit": str(losses.attrs.get("unit", "sample")),
         "loss_unit": loss_unit(losses),
-        "design": design,
-        "max_size": int(max_size),
+        **attributes,
         "seed": int(seed),
         "samples": int(losses.sizes["sample"]),
         "clusters": int(clusters.max()) + 1,
@@ -122,12 +199,8 @@ def make_pools(
         "source": str(losses.attrs.get("source", "")),
     }
     if rule in TOKEN_RULES:
-        attributes["tokenizer"] = str(losses.attrs["tokenizer"])
-    pools = _assemble(losses, members, budgets, evaluation, attributes)
-    if match is not None:
-        pools["match"] = ("pool", match)
-        pools.attrs["tolerance"] = float(tolerance)
-    return pools
+        every["tokenizer"] = str(losses.attrs["tokenizer"])
+    return _assemble(losses, members, budgets, evaluation, every)
 
 
 def _check_request(models: int, max_size: int, limit: int | None, design: str | None, seed: int) -> str:
@@ -194,9 +267,15 @@ def _assemble(
         "decorrelation": decorrelation(members, residual_correlation(alike)),
         "win_entropy": win_entropy(members, evaluation.shares),
     }
+    shared = {}
+    if evaluation.factor is not None:
+        factor = scale * evaluation.factor
+        remainder = np.maximum(on_pool["standard_error"] ** 2 - (factor**2).sum(axis=1), 0.0)
+        shared = {"sampling_factor": (("pool", "direction"), factor), "sampling_remainder": ("pool", remainder)}
     return xr.Dataset(
         {
             **{name: ("pool", values) for name, values in on_pool.items()},
+            **shared,
             "member": (("pool", "slot"), members),
             "win_share": (("pool", "lm"), shares),
             "family": ("lm", families),

@@ -12,6 +12,7 @@ import xarray as xr
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fit import Fit
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
+from bayeslaw.new_pools import check_samples, pool_deviations
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
 from bayeslaw.targets import NEW_FAMILY, read_targets
 
@@ -19,7 +20,13 @@ KINDS = ("mean", "new")
 
 
 def predict(
-    fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", interval: float = 0.9, seed: int = 0
+    fit: Fit,
+    at: Mapping[str, Any] | pd.DataFrame,
+    *,
+    kind: str = "new",
+    samples: str | None = None,
+    interval: float = 0.9,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Predict losses with bands.
 
@@ -33,8 +40,13 @@ def predict(
         ``family`` where the law's parameters differ by it: without, every known group. ``family="new"`` is a family not
         seen, drawn from the population, and so is a regime of which no pool was seen.
     kind
-        ``"mean"``: the law itself; ``"new"``: one new pool or model, with fresh noise for every draw. Neither includes
-        the sampling error of new texts.
+        ``"mean"``: the law itself, whatever the samples; ``"new"``: one new pool or model, with fresh noise for every
+        draw. A new pool has members not seen, whose effects are drawn anew for every target.
+    samples
+        On which samples a new pool is scored. ``"same"`` (None): those of the table, whose sampling error the rows
+        fitted tell of; ``"new"``: as many new ones, with a sampling error of their own, where the fit knows it (pools
+        that share errors). The sampling error is the same for all targets. See `bayeslaw.new_pools` for what stands in
+        for the win shares of a pool that was not scored.
     interval
         Level of the equal-tailed interval.
     seed
@@ -44,23 +56,25 @@ def predict(
     -------
     pandas.DataFrame
         One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply),
-        ``kind``, ``interval`` (level), ``interval_kind``, ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in
-        `unit`; a new pool's mean is infinite under Student-t noise on log losses: read the median), and
-        ``extrapolation``: how far the budget lies outside the observed ones of its group, in units of
-        their range of log budgets.
+        ``kind``, ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``, ``unit``,
+        ``mean``, ``median``, ``lower``, ``upper`` (loss in `unit`; a new pool's mean is infinite under Student-t noise
+        on log losses: read the median), and ``extrapolation``: how far the budget lies outside the observed ones of its
+        group, in units of their range of log budgets.
 
     Raises
     ------
     InputError
-        If a target is not positive, a group or kind unknown, or the interval outside (0, 1).
+        If a target is not positive, a group, kind or samples unknown, the interval outside (0, 1), or the fit knows
+        nothing of other samples.
     """
     level = check_interval(interval)
     targets = read_targets(fit, at)
-    draws = _draw(fit, targets, kind=kind, seed=seed)
+    draws = _draw(fit, targets, kind=kind, samples=samples, seed=seed)
     tail = (1 - level) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
     result = targets.copy()
     result["kind"] = kind
+    result["samples"] = check_samples(fit, samples, kind)
     result["interval"] = level
     result["interval_kind"] = "equal-tailed"
     result["unit"] = fit.unit
@@ -71,12 +85,14 @@ def predict(
     return result
 
 
-def predict_draws(fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", seed: int = 0) -> xr.DataArray:
+def predict_draws(
+    fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", samples: str | None = None, seed: int = 0
+) -> xr.DataArray:
     """Draw losses from the posterior predictive distribution.
 
     Parameters
     ----------
-    fit, at, kind, seed
+    fit, at, kind, samples, seed
         As in `predict`.
 
     Returns
@@ -92,12 +108,11 @@ def predict_draws(fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str =
     targets = read_targets(fit, at)
     posterior = fit.tree["posterior"]
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(targets))
-    draws = _draw(fit, targets, kind=kind, seed=seed).reshape(shape)
+    draws = _draw(fit, targets, kind=kind, samples=samples, seed=seed).reshape(shape)
     coords = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()}
     coords |= {name: ("target", targets[name].to_numpy()) for name in targets}
-    return xr.DataArray(
-        draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs={"unit": fit.unit, "kind": kind}
-    )
+    attrs = {"unit": fit.unit, "kind": kind, "samples": check_samples(fit, samples, kind)}
+    return xr.DataArray(draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
 
 
 def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
@@ -132,17 +147,25 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
     return result
 
 
-def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> np.ndarray:
+def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, samples: str | None, seed: int) -> np.ndarray:
     check_choice("kind", kind, KINDS)
+    which = check_samples(fit, samples, kind)
     check_whole("seed", seed, lowest=0, suggested=0)
     with jax.enable_x64(True):
         fresh = jax.random.PRNGKey(seed)
         mean, scale = law_draws(fit, targets, seed=seed)
         if kind == "mean":
             return mean
+        if fit.model.dependence is not None:
+            return deviate(fit, mean, pool_deviations(fit, targets, scale, samples=which, seed=seed))
         freedom = fit.values().get(DEGREES_OF_FREEDOM)
         freedom = None if freedom is None else jnp.asarray(freedom)[:, None]
         return np.asarray(draw_losses(fresh, fit.noise, jnp.asarray(mean), jnp.asarray(scale), freedom))
+
+
+def deviate(fit: Fit, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
+    """Move losses by deviations in the unit of the fit's response."""
+    return mean * np.exp(deviation) if fit.noise.response == "log_loss" else mean + deviation
 
 
 def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "posterior") -> tuple[np.ndarray, np.ndarray]:
@@ -230,4 +253,13 @@ def _scale(scale: np.ndarray, indices: list[int | None], which: np.ndarray, rng:
     return np.stack(columns, axis=1)[:, which]
 
 
-__all__ = ["KINDS", "NEW_FAMILY", "extrapolation", "law_draws", "new_group_draws", "predict", "predict_draws"]
+__all__ = [
+    "KINDS",
+    "NEW_FAMILY",
+    "deviate",
+    "extrapolation",
+    "law_draws",
+    "new_group_draws",
+    "predict",
+    "predict_draws",
+]

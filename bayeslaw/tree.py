@@ -13,13 +13,22 @@ from numpyro import handlers
 from numpyro.infer import Predictive
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, combined_scale, draw_losses
+from bayeslaw.noise import DEGREES_OF_FREEDOM, MEMBER_SCALE, combined_scale, draw_losses
 from bayeslaw.sampling.mode import Target
 from bayeslaw.sampling.sampler import Draws
 
 PRIOR_DRAWS = 1000
 REPORTED_BUDGET = 1e9
 CELLS_AT_ONCE = 4_000_000
+JOINT = "joint_log_likelihood"
+MEMBER = "member"
+ROW_ARRAYS = {
+    "standard_error": (),
+    "sampling_factor": ("direction",),
+    "sampling_remainder": (),
+    "shares": (MEMBER,),
+}
+"""Arrays of `Observations` by row that a fit keeps, with their dimensions after the row's."""
 
 
 def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
@@ -40,7 +49,10 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     -------
     xarray.DataTree
         Groups posterior, sample_stats, prior, prior_predictive, posterior_predictive, log_likelihood, log_prior,
-        observed_data and constant_data. Quantities by row are in float32, parameters in float64.
+        observed_data and constant_data. Quantities by row are in float32, parameters in float64. For rows that share
+        errors ``log_likelihood`` holds the density of each row given all others; the joint one is in ``sample_stats``.
+        Their replicates are of the same members on the same samples: what the rows share is drawn from its distribution
+        given the rows, what a row has of its own is drawn afresh.
     """
     model = target.model
     chains, count = draws.position.shape[:2]
@@ -55,9 +67,12 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     prior = _prior(model, prior_key)
     replicates = np.asarray(_by_rows(model, lambda v, k: _replicate(model, v, k), values, replicate_key))
     log_likelihood = np.asarray(_by_rows(model, lambda v, _: model.log_likelihood(v), values, predictive_key))
+    joint = {}
+    if model.dependence is not None:
+        joint = by_chain({JOINT: jax.jit(jax.vmap(model.fast_log_likelihood()))(values)})
     groups = {
         "posterior": by_chain(_ordered(model, values)),
-        "sample_stats": draws.statistics,
+        "sample_stats": draws.statistics | joint,
         "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
         "prior_predictive": {response: np.asarray(prior[response], dtype=np.float32)[None]},
         "posterior_predictive": by_chain({response: replicates}),
@@ -68,8 +83,10 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     }
     row = model.observations.row_dimension
     dims = {name: [model.law.group] for name in grouped_names(model)}
-    dims |= {name: [row] for name in (response, *groups["constant_data"])}
+    dims |= {name: [row, *ROW_ARRAYS.get(name, ())] for name in (response, *groups["constant_data"])}
     coords = {model.law.group: list(model.groups), row: model.observations.labels}
+    if model.observations.shares is not None:
+        coords[MEMBER] = list(model.observations.members)
     if not model.groups:
         del coords[model.law.group]
     tree = arviz_base.from_dict(groups, dims=dims, coords=coords, attrs={"/": dict(attrs)})
@@ -130,6 +147,11 @@ def _prior(model: LawModel, key: Array) -> dict[str, Array]:
 
 
 def _replicate(model: LawModel, values: Mapping[str, Any], key: Array) -> Array:
+    if (shared := model.dependence) is not None:
+        effects, own = jax.random.split(key)
+        common = shared.scaled_loadings(values[MEMBER_SCALE]) @ model.draw_effects(values, effects)
+        deviation = jnp.sqrt(model.variance(values))[model.group_index]
+        return model.location(values) + common + deviation * jax.random.normal(own, common.shape)
     mean = model.mean(values, model.covariates, model.group_index)
     scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
     losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values.get(DEGREES_OF_FREEDOM))
@@ -141,7 +163,9 @@ def _by_rows(
 ) -> np.ndarray:
     """Evaluate rows at every draw, in float32, a bounded number of cells at once; shape ``[draw, row]``."""
     total, rows = len(next(iter(values.values()))), len(model.response)
-    step = max(1, min(total, CELLS_AT_ONCE // rows))
+    # What rows share is worked out for each row and effect.
+    cells = rows if model.dependence is None else model.dependence.loadings.size
+    step = max(1, min(total, CELLS_AT_ONCE // cells))
     compiled = jax.jit(jax.vmap(lambda v, k: function(v, k).astype(jnp.float32)))
     keys = jax.random.split(key, total)
     result = np.empty((total, rows), dtype=np.float32)
@@ -156,6 +180,5 @@ def _constant_data(model: LawModel) -> dict[str, np.ndarray]:
     data: dict[str, np.ndarray] = dict(observations.covariates)
     for name, groups in observations.groups.items():
         data[f"{observations.row_dimension}_{name}"] = np.asarray(groups, dtype=str)
-    if observations.standard_error is not None:
-        data["standard_error"] = observations.standard_error
-    return data
+    rows = {name: getattr(observations, name) for name in ROW_ARRAYS}
+    return data | {name: array for name, array in rows.items() if array is not None}

@@ -210,9 +210,9 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
 
 def warn_if_untrusted(fit: Fit, name: Path) -> None:
     """Say on standard error, also where notes are not wanted, that a fit must not be trusted."""
-    from bayeslaw.diagnose import check
+    from bayeslaw.diagnose import errors
 
-    codes = [finding.code for finding in check(fit) if finding.severity == "error"]
+    codes = [finding.code for finding in errors(fit)]
     if codes:
         typer.echo(f"warning: {name} must not be trusted ({', '.join(codes)}); see bayeslaw check {name}", err=True)
 

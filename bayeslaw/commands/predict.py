@@ -45,6 +45,10 @@ def predict(
     kind: Annotated[
         Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")
     ] = "new",
+    samples: Annotated[
+        Literal["same", "new"] | None,
+        typer.Option("--samples", help="A new pool on the samples fitted (same, the default), or on as many new ones."),
+    ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
@@ -68,7 +72,7 @@ def predict(
     }
     targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
     fitted = load_fit(fit, keep=())
-    result = predict_losses(fitted, targets, kind=kind, interval=interval, seed=seed)
+    result = predict_losses(fitted, targets, kind=kind, samples=samples, interval=interval, seed=seed)
     warn_if_untrusted(fitted, fit)
     if as_json:
         print_json(result.to_dict(orient="records"))
@@ -136,10 +140,11 @@ def _show(result: pd.DataFrame) -> None:
 
     first = result.iloc[0]
     table = Table(
-        title=f"{first['unit']}, {first['kind']}, {first['interval']:.0%} {first['interval_kind']} interval",
+        title=f"{first['unit']}, {first['kind']}, {first['samples']} samples, "
+        f"{first['interval']:.0%} {first['interval_kind']} interval",
         header_style="bold",
     )
-    columns = [name for name in result if name not in ("unit", "kind", "interval", "interval_kind")]
+    columns = [name for name in result if name not in ("unit", "kind", "samples", "interval", "interval_kind")]
     for name in columns:
         table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
     for _, row in result.iterrows():

@@ -10,8 +10,9 @@ import pandas as pd
 
 from bayeslaw.drawing.plot_style import nice_numbers
 from bayeslaw.fit import Fit
+from bayeslaw.new_pools import pool_deviations
 from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
-from bayeslaw.predict import law_draws, new_group_draws
+from bayeslaw.predict import deviate, law_draws, new_group_draws
 from bayeslaw.targets import NEW_FAMILY
 
 POINTS = 81
@@ -96,7 +97,7 @@ def law_curve(
     mean, scale = law_draws(fit, targets, seed=0)
     draws = {"mean": mean}
     if "new" in kinds:
-        draws["new"] = _with_common_noise(fit, mean, scale)
+        draws["new"] = _with_common_noise(fit, targets, mean, scale)
     tails = [(1 - interval) / 2, (1 + interval) / 2]
     bands = {kind: tuple(np.quantile(draws[kind], tails, axis=0)) for kind in kinds}
     return Curve(group, training_tokens, grid, np.median(mean, axis=0), bands, float(observed.max()))
@@ -109,7 +110,9 @@ def _targets(fit: Fit, group: str, parameters: np.ndarray, training_tokens: floa
     return targets.assign(**{fit.law.group: group}) if group else targets
 
 
-def _with_common_noise(fit: Fit, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+def _with_common_noise(fit: Fit, targets: pd.DataFrame, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    if fit.model.dependence is not None:
+        return deviate(fit, mean, pool_deviations(fit, targets, scale, samples="same", seed=0, common=True))
     freedom = fit.values().get(DEGREES_OF_FREEDOM)
     with jax.enable_x64(True):
         additive = replace(fit.noise, response="loss")
@@ -117,8 +120,7 @@ def _with_common_noise(fit: Fit, mean: np.ndarray, scale: np.ndarray) -> np.ndar
         noise = draw_losses(
             jax.random.PRNGKey(0), additive, zero, one, None if freedom is None else jnp.asarray(freedom)
         )
-    scaled = scale * np.asarray(noise)[:, None]
-    return mean * np.exp(scaled) if fit.noise.response == "log_loss" else mean + scaled
+    return deviate(fit, mean, scale * np.asarray(noise)[:, None])
 
 
 def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:

@@ -5,8 +5,9 @@ Memory does not grow with samples times pools.
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from bayeslaw.pooling import kernels, mixture_kernels, win_kernels
 from bayeslaw.pooling.cluster_layout import ClusterLayout
 from bayeslaw.pooling.kernels import BLOCK
 from bayeslaw.pooling.nulls import comonotone_columns, independent_columns
+from bayeslaw.pooling.sampling_factor import factor_of_chosen, factor_of_rule
 
 POOLS_PER_TASK = 2048
 BIT_WORDS = 256
@@ -69,6 +71,9 @@ class Evaluation:
         Loss of the pool were the members' deviations independent of each other, or their columns sorted alike.
     shares
         Win shares, or responsibilities for a mixture; zero where padded.
+    factor
+        Factor of the sampling covariance of the losses, [pool, direction]; see `bayeslaw.pooling.sampling_factor`. None
+        for a table of one cluster.
     """
 
     loss: np.ndarray
@@ -77,6 +82,7 @@ class Evaluation:
     independent: np.ndarray
     comonotone: np.ndarray
     shares: np.ndarray
+    factor: np.ndarray | None
 
 
 def evaluate_pools(
@@ -120,8 +126,9 @@ def evaluate_pools(
     shift = nll.mean() * len(nll) / weights.sum()
     columns = np.ascontiguousarray((nll - shift * weights[:, None]).T)
     if rule == "best":
-        loss, error, shares = _cross_fitted(columns, members, folds, weights, clusters)
-        return _shifted(shift, loss, error, loss, loss, loss, shares)
+        loss, error, shares, chosen = _cross_fitted(columns, members, folds, weights, clusters)
+        shared = factor_of_chosen(columns, chosen, loss, folds, weights, clusters)
+        return _shifted(shift, loss, error, loss, loss, loss, shares, shared)
     order = np.lexsort(members.T[::-1])
     pools = np.ascontiguousarray(members[order])
     with ThreadPoolExecutor(usable_cores()) as executor:
@@ -134,7 +141,10 @@ def evaluate_pools(
                 lambda: independent_columns(columns, null_weights, seed),
                 lambda: comonotone_columns(nll.T, null_weights) - shift * weights,
             ]
-        sums, nulls, wins = _run(columns, layout, weights, pools, rule, tables, executor)
+        starts = range(0, len(pools), POOLS_PER_TASK)
+        parts = [Part.of(slice(start, start + POOLS_PER_TASK), pools, len(columns)) for start in starts]
+        sums, nulls, wins = _run(columns, layout, weights, parts, rule, tables, executor)
+        shared = factor_of_rule(columns, parts, sums[0] / weights.sum(), weights, clusters, rule, executor)
         best = best_of.result()
     back = np.empty(len(order), dtype=np.int64)
     back[order] = np.arange(len(order))
@@ -147,18 +157,22 @@ def evaluate_pools(
     independent, comonotone = np.where(single, loss, nulls / total)
     loss, error, independent, comonotone = (values[back] for values in (loss, error, independent, comonotone))
     best_loss = np.where(single[back], loss, best[0])
-    return _shifted(shift, loss, error, best_loss, independent, comonotone, wins[back] / total)
+    shared = None if shared is None else shared[back]
+    return _shifted(shift, loss, error, best_loss, independent, comonotone, wins[back] / total, shared)
 
 
-def _shifted(shift: float, loss: np.ndarray, error: np.ndarray, *others: np.ndarray) -> Evaluation:
-    best, independent, comonotone, shares = others
-    return Evaluation(loss + shift, error, best + shift, independent + shift, comonotone + shift, shares)
+def _shifted(shift: float, loss: np.ndarray, error: np.ndarray, *others: Any) -> Evaluation:
+    best, independent, comonotone, shares, factor = others
+    return Evaluation(loss + shift, error, best + shift, independent + shift, comonotone + shift, shares, factor)
 
 
 def _cross_fitted(
     columns: np.ndarray, members: np.ndarray, folds: np.ndarray, weights: np.ndarray, clusters: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Loss, standard error and fold shares [pool, slot] of the cross-fitted best member, from sums over folds."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Loss, standard error, fold shares [pool, slot] and the model chosen [pool, fold] of the cross-fitted best member.
+
+    All from sums over folds.
+    """
     models, number, count = len(columns), int(folds.max()) + 1, int(clusters.max()) + 1
     # All of a fold's moments are sums over clusters: the pools need no pass over the samples.
     order = np.argsort(clusters, kind="stable")
@@ -176,11 +190,12 @@ def _cross_fitted(
     # Padding (-1) reads the last column: a member so bad that it is never chosen.
     first[:, models] = np.inf
     loss, moment, mixed = (np.zeros(len(members)) for _ in range(3))
-    shares = np.zeros(members.shape)
+    shares, models_chosen = np.zeros(members.shape), np.zeros((len(members), number), dtype=np.int64)
     others = first.sum(axis=0) - np.where(np.isfinite(first), first, 0.0)
     for fold in range(number):
         slot = others[fold][members].argmin(axis=1)
         chosen = np.take_along_axis(members, slot[:, None], axis=1)[:, 0]
+        models_chosen[:, fold] = chosen
         loss += first[fold, chosen]
         moment += square[fold, chosen]
         mixed += cross[fold, chosen]
@@ -192,24 +207,25 @@ def _cross_fitted(
     if number == 1:
         single = (members >= 0).sum(axis=1) == 1
         loss = np.where(single, loss, np.nan)
-    return loss, error, shares / total
+    return loss, error, shares / total, models_chosen
 
 
 def _run(
     columns: np.ndarray,
     layout: ClusterLayout,
     weights: np.ndarray,
-    pools: np.ndarray,
+    parts: Sequence[Part],
     rule: str,
     tables: Sequence[Callable[[], np.ndarray]],
-    executor: ThreadPoolExecutor,
+    executor: Executor,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Run the kernels over pools in lexicographic order; `tables` make the columns of the nulls.
 
     Returns sums [3, pool], the nulls' sums [null, pool] and wins [pool, slot].
     """
-    sums, null_sums = np.zeros((3, len(pools))), np.zeros((2, len(pools)))
-    wins = np.zeros(pools.shape)
+    count = sum(len(part.pools) for part in parts)
+    sums, null_sums = np.zeros((3, count)), np.zeros((2, count))
+    wins = np.zeros((count, parts[0].pools.shape[1]))
     if rule == "oracle":
         makers = [lambda: _oracle_step(columns, layout, sums), lambda: _win_step(columns, weights, wins)]
         makers += [lambda i=i, table=table: _null_step(table(), null_sums[i]) for i, table in enumerate(tables)]
@@ -219,8 +235,6 @@ def _run(
             lambda i=i, table=table: _mixture_step(table(), None, null_sums[i : i + 1], weights, wins)
             for i, table in enumerate(tables)
         ]
-    starts = range(0, len(pools), POOLS_PER_TASK)
-    parts = [Part.of(slice(start, start + POOLS_PER_TASK), pools, len(columns)) for start in starts]
     # The first pools are under way while the tables of the later steps are still made.
     made = [executor.submit(make) for make in makers]
     for task in [executor.submit(step.result(), part) for step in made for part in parts]:

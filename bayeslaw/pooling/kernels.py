@@ -132,7 +132,8 @@ def load(columns, start, number, nothing, table):
 
 
 @compiled(reorder=True)
-def _take_minimum(table, before, member, after, number):
+def take_minimum(table, before, member, after, number):
+    """Write the minimum of two rows of a working table into a third; arguments as in `plan_pools`."""
     above, column, out = table[before], table[member], table[after]
     for i in range(number):
         out[i] = above[i] if above[i] < column[i] else column[i]
@@ -261,7 +262,7 @@ def oracle_sums(columns, blocks, weights, plan, slots, output):
         for step in range(plan.shape[0]):
             before, member, after, pool = plan[step, 0], plan[step, 1], plan[step, 2], plan[step, 3]
             if kind == LANES:
-                _take_minimum(table, before, member, after, number)
+                take_minimum(table, before, member, after, number)
                 total, square, cross = lane_moments(table, after, steps, lanes, weights, entry, sums)
                 parts[2, pool] = cross
             else:

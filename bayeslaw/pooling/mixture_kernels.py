@@ -42,14 +42,15 @@ def _subtract_log(base, start, mantissas, exponents, out, number):
 
 
 @compiled(reorder=True)
-def _take_sum(table, before, member, after, number):
+def take_sum(table, before, member, after, number):
+    """Write the sum of two rows of a working table into a third, as `take_minimum` does the minimum."""
     above, column, out = table[before], table[member], table[after]
     for i in range(number):
         out[i] = above[i] + column[i]
 
 
 @compiled(reorder=True)
-def _mean(table, row, size, out, number):
+def mean_of_sums(table, row, size, out, number):
     """Write the mean of a pool's exponentials and count those too small for their logarithm to be exact."""
     values, factor, lost = table[row], 1.0 / size, 0
     for i in range(number):
@@ -84,7 +85,7 @@ def _moments(values, number):
 
 
 @compiled()
-def _mixture_exact(losses, start, number, members, sample_weights, values, shares):
+def mixture_exact(losses, start, number, members, sample_weights, values, shares):
     """Mix a block relative to the pool's own best member: for pools far behind the sample's best model."""
     size = members.shape[0]
     for i in range(number):
@@ -135,13 +136,13 @@ def mixture_sums(columns, losses, base, sample_weights, blocks, weights, plan, p
         load(columns, start, number, 0.0, table)
         for step in range(plan.shape[0]):
             after, pool = plan[step, 2], plan[step, 3]
-            _take_sum(table, plan[step, 0], plan[step, 1], after, number)
+            take_sum(table, plan[step, 0], plan[step, 1], after, number)
             if pool == count:
                 continue
             size = after - models
-            if _mean(table, after, size, values, number) > 0:
+            if mean_of_sums(table, after, size, values, number) > 0:
                 scratch = shares[pool] if kind != PLAIN else inverse
-                _mixture_exact(losses, start, number, pools[pool, :size], sample_weights, values, scratch)
+                mixture_exact(losses, start, number, pools[pool, :size], sample_weights, values, scratch)
             else:
                 if kind != PLAIN:
                     _inverse(values, sample_weights, start, size, inverse, number)

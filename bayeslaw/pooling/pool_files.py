@@ -12,6 +12,7 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
 
+FACTOR = "sampling_factor"
 POOLS, SHARES, MODELS = "pools.parquet", "win_shares.parquet", "models.parquet"
 
 
@@ -24,8 +25,8 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
         What `bayeslaw.make_pools` made.
     folder
         A new or empty folder, or one that holds pools, which are then replaced. It will hold ``pools.parquet`` (one row
-        a pool, with its list of members), ``win_shares.parquet`` (pool, lm, share: one row a member),
-        ``models.parquet`` and ``manifest.json``.
+        a pool, with its list of members and, where known, its loadings on the shared sampling error),
+        ``win_shares.parquet`` (pool, lm, share: one row a member), ``models.parquet`` and ``manifest.json``.
 
     Raises
     ------
@@ -44,6 +45,9 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(names[columns], pa.string()))
     single = [str(name) for name, variable in pools.data_vars.items() if variable.dims == ("pool",)]
     table = {"pool": labels, "members": lists, **{name: pa.array(pools[name].to_numpy()) for name in single}}
+    if FACTOR in pools:
+        factor = np.ascontiguousarray(pools[FACTOR].transpose("pool", "direction").to_numpy())
+        table[FACTOR] = pa.FixedSizeListArray.from_arrays(pa.array(factor.ravel()), factor.shape[1])
     on_models = {str(name): values for name, values in pools.data_vars.items() if values.dims == ("lm",)}
     models = {name: pa.array(values.to_numpy()) for name, values in on_models.items()}
     with atomic_folder(folder, "pools") as place:
@@ -116,11 +120,18 @@ def _assemble(table: pa.Table, models: pa.Table, folder: Path, attributes: dict[
     member = np.full((len(sizes), slot_count), -1)
     member[rows, slots] = columns
     pools = xr.Dataset(
-        {name: ("pool", _values(table[name])) for name in table.column_names if name not in ("pool", "members")},
+        {
+            name: ("pool", _values(table[name]))
+            for name in table.column_names
+            if name not in ("pool", "members", FACTOR)
+        },
         coords={"pool": np.array(table["pool"].to_pylist(), dtype=object), "lm": names},
         attrs=attributes,
     )
     pools["member"] = (("pool", "slot"), member)
+    if FACTOR in table.column_names:
+        loadings = table[FACTOR].combine_chunks()
+        pools[FACTOR] = (("pool", "direction"), loadings.flatten().to_numpy().reshape(len(sizes), -1))
     if (folder / SHARES).exists():
         won = _read(folder / SHARES)
         shares = np.zeros((len(sizes), len(names)))

@@ -30,6 +30,12 @@ class Compressed:
         Sum of squares that no curve can explain, shape ``[group]``.
     count
         Number of rows, shape ``[group]``.
+    loadings
+        For rows with loadings on shared effects, their products with the nodes: with ``z`` the residuals at the nodes
+        times the root of `weight`, the loadings' products with the rows' residuals are those of this with ``z``, plus
+        `rest`. Shape ``[node, effect]``.
+    rest
+        Products of the loadings with what no curve can explain, shape ``[group, effect]``.
     """
 
     abscissa: np.ndarray
@@ -38,9 +44,13 @@ class Compressed:
     group: np.ndarray
     remainder: np.ndarray
     count: np.ndarray
+    loadings: np.ndarray
+    rest: np.ndarray
 
 
-def compress_rows(abscissa: np.ndarray, response: np.ndarray, group: np.ndarray, groups: int) -> Compressed:
+def compress_rows(
+    abscissa: np.ndarray, response: np.ndarray, group: np.ndarray, groups: int, loadings: np.ndarray | None = None
+) -> Compressed:
     """Compress the rows of each group.
 
     Parameters
@@ -53,35 +63,52 @@ def compress_rows(abscissa: np.ndarray, response: np.ndarray, group: np.ndarray,
         Index of each row's group, shape ``[row]``.
     groups
         Number of groups.
+    loadings
+        Loadings of each row on shared effects, shape ``[row, effect]``.
 
     Returns
     -------
     Compressed
         At most `NODES` nodes a group.
     """
-    parts = [_gauss(abscissa[group == index], response[group == index]) for index in range(groups)]
+    loadings = np.zeros((len(abscissa), 0)) if loadings is None else loadings
+    parts = []
+    for index in range(groups):
+        own = group == index
+        points, root, basis = _gauss(abscissa[own])
+        level = response[own].mean() if own.any() else 0.0
+        deviation = response[own] - level
+        projected = deviation @ basis
+        rest = deviation - basis @ projected
+        loaded = basis.T @ loadings[own], rest @ loadings[own]
+        parts.append((points, projected / root + level, root**2, np.full(len(points), index), rest @ rest, *loaded))
+    joined = [np.concatenate([part[column] for part in parts]) for column in (0, 1, 2, 3, 5)]
     return Compressed(
-        abscissa=np.concatenate([part[0] for part in parts]),
-        response=np.concatenate([part[1] for part in parts]),
-        weight=np.concatenate([part[2] for part in parts]),
-        group=np.concatenate([np.full(len(part[0]), index) for index, part in enumerate(parts)]),
-        remainder=np.array([part[3] for part in parts]),
+        abscissa=joined[0],
+        response=joined[1],
+        weight=joined[2],
+        group=joined[3],
+        remainder=np.array([part[4] for part in parts]),
         count=np.bincount(group, minlength=groups).astype(float),
+        loadings=joined[4],
+        rest=np.stack([part[6] for part in parts]),
     )
 
 
-def _gauss(abscissa: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-    """Gauss rule of the rows' own measure by the Lanczos process, and the response projected on its polynomials.
+def _gauss(abscissa: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss rule of the rows' own measure by the Lanczos process, with the polynomials that are one at a node.
 
     Golub and Welsch 1969 for the rule; residual polynomials are orthogonalised twice, since the process loses
     orthogonality.
+
+    Returns nodes [node], roots of their weights [node], and orthonormal polynomials at the rows [row, node]: a curve at
+    the rows is that of its values at the nodes times the roots.
     """
     points = np.unique(abscissa)
     if len(points) <= NODES:
         which = np.searchsorted(points, abscissa)
-        weight = np.bincount(which, minlength=len(points)).astype(float)
-        mean = np.bincount(which, weights=response, minlength=len(points)) / weight
-        return points, mean, weight, float(((response - mean[which]) ** 2).sum())
+        root = np.sqrt(np.bincount(which, minlength=len(points)).astype(float))
+        return points, root, (which[:, None] == np.arange(len(points))) / root
     centre, half = (points[0] + points[-1]) / 2, (points[-1] - points[0]) / 2
     scaled, rows = (abscissa - centre) / half, len(abscissa)
     basis = np.zeros((NODES, rows))
@@ -103,28 +130,31 @@ def _gauss(abscissa: np.ndarray, response: np.ndarray) -> tuple[np.ndarray, np.n
     beside = off_diagonal[: degrees - 1]
     nodes, vectors = np.linalg.eigh(np.diag(diagonal[:degrees]) + np.diag(beside, 1) + np.diag(beside, -1))
     nodes, vectors = nodes[vectors[0] != 0], vectors[:, vectors[0] != 0]
-    root = vectors[0] * np.sqrt(rows)
-    level = response.mean()
-    deviation = response - level
-    projected = vectors.T @ (basis[:degrees] @ deviation)
-    remainder = max(float(deviation @ deviation - projected @ projected), 0.0)
-    return nodes * half + centre, projected / root + level, root**2, remainder
+    vectors = vectors * np.sign(vectors[0])
+    return nodes * half + centre, vectors[0] * np.sqrt(rows), basis[:degrees].T @ vectors
 
 
-def compression_error(nodes: Compressed, abscissa: np.ndarray, response: np.ndarray, group: np.ndarray) -> float:
-    """Largest relative error of the nodes' sum of squares over powers from slow to steep.
+def compression_error(
+    nodes: Compressed,
+    abscissa: np.ndarray,
+    response: np.ndarray,
+    group: np.ndarray,
+    loadings: np.ndarray | None = None,
+) -> float:
+    """Largest relative error of the nodes' sums over powers from slow to steep.
 
     Parameters
     ----------
     nodes
         The compressed rows.
-    abscissa, response, group
+    abscissa, response, group, loadings
         The rows, as given to `compress_rows`.
 
     Returns
     -------
     float
-        Relative to the rows' sum of squares, without unit.
+        Of the sum of squares, and of the products with the loadings; relative to the rows' sum of squares and to the
+        largest product that residuals of their size could have, without unit.
     """
     worst = 0.0
     for exponent in STEEPNESS:
@@ -135,4 +165,10 @@ def compression_error(nodes: Compressed, abscissa: np.ndarray, response: np.ndar
             np.bincount(nodes.group, nodes.weight * (nodes.response - curve) ** 2, len(nodes.count)) + nodes.remainder
         )
         worst = float(np.maximum(worst, np.abs(stand_in / rows - 1).max(where=rows > 0, initial=0)))
+        if loadings is not None:
+            residual = response - amplitude * np.exp(-exponent * abscissa)
+            products = (np.sqrt(nodes.weight) * (nodes.response - curve)) @ nodes.loadings + nodes.rest.sum(axis=0)
+            largest = np.linalg.norm(loadings, axis=0) * np.linalg.norm(residual)
+            error = np.abs(residual @ loadings - products)
+            worst = float(np.maximum(worst, np.divide(error, largest, where=largest > 0, out=error * 0).max(initial=0)))
     return worst

@@ -13,7 +13,7 @@ from jax import Array
 
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.model import LawModel
-from bayeslaw.noise import NOISE_SCALE
+from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE
 from bayeslaw.priors import Prior
 
 LEVELS = ("floor", "amplitude", "exponent")
@@ -186,7 +186,7 @@ class Coordinates:
         for site, prior in self.model.noise_priors.items():
             shape = (groups,) if site == NOISE_SCALE and self.model.noise_by_group else ()
             free = unconstrained_centre(prior)
-            position[site] = np.full(shape, free - 1.0 if site == NOISE_SCALE else free)
+            position[site] = np.full(shape, free - 1.0 if site in (NOISE_SCALE, MEMBER_SCALE) else free)
         return position | (self._start_levels(groups) if self.uses_levels else self._start_plain(groups))
 
     def _start_levels(self, groups: int) -> dict[str, np.ndarray]:

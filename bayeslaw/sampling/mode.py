@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from numpyro.infer.util import log_density
 from scipy import optimize
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, combined_scale
+from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, MEMBER_SCALE, combined_scale
 from bayeslaw.sampling.compiled import compile_for
 from bayeslaw.sampling.coordinates import Coordinates
 
@@ -76,7 +76,22 @@ def make_target(model: LawModel) -> Target:
     return Target(model, np.asarray(flat), values, potential, lambda position: log_prior_of(*values(position)))
 
 
-def find_mode(target: Target, *, starts: int, seed: int) -> np.ndarray:
+@runtime_checkable
+class Start(Protocol):
+    """A density over flat positions, and a position near its mode."""
+
+    @property
+    def start(self) -> np.ndarray:
+        """Flat position, shape ``[coordinate]``."""
+        ...
+
+    @property
+    def potential(self) -> Callable[[Array], Array]:
+        """From a flat position to minus its log density."""
+        ...
+
+
+def find_mode(target: Start, *, starts: int, seed: int) -> np.ndarray:
     """Find the highest of the modes reached from several starts.
 
     Parameters
@@ -131,7 +146,7 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
     """Factor the posterior's covariance as the curvature at the mode tells it.
 
     The curvature of the likelihood is its Fisher information, ``J' I J`` with the Jacobian ``J`` of the rows' means and
-    log scales: positive whatever the residuals, and defined for Laplace noise, whose second derivative vanishes. That
+    covariances: positive whatever the residuals, and defined for Laplace noise, whose second derivative vanishes. That
     of the prior is its Hessian. Directions of little or negative curvature get the width of `SMALLEST_CURVATURE`.
 
     Parameters
@@ -147,6 +162,35 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         A factor ``F`` with ``F F'`` the covariance, shape ``[coordinate, coordinate]``.
     """
     model = target.model
+
+    def curvature(position: Array) -> Array:
+        likelihood = _shared_information if model.dependence is not None else _independent_information
+        return likelihood(target, position) - jax.hessian(target.log_prior)(position)
+
+    position = jnp.asarray(mode)
+    eigenvalues, vectors = np.linalg.eigh(np.asarray(compile_for(curvature, position)(position)))
+    return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+
+
+def _shared_information(target: Target, position: Array) -> Array:
+    """Fisher information of rows that share errors, by coordinate."""
+    model = target.model
+    assert model.dependence is not None
+
+    def covariance(position: Array) -> Array:
+        values, _ = target.values(position)
+        return jnp.append(model.variance(values), values[MEMBER_SCALE])
+
+    by_location = jax.jacfwd(lambda position: model.location(target.values(position)[0]))(position)
+    variance = covariance(position)
+    of_location, of_covariance = model.dependence.information(by_location, variance[:-1], variance[-1])
+    by_covariance = jax.jacfwd(covariance)(position)
+    return of_location + by_covariance.T @ of_covariance @ by_covariance
+
+
+def _independent_information(target: Target, position: Array) -> Array:
+    """Fisher information of independent rows, by coordinate."""
+    model = target.model
     family = FAMILIES[model.noise.family]
 
     def location_and_log_scale(position: Array) -> tuple[Array, Array]:
@@ -156,19 +200,11 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         location = jnp.log(mean) if model.noise.response == "log_loss" else mean
         return location, jnp.broadcast_to(jnp.log(scale), location.shape)
 
-    def curvature(position: Array) -> Array:
-        location, log_scale = jax.jacfwd(location_and_log_scale)(position)
-        scale = jnp.exp(location_and_log_scale(position)[1])
-        freedom = target.values(position)[0].get(DEGREES_OF_FREEDOM)
-        weight = family.location_information(freedom) / scale**2
-        likelihood = (
-            location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
-        )
-        return likelihood - jax.hessian(target.log_prior)(position)
-
-    position = jnp.asarray(mode)
-    eigenvalues, vectors = np.linalg.eigh(np.asarray(compile_for(curvature, position)(position)))
-    return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+    location, log_scale = jax.jacfwd(location_and_log_scale)(position)
+    scale = jnp.exp(location_and_log_scale(position)[1])
+    freedom = target.values(position)[0].get(DEGREES_OF_FREEDOM)
+    weight = family.location_information(freedom) / scale**2
+    return location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
 
 
 def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[str, np.ndarray]:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,19 @@ from jax import Array
 from numpyro.infer import NUTS
 
 from bayeslaw.sampling.compiled import compile_for
-from bayeslaw.sampling.mode import Target
 
 BLOCK = 100
 STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")
+
+
+@runtime_checkable
+class Density(Protocol):
+    """What can be sampled: minus a log density over flat positions, up to a constant."""
+
+    @property
+    def potential(self) -> Callable[[Array], Array]:
+        """From a flat position to minus its log density."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -36,7 +45,7 @@ class Draws:
 
 
 def sample(
-    target: Target,
+    target: Density,
     mode: np.ndarray,
     factor: np.ndarray,
     *,

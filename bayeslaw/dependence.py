@@ -1,0 +1,340 @@
+"""Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.typing import ArrayLike
+
+from bayeslaw.errors import InputError
+from bayeslaw.noise import Noise
+from bayeslaw.observations import Observations
+
+LOG_TWO_PI = float(np.log(2 * np.pi))
+SHARE_HELD = 0.99
+
+
+@dataclass(frozen=True)
+class Dependence:
+    """What the rows share.
+
+    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + member_scale**2 W W'``, with
+    ``L`` the sampling error over clusters of samples and ``W`` the share of each member in each row less the mean over
+    members: to first order, how far a shift of the member's losses shifts the row's. Shares add up to one, so without
+    the mean a common shift of all members would move every row alike and free the law of its positive floor; the law is
+    that of the table's models on average. Both are effects with a standard normal distribution,
+    ``sum_k loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost
+    ``rows * effects + effects ** 3`` by the identity of Woodbury, those over nodes nothing per row.
+
+    Parameters
+    ----------
+    sampling_factor
+        ``L``, in the response's unit, shape ``[row, direction]``; see `smooth_factor`.
+    shares
+        Share of each member in each row, shape ``[row, member]``.
+    remainder
+        Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
+        a group is part of the group's variance.
+    group
+        Index of each row's group of variance, shape ``[row]``.
+    groups
+        Number of groups.
+    """
+
+    sampling_factor: np.ndarray
+    shares: np.ndarray
+    remainder: np.ndarray
+    group: np.ndarray
+    groups: int
+
+    @cached_property
+    def loadings(self) -> np.ndarray:
+        """``[L, W]``, shape ``[row, effect]``."""
+        centred = self.shares - self.shares.sum(axis=1, keepdims=True) / self.shares.shape[1]
+        return np.concatenate([self.sampling_factor, centred], axis=1)
+
+    @cached_property
+    def count(self) -> np.ndarray:
+        """Number of rows, shape ``[group]``."""
+        return np.bincount(self.group, minlength=self.groups).astype(float)
+
+    @cached_property
+    def mean_remainder(self) -> np.ndarray:
+        """Mean of `remainder`, shape ``[group]``."""
+        return np.bincount(self.group, self.remainder, self.groups) / np.maximum(self.count, 1)
+
+    @cached_property
+    def products(self) -> np.ndarray:
+        """``[L, W]' [L, W]`` of each group, shape ``[group, effect, effect]``."""
+        parts = [self.loadings[self.group == index] for index in range(self.groups)]
+        return np.stack([part.T @ part for part in parts])
+
+    @property
+    def directions(self) -> int:
+        """Number of directions of the sampling error."""
+        return self.sampling_factor.shape[1]
+
+    @property
+    def words(self) -> str:
+        """What is known of the sampling error."""
+        if self.directions == 0:
+            return "none: the table does not say how the pools' sampling errors go together"
+        return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
+
+    def variance(self, scale: ArrayLike) -> Array:
+        """Add what the rows of a group have of their own, shape ``[group]``, from the noise scale of each group."""
+        return jnp.broadcast_to(jnp.asarray(scale) ** 2, (self.groups,)) + self.mean_remainder
+
+    def effect_scale(self, member_scale: ArrayLike) -> Array:
+        """Scale of each effect, shape ``[effect]``."""
+        ones = jnp.ones(self.shares.shape[1])
+        return jnp.concatenate([jnp.ones(self.directions), ones * member_scale])
+
+    def scaled_loadings(self, member_scale: ArrayLike) -> Array:
+        """Multiply loadings with scales: a factor of what the rows share, shape ``[row, effect]``."""
+        return jnp.asarray(self.loadings) * self.effect_scale(member_scale)
+
+    def log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the joint log density of the rows.
+
+        Parameters
+        ----------
+        residual
+            Response minus location, shape ``[row]``.
+        variance
+            As `variance` gives it, shape ``[group]``.
+        member_scale
+            Standard deviation of the member effects, in the response's unit.
+
+        Returns
+        -------
+        Array
+            Scalar.
+        """
+        return self.log_density_of_sums(*self.sums(residual, variance), variance, member_scale)
+
+    def sums(self, residual: Array, variance: Array) -> tuple[Array, Array]:
+        """Sum over rows what the joint density depends on; arguments as of `log_density`, result of the next."""
+        own = variance[self.group]
+        return (residual / own) @ jnp.asarray(self.loadings), (residual**2 / own).sum()
+
+    def log_density_of_sums(self, weighted: Array, squares: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the joint log density from sums over rows.
+
+        Parameters
+        ----------
+        weighted
+            ``[L, W]' D^-1 r``, shape ``[effect]``.
+        squares
+            ``r' D^-1 r``, scalar.
+        variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        Array
+            Scalar.
+        """
+        scale = self.effect_scale(member_scale)
+        own = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
+        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * own
+
+    def conditional_log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the log density of each row given all others.
+
+        With ``g = Sigma^-1 r`` and ``c`` the diagonal of ``Sigma^-1``, row i given the others is normal around
+        ``y_i - g_i / c_i`` with variance ``1 / c_i`` (Sundararajan and Keerthi 2001; Buerkner, Gabry and Vehtari 2021).
+
+        Parameters
+        ----------
+        residual, variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        Array
+            Shape ``[row]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        own = variance[self.group]
+        scaled = self.loadings * scale
+        whitened = solve_triangular(lower, scaled.T, lower=True)
+        solved = (residual - scaled @ cho_solve((lower, True), scaled.T @ (residual / own))) / own
+        precision = 1 / own - (whitened**2).sum(axis=0) / own**2
+        return 0.5 * (jnp.log(precision) - LOG_TWO_PI - solved**2 / precision)
+
+    def draw_effects(self, weighted: Array, variance: Array, member_scale: ArrayLike, standard: Array) -> Array:
+        """Draw the effects from their distribution given the rows.
+
+        Parameters
+        ----------
+        weighted, variance, member_scale
+            As in `log_density_of_sums`.
+        standard
+            Standard normal numbers, shape ``[effect]``.
+
+        Returns
+        -------
+        Array
+            Effects in units of their scales, shape ``[effect]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        return cho_solve((lower, True), scale * weighted) + solve_triangular(lower, standard, lower=True, trans=1)
+
+    def information(self, location: Array, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
+        """Evaluate the Fisher information of the rows.
+
+        Parameters
+        ----------
+        location
+            Derivative of the rows' locations by each coordinate, shape ``[row, coordinate]``.
+        variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        of_location : Array
+            ``location' Sigma^-1 location``, shape ``[coordinate, coordinate]``.
+        of_covariance : Array
+            ``tr(Sigma^-1 dSigma_i Sigma^-1 dSigma_j) / 2`` for the variance of each group and the member scale, shape
+            ``[group + 1, group + 1]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        own = variance[self.group][:, None]
+        projected = solve_triangular(lower, scale[:, None] * (self.loadings.T @ (location / own)), lower=True)
+        of_location = location.T @ (location / own) - projected.T @ projected
+        inverse = cho_solve((lower, True), jnp.eye(len(scale)))
+        # With S the scaled products of a group over its variance, Sigma^-1 within and between groups is made of C^-1 S.
+        parts = jnp.einsum("ij,gjk->gik", inverse, self.products * scale[:, None] * scale / variance[:, None, None])
+        between = jnp.einsum("gij,hji->gh", parts, parts)
+        alone = jnp.diag(self.count - 2 * jnp.trace(parts, axis1=1, axis2=2))
+        groups = (between + alone) / variance[:, None] / variance
+        members = slice(self.directions, None)
+        shared = (jnp.eye(len(scale)) - inverse)[members, members]
+        with_groups = jnp.einsum("gij,ji->g", parts[:, members, :], inverse[:, members])
+        # dSigma / d member_scale = 2 / member_scale times the members' part of Sigma.
+        cross = 2 / member_scale * with_groups / variance
+        own_scale = (2 / member_scale) ** 2 * (shared**2).sum()
+        covariance = jnp.block([[groups, cross[:, None]], [cross[None, :], own_scale[None, None]]])
+        return of_location, covariance / 2
+
+    def _core(self, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
+        """Scales of the effects, and the lower Cholesky factor of ``I + [L, W]' D^-1 [L, W]`` in those scales."""
+        scale = self.effect_scale(member_scale)
+        products = jnp.tensordot(1 / variance, self.products, 1)
+        return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
+
+
+@jax.custom_jvp
+def _shared_part(weighted: Array, scale: Array, products: Array) -> Array:
+    """Half of ``v' C^-1 v - log |C|`` with ``C = I + s s' * A``, from v [effect], s [effect] and A [effect, effect]."""
+    lower = jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
+    explained = solve_triangular(lower, weighted, lower=True)
+    return 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
+
+
+@_shared_part.defjvp
+def _shared_part_derivative(
+    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
+    # Written out, since one inverse serves all; the derivative of a Cholesky factor costs several times that.
+    weighted, scale, products = primals
+    by_weighted, by_scale, by_products = tangents
+    core = jnp.eye(len(scale)) + scale[:, None] * scale * products
+    lower = jnp.linalg.cholesky(core)
+    root = solve_triangular(lower, jnp.eye(len(scale)), lower=True)
+    explained = root @ weighted
+    effects = explained @ root
+    value = 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
+    moment = effects[:, None] * effects + root.T @ root
+    change = (
+        effects @ by_weighted
+        - ((moment * products) @ scale) @ by_scale
+        - 0.5 * (moment * scale[:, None] * scale * by_products).sum()
+    )
+    return value, change
+
+
+def smooth_factor(factor: np.ndarray, covariates: Mapping[str, np.ndarray], group: np.ndarray) -> np.ndarray:
+    """Replace loadings on the sampling error by what the rows' covariates tell of them.
+
+    A loading grows with the loss that it is the error of: a pool that lies above the law has a larger one. Taken as it
+    is, one draw of the texts would explain the scatter of the pools about the law, and the fitted law would lie far
+    from all of them (Peelle's pertinent puzzle; D'Agostini 1994 for errors proportional to what is measured, where the
+    cure is an error proportional to what is expected). What a pool's sampling error has of its own, or of its members,
+    is left to the nugget and to the member effects, which are learnt from the scatter that is there.
+
+    Parameters
+    ----------
+    factor
+        Loadings, shape ``[row, direction]``.
+    covariates
+        Positive covariates, each of shape ``[row]``.
+    group
+        Index of each row's group, shape ``[row]``.
+
+    Returns
+    -------
+    np.ndarray
+        Least-squares fit of every column by quadratics in the log covariates within each group, in the fewest
+        directions that hold `SHARE_HELD` of its squares, shape ``[row, direction]``.
+    """
+    smooth = np.zeros_like(factor)
+    for index in np.unique(group):
+        own = group == index
+        logs = [np.log(values[own]) for values in covariates.values()]
+        scaled = [(log - log.mean()) / max(float(np.ptp(log)), 1e-12) for log in logs]
+        basis = np.column_stack([np.ones(own.sum()), *scaled, *(column**2 for column in scaled)])
+        smooth[own] = basis @ np.linalg.lstsq(basis, factor[own])[0]
+    left, values, _ = np.linalg.svd(smooth, full_matrices=False)
+    held = np.cumsum(values**2)
+    number = 0 if held[-1:].sum() == 0 else 1 + int(np.searchsorted(held, SHARE_HELD * held[-1]))
+    return left[:, :number] * values[:number]
+
+
+def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, groups: int) -> Dependence | None:
+    """Find what the rows share, on the scale on which the noise is additive.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    observations
+        The rows.
+    group
+        Index of each row's group of variance, shape ``[row]``.
+    groups
+        Number of groups.
+
+    Returns
+    -------
+    Dependence or None
+        None for independent rows. Sampling errors of log losses follow by the delta method; member effects on them are
+        relative. See `smooth_factor` for the loadings.
+
+    Raises
+    ------
+    InputError
+        If rows that are no pools are to share errors, or a prior of member effects is given for them.
+    """
+    loss, shares, factor = observations.loss, observations.shares, observations.sampling_factor
+    if shares is None and (noise.dependence == "shared" or noise.member_scale is not None):
+        raise InputError(
+            "rows are to share members, and the rows of this table are no pools",
+            "shared errors with a table of pools",
+            "leave out dependence and member_scale, or make pools first: bayeslaw pools TABLE --out POOLS",
+        )
+    wanted = noise.dependence or ("shared" if noise.family == "normal" and not noise.standard_errors else "independent")
+    if shares is None or wanted == "independent":
+        return None
+    factor = np.zeros((len(loss), 0)) if factor is None else factor
+    remainder = observations.sampling_remainder
+    remainder = np.zeros(len(loss)) if remainder is None else remainder
+    if noise.response == "log_loss":
+        factor, remainder = factor / loss[:, None], remainder / loss**2
+    return Dependence(smooth_factor(factor, observations.covariates, group), shares, remainder, group, groups)
