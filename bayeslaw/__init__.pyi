@@ -5,12 +5,13 @@ from .datasets.load import list_datasets, load_dataset
 from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
 from .errors import InputError
 from .fit import Fit, fit, load_fit, maximum_likelihood
-from .laws import ChinchillaLaw, CollaborationLaw, PowerLaw
+from .laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
+from .recommend import Recommendation, recommend
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
 from .tables.folders import write_losses
@@ -31,6 +32,7 @@ __all__ = [
     "Comparison",
     "CompletionsServer",
     "Diagnostics",
+    "FactorLaw",
     "Finding",
     "Fit",
     "InputError",
@@ -38,6 +40,7 @@ __all__ = [
     "Noise",
     "PowerLaw",
     "PowerTruth",
+    "Recommendation",
     "ServedTexts",
     "Truth",
     "attainability",
@@ -69,6 +72,7 @@ __all__ = [
     "read_losses",
     "read_pools",
     "read_token_losses",
+    "recommend",
     "sample_weights",
     "save_plot",
     "simulate_chinchilla",

@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.laws import LAW_NAMES, FactorLaw, Law, law_from_specification
 from bayeslaw.noise import Noise, noise_from_specification
 
-SECTIONS = ("law", "priors", "pooling", "noise")
-ACCEPTED = "a YAML mapping with law, priors, pooling and noise, each optional"
+SECTIONS = ("law", "priors", "pooling", "noise", "link")
+ACCEPTED = "a YAML mapping with law, priors, pooling, noise and link, each optional"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -33,7 +33,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
+def read_config(path: str | Path | None, law: str | None) -> tuple[Law | FactorLaw | None, Noise | None]:
     """Read which law and noise to fit.
 
     Parameters
@@ -45,15 +45,16 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
 
     Returns
     -------
-    law : Law
-        The law with the file's priors and pooling.
-    noise : Noise
-        The noise.
+    law : Law, FactorLaw or None
+        The law with the file's priors and pooling; None where no law is named.
+    noise : Noise or None
+        The noise; None where the file says nothing of it.
 
     Raises
     ------
     InputError
-        If the file cannot be read, a key is unknown or given twice, a prior or setting unusable, or no law is named.
+        If the file cannot be read, a key is unknown or given twice, a prior or setting unusable, or settings are given
+        for no law.
     """
     config = {} if path is None else _load(Path(path))
     for section in config:
@@ -71,9 +72,18 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law, Noise]:
             raise InputError(
                 f"the section {section} is {config[section]!r}", "a mapping", f"write {section}: and indent its entries"
             )
+    noise = noise_from_specification(config["noise"]) if config.get("noise") else None
     if not (law or named):
-        raise InputError("no law is named", "--law power, chinchilla or collaboration", "add --law collaboration")
-    return law_from_specification({**config, "law": law or named}), noise_from_specification(config.get("noise") or {})
+        if settings := [section for section in config if section != "noise"]:
+            raise InputError(
+                f"the file has {settings[0]}, and no law is named", f"one of {', '.join(LAW_NAMES)}", "add law: factor"
+            )
+        return None, noise
+    if config.get("link") is not None and (law or named) != FactorLaw.name:
+        raise InputError(
+            f"the file has a link for the law {law or named}", "a link for the law factor only", "leave out the link"
+        )
+    return law_from_specification({**config, "law": law or named}), noise
 
 
 def _load(path: Path) -> dict[str, Any]:

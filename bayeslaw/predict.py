@@ -10,11 +10,12 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice, check_whole
+from bayeslaw.factor.bands import Predicted, predict_pools
 from bayeslaw.fit import Fit
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.new_pools import check_samples, pool_deviations
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
-from bayeslaw.targets import NEW_FAMILY, read_targets
+from bayeslaw.targets import NEW_FAMILY, read_frame, read_targets
 
 KINDS = ("mean", "new")
 
@@ -25,6 +26,7 @@ def predict(
     *,
     kind: str = "new",
     samples: str | None = None,
+    rule: str | None = None,
     interval: float = 0.9,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -41,12 +43,17 @@ def predict(
         seen, drawn from the population, and so is a regime of which no pool was seen.
     kind
         ``"mean"``: the law itself, whatever the samples; ``"new"``: one new pool or model, with fresh noise for every
-        draw. A new pool has members not seen, whose effects are drawn anew for every target.
+        draw. A new pool has members not seen, whose effects are drawn anew for every target. For the factor law the
+        mean is the loss if new members follow the curves of their families, and a new pool has members with parts of
+        their own, the same in all targets.
     samples
         On which samples a new pool is scored. ``"same"`` (None): those of the table, whose sampling error the rows
         fitted tell of; ``"new"``: as many new ones, with a sampling error of their own, where the fit knows it (pools
         that share errors). The sampling error is the same for all targets. See `bayeslaw.new_pools` for what stands in
         for the win shares of a pool that was not scored.
+    rule
+        How pools of a factor fit are combined: ``"oracle"`` (None), ``"mixture"`` or ``"best"``. Other laws predict the
+        rule of the pools that they were fitted to.
     interval
         Level of the equal-tailed interval.
     seed
@@ -68,51 +75,83 @@ def predict(
         nothing of other samples.
     """
     level = check_interval(interval)
-    targets = read_targets(fit, at)
-    draws = _draw(fit, targets, kind=kind, samples=samples, seed=seed)
+    drawn = _predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
+    draws = drawn.draws.reshape(-1, len(drawn.targets))
     tail = (1 - level) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    result = targets.copy()
+    result = drawn.targets.copy()
     result["kind"] = kind
-    result["samples"] = check_samples(fit, samples, kind)
+    result["samples"] = drawn.samples
     result["interval"] = level
     result["interval_kind"] = "equal-tailed"
     result["unit"] = fit.unit
     endless = kind == "new" and fit.noise.family == "student_t" and fit.noise.response == "log_loss"
     result["mean"], result["median"] = np.inf if endless else draws.mean(axis=0), np.median(draws, axis=0)
     result["lower"], result["upper"] = lower, upper
-    result["extrapolation"] = extrapolation(fit, targets)
+    result["extrapolation"] = drawn.extrapolation
     return result
 
 
 def predict_draws(
-    fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", samples: str | None = None, seed: int = 0
+    fit: Fit,
+    at: Mapping[str, Any] | pd.DataFrame,
+    *,
+    kind: str = "new",
+    samples: str | None = None,
+    rule: str | None = None,
+    seed: int = 0,
 ) -> xr.DataArray:
     """Draw losses from the posterior predictive distribution.
 
     Parameters
     ----------
-    fit, at, kind, samples, seed
+    fit, at, kind, samples, rule, seed
         As in `predict`.
 
     Returns
     -------
     xarray.DataArray
-        Losses in the fit's unit on ``chain``, ``draw`` and ``target``.
+        Losses in the fit's unit on ``chain``, ``draw`` and ``target``; of a factor fit every so many draws, so that
+        there are some `bayeslaw.factor.bands.MOST_DRAWS`.
 
     Raises
     ------
     InputError
         As `predict`.
     """
-    targets = read_targets(fit, at)
-    posterior = fit.tree["posterior"]
+    drawn = _predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
+    coords = {"chain": fit.tree["posterior"]["chain"].to_numpy(), "draw": drawn.numbers}
+    coords |= {name: ("target", drawn.targets[name].to_numpy()) for name in drawn.targets}
+    attrs = {"unit": fit.unit, "kind": kind, "samples": drawn.samples}
+    return xr.DataArray(drawn.draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
+
+
+def _predicted(
+    fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str, samples: str | None, rule: str | None, seed: int
+) -> Predicted:
+    check_choice("kind", kind, KINDS)
+    check_whole("seed", seed, lowest=0, suggested=0)
+    if fit.factor is not None:
+        return predict_pools(
+            fit.factor,
+            fit.tree["posterior"].dataset,
+            read_frame(at),
+            kind=kind,
+            samples=samples,
+            rule=rule or "oracle",
+            seed=seed,
+        )
+    if rule is not None:
+        raise InputError(
+            f"the rule {rule!r} was given for the law {fit.law.name}",
+            "a rule for fits of the factor law only",
+            "leave out the rule: this law predicts the rule of the pools that it was fitted to",
+        )
+    targets, posterior = read_targets(fit, at), fit.tree["posterior"]
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(targets))
     draws = _draw(fit, targets, kind=kind, samples=samples, seed=seed).reshape(shape)
-    coords = {"chain": posterior["chain"].to_numpy(), "draw": posterior["draw"].to_numpy()}
-    coords |= {name: ("target", targets[name].to_numpy()) for name in targets}
-    attrs = {"unit": fit.unit, "kind": kind, "samples": check_samples(fit, samples, kind)}
-    return xr.DataArray(draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
+    which, numbers = check_samples(fit, samples, kind), posterior["draw"].to_numpy()
+    return Predicted(targets, draws, numbers, which, extrapolation(fit, targets))
 
 
 def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
@@ -148,9 +187,7 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
 
 
 def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, samples: str | None, seed: int) -> np.ndarray:
-    check_choice("kind", kind, KINDS)
     which = check_samples(fit, samples, kind)
-    check_whole("seed", seed, lowest=0, suggested=0)
     with jax.enable_x64(True):
         fresh = jax.random.PRNGKey(seed)
         mean, scale = law_draws(fit, targets, seed=seed)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fit import Fit
+from bayeslaw.member_text import read_member
 from bayeslaw.regimes import REGIMES, regime_of
 
 NEW_FAMILY = "new"
@@ -39,7 +40,7 @@ def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame
             raise InputError(
                 f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known)
             )
-    targets = _frame(at)
+    targets = read_frame(at)
     if "members" in targets:
         targets = _with_members(fit, targets)
     for name in fit.law.covariates:
@@ -49,7 +50,24 @@ def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame
     return _with_groups(fit, targets)
 
 
-def _frame(at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+def read_frame(at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+    """Turn columns or single values into a frame of one row a target.
+
+    Parameters
+    ----------
+    at
+        Columns of equal length, or single values.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns as given.
+
+    Raises
+    ------
+    InputError
+        If there are no rows, or columns differ in length.
+    """
     columns = {str(name): list(values) if np.ndim(values) else [values] for name, values in at.items()}
     lengths = {len(values) for values in columns.values()}
     rows = max(lengths, default=0)
@@ -138,18 +156,4 @@ def parse_members(text: str) -> list[tuple[float, str]]:
     InputError
         If the text is not of that form.
     """
-    members = []
-    for part in text.split(","):
-        count, _, family = (piece.strip() for piece in part.partition(":"))
-        try:
-            parameters = float(count)
-        except ValueError:
-            parameters = float("nan")
-        if not (np.isfinite(parameters) and parameters > 0 and family):
-            raise InputError(
-                f"the member {part.strip()!r} cannot be read",
-                "parameters:family",
-                'write it like "70e9:llama,7e9:mistral"',
-            )
-        members.append((parameters, family))
-    return members
+    return [read_member(part) for part in text.split(",")]

@@ -81,11 +81,28 @@ def collaboration(task: Task) -> DrawnPrediction:
     fitted = bl.fit(bl.CollaborationLaw(), task.pools, seed=task.seed)
     at = {"parameters": total_parameters(task.targets), "regime": regimes(task.targets)}
     draws = bl.predict_draws(fitted, at, kind="new", seed=task.seed).to_numpy()
-    errors = [f"{finding.code}: {finding.message}" for finding in bl.check(fitted) if finding.severity == "error"]
-    return DrawnPrediction(draws.reshape(-1, len(task.targets)), tuple(errors))
+    return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
 
 
-LAWS: dict[str, Law] = {"least_squares": least_squares, "collaboration": collaboration}
+def factor(task: Task) -> DrawnPrediction:
+    """Predict by the factor law fitted to the losses of the training models."""
+    fitted = bl.fit(bl.FactorLaw(), task.losses, seed=task.seed)
+    known = set(task.losses["lm"].to_numpy().tolist())
+    texts = [
+        ",".join(
+            member.name if member.name in known else f"{member.parameters:.17g}:{member.family}" for member in pool
+        )
+        for pool in task.targets
+    ]
+    draws = bl.predict_draws(fitted, {"members": texts}, seed=task.seed).to_numpy()
+    return DrawnPrediction(draws.reshape(-1, len(texts)), _errors(fitted))
+
+
+def _errors(fitted: bl.Fit) -> tuple[str, ...]:
+    return tuple(f"{finding.code}: {finding.message}" for finding in bl.check(fitted) if finding.severity == "error")
+
+
+LAWS: dict[str, Law] = {"least_squares": least_squares, "collaboration": collaboration, "factor": factor}
 
 
 def recommended(losses: xr.Dataset) -> str:
@@ -99,6 +116,7 @@ def recommended(losses: xr.Dataset) -> str:
     Returns
     -------
     str
-        One of `LAWS`. The collaboration law is the only one of the package for pools, and needs two families.
+        One of `LAWS`: the package's own choice where that predicts pools, and else what it would fit to their pools.
     """
-    return "collaboration" if len(np.unique(losses["family"].to_numpy())) > 1 else "least_squares"
+    name = bl.recommend(losses).law.name
+    return name if name in LAWS else "collaboration"

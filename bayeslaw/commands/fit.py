@@ -21,7 +21,10 @@ from bayeslaw.commands.common import (
     use_compilation_cache,
 )
 
-LawName = Annotated[str | None, typer.Option("--law", help="power, chinchilla or collaboration.")]
+LawName = Annotated[
+    str | None,
+    typer.Option("--law", help="power, chinchilla, collaboration, diversity or factor (default: the one recommended)."),
+]
 Counts = Literal["total", "non-embedding", "active"]
 
 
@@ -48,12 +51,16 @@ def fit(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
 ) -> None:
-    """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads."""
+    """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads.
+
+    Without a law the one recommended for the table is fitted, and the reason is said.
+    """
     use_compilation_cache()
     from bayeslaw.config import read_config
     from bayeslaw.diagnose import check
     from bayeslaw.fit import fit as fit_law
     from bayeslaw.fit_file import check_fit_output, kept_groups
+    from bayeslaw.recommend import recommend
 
     check_fit_output(out)
     groups = kept_groups(keep)
@@ -61,6 +68,10 @@ def fit(
     data = read_any_table(
         ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
     )
+    if chosen is None:
+        recommendation = recommend(data, parameters=params)
+        chosen = recommendation.law
+        note(ctx, f"law {chosen.name}: {recommendation.reason}")
     result = fit_law(
         chosen, data, noise=noise, draws=draws, chains=chains, seed=seed, parameters=params, progress=not is_quiet(ctx)
     )

@@ -40,7 +40,10 @@ def predict(
     family: Annotated[list[str] | None, typer.Option("--family", help="A known family, or new.")] = None,
     members: Annotated[
         list[str] | None,
-        typer.Option("--members", help='A pool, such as "70e9:llama,7e9:mistral"; its total and regime count.'),
+        typer.Option(
+            "--members",
+            help='A pool, such as "70e9:llama,7e9:mistral"; a factor fit also takes names of its models.',
+        ),
     ] = None,
     kind: Annotated[
         Literal["new", "mean"], typer.Option("--kind", help="One new pool or model, or the law's mean.")
@@ -48,6 +51,10 @@ def predict(
     samples: Annotated[
         Literal["same", "new"] | None,
         typer.Option("--samples", help="A new pool on the samples fitted (same, the default), or on as many new ones."),
+    ] = None,
+    rule: Annotated[
+        Literal["oracle", "mixture", "best"] | None,
+        typer.Option("--rule", help="How pools of a factor fit are combined (default: oracle)."),
     ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
     seed: SeedOption = 0,
@@ -72,7 +79,7 @@ def predict(
     }
     targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
     fitted = load_fit(fit, keep=())
-    result = predict_losses(fitted, targets, kind=kind, samples=samples, interval=interval, seed=seed)
+    result = predict_losses(fitted, targets, kind=kind, samples=samples, rule=rule, interval=interval, seed=seed)
     warn_if_untrusted(fitted, fit)
     if as_json:
         print_json(result.to_dict(orient="records"))

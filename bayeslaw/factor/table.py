@@ -166,30 +166,11 @@ def factor_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed:
         If the table is of whole models, has fewer than 3 models or 30 samples, losses that are negative or not finite,
         all models of one size, or models without parameter counts.
     """
-    losses = check_table(losses)
-    counts = parameter_counts(losses, parameters)
-    models, samples = losses.sizes["lm"], losses.sizes["sample"]
-    if models < FEWEST_MODELS or len(np.unique(counts)) < 2:
-        raise InputError(
-            f"the table has {models} models of {len(np.unique(counts))} sizes",
-            f"{FEWEST_MODELS} models or more, of two sizes or more",
-            "score more models: a curve over sizes cannot be seen from fewer",
-        )
-    if samples < FEWEST_SAMPLES:
-        raise InputError(
-            f"the table has {samples} samples",
-            f"{FEWEST_SAMPLES} or more: how models depend on each other is seen from samples",
-            "score more texts, or read them by a finer unit",
-        )
+    losses = check_factor_table(losses, parameters)
+    counts, samples = parameter_counts(losses, parameters), losses.sizes["sample"]
     nll, weights, clusters = losses["nll"].to_numpy(), sample_weights(losses), cluster_codes(losses)
     scale = loss_scale(losses)
     mean = scale * nll.sum(axis=0) / weights.sum()
-    if (mean <= 0).any():
-        raise InputError(
-            f"the mean loss of {losses['lm'].to_numpy()[mean.argmin()]} is {mean.min():.4g}",
-            "positive mean losses",
-            "check the table",
-        )
     kept = np.arange(samples)
     if samples > MOST_SAMPLES:
         kept = np.sort(np.random.default_rng(seed).choice(samples, MOST_SAMPLES, replace=False))
@@ -207,6 +188,49 @@ def factor_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed:
         scale=scale,
         design_effect=_design_effect(nll, weights, clusters),
     )
+
+
+def check_factor_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
+    """Refuse tables that the factor law cannot be fitted to.
+
+    Parameters
+    ----------
+    losses, parameters
+        As in `factor_table`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The table.
+
+    Raises
+    ------
+    InputError
+        As `factor_table`.
+    """
+    losses = check_table(losses)
+    counts = parameter_counts(losses, parameters)
+    models, samples = losses.sizes["lm"], losses.sizes["sample"]
+    if models < FEWEST_MODELS or len(np.unique(counts)) < 2:
+        raise InputError(
+            f"the table has {models} models of {len(np.unique(counts))} sizes",
+            f"{FEWEST_MODELS} models or more, of two sizes or more",
+            "score more models: a curve over sizes cannot be seen from fewer",
+        )
+    if samples < FEWEST_SAMPLES:
+        raise InputError(
+            f"the table has {samples} samples",
+            f"{FEWEST_SAMPLES} or more: how models depend on each other is seen from samples",
+            "score more texts, or read them by a finer unit",
+        )
+    mean = losses["nll"].to_numpy().mean(axis=0)
+    if (mean <= 0).any():
+        raise InputError(
+            f"the mean loss of {losses['lm'].to_numpy()[mean.argmin()]} is {mean.min():.4g} nats",
+            "positive mean losses",
+            "check the table",
+        )
+    return losses
 
 
 def _design_effect(nll: np.ndarray, weights: np.ndarray, clusters: np.ndarray) -> float:

@@ -1,0 +1,162 @@
+"""Pools to predict by the factor law: members read from text, with what a reader asks of each pool."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.factor.hypothetical import Member, NewModel
+from bayeslaw.factor.model import FactorModel
+from bayeslaw.member_text import read_member
+from bayeslaw.regimes import regime_of
+
+COLUMNS = ("members", "parameters", "family")
+
+
+def read_pool_targets(model: FactorModel, at: pd.DataFrame) -> tuple[pd.DataFrame, list[list[Member]]]:
+    """Read the pools to predict.
+
+    Parameters
+    ----------
+    model
+        The factor law with its table.
+    at
+        ``members``: names of models of the table and new models as ``parameters:family``, with commas between; or, for
+        single models, ``parameters`` and ``family`` (every known family where it is left out).
+
+    Returns
+    -------
+    targets : pandas.DataFrame
+        One row a pool: ``members``, ``parameters`` (their total) and ``regime``.
+    pools : list
+        Members of each pool.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown or missing, or a member cannot be read.
+    """
+    for name in at:
+        if name not in COLUMNS:
+            raise InputError(
+                f"there is no prediction at {name!r} by the factor law",
+                f"columns {', '.join(COLUMNS)}",
+                nearest(str(name), COLUMNS),
+            )
+    texts = _member_texts(model, at)
+    table = model.table
+    pools = [read_pool(text, list(table.names)) for text in texts]
+    known = {str(name): number for number, name in enumerate(table.names)}
+    members = [
+        [
+            (member.parameters, member.family)
+            if isinstance(member, NewModel)
+            else (float(table.parameters[known[member]]), str(table.families[known[member]]))
+            for member in pool
+        ]
+        for pool in pools
+    ]
+    targets = pd.DataFrame(
+        {
+            "members": texts,
+            "parameters": [sum(parameters for parameters, _ in pool) for pool in members],
+            "regime": [regime_of([family for _, family in pool]) for pool in members],
+        }
+    )
+    return targets, pools
+
+
+def read_pool(text: str, names: Sequence[str]) -> list[Member]:
+    """Read the members of one pool.
+
+    Parameters
+    ----------
+    text
+        Names of models and new models as ``parameters:family``, with commas between. New members of one size and family
+        are different models.
+    names
+        Names of the models of the table.
+
+    Returns
+    -------
+    list of Member
+        The members.
+
+    Raises
+    ------
+    InputError
+        If a member is neither a name of the table nor of that form.
+    """
+    members: list[Member] = []
+    for part in (piece.strip() for piece in text.split(",")):
+        if part in names:
+            members.append(part)
+            continue
+        if ":" not in part:
+            raise InputError(
+                f"the table has no model {part!r}",
+                "names of models of the table, or parameters:family such as 70e9:llama",
+                nearest(part, names),
+            )
+        parameters, family = read_member(part)
+        alike = sum(
+            isinstance(member, NewModel) and (member.parameters, member.family) == (parameters, family)
+            for member in members
+        )
+        members.append(NewModel(parameters, family, str(alike) if alike else ""))
+    return members
+
+
+def pool_extrapolation(model: FactorModel, pools: Sequence[Sequence[Member]]) -> np.ndarray:
+    """How far members lie outside the sizes seen of their family, in units of their range of log parameters.
+
+    Parameters
+    ----------
+    model
+        The factor law with its table.
+    pools
+        Members of each pool.
+
+    Returns
+    -------
+    np.ndarray
+        The largest over members, [pool]; 0 for models of the table. A family of which no two sizes were seen is
+        measured by the sizes of all models.
+    """
+    table = model.table
+    observed = np.log(table.parameters)
+
+    def distance(member: Member) -> float:
+        if not isinstance(member, NewModel):
+            return 0.0
+        own = observed[table.families == member.family]
+        own = own if len(own) and np.ptp(own) > 0 else observed
+        value = np.log(member.parameters)
+        return max(own.min() - value, value - own.max(), 0.0) / np.ptp(own)
+
+    return np.array([max(map(distance, pool)) for pool in pools])
+
+
+def _member_texts(model: FactorModel, at: Mapping[str, Any] | pd.DataFrame) -> list[str]:
+    frame = pd.DataFrame(at)
+    if "members" in frame:
+        if len(frame.columns) > 1:
+            raise InputError(
+                f"both members and {', '.join(name for name in frame if name != 'members')} are given",
+                "members alone: they have their own",
+                "leave out the other columns",
+            )
+        return [str(text) for text in frame["members"]]
+    if "parameters" not in frame:
+        raise InputError("the targets have no members", "members, or parameters and family", "add members")
+    families = None if "family" in frame else list(model.groups)
+    texts = []
+    for _, row in frame.iterrows():
+        try:
+            parameters = f"{float(row['parameters']):.17g}"
+        except (TypeError, ValueError):
+            parameters = str(row["parameters"])
+        texts += [f"{parameters}:{family}" for family in families or [row["family"]]]
+    return texts
