@@ -327,6 +327,7 @@ def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]
         "row_dimension": model.observations.row_dimension,
         "reference": json.dumps(model.observations.reference),
         "facts": json.dumps(dict(model.observations.facts)),
+        "families": json.dumps(_families(data)),
     } | _common_attrs(model.noise, data, kind)
 
 
@@ -340,3 +341,8 @@ def _common_attrs(noise: Noise, data: xr.Dataset, parameters: str) -> dict[str, 
         "source": str(data.attrs.get("source", "")),
         "versions": json.dumps({name: version(name) for name in packages}),
     }
+
+
+def _families(data: xr.Dataset) -> dict[str, str]:
+    """Family of every model of the table, by which whole families are left out."""
+    return dict(zip(data["lm"].to_numpy().astype(str), data["family"].to_numpy().astype(str), strict=True))

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
@@ -69,14 +70,16 @@ class Curve:
     exponent: tuple[float, float]
 
     @property
-    def lowest(self) -> float:
-        """Lowest mean loss seen."""
-        return float(self.loss.min())
+    def lowest(self) -> Array:
+        """Lowest mean loss seen, scalar."""
+        return jnp.asarray(self.loss).min()
 
     @property
-    def lowest_of_family(self) -> np.ndarray:
+    def lowest_of_family(self) -> Array:
         """Lowest mean loss of each family, [family]."""
-        return np.array([self.loss[self.models.family == f].min() for f in range(int(self.models.family.max()) + 1)])
+        return jax.ops.segment_min(
+            jnp.asarray(self.loss), jnp.asarray(self.models.family), num_segments=len(self.models.first_size)
+        )
 
     def mean(self, log_size: Any) -> Array:
         """Prior mean of the log of the loss above the floor, [lm]."""
@@ -107,6 +110,10 @@ class Curve:
         # Just below the lowest loss, whatever the rounding.
         floors = jnp.minimum(jnp.exp(centre + spread * ndtri(place)), self.lowest_of_family * (1 - 1e-9))
         return floors, log_ndtr(bound).sum()
+
+    def new_floor(self, values: Mapping[str, Any], noise: Any) -> Any:
+        """Floors of families not seen, in the reported unit; `noise` is standard normal."""
+        return values["floor_share"] * self.lowest * jnp.exp(values["floor_spread"] * noise)
 
     def covariance(
         self, values: Mapping[str, Any], one: Models, other: Models, scale_one: Any, scale_other: Any
@@ -185,8 +192,7 @@ class Curve:
         models = self.models
         floors, _ = self.floors(values)
         above, covariance = self._seen(values, floors)
-        unseen = values["floor_share"] * self.lowest * jnp.exp(values["floor_spread"] * noise["floor"])
-        floors = jnp.concatenate([floors, unseen])
+        floors = jnp.concatenate([floors, jnp.asarray(self.new_floor(values, noise["floor"]))])
         scale = jnp.concatenate([values["family_scale"], noise["scale"]])
         everywhere = Models(new.log_size, new.family, new.first_size)
         seen = Models(models.log_size, models.family, new.first_size)
