@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from arviz_stats.base.array import array_stats
-from scipy.optimize import brentq
+from scipy.optimize import root_scalar
 from scipy.special import logsumexp
 
 BRIDGE_MARGIN = 100.0
@@ -87,7 +87,7 @@ def bridge(without: np.ndarray, given: np.ndarray, *, copies: int = 1) -> tuple[
 
     # The imbalance falls in the value; where the draws do not overlap the root lies outside of their densities.
     low, high = min(without.min(), given.min()) - BRIDGE_MARGIN, max(without.max(), given.max()) + BRIDGE_MARGIN
-    value = float(brentq(imbalance, low, high, xtol=BRIDGE_TOLERANCE))
+    value = float(root_scalar(imbalance, bracket=(low, high), method="brentq", xtol=BRIDGE_TOLERANCE).root)
     upper, lower = (
         log_average(each[:, None], copies=number) for each, number in zip(terms(value), (copies, 1), strict=True)
     )

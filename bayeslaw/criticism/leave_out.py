@@ -10,7 +10,8 @@ import pandas as pd
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.folds import Fold, make_folds
-from bayeslaw.criticism.refits import RHAT_ACCEPTED, LawRefits
+from bayeslaw.criticism.refits import LawRefits
+from bayeslaw.criticism.resampling import RHAT_ACCEPTED
 from bayeslaw.errors import check_choice, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit
 from bayeslaw.progress import progress_bar
