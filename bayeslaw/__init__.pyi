@@ -11,6 +11,7 @@ from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
 from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
+from .predictive_check import pool_check
 from .recommend import Recommendation, recommend
 from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
@@ -66,6 +67,7 @@ __all__ = [
     "models_from_frame",
     "plot_claims",
     "plot_law",
+    "pool_check",
     "pools_of",
     "predict",
     "predict_draws",

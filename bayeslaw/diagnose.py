@@ -10,6 +10,7 @@ from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.fit import Fit
 from bayeslaw.new_pools import shared_effects
+from bayeslaw.predictive_check import pool_check
 from bayeslaw.sensitivity import THRESHOLD, sensitivity
 
 RHAT_LIMIT = 1.01
@@ -22,6 +23,7 @@ FEW_CLUSTERS = 20
 COLLINEAR = 0.9
 ONE_WINNER = 0.95
 STRAINED = 4.0
+TAIL_LIMIT = 0.005
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,7 @@ def check(fit: Fit) -> list[Finding]:
         Errors first; empty where nothing was found.
     """
     findings = [*_sampling(fit, diagnostics(fit)), *_identification(fit), *_sensitivity(fit), *_table(fit)]
+    findings += _pools(fit)
     order = ("error", "warning", "info")
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
@@ -204,9 +207,9 @@ def claims(fit: Fit) -> tuple[Claim, ...]:
         If the fit was saved without its prior.
     """
     result = []
-    grouped = {p.name for p in fit.model.parameters if p.grouped}
+    grouped = {p.name for p in fit.posed.parameters if p.grouped}
     for parameter, larger, smaller, words in CLAIMS:
-        if fit.law.group != "regime" or parameter not in grouped or not {larger, smaller} <= set(fit.model.groups):
+        if fit.law.group != "regime" or parameter not in grouped or not {larger, smaller} <= set(fit.posed.groups):
             continue
         unit = fit.unit if parameter == "floor" else f"per unit of log parameters, loss in {fit.unit}"
         posterior, prior = (claim_differences(fit, parameter, larger, smaller, group=g) for g in ("posterior", "prior"))
@@ -235,7 +238,7 @@ def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, gr
         Shape ``[draw]``, in the parameter's unit.
     """
     draws = fit.values(group)[parameter]
-    return draws[:, fit.model.groups.index(larger)] - draws[:, fit.model.groups.index(smaller)]
+    return draws[:, fit.posed.groups.index(larger)] - draws[:, fit.posed.groups.index(smaller)]
 
 
 def check_record(fit: Fit) -> dict[str, Any]:
@@ -344,7 +347,7 @@ def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) 
     if (prior > 0).all() and (posterior > 0).all():
         prior, posterior = np.log(prior), np.log(posterior)
     shares = np.atleast_1d(1 - posterior.std(axis=0) / prior.std(axis=0))
-    names = [f"{name} of {group}" for group in fit.model.groups] if posterior.ndim > 1 else [name]
+    names = [f"{name} of {group}" for group in fit.posed.groups] if posterior.ndim > 1 else [name]
     yield from zip(names, shares, strict=True)
 
 
@@ -370,9 +373,29 @@ def _dependence(fit: Fit) -> Iterator[Finding]:
         yield Finding("strained-sampling-error", "warning", message, remedy)
 
 
+def _pools(fit: Fit) -> Iterator[Finding]:
+    """Say where the posterior predictive check of pools by size and regime fails, for fits that have one."""
+    if fit.factor is None:
+        return
+    table = pool_check(fit)
+    missed = table[table["tail"] < TAIL_LIMIT]
+    if missed.empty:
+        return
+    rows = ", ".join(
+        f"{row['regime']} pools of {row['size']} lose {row['observed']:.4g}, replicates {row['lower']:.4g} to "
+        f"{row['upper']:.4g}"
+        for _, row in missed.iterrows()
+    )
+    message = (
+        f"Pools of the table do not lose what the fit's replicates of them do (90 % intervals, {fit.unit}): {rows}."
+    )
+    remedy = "read bl.pool_check(fit); another link, or samples of one kind, may fit better"
+    yield Finding("pools-misfit", "warning", message, remedy)
+
+
 def _table(fit: Fit) -> Iterator[Finding]:
     facts = fit.observations.facts
-    if fit.model.dependence is not None:
+    if fit.factor is None and fit.model.dependence is not None:
         yield from _dependence(fit)
     elif facts.get("overlapping"):
         yield Finding(

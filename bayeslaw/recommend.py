@@ -61,8 +61,8 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
             )
         return Recommendation(
             FactorLaw(),
-            f"the table holds losses of {data.sizes['lm']} models on {data.sizes['sample']} samples, from which this law "
-            "predicts pools of any models, also larger ones",
+            f"from losses of {data.sizes['lm']} models on {data.sizes['sample']} samples it predicts any pool, "
+            "also of larger models",
         )
     if _tokens_tell(data, parameters):
         return Recommendation(ChinchillaLaw(), "whole models, with training tokens that vary by themselves")

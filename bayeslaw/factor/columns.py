@@ -13,6 +13,7 @@ from scipy import optimize, special
 
 from bayeslaw.factor.curve import TAIL, Models
 from bayeslaw.factor.model import FactorModel
+from bayeslaw.factor.table import FactorTable
 
 NEWTON_STEPS = 12
 LARGEST_STEP = 1.5
@@ -38,6 +39,38 @@ class SampleScales:
     squares: np.ndarray
     models: int
     freedom: float
+
+    def draw(self, key: Array, mean_is_finite: bool) -> Array:
+        """Draw variances of the own parts on the samples seen, relative to their average.
+
+        Parameters
+        ----------
+        key
+            JAX random key.
+        mean_is_finite
+            Whether losses have a mean under Student-t latent losses; where not, the expected variances are returned.
+
+        Returns
+        -------
+        Array
+            [sample], of mean 1.
+        """
+        if not np.isfinite(self.freedom):
+            return jnp.ones(len(self.squares))
+        evidence = self.freedom - 2 + jnp.asarray(self.squares)
+        if mean_is_finite:
+            evidence = evidence / (2 * jax.random.gamma(key, (self.freedom + self.models) / 2, evidence.shape))
+        return evidence / evidence.mean()
+
+    def draw_new(self, key: Array, mean_is_finite: bool) -> Array:
+        """Draw variances of the own parts on as many new samples; as `draw`."""
+        if not np.isfinite(self.freedom):
+            return jnp.ones(len(self.squares))
+        if mean_is_finite:
+            drawn = 1 / jax.random.gamma(key, self.freedom / 2, self.squares.shape)
+        else:
+            drawn = jax.random.permutation(key, self.freedom - 2 + jnp.asarray(self.squares))
+        return drawn / drawn.mean()
 
 
 def sample_scales(model: FactorModel, structure: np.ndarray) -> SampleScales:
@@ -143,40 +176,48 @@ class NewColumns:
         weights, factor = dependence.conditional(values, quality, self.family, offset)
         told = weights @ jnp.asarray(table.standardised).T
         own = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
-        latent = told + own * jnp.sqrt(self._scale(scale_key))
+        latent = told + own * jnp.sqrt(self.scales.draw(scale_key, table.link.mean_is_finite))
         latent = latent - latent.mean(axis=1, keepdims=True)
         noise = jax.random.normal(deviation_key, means.shape)
         deviation = dependence.draw_deviation(values, quality, self.family, noise)
         latent = latent * (deviation / latent.std(axis=1))[:, None]
-        return self._with_means(latent, means, sample_weights), means
+        return with_means(self.model.table, latent, means, sample_weights), means
 
-    def _scale(self, key: Array) -> Array:
-        """Variance of the own parts on each sample relative to the average, given the residuals seen, [sample]."""
-        freedom, count = self.scales.freedom, self.scales.models
-        if not np.isfinite(freedom):
-            return jnp.ones(len(self.scales.squares))
-        evidence = freedom - 2 + jnp.asarray(self.scales.squares)
-        if self.model.table.link.mean_is_finite:
-            evidence = evidence / (2 * jax.random.gamma(key, (freedom + count) / 2, evidence.shape))
-        return evidence / evidence.mean()
 
-    def _with_means(self, latent: Array, means: Array, sample_weights: Array) -> Array:
-        """Shift latent losses so that the weighted means of the losses are those given, by Newton's method."""
-        value = self.model.table.link.value
-        share = sample_weights / sample_weights.sum()
-        nearest = jnp.abs(jnp.asarray(self.model.table.mean)[None, :] - means[:, None]).argmin(axis=1)
+def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: Array) -> Array:
+    """Shift latent losses so that the weighted means of the losses are those given, by Newton's method.
 
-        def mean_at(shift: Array) -> Array:
-            return value(latent + shift[:, None]) @ share
+    Parameters
+    ----------
+    table
+        The table, whose link leads from latent losses to losses.
+    latent
+        Latent losses, [new, sample].
+    means
+        Mean losses in the reported unit, [new].
+    sample_weights
+        Weight of each sample, [sample].
 
-        def step(_: int, shift: Array) -> Array:
-            mean, slope = jax.jvp(mean_at, (shift,), (jnp.ones_like(shift),))
-            # In logs, in which the mean is nearly linear in the shift far below and far above.
-            change = mean * jnp.log(means / mean) / slope
-            return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
+    Returns
+    -------
+    Array
+        Losses per unit of weight in the reported unit, [new, sample].
+    """
+    value = table.link.value
+    share = sample_weights / sample_weights.sum()
+    nearest = jnp.abs(jnp.asarray(table.mean)[None, :] - means[:, None]).argmin(axis=1)
 
-        if self.model.table.link.name == "identity":
-            return latent + (means - latent @ share)[:, None]
-        start = jnp.asarray(self.model.table.latent_mean)[nearest]
-        shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
-        return value(latent + shift[:, None])
+    def mean_at(shift: Array) -> Array:
+        return value(latent + shift[:, None]) @ share
+
+    def step(_: int, shift: Array) -> Array:
+        mean, slope = jax.jvp(mean_at, (shift,), (jnp.ones_like(shift),))
+        # In logs, in which the mean is nearly linear in the shift far below and far above.
+        change = mean * jnp.log(means / mean) / slope
+        return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
+
+    if table.link.name == "identity":
+        return latent + (means - latent @ share)[:, None]
+    start = jnp.asarray(table.latent_mean)[nearest]
+    shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
+    return value(latent + shift[:, None])

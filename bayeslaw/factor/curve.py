@@ -46,9 +46,9 @@ class Models:
         Log size of the smallest model of each family, relative to the reference, [family].
     """
 
-    log_size: np.ndarray
+    log_size: np.ndarray | Array
     family: np.ndarray
-    first_size: np.ndarray
+    first_size: np.ndarray | Array
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Curve:
     """
 
     models: Models
-    loss: np.ndarray
+    loss: np.ndarray | Array
     exponent: tuple[float, float]
 
     @property

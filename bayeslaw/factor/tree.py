@@ -67,8 +67,12 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
             "joint": {JOINT: model.log_likelihood(values)},
         }
 
-    drawn = jax.jit(jax.vmap(everything))(flat, jax.random.split(keys[0], len(flat)))
-    prior = jax.jit(jax.vmap(lambda key: _prior(model, key)))(jax.random.split(keys[1], PRIOR_DRAWS))
+    # One draw after the other: factorisations of thousands of small matrices at once stall XLA's pool of CPU threads.
+    inputs = flat, jax.random.split(keys[0], len(flat))
+    drawn = jax.jit(lambda both: jax.lax.map(lambda one: everything(*one), both))(inputs)
+    prior = jax.jit(lambda each: jax.lax.map(lambda key: _prior(model, key), each))(
+        jax.random.split(keys[1], PRIOR_DRAWS)
+    )
     table = model.table
     groups = {name: by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
         "sample_stats": draws.statistics | by_chain(drawn["joint"]),

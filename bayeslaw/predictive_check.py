@@ -1,0 +1,53 @@
+"""Posterior predictive check of a table's pools."""
+
+import pandas as pd
+
+from bayeslaw.errors import InputError, check_whole
+from bayeslaw.factor.pool_check import check_pools
+from bayeslaw.fit import Fit
+from bayeslaw.noise import check_interval
+
+
+def pool_check(
+    fit: Fit, *, rule: str = "oracle", max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
+) -> pd.DataFrame:
+    """Compare the losses of observed pools with those of replicates, by size and regime.
+
+    Parameters
+    ----------
+    fit
+        A fit of the factor law.
+    rule
+        ``"oracle"``, ``"mixture"`` or ``"best"``.
+    max_size
+        Largest number of members.
+    interval
+        Level of the equal-tailed interval.
+    draws
+        Number of posterior draws, each of which gives one replicate of the table.
+    seed
+        Seed of pools and replicates.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `bayeslaw.factor.pool_check.check_pools` returns it.
+
+    Raises
+    ------
+    InputError
+        If the fit is of another law, or a number is out of range.
+    """
+    check_interval(interval)
+    check_whole("draws", draws, lowest=20, suggested=400)
+    check_whole("seed", seed, lowest=0, suggested=0)
+    if fit.factor is None:
+        raise InputError(
+            f"this is a fit of the law {fit.law.name}",
+            "a fit of the factor law, which replicates losses on samples",
+            "use bayeslaw plot --what ppc, or ArviZ, for the rows of other laws",
+        )
+    values = fit.values()
+    every = max(1, len(values["floor"]) // draws)
+    thinned = {name: values[name][::every][:draws] for name in fit.factor.sites}
+    return check_pools(fit.factor, thinned, rule=rule, max_size=max_size, interval=interval, seed=seed)
