@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import combinations
+from math import comb
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +45,7 @@ def check_pools(
     rule
         ``"oracle"``, ``"mixture"`` or ``"best"``.
     max_size
-        Largest number of members; of each size all pools, or 300 drawn.
+        Largest number of members; of each size all pools, or some 300 drawn.
     interval
         Level of the equal-tailed interval.
     seed
@@ -90,10 +92,12 @@ def _pools(
     models = len(families)
     rows: list[tuple[int, ...]] = []
     for size in range(2, min(max_size, models) + 1):
-        drawn = {
-            tuple(sorted(generator.choice(models, size, replace=False).tolist())) for _ in range(4 * POOLS_OF_A_SIZE)
-        }
-        rows += sorted(drawn)[:: max(1, len(drawn) // POOLS_OF_A_SIZE)]
+        if comb(models, size) <= POOLS_OF_A_SIZE:
+            rows += combinations(range(models), size)
+        else:
+            # Few are drawn twice, and those count once.
+            drawn = (generator.choice(models, size, replace=False).tolist() for _ in range(POOLS_OF_A_SIZE))
+            rows += sorted({tuple(sorted(pool)) for pool in drawn})
     members = np.full((len(rows), max_size), -1)
     for target, row in zip(members, rows, strict=True):
         target[: len(row)] = row

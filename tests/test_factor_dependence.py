@@ -1,0 +1,143 @@
+"""The dependence between models of the factor law, against plain matrices."""
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+import pytest
+from factor_cases import small_model, some_values
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from bayeslaw.factor.dependence import ModelDependence
+from bayeslaw.factor.links import LINKS, choose_link
+from bayeslaw.factor.model import FactorModel
+
+
+@pytest.fixture(autouse=True)
+def float64() -> Iterator[None]:
+    with jax.enable_x64(True):
+        yield
+
+
+@pytest.fixture(scope="module")
+def model() -> FactorModel:
+    return small_model()
+
+
+def plain_structure(dependence: ModelDependence, values: dict[str, np.ndarray]) -> np.ndarray:
+    own = 1 / (
+        1
+        + np.exp(
+            -(
+                values["own_level"]
+                + values["own_slope"] * dependence.quality
+                + values["own_spread"] * values["own_offset"]
+            )
+        )
+    )
+    count = len(own)
+    result = np.eye(count)
+    for i in range(count):
+        for j in range(count):
+            if i != j:
+                far = abs(dependence.quality[i] - dependence.quality[j]) / values["length"]
+                result[i, j] = np.sqrt((1 - own[i]) * (1 - own[j])) * np.exp(-(far ** values["roughness"]))
+                if dependence.family[i] != dependence.family[j]:
+                    result[i, j] *= 1 - values["family_difference"]
+    return result
+
+
+def test_structure_is_the_product_that_its_docstring_states(model: FactorModel) -> None:
+    values = some_values(model)
+    np.testing.assert_allclose(
+        model.dependence.structure(values), plain_structure(model.dependence, values), rtol=1e-10
+    )
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    qualities=st.lists(st.floats(-4, 4), min_size=2, max_size=7),
+    length=st.floats(0.2, 50),
+    roughness=st.floats(1, 2),
+    difference=st.floats(0, 1),
+    own=st.floats(0.01, 0.9),
+)
+def test_structure_is_positive_semidefinite(
+    qualities: list[float], length: float, roughness: float, difference: float, own: float
+) -> None:
+    count = len(qualities)
+    dependence = ModelDependence(
+        np.array(qualities), np.arange(count) % 2, np.eye(count), np.zeros(count), effective_samples=100
+    )
+    values = {"length": length, "roughness": roughness, "family_difference": difference, "own_level": 0.0}
+    values |= {"own_slope": 0.0, "own_spread": 1.0, "own_offset": np.full(count, np.log(own / (1 - own)))}
+    with jax.enable_x64(True):
+        matrix = np.asarray(dependence.structure(values))
+    assert np.linalg.eigvalsh(matrix).min() > -1e-9
+    assert np.allclose(np.diag(matrix), 1)
+    assert (np.abs(matrix) <= 1 + 1e-12).all()
+
+
+def test_correlations_scatter_as_a_wishart_matrix(model: FactorModel) -> None:
+    dependence, count = model.dependence, len(model.table.mean)
+
+    def plain(values: dict[str, np.ndarray]) -> float:
+        spare = 1 / (1 / values["structure_freedom"] + 1 / dependence.effective_samples)
+        freedom = count + 1 + spare
+        wishart = stats.wishart(freedom, plain_structure(dependence, values) / freedom)
+        return float(wishart.logpdf(dependence.correlation))
+
+    one, other = some_values(model), some_values(model, seed=1)
+    for values in (one, other):
+        mean = np.full(count, dependence.log_deviation.mean())
+        covariance = (
+            4.0
+            + 0.25 * np.outer(dependence.quality, dependence.quality)
+            + values["deviation_family_spread"] ** 2 * np.equal.outer(dependence.family, dependence.family)
+            + values["deviation_spread"] ** 2 * np.eye(count)
+        )
+        deviations = stats.multivariate_normal(mean, covariance).logpdf(dependence.log_deviation)
+        # Up to what does not depend on the sites: nothing but a constant of the data.
+        constant = 0.5 * (count + 1) * np.linalg.slogdet(dependence.correlation)[1] * 0
+        assert float(dependence.log_likelihood(values)) == pytest.approx(
+            plain(values) + deviations + constant, rel=1e-8
+        )
+
+
+def test_new_columns_are_conditioned_on_those_seen(model: FactorModel) -> None:
+    dependence, values = model.dependence, some_values(model)
+    quality, family, offset = np.array([-0.4, 0.9]), np.array([0, 2]), np.array([0.3, -0.2])
+    count = len(dependence.quality)
+    together = ModelDependence(
+        np.concatenate([dependence.quality, quality]),
+        np.concatenate([dependence.family, family]),
+        np.eye(count + 2),
+        np.zeros(count + 2),
+        effective_samples=100,
+    )
+    joint = plain_structure(together, values | {"own_offset": np.concatenate([values["own_offset"], offset])})
+    gain = joint[count:, :count] @ np.linalg.inv(joint[:count, :count])
+    weights, factor = dependence.conditional(values, quality, family, offset)
+    np.testing.assert_allclose(weights, gain, rtol=1e-7, atol=1e-9)
+    left = joint[count:, count:] - gain @ joint[:count, count:]
+    np.testing.assert_allclose(np.asarray(factor) @ np.asarray(factor).T, left, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_links_lead_there_and_back(name: str) -> None:
+    link, losses = LINKS[name], np.geomspace(1e-4, 30, 50)
+    latent = np.asarray(link.latent(losses))
+    assert (np.diff(latent) > 0).all()
+    np.testing.assert_allclose(link.value(latent), losses, rtol=1e-9)
+    steps = np.asarray(link.latent(losses * (1 + 1e-6))) - latent
+    np.testing.assert_allclose(np.exp(link.log_slope(losses)), steps / (losses * 1e-6), rtol=1e-3)
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_the_data_choose_the_link_under_which_they_are_normal(name: str) -> None:
+    generator = np.random.default_rng(0)
+    centre = 20.0 if name == "identity" else 0.5
+    latent = centre + generator.normal(size=(4000, 1)) + 0.4 * generator.normal(size=(4000, 4))
+    assert choose_link(np.asarray(LINKS[name].value(latent))) == name
