@@ -75,7 +75,7 @@ def predict(
         nothing of other samples.
     """
     level = check_interval(interval)
-    drawn = _predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
+    drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
     draws = drawn.draws.reshape(-1, len(drawn.targets))
     tail = (1 - level) / 2
     lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
@@ -119,16 +119,33 @@ def predict_draws(
     InputError
         As `predict`.
     """
-    drawn = _predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
+    drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
     coords = {"chain": fit.tree["posterior"]["chain"].to_numpy(), "draw": drawn.numbers}
     coords |= {name: ("target", drawn.targets[name].to_numpy()) for name in drawn.targets}
     attrs = {"unit": fit.unit, "kind": kind, "samples": drawn.samples}
     return xr.DataArray(drawn.draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
 
 
-def _predicted(
+def predicted(
     fit: Fit, at: Mapping[str, Any] | pd.DataFrame, *, kind: str, samples: str | None, rule: str | None, seed: int
 ) -> Predicted:
+    """Draw losses at targets, with all that a table of bands says of these.
+
+    Parameters
+    ----------
+    fit, at, kind, samples, rule, seed
+        As in `predict`.
+
+    Returns
+    -------
+    Predicted
+        Targets, draws and how far they extrapolate.
+
+    Raises
+    ------
+    InputError
+        As `predict`.
+    """
     check_choice("kind", kind, KINDS)
     check_whole("seed", seed, lowest=0, suggested=0)
     if fit.factor is not None:
@@ -299,4 +316,5 @@ __all__ = [
     "new_group_draws",
     "predict",
     "predict_draws",
+    "predicted",
 ]

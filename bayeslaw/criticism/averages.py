@@ -42,11 +42,13 @@ def log_average(log_values: np.ndarray, log_weights: np.ndarray | None = None, *
     Returns
     -------
     Average
-        The log averages.
+        The log averages; minus infinity with an infinite error where no draw comes near.
     """
     count = len(log_values)
     weights = np.full(count, -np.log(count)) if log_weights is None else log_weights
     value = logsumexp(log_values + weights[:, None], axis=0)
+    if np.isneginf(value).any():
+        return Average(value, float("inf"))
     influence = np.exp(weights) * (np.exp(log_values - value) - 1).sum(axis=1)
     return Average(value, float(np.sqrt((influence.reshape(-1, copies).sum(axis=1) ** 2).sum())))
 

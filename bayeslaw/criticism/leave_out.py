@@ -9,6 +9,7 @@ import pandas as pd
 
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
+from bayeslaw.criticism.factor_refits import FactorRefits
 from bayeslaw.criticism.folds import Fold, make_folds
 from bayeslaw.criticism.refits import LawRefits
 from bayeslaw.criticism.resampling import RHAT_ACCEPTED
@@ -24,15 +25,25 @@ ERROR_LIMIT = 0.5
 
 
 class Refits(Protocol):
-    """What a fitted law offers so that rows can be left out of it; `LawRefits` is that of the laws of rows."""
+    """What a fitted law offers so that rows can be left out of it: `LawRefits` for rows, `FactorRefits` for models."""
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:
         """Fit again without the rows `held`, of shape ``[row]``, and give their densities at the new draws."""
         ...
 
-    def all_rows(self, held: np.ndarray) -> Densities:
-        """Give the densities of the rows `held` given the others at draws of the posterior of all rows."""
+    def all_rows(self, held: np.ndarray) -> Densities | None:
+        """Give the densities of the rows `held` given the others at draws of the posterior of all rows.
+
+        None where these draws cannot stand for those without the rows.
+        """
         ...
+
+
+def refits_of(fit: Fit, *, draws: int, chains: int) -> Refits:
+    """Return what refits a fitted law without some of its rows; `draws` and `chains` are of the refits."""
+    if fit.factor is not None:
+        return FactorRefits(fit.factor, draws=draws, chains=chains)
+    return LawRefits(fit.model, fit.values(), draws=draws, chains=chains)
 
 
 @dataclass(frozen=True)
@@ -125,9 +136,36 @@ class LeftOut:
         return error_of_sum(self.scores(joint=True))
 
     @property
+    def elpd_data(self) -> ELPDData:
+        """The scores as ArviZ has them, for `arviz_stats.compare`: a data point is a fold, its score the fold's `elpd`.
+
+        Effective numbers of parameters are not known (NaN).
+        """
+        folds, reliable = [fold.name for fold in self.folds], not self.warnings
+        coords = {self.by: folds}
+        return ELPDDataLOOKFold(
+            elpd=self.elpd,
+            se=self.standard_error,
+            p=float("nan"),
+            n_samples=self.draws,
+            n_data_points=len(folds),
+            scale="log",
+            warning=not reliable,
+            good_k=PARETO_LIMIT,
+            elpd_i=xr.DataArray(self.scores(), dims=[self.by], coords=coords, name="elpd_i"),
+            n_folds=len(folds),
+        )
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """Sentences to read before the table."""
         notes = []
+        refitted = [fold for fold in self.folds if fold.method == "exact" and fold.pareto_k > PARETO_LIMIT]
+        if refitted:
+            notes.append(
+                f"{len(refitted)} of {len(self.folds)} folds were refitted, since importance weights are unreliable "
+                f"there (Pareto k above {PARETO_LIMIT})."
+            )
         unmixed = [fold for fold in self.folds if fold.rhat > RHAT_ACCEPTED or fold.divergences]
         if unmixed:
             notes.append(
@@ -160,6 +198,11 @@ def leave_out(
     priors and reference budget stay those of the whole table. A family left out is a new one, drawn from the
     population; so is a regime of which no pool is left.
 
+    Densities are given the rows kept. Where rows share errors these tell of them: the rows left out are then normal
+    given the kept at each draw of the parameters, with what is known of the texts drawn and of the members' effects.
+    With which share a member enters a pool is taken as known, of pools left out too. The factor law's rows are its
+    models, whose mean losses are predicted by a refit of its curve to the table of the other models.
+
     Two scores come of each fold. ``elpd``, the sum over rows, judges predictions of one pool at a time, which is what
     `bayeslaw.predict` makes; laws are ranked by it and stacked on it. It counts one mistake many times, since pools
     that share the model left out are wrong together. ``joint`` judges all rows of a fold at once, as the law's
@@ -175,7 +218,8 @@ def leave_out(
         ``"model"`` or ``"family"``.
     method
         ``"exact"``: refit without each fold; ``"weights"``: weigh the fit's own draws by one over the density of the
-        rows left out, smoothed (PSIS; Vehtari et al. 2024), where Pareto k is at most 0.5, and refit where it is not.
+        rows left out, smoothed (PSIS; Vehtari et al. 2024), where Pareto k is at most 0.5, and refit where it is not, as
+        the table says. Draws of the factor law cannot be weighed (see `FactorRefits`); it is refitted always.
     draws, chains
         Of the refits: draws kept per chain, and number of chains.
     seed
@@ -200,7 +244,7 @@ def leave_out(
     check_whole("seed", seed, lowest=0, suggested=0)
     folds = make_folds(fit, by)
     with progress_bar("refitting", len(folds), shown=progress) as advance:
-        refits = LawRefits(fit.model, fit.values(), draws=draws, chains=chains)
+        refits = refits_of(fit, draws=draws, chains=chains)
         scores = []
         for number, fold in enumerate(folds):
             scores.append(score_fold(refits, fold, method=method, seed=seed + number))
@@ -226,10 +270,10 @@ def score_fold(refits: Refits, fold: Fold, *, method: str, seed: int) -> FoldSco
     -------
     FoldScore
         The scores. Of a refit `joint` is bridged between its draws and those of the fit to all rows, and so is the
-        density of a single row.
+        density of a single row; where the latter are of no use, both are plain averages over the refit's draws.
     """
     known, pareto_k = refits.all_rows(fold.held), float("nan")
-    if method == "weights":
+    if method == "weights" and known is not None:
         log_weights, pareto_k = smoothed_log_weights(-known.joint)
         if pareto_k <= PARETO_LIMIT:
             rows, joint = log_average(known.rows, log_weights), log_average(known.joint[:, None], log_weights)
@@ -237,6 +281,9 @@ def score_fold(refits: Refits, fold: Fold, *, method: str, seed: int) -> FoldSco
             return _score(fold, scores, "weights", pareto_k, known)
     found = refits.left_out(fold.held, seed=seed)
     rows = log_average(found.rows, copies=found.copies)
+    if known is None:
+        plain = log_average(found.joint[:, None], copies=found.copies)
+        return _score(fold, (rows.value, rows.error, float(plain.value[0]), plain.error), "exact", pareto_k, found)
     joint, error = bridge(found.joint, known.joint, copies=found.copies)
     scores = (rows.value, rows.error, joint, error) if len(rows.value) > 1 else (np.array([joint]), error, joint, error)
     return _score(fold, scores, "exact", pareto_k, found)
