@@ -309,7 +309,7 @@ def _identification(fit: Fit) -> Iterator[Finding]:
     else:
         message = "The fit was saved without its prior, so claims, and what the data add to the prior, cannot be shown."
         yield Finding("no-prior", "info", message, "fit again with --keep prior, or with --keep all")
-    for name in fit.law.covariates:
+    for name in fit.law.exponents:
         values = fit.observations.covariates[name]
         counts = {
             group: len(np.unique(values[model.group_index == index]))

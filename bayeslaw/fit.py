@@ -1,5 +1,6 @@
 """Fit a law: mode, preconditioner, NUTS, and the result that is saved and loaded."""
 
+import contextlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from bayeslaw.factor.fitting import fit_factor
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.tree import model_from_tree
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
-from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.gains import models_of_pools
+from bayeslaw.laws import DiversityLaw, Law, PowerLaw, law_from_specification
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.model import LawModel
@@ -29,6 +31,7 @@ from bayeslaw.sampling.trusted import sample_until_trusted
 from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 
 MODE_STARTS = 4
+MEMBERS = "members"
 FEWEST_DRAWS = 50
 
 
@@ -96,6 +99,11 @@ class Fit:
     def factor(self) -> FactorModel | None:
         """The factor law with its table, or None for the other laws."""
         return model_from_tree(self.tree, self.law) if isinstance(self.law, FactorLaw) else None
+
+    @cached_property
+    def members(self) -> "Fit | None":
+        """The power law of single models, fitted along with a diversity law to tell what its pools' members lose."""
+        return Fit(self.tree[MEMBERS]) if MEMBERS in self.tree.children else None
 
     @property
     def posed(self) -> LawModel | FactorModel:
@@ -264,7 +272,12 @@ def fit(
         attrs = _attrs(model, data, parameters) | {"settings": json.dumps(settings)}
         tree = build_tree(target, drawn, seed=seed, attrs=attrs)
         tree["sample_stats"].attrs |= {"sampling_time": watch.total - watch.compiling, "compile_time": watch.compiling}
-        return Fit(tree)
+    if isinstance(law, DiversityLaw):
+        # Without three sizes of models there is no law of them, and members must have been scored.
+        with contextlib.suppress(InputError):
+            choices = {"draws": draws, "chains": chains, "seed": seed, "progress": progress}
+            tree[MEMBERS] = fit(PowerLaw(), models_of_pools(data), **choices).keep(()).tree
+    return Fit(tree)
 
 
 def maximum_likelihood(
@@ -302,10 +315,10 @@ def maximum_likelihood(
 
 def _resolved(model: LawModel) -> LawModel:
     """Fill in every default prior, so that a saved fit says what it used whatever later defaults are."""
-    law = type(model.law).from_priors(
-        {name.removesuffix(POPULATION): prior for name, prior in model.sites.items() if name not in model.noise_priors},
-        model.law.pooling,
-    )
+    priors = {
+        name.removesuffix(POPULATION): prior for name, prior in model.sites.items() if name not in model.noise_priors
+    }
+    law = type(model.law).from_specification({**model.law.specification, "priors": priors})
     noise = Noise(
         **{
             **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},

@@ -12,6 +12,7 @@ from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.regimes import REGIMES
 
 MINIMUM_SIZES = 3
+BUDGETS = ("parameters", "training_tokens")
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,11 @@ class Observations:
 
     @property
     def reference(self) -> dict[str, float]:
-        """Geometric mean of each covariate over the rows: the ``N0`` and ``D0`` of the laws."""
-        return {name: float(np.exp(np.log(values).mean())) for name, values in self.covariates.items()}
+        """Geometric mean of each budget over the rows, the ``N0`` and ``D0`` of the laws; 1 for other covariates."""
+        return {
+            name: float(np.exp(np.log(values).mean())) if name in BUDGETS else 1.0
+            for name, values in self.covariates.items()
+        }
 
 
 def observe(data: xr.Dataset, covariates: tuple[str, ...], *, parameters: str = "total") -> Observations:

@@ -7,6 +7,7 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.laws.base import Law, Parameter
 from bayeslaw.laws.chinchilla import ChinchillaLaw
 from bayeslaw.laws.collaboration import CollaborationLaw
+from bayeslaw.laws.diversity import DiversityLaw
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.power import PowerLaw
 
@@ -14,6 +15,7 @@ __all__ = [
     "LAWS",
     "ChinchillaLaw",
     "CollaborationLaw",
+    "DiversityLaw",
     "FactorLaw",
     "Law",
     "Parameter",
@@ -21,7 +23,7 @@ __all__ = [
     "law_from_specification",
 ]
 
-LAWS: dict[str, type[Law]] = {law.name: law for law in (PowerLaw, ChinchillaLaw, CollaborationLaw)}
+LAWS: dict[str, type[Law]] = {law.name: law for law in (PowerLaw, ChinchillaLaw, CollaborationLaw, DiversityLaw)}
 
 
 LAW_NAMES = (*LAWS, FactorLaw.name)
@@ -35,7 +37,7 @@ def law_from_specification(specification: Mapping[str, Any]) -> Law | FactorLaw:
     ----------
     specification
         ``law`` (one of `LAW_NAMES`), and optionally ``priors`` by site name and ``pooling``; for the factor law
-        ``link`` in place of pooling.
+        ``link`` in place of pooling, for the diversity law also ``diversity``.
 
     Returns
     -------
@@ -54,9 +56,4 @@ def law_from_specification(specification: Mapping[str, Any]) -> Law | FactorLaw:
                 "the factor law was given pooling", "priors and link", "leave out pooling: its spreads are priors"
             )
         return FactorLaw.from_priors(specification.get("priors") or {}, specification.get("link"))
-    law = LAWS[name]
-    pooling = specification.get("pooling")
-    default = law.__dataclass_fields__["pooling"].default
-    if pooling is None:
-        pooling = default
-    return law.from_priors(specification.get("priors") or {}, pooling)
+    return LAWS[name].from_specification(specification)

@@ -16,6 +16,7 @@ from bayeslaw.priors import Prior, check_positive, parse_prior
 POOLING = ("partial", "complete", "separate")
 SPREAD = "_spread"
 POPULATION = "_population"
+REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ class Law(ABC):
     noise_by_group: ClassVar[bool] = False
     covariates: ClassVar[tuple[str, ...]]
     parameter_names: ClassVar[tuple[str, ...]]
+    settings: ClassVar[tuple[str, ...]] = ("pooling", "spread")
 
     @property
     def pooling_by_parameter(self) -> dict[str, str]:
@@ -90,15 +92,15 @@ class Law(ABC):
         if function is None:
             return
         signature = inspect.signature(getattr(function, "__func__", function)).parameters.values()
-        cls.covariates = tuple(p.name for p in signature if p.kind is not p.KEYWORD_ONLY)
-        cls.parameter_names = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+        if "covariates" not in cls.__dict__:
+            cls.covariates = tuple(p.name for p in signature if p.kind is not p.KEYWORD_ONLY)
+        if "parameter_names" not in cls.__dict__:
+            cls.parameter_names = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
 
     def __post_init__(self) -> None:
-        accepted = {f.name for f in fields(self)} - {"pooling", "spread"}
-        if accepted != set(self.parameter_names):
-            raise TypeError(
-                f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(self.parameter_names)}"
-            )
+        accepted, every = {f.name for f in fields(self)} - set(self.settings), type(self).parameter_names
+        if accepted != set(every):
+            raise TypeError(f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(every)}")
         for name in self.parameter_names:
             given = getattr(self, name)
             if given is not None:
@@ -208,14 +210,38 @@ class Law(ABC):
         return {"law": self.name, "priors": priors, "pooling": self.pooling_by_parameter}
 
     @classmethod
-    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str]) -> "Law":
+    def from_specification(cls, specification: Mapping[str, Any]) -> "Law":
+        """Build the law from plain values.
+
+        Parameters
+        ----------
+        specification
+            As `specification` gives it; ``priors`` and ``pooling`` may be left out.
+
+        Returns
+        -------
+        Law
+            The law.
+
+        Raises
+        ------
+        InputError
+            If a prior or a pooling is not known.
+        """
+        names = [name for name in cls.settings if name != "spread"]
+        given = {name: specification[name] for name in names if specification.get(name) is not None}
+        pooling = given.pop("pooling", cls.__dataclass_fields__["pooling"].default)
+        return cls.from_priors(specification.get("priors") or {}, pooling, **given)
+
+    @classmethod
+    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str], **settings: Any) -> "Law":
         """Build the law from priors by site name, ``exponent`` or ``exponent_spread``.
 
         Parameters
         ----------
         priors
             Prior of each named site; anything `parse_prior` reads.
-        pooling
+        pooling, **settings
             As in the constructor.
 
         Returns
@@ -236,7 +262,7 @@ class Law(ABC):
                 )
         own = {name: parse_prior(name, given) for name, given in priors.items() if name in cls.parameter_names}
         spread = {name.removesuffix(SPREAD): given for name, given in priors.items() if name not in cls.parameter_names}
-        return cls(pooling=pooling, spread=spread, **own)
+        return cls(pooling=pooling, spread=spread, **settings, **own)
 
     def __str__(self) -> str:
         lines = [type(self).__name__, f"  loss = {self.equation}"]
@@ -265,7 +291,8 @@ class Law(ABC):
         """
         reference = ", ".join(
             f"{symbol} = {observations.reference[name]:.4g}"
-            for name, symbol in zip(self.covariates, ("N0", "D0"), strict=False)
+            for name, symbol in REFERENCE_SYMBOLS.items()
+            if name in self.covariates
         )
         lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}   with {reference}"]
         for parameter in self.parameters(observations):
