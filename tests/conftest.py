@@ -10,10 +10,11 @@ import numpyro.distributions as dist
 import pytest
 import xarray as xr
 from brute import WIDTHS
+from factor_cases import small_losses
 from tables import TINY_MEDIANS, family_table, few_rows_table, tiny_table
 
 from bayeslaw.fit import Fit, fit, load_fit
-from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
+from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
 from bayeslaw.losses import models_from_frame
 from bayeslaw.noise import Noise
 from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
@@ -69,6 +70,17 @@ def chinchilla_file(fits_folder: Path) -> Path:
     noise = Noise(family="student_t", response="log_loss")
     models = models_from_frame(simulate_chinchilla(points=120))
     return made_once(fits_folder, "chinchilla", lambda: fit(ChinchillaLaw(), models, noise=noise))
+
+
+@pytest.fixture(scope="session")
+def factor_file(fits_folder: Path) -> Path:
+    return made_once(fits_folder, "factor", lambda: fit(FactorLaw(), small_losses(), draws=400, chains=2))
+
+
+@pytest.fixture(scope="session")
+def factor_fit(factor_file: Path) -> Fit:
+    """Return a saved and loaded fit of the factor law."""
+    return load_fit(str(factor_file))
 
 
 @pytest.fixture(scope="session")
