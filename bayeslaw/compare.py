@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_stats.loo import compare as rank_by_elpd
@@ -16,9 +17,14 @@ from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
+from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import loss_log_jacobian
 
 PARETO_LIMIT = 0.7
+FLOOR_WARNING = (
+    "Floors of the factor law reach no further than the lowest loss of a family, so its draws do not cover those without "
+    "that model, and its score in this comparison is too high: leave out whole models, which refits."
+)
 OVERLAP_WARNING = (
     "The rows are pools that share models and samples. Leaving out one pool leaves its near copies in, so this "
     "comparison is too optimistic, and favours laws that follow the pools seen closely; it does not tell which law "
@@ -151,6 +157,7 @@ def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
             notes.append(
                 f"{name}: {unreliable} rows have a Pareto k above {PARETO_LIMIT}; their share of elpd is unreliable."
             )
+    notes += [f"{name}: {FLOOR_WARNING}" for name, fit in fits.items() if isinstance(fit.law, FactorLaw)]
     if any(fit.observations.facts.get("overlapping") for fit in fits.values()):
         notes.insert(0, OVERLAP_WARNING)
     with warnings.catch_warnings():
@@ -160,9 +167,10 @@ def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
 
 
 def _loo(fit: Fit) -> Any:
-    row = fit.observations.row_dimension
+    rows, response = fit.observations, fit.noise.response
+    observed = np.log(rows.loss) if response == "log_loss" else rows.loss
     jacobian = xr.DataArray(
-        loss_log_jacobian(fit.model.response, fit.noise.response), dims=[row], coords={row: fit.observations.labels}
+        loss_log_jacobian(observed, response), dims=[rows.row_dimension], coords={rows.row_dimension: rows.labels}
     )
     with warnings.catch_warnings():
         # Reliability is reported in our own words, with the fit's name.

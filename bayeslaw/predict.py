@@ -9,10 +9,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.diversity_targets import law_targets, read_slates
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.factor.bands import Predicted, predict_pools
 from bayeslaw.fit import Fit
+from bayeslaw.laws import DiversityLaw
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
+from bayeslaw.laws.diversity import BEST_MEMBER_LOSS
 from bayeslaw.new_pools import check_samples, pool_deviations
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
 from bayeslaw.targets import NEW_FAMILY, read_frame, read_targets
@@ -40,7 +43,9 @@ def predict(
         Where to predict: columns of equal length, or single values. ``parameters`` (count, of the kind the fit uses),
         or ``members`` such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or
         ``family`` where the law's parameters differ by it: without, every known group. ``family="new"`` is a family not
-        seen, drawn from the population, and so is a regime of which no pool was seen.
+        seen, drawn from the population, and so is a regime of which no pool was seen. A diversity law takes ``members``
+        also by name, and else ``parameters``, ``size``, ``best_member_loss`` and its diversity numbers; those that
+        members do not tell are given beside them.
     kind
         ``"mean"``: the law itself, whatever the samples; ``"new"``: one new pool or model, with fresh noise for every
         draw. A new pool has members not seen, whose effects are drawn anew for every target. For the factor law the
@@ -85,11 +90,16 @@ def predict(
     result["interval"] = level
     result["interval_kind"] = "equal-tailed"
     result["unit"] = fit.unit
-    endless = kind == "new" and fit.noise.family == "student_t" and fit.noise.response == "log_loss"
-    result["mean"], result["median"] = np.inf if endless else draws.mean(axis=0), np.median(draws, axis=0)
+    result["mean"] = np.inf if mean_is_infinite(fit, kind) else draws.mean(axis=0)
+    result["median"] = np.median(draws, axis=0)
     result["lower"], result["upper"] = lower, upper
     result["extrapolation"] = drawn.extrapolation
     return result
+
+
+def mean_is_infinite(fit: Fit, kind: str) -> bool:
+    """Say whether new rows have no finite mean: those with Student-t noise on log losses have none."""
+    return kind == "new" and fit.noise.family == "student_t" and fit.noise.response == "log_loss"
 
 
 def predict_draws(
@@ -199,7 +209,8 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
             )
             own = own if np.ptp(own) > 0 else observed
             outside = max(own.min() - value, value - own.max(), 0.0)
-            result[row] = max(result[row], outside / np.ptp(own))
+            # Of what never varied, such as the size of pools where all are pairs, any other value is out of reach.
+            result[row] = max(result[row], outside / np.ptp(own) if np.ptp(own) else np.inf if outside else 0.0)
     return result
 
 
@@ -207,7 +218,7 @@ def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, samples: str | None, se
     which = check_samples(fit, samples, kind)
     with jax.enable_x64(True):
         fresh = jax.random.PRNGKey(seed)
-        mean, scale = law_draws(fit, targets, seed=seed)
+        mean, scale = law_draws(fit, targets, seed=seed, given=_best_members(fit, targets, kind=kind, seed=seed))
         if kind == "mean":
             return mean
         if fit.model.dependence is not None:
@@ -217,12 +228,31 @@ def _draw(fit: Fit, targets: pd.DataFrame, *, kind: str, samples: str | None, se
         return np.asarray(draw_losses(fresh, fit.noise, jnp.asarray(mean), jnp.asarray(scale), freedom))
 
 
+def _best_members(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> dict[str, np.ndarray]:
+    """Draw the loss of the best member, [draw, target], where a diversity law is given members; else nothing."""
+    if not isinstance(fit.law, DiversityLaw) or fit.members is None or "members" not in targets:
+        return {}
+    slates = read_slates(fit, targets["members"])
+    new = law_targets(fit, slates)
+    drawn = np.zeros((len(fit.values()[NOISE_SCALE]), 0))
+    if len(new):
+        drawn = _draw(fit.members, new, kind=kind, samples=None, seed=seed)
+    return {BEST_MEMBER_LOSS: slates.best(drawn)}
+
+
 def deviate(fit: Fit, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Move losses by deviations in the unit of the fit's response."""
     return mean * np.exp(deviation) if fit.noise.response == "log_loss" else mean + deviation
 
 
-def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "posterior") -> tuple[np.ndarray, np.ndarray]:
+def law_draws(
+    fit: Fit,
+    targets: pd.DataFrame,
+    *,
+    seed: int,
+    group: str = "posterior",
+    given: Mapping[str, np.ndarray] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Evaluate the law at every draw.
 
     Parameters
@@ -235,6 +265,8 @@ def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "poste
         Seed of the groups drawn from the population.
     group
         ``"posterior"`` or ``"prior"``.
+    given
+        Draws of covariates that are not known, [draw, target], in place of those of `targets`.
 
     Returns
     -------
@@ -255,7 +287,8 @@ def law_draws(fit: Fit, targets: pd.DataFrame, *, seed: int, group: str = "poste
             array[:, index] if index is not None else new_group_draws(values, parameter, rng) for index in indices
         ]
         chosen[parameter.name] = np.stack(columns, axis=1)[:, which]
-    covariates = [targets[name].to_numpy(dtype=float) / fit.observations.reference[name] for name in fit.law.covariates]
+    values_at = {name: targets[name].to_numpy(dtype=float) for name in fit.law.covariates} | dict(given or {})
+    covariates = [values_at[name] / fit.observations.reference[name] for name in fit.law.covariates]
     with jax.enable_x64(True):
         mean = np.asarray(
             type(fit.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()})
@@ -313,6 +346,7 @@ __all__ = [
     "deviate",
     "extrapolation",
     "law_draws",
+    "mean_is_infinite",
     "new_group_draws",
     "predict",
     "predict_draws",

@@ -8,7 +8,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
-from bayeslaw.observations import MINIMUM_SIZES, Observations
+from bayeslaw.observations import BUDGETS, MINIMUM_SIZES, Observations
 
 LEFT_OUT = ("model", "family")
 JOINT = " + "
@@ -126,7 +126,8 @@ def row_members(rows: Observations, known: Mapping[str, str] | None = None) -> t
 
 
 def _check_what_is_left(rows: Observations, fold: Fold, by: str) -> None:
-    for name, values in rows.covariates.items():
+    budgets = {name: values for name, values in rows.covariates.items() if name in BUDGETS}
+    for name, values in budgets.items():
         left = len(np.unique(values[~fold.held]))
         if left < MINIMUM_SIZES:
             raise InputError(

@@ -9,7 +9,7 @@ import xarray as xr
 from arviz_stats.loo import SamplingWrapper, loo_kfold
 
 from bayeslaw.criticism.folds import row_families
-from bayeslaw.criticism.refits import LawRefits
+from bayeslaw.criticism.leave_out import refits_of
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit
 from bayeslaw.noise import loss_log_jacobian
@@ -40,8 +40,8 @@ class RefitWrapper(SamplingWrapper):
                 "rows of single models",
                 "leave out whole models: bayeslaw.leave_out",
             )
-        super().__init__(model=fit.model, idata_orig=with_loss_densities(fit))
-        self.refits, self.seed, self.fit = LawRefits(fit.model, fit.values(), draws=draws, chains=chains), seed, fit
+        super().__init__(model=fit.posed, idata_orig=with_loss_densities(fit))
+        self.refits, self.seed, self.fit = refits_of(fit, draws=draws, chains=chains), seed, fit
 
     def sel_observations(self, idx: Any) -> tuple[np.ndarray, np.ndarray]:
         """Split the rows; both parts say which rows are left out, shape ``[row]``."""
@@ -74,8 +74,8 @@ def with_loss_densities(fit: Fit) -> xr.DataTree:
         raise InputError(
             "this fit was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
         )
-    response = fit.noise.response
-    jacobian = loss_log_jacobian(fit.model.response, response)
+    response, loss = fit.noise.response, fit.observations.loss
+    jacobian = loss_log_jacobian(np.log(loss) if response == "log_loss" else loss, response)
     groups: Mapping[str, xr.Dataset] = {
         "posterior": fit.tree["posterior"].dataset,
         "log_likelihood": xr.Dataset({"loss": fit.tree["log_likelihood"][response] + jacobian}),

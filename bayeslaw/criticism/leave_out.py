@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 import pandas as pd
+import xarray as xr
+from arviz_stats.utils import ELPDData, ELPDDataLOOKFold
 
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
@@ -99,11 +101,14 @@ class LeftOut:
         ``"model"`` or ``"family"``.
     unit
         Unit of the loss.
+    draws
+        How many draws each refit has, of all chains.
     """
 
     folds: tuple[FoldScore, ...]
     by: str
     unit: str
+    draws: int = 0
 
     @property
     def table(self) -> pd.DataFrame:
@@ -141,8 +146,7 @@ class LeftOut:
 
         Effective numbers of parameters are not known (NaN).
         """
-        folds, reliable = [fold.name for fold in self.folds], not self.warnings
-        coords = {self.by: folds}
+        folds = [fold.name for fold in self.folds]
         return ELPDDataLOOKFold(
             elpd=self.elpd,
             se=self.standard_error,
@@ -150,9 +154,9 @@ class LeftOut:
             n_samples=self.draws,
             n_data_points=len(folds),
             scale="log",
-            warning=not reliable,
-            good_k=PARETO_LIMIT,
-            elpd_i=xr.DataArray(self.scores(), dims=[self.by], coords=coords, name="elpd_i"),
+            warning=bool(_rough(self.folds)),
+            good_k=float("nan"),
+            elpd_i=xr.DataArray(self.scores(), coords={self.by: folds}, name="elpd_i"),
             n_folds=len(folds),
         )
 
@@ -218,8 +222,8 @@ def leave_out(
         ``"model"`` or ``"family"``.
     method
         ``"exact"``: refit without each fold; ``"weights"``: weigh the fit's own draws by one over the density of the
-        rows left out, smoothed (PSIS; Vehtari et al. 2024), where Pareto k is at most 0.5, and refit where it is not, as
-        the table says. Draws of the factor law cannot be weighed (see `FactorRefits`); it is refitted always.
+        rows left out, smoothed (PSIS; Vehtari et al. 2024), where Pareto k is at most 0.5, and refit where it is not;
+        the table says which. Draws of the factor law cannot be weighed (see `FactorRefits`): it is refitted always.
     draws, chains
         Of the refits: draws kept per chain, and number of chains.
     seed
@@ -249,7 +253,7 @@ def leave_out(
         for number, fold in enumerate(folds):
             scores.append(score_fold(refits, fold, method=method, seed=seed + number))
             advance(1)
-    return LeftOut(tuple(scores), by, fit.unit)
+    return LeftOut(tuple(scores), by, fit.unit, draws * chains)
 
 
 def score_fold(refits: Refits, fold: Fold, *, method: str, seed: int) -> FoldScore:

@@ -12,10 +12,12 @@ from scipy import optimize
 from bayeslaw.criticism.leave_out import LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.errors import InputError, check_whole
+from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
+from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import check_interval
-from bayeslaw.predict import predict, predict_draws
-from bayeslaw.targets import read_targets
+from bayeslaw.predict import mean_is_infinite, predicted
+from bayeslaw.targets import read_frame
 
 TOLERANCE = 1e-12
 STEPS = 1000
@@ -58,14 +60,22 @@ class Stack:
         return next(iter(self.fits.values())).unit
 
     def predict(
-        self, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", interval: float = 0.9, seed: int = 0
+        self,
+        at: Mapping[str, Any] | pd.DataFrame,
+        *,
+        kind: str = "new",
+        samples: str | None = None,
+        rule: str | None = None,
+        interval: float = 0.9,
+        seed: int = 0,
     ) -> pd.DataFrame:
         """Predict losses with bands of the mixture.
 
         Parameters
         ----------
-        at, kind, interval, seed
-            As in `bayeslaw.predict`. A column that only some of the laws take, such as ``regime``, goes to these.
+        at, kind, samples, rule, interval, seed
+            As in `bayeslaw.predict`. A column that only some of the laws take, such as ``regime``, goes to these, and
+            so does a rule.
 
         Returns
         -------
@@ -77,27 +87,36 @@ class Stack:
         InputError
             As `bayeslaw.predict`, and where the laws would predict at different targets.
         """
-        level = check_interval(interval)
-        draws = self.predict_draws(at, kind=kind, seed=seed).to_numpy()
-        draws = draws.reshape(-1, draws.shape[-1])
-        tables = [
-            predict(fit, self._of(name, at), kind=kind, interval=level, seed=seed) for name, fit in self.fits.items()
-        ]
-        result = max(tables, key=lambda table: len(table.columns)).copy()
-        used = [table for table, name in zip(tables, self.fits, strict=True) if self.weights[name] > 0]
-        endless = any(np.isinf(table["mean"]).any() for table in used)
-        result["mean"], result["median"] = np.inf if endless else draws.mean(axis=0), np.median(draws, axis=0)
+        level, drawn = check_interval(interval), self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
+        mixed = self._mixed(drawn, seed=seed)
+        result = _targets(drawn)
+        result["kind"] = kind
+        result["samples"] = drawn[0].samples
+        result["interval"] = level
+        result["interval_kind"] = "equal-tailed"
+        result["unit"] = self.unit
+        used = [fit for name, fit in self.fits.items() if self.weights[name] > 0]
+        result["mean"] = np.inf if any(mean_is_infinite(fit, kind) for fit in used) else mixed.mean(axis=0)
+        result["median"] = np.median(mixed, axis=0)
         tail = (1 - level) / 2
-        result["lower"], result["upper"] = np.quantile(draws, [tail, 1 - tail], axis=0)
-        result["extrapolation"] = np.max([table["extrapolation"] for table in tables], axis=0)
+        result["lower"], result["upper"] = np.quantile(mixed, [tail, 1 - tail], axis=0)
+        result["extrapolation"] = np.max([each.extrapolation for each in drawn], axis=0)
         return result
 
-    def predict_draws(self, at: Mapping[str, Any] | pd.DataFrame, *, kind: str = "new", seed: int = 0) -> xr.DataArray:
+    def predict_draws(
+        self,
+        at: Mapping[str, Any] | pd.DataFrame,
+        *,
+        kind: str = "new",
+        samples: str | None = None,
+        rule: str | None = None,
+        seed: int = 0,
+    ) -> xr.DataArray:
         """Draw losses from the mixture.
 
         Parameters
         ----------
-        at, kind, seed
+        at, kind, samples, rule, seed
             As in `predict`.
 
         Returns
@@ -111,17 +130,44 @@ class Stack:
         InputError
             As `predict`.
         """
-        self._check_targets(at)
-        parts = [predict_draws(fit, self._of(name, at), kind=kind, seed=seed) for name, fit in self.fits.items()]
-        arrays = [part.to_numpy().reshape(-1, part.sizes["target"]) for part in parts]
+        drawn = self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
+        coords = {str(name): ("target", column.to_numpy()) for name, column in _targets(drawn).items()}
+        attrs = {"unit": self.unit, "kind": kind, "samples": drawn[0].samples}
+        mixed = self._mixed(drawn, seed=seed)[None]
+        return xr.DataArray(mixed, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
+
+    def _mixed(self, drawn: Sequence[Predicted], *, seed: int) -> np.ndarray:
+        """Share the draws of the mixture among those of the laws, shape ``[draw, target]``."""
+        arrays = [each.draws.reshape(-1, len(each.targets)) for each in drawn]
         count = min(map(len, arrays))
         law = share_draws(np.array([self.weights[name] for name in self.fits]), count, seed=seed)
-        drawn = np.stack([arrays[which][index * len(arrays[which]) // count] for index, which in enumerate(law)])
-        fullest = max(parts, key=lambda part: len(part.coords))
-        coords = {str(name): values for name, values in fullest.coords.items() if values.dims == ("target",)}
-        return xr.DataArray(
-            drawn[None], dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=dict(fullest.attrs)
-        )
+        return np.stack([arrays[which][index * len(arrays[which]) // count] for index, which in enumerate(law)])
+
+    def _drawn(
+        self,
+        at: Mapping[str, Any] | pd.DataFrame,
+        *,
+        kind: str,
+        samples: str | None,
+        rule: str | None,
+        seed: int,
+    ) -> list[Predicted]:
+        """Draw from every law."""
+        factor = {name: isinstance(fit.law, FactorLaw) for name, fit in self.fits.items()}
+        if rule is not None and not any(factor.values()):
+            raise InputError(
+                f"the rule {rule!r} was given, and no law of the stack is the factor law",
+                "a rule for a stack with the factor law",
+                "leave out the rule: these laws predict the rule of the pools that they were fitted to",
+            )
+        drawn = [
+            predicted(
+                fit, self._of(name, at), kind=kind, samples=samples, rule=rule if factor[name] else None, seed=seed
+            )
+            for name, fit in self.fits.items()
+        ]
+        self._check_targets(at, drawn)
+        return drawn
 
     def _of(self, name: str, at: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
         """Leave out columns that are for other laws of the stack."""
@@ -129,10 +175,11 @@ class Stack:
         others = set().union(*accepted.values()) - accepted[name]
         return {str(column): at[column] for column in at if column not in others}
 
-    def _check_targets(self, at: Mapping[str, Any] | pd.DataFrame) -> None:
-        lengths = {name: len(read_targets(fit, self._of(name, at))) for name, fit in self.fits.items()}
-        if len(set(lengths.values())) > 1:
-            groups = sorted({fit.law.group for fit in self.fits.values() if fit.model.groups})
+    def _check_targets(self, at: Mapping[str, Any] | pd.DataFrame, drawn: Sequence[Predicted]) -> None:
+        lengths = {name: len(each.targets) for name, each in zip(self.fits, drawn, strict=True)}
+        groups = sorted({fit.law.group for fit in self.fits.values() if fit.posed.groups})
+        apart = len(groups) > 1 and max(lengths.values()) > len(read_frame(at))
+        if len(set(lengths.values())) > 1 or apart:
             raise InputError(
                 "the laws predict at different targets: " + ", ".join(f"{n}: {rows}" for n, rows in lengths.items()),
                 f"targets that name the {' and the '.join(groups)}",
@@ -141,6 +188,15 @@ class Stack:
 
     def __str__(self) -> str:
         return "\n".join(f"{self.weights[name]:.3f}  {name}: {fit.law.name}" for name, fit in self.fits.items())
+
+
+def _targets(drawn: Sequence[Predicted]) -> pd.DataFrame:
+    """Put together what the laws say of the targets, that of the law that says most first."""
+    result = max((each.targets for each in drawn), key=lambda targets: len(targets.columns)).copy()
+    for each in drawn:
+        for name in each.targets.columns.difference(result.columns, sort=False):
+            result[name] = each.targets[name].to_numpy()
+    return result
 
 
 def stack(
