@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.laws import LAW_NAMES, FactorLaw, Law, law_from_specification
+from bayeslaw.laws import LAW_NAMES, DiversityLaw, FactorLaw, Law, law_from_specification
 from bayeslaw.noise import Noise, noise_from_specification
 
-SECTIONS = ("law", "priors", "pooling", "noise", "link")
-ACCEPTED = "a YAML mapping with law, priors, pooling, noise and link, each optional"
+SECTIONS = ("law", "priors", "pooling", "noise", "link", "diversity")
+ACCEPTED = "a YAML mapping with law, priors, pooling, noise, link and diversity, each optional"
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -82,6 +82,12 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law | FactorL
     if config.get("link") is not None and (law or named) != FactorLaw.name:
         raise InputError(
             f"the file has a link for the law {law or named}", "a link for the law factor only", "leave out the link"
+        )
+    if config.get("diversity") is not None and (law or named) != DiversityLaw.name:
+        raise InputError(
+            f"the file has diversity numbers for the law {law or named}",
+            "diversity for the law diversity only",
+            "leave out diversity",
         )
     return law_from_specification({**config, "law": law or named}), noise
 

@@ -6,9 +6,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.fit import Fit
+from bayeslaw.laws import DiversityLaw
 from bayeslaw.new_pools import shared_effects
 from bayeslaw.predictive_check import pool_check
 from bayeslaw.sensitivity import THRESHOLD, sensitivity
@@ -161,8 +163,12 @@ def check(fit: Fit) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing was found.
     """
+    return _findings(fit, None if fit.factor is None else pool_check(fit))
+
+
+def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
     findings = [*_sampling(fit, diagnostics(fit)), *_identification(fit), *_sensitivity(fit), *_table(fit)]
-    findings += _pools(fit)
+    findings += [] if pools is None else _pools(fit, pools)
     order = ("error", "warning", "info")
     return sorted(findings, key=lambda finding: order.index(finding.severity))
 
@@ -252,9 +258,10 @@ def check_record(fit: Fit) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``trusted``, ``findings``, ``claims`` and ``diagnostics``.
+        ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a factor fit, ``pools``: the rows of `pool_check`.
     """
-    findings = check(fit)
+    pools = None if fit.factor is None else pool_check(fit)
+    findings = _findings(fit, pools)
     stated = claims(fit) if "prior" in fit.tree.children else ()
     fields = ("claim", "probability", "prior_probability", "unit")
     return {
@@ -262,7 +269,7 @@ def check_record(fit: Fit) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in findings],
         "claims": [{field: getattr(claim, field) for field in fields} for claim in stated],
         "diagnostics": asdict(diagnostics(fit)),
-    }
+    } | ({} if pools is None else {"pools": pools.to_dict(orient="records")})
 
 
 def _sampling(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
@@ -373,11 +380,8 @@ def _dependence(fit: Fit) -> Iterator[Finding]:
         yield Finding("strained-sampling-error", "warning", message, remedy)
 
 
-def _pools(fit: Fit) -> Iterator[Finding]:
-    """Say where the posterior predictive check of pools by size and regime fails, for fits that have one."""
-    if fit.factor is None:
-        return
-    table = pool_check(fit)
+def _pools(fit: Fit, table: pd.DataFrame) -> Iterator[Finding]:
+    """Say where the posterior predictive check of pools by size and regime fails."""
     missed = table[table["tail"] < TAIL_LIMIT]
     if missed.empty:
         return
@@ -393,6 +397,23 @@ def _pools(fit: Fit) -> Iterator[Finding]:
     yield Finding("pools-misfit", "warning", message, remedy)
 
 
+def _diversity(fit: Fit) -> Iterator[Finding]:
+    facts = fit.observations.facts
+    for number in fit.law.diversity:
+        share = float(facts[f"{number}_explained"])
+        if share > COLLINEAR:
+            others = ", ".join([*(f"{other}" for other in fit.law.diversity if other != number), "size", "budget"])
+            message = (
+                f"The {number} of a pool follows to {share:.0%} from its {others}: what it adds to them cannot be "
+                "told, and its coefficients are the prior's or stand for the others."
+            )
+            yield Finding("collinear-diversity", "warning", message, "fit with fewer diversity numbers, one at a time")
+    codes = [] if fit.members is None else [finding.code for finding in errors(fit.members)]
+    if codes:
+        message = f"The law of single models beside this one must not be trusted ({', '.join(codes)})."
+        yield Finding("members-law", "warning", message, "predict pools of known models only, or fit with more --draws")
+
+
 def _table(fit: Fit) -> Iterator[Finding]:
     facts = fit.observations.facts
     if fit.factor is None and fit.model.dependence is not None:
@@ -405,6 +426,8 @@ def _table(fit: Fit) -> Iterator[Finding]:
             "mean are too narrow, and probabilities of claims too near to 0 or 1.",
             "fit with normal noise and dependence: shared; do not read the probabilities as odds to bet on",
         )
+    if isinstance(fit.law, DiversityLaw):
+        yield from _diversity(fit)
     clusters = facts.get("clusters")
     if isinstance(clusters, int) and clusters < FEW_CLUSTERS:
         message = f"The samples come from {clusters} clusters; their sampling errors are themselves uncertain."

@@ -13,29 +13,26 @@ from bayeslaw.noise import MEMBER_SCALE
 SAMPLES = ("same", "new")
 ALL_SAMPLES = "all"
 NEIGHBOURS = 25
+DRAWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class Likeness:
-    """What the pools most like a target have on average.
+    """The pools most like each target.
 
     Parameters
     ----------
+    rows
+        Their positions, nearest first, shape ``[target, neighbour]``; where a group has fewer, some more than once.
     loadings
         Mean of their loadings on the sampling error, shape ``[target, direction]``.
-    scatter
-        Covariance of those loadings, shape ``[target, direction, direction]``.
     remainder
         Mean of their sampling variance outside of the directions, shape ``[target]``.
-    concentration
-        Mean over them of the sum of the members' squared shares, shape ``[target]``, and one over the number of models:
-        how much the effects of members not seen weigh, relative to the mean of those seen.
     """
 
+    rows: np.ndarray
     loadings: np.ndarray
-    scatter: np.ndarray
     remainder: np.ndarray
-    concentration: np.ndarray
 
 
 def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
@@ -80,7 +77,7 @@ def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
 
 
 def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
-    """Take from the observed pools what is not known of a new one.
+    """Find the observed pools from which to take what is not known of a new one.
 
     The win shares of a pool, and its loadings on the sampling error, are not known before its members are scored. They
     are taken to be those of the `NEIGHBOURS` observed pools of its group (of all, for a group not seen) that are
@@ -96,26 +93,61 @@ def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
     Returns
     -------
     Likeness
-        Averages over those pools, in the response's unit.
+        Those pools, and averages over them in the response's unit.
     """
     model, shared = fit.model, fit.model.dependence
     assert shared is not None
-    observed = np.column_stack([np.log(fit.observations.covariates[name]) for name in fit.law.covariates])
-    wanted = np.column_stack([np.log(targets[name].to_numpy(dtype=float)) for name in fit.law.covariates])
-    spread = np.maximum(observed.std(axis=0), 1e-12)
+    observed, wanted = [], []
+    for name in fit.law.covariates:
+        columns = fit.observations.covariates[name], targets[name].to_numpy(dtype=float)
+        if all((column > 0).all() for column in columns):
+            columns = np.log(columns[0]), np.log(columns[1])
+        spread = max(float(columns[0].std()), 1e-12)
+        observed.append(columns[0] / spread)
+        wanted.append(columns[1] / spread)
+    places, nearest = np.column_stack(observed), []
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
-    squares = (shared.shares**2).sum(axis=1) + 1 / shared.shares.shape[1]
-    parts = []
-    for place, name in zip(wanted, group, strict=True):
-        known = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(observed), bool)
+    for place, name in zip(np.column_stack(wanted), group, strict=True):
+        known = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
         rows = np.flatnonzero(known)
-        distance = (((observed[rows] - place) / spread) ** 2).sum(axis=1)
-        near = rows[np.argsort(distance, kind="stable")[:NEIGHBOURS]]
-        loadings = shared.sampling_factor[near]
-        deviation = loadings - loadings.mean(axis=0)
-        scatter = deviation.T @ deviation / len(near)
-        parts.append((loadings.mean(axis=0), scatter, shared.remainder[near].mean(), squares[near].mean()))
-    return Likeness(*(np.stack(column) for column in zip(*parts, strict=True)))
+        distance = ((places[rows] - place) ** 2).sum(axis=1)
+        nearest.append(np.resize(rows[np.argsort(distance, kind="stable")[:NEIGHBOURS]], NEIGHBOURS))
+    rows = np.stack(nearest)
+    return Likeness(rows, shared.sampling_factor[rows].mean(axis=1), shared.remainder[rows].mean(axis=1))
+
+
+def scatter_of_members(fit: Fit, like: Likeness, effects: np.ndarray) -> np.ndarray:
+    """Estimate how much the members of a new pool make it scatter about the law, from the pools like it.
+
+    Shares say less: a member that is better wins more, so that shares and effects are not independent, and pools
+    scatter less than ``member_scale`` times shares.
+
+    Parameters
+    ----------
+    fit
+        A fit of rows that share errors.
+    like
+        The pools like each target.
+    effects
+        Effects of the members of the table in units of their scale, shape ``[draw, member]``.
+
+    Returns
+    -------
+    np.ndarray
+        Mean square over those pools of what their members add to them, for each term of their course a model taken into
+        account; shape ``[draw, target]``, in the response's unit squared.
+    """
+    shared, scale = fit.model.dependence, fit.values()[MEMBER_SCALE]
+    assert shared is not None
+    used, where = np.unique(like.rows, return_inverse=True)
+    where = where.reshape(like.rows.shape)
+    inflation = shared.inflation[shared.group[used]]
+    result = np.empty((len(effects), len(where)))
+    for first in range(0, len(effects), DRAWS_AT_ONCE):
+        part = slice(first, first + DRAWS_AT_ONCE)
+        squares = (effects[part] @ shared.contrasts[used].T) ** 2 * inflation
+        result[part] = np.stack([squares[:, near].mean(axis=1) for near in where], axis=1)
+    return result * scale[:, None] ** 2
 
 
 def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
@@ -131,8 +163,8 @@ def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        Effects in units of their scales, first the directions of the sampling error, then the members of the table;
-        shape ``[draw, effect]``.
+        Effects in units of their scales: directions of the sampling error, directions of the choice of models, members
+        of the table; shape ``[draw, effect]``.
     """
     values = {name: draws for name, draws in fit.values().items() if name in fit.model.needed_sites}
     with jax.enable_x64(True):
@@ -168,13 +200,12 @@ def pool_deviations(
         Deviations in the response's unit, shape ``[draw, target]``: sampling error, effects of members not seen, and
         what a pool has of its own.
     """
-    like = like_observed(fit, targets)
-    rng = np.random.default_rng([seed, 1])
-    directions, draws = like.loadings.shape[1], len(scale)
-    same = samples == "same"
-    effects = shared_effects(fit, seed=seed)[:, :directions] if same else rng.standard_normal((draws, directions))
-    own = rng.standard_normal((draws, 1 if common else len(targets)))
-    scatter = np.einsum("dk,tkl,dl->dt", effects, like.scatter, effects, optimize=True)
-    members = fit.values()[MEMBER_SCALE][:, None] ** 2 * like.concentration
-    deviation = np.sqrt(scale**2 + like.remainder + members + np.maximum(scatter, 0))
-    return effects @ like.loadings.T + deviation * own
+    like, shared = like_observed(fit, targets), fit.model.dependence
+    assert shared is not None
+    rng, effects = np.random.default_rng([seed, 1]), shared_effects(fit, seed=seed)
+    common_error = effects[:, : shared.directions]
+    if samples == "new":
+        common_error = rng.standard_normal(common_error.shape)
+    own = rng.standard_normal((len(scale), 1 if common else len(targets)))
+    members = scatter_of_members(fit, like, effects[:, shared.first_member :])
+    return common_error @ like.loadings.T + np.sqrt(scale**2 + like.remainder + members) * own

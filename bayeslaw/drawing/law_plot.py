@@ -23,6 +23,7 @@ from bayeslaw.drawing.plot_style import house_style
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
 from bayeslaw.noise import check_interval
+from bayeslaw.observations import BUDGETS
 from bayeslaw.predict import KINDS
 
 
@@ -88,6 +89,12 @@ def plot_law(
 
 
 def _scene(fit: Fit, interval: float, kinds: Sequence[str], beyond: float, groups: Sequence[str] | None) -> Scene:
+    if others := set(fit.law.covariates) - set(BUDGETS):
+        raise InputError(
+            f"the law {fit.law.name} depends on {', '.join(sorted(others))}",
+            "a picture of a law of budgets alone",
+            "draw another: forest, pair, trace, ppc or prior_posterior",
+        )
     kinds = tuple(check_choice("kind", kind, KINDS) for kind in kinds)
     if not (np.isfinite(beyond) and beyond >= 1):
         raise InputError(f"beyond is {beyond!r}", "a factor of at least 1", "use 10 for ten times the largest budget")
@@ -144,7 +151,7 @@ def _draw_panels(scene: Scene) -> Figure:
     title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.46, 1.9 * rows + 0.64)).flat
     title.text(0.01, 0.88, _heading(scene), fontsize=11, fontweight="bold", va="top")
     title.text(0.01, 0.3, _subheading(scene), fontsize=9, color="#55555c", va="top")
-    title.legend(handles=legend_handles(scene, panels=True), loc="upper right", ncols=3, handlelength=3)
+    title.legend(handles=legend_handles(scene, panels=True), loc="upper right", ncols=2 if columns < 4 else 3, handlelength=3)
     axes = body.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for index, ax in enumerate(axes):
         if index < count:

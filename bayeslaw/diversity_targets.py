@@ -1,0 +1,220 @@
+"""Where to predict by a diversity law: pools by their members, or by what the law knows of a pool."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.factor.hypothetical import NewModel
+from bayeslaw.factor.targets import read_pool
+from bayeslaw.fit import Fit
+from bayeslaw.gains import DIVERSITY_NUMBERS, OF_MEMBERS, RELATIVE, member_numbers
+from bayeslaw.laws.base import POPULATION
+from bayeslaw.laws.diversity import BEST_MEMBER_LOSS, DiversityLaw
+from bayeslaw.laws.power import power_law
+from bayeslaw.regimes import regime_of
+
+NEW_FAMILY = "new"
+
+
+@dataclass(frozen=True)
+class Slates:
+    """Members of pools: models of the table, whose losses are known, and new ones.
+
+    Parameters
+    ----------
+    models
+        One row a member: ``target`` (number of the pool), ``parameters``, ``family`` and ``loss`` (NaN for new ones).
+    pools
+        Number of pools.
+    """
+
+    models: pd.DataFrame
+    pools: int
+
+    @property
+    def new(self) -> pd.DataFrame:
+        """New members, one row each."""
+        return self.models[self.models["loss"].isna()]
+
+    def best(self, losses: np.ndarray) -> np.ndarray:
+        """Take the lowest loss over the members of each pool.
+
+        Parameters
+        ----------
+        losses
+            Losses of the new members, [draw, new member].
+
+        Returns
+        -------
+        np.ndarray
+            Shape ``[draw, pool]``.
+        """
+        known = self.models[self.models["loss"].notna()]
+        lowest = np.full((self.pools, len(losses)), np.inf)
+        np.minimum.at(lowest, known["target"].to_numpy(), known["loss"].to_numpy()[:, None])
+        np.minimum.at(lowest, self.new["target"].to_numpy(), losses.T)
+        return lowest.T
+
+
+def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
+    """Read the members of pools.
+
+    Parameters
+    ----------
+    fit
+        A fit of a diversity law.
+    texts
+        Members of each pool, with commas between: names of models of the table, or new models as
+        ``parameters:family``.
+
+    Returns
+    -------
+    Slates
+        The members.
+
+    Raises
+    ------
+    InputError
+        If a member cannot be read or is named twice, a pool has fewer than two, or the fit has no law of members.
+    """
+    if fit.members is None:
+        raise InputError(
+            "this fit has no law of single models, since there were fewer than three sizes of them",
+            f"pools by {', '.join(fit.law.covariates[:3])} and diversity",
+            "give these columns in place of members",
+        )
+    table = fit.members.observations
+    known = {str(name): row for row, name in enumerate(table.labels)}
+    records = []
+    texts = [str(text) for text in texts]
+    for target, text in enumerate(texts):
+        pool = read_pool(text, list(known))
+        if len(pool) < 2:
+            raise InputError(
+                f"the pool {text!r} has one member",
+                "pools of two or more: a single model gains nothing over itself",
+                "add a member, or fit --law power to the loss table to predict single models",
+            )
+        if len(set(pool)) < len(pool):
+            raise InputError(f"the pool {text!r} names a model twice", "each model once", "leave out its copies")
+        for member in pool:
+            if isinstance(member, NewModel):
+                records.append((target, member.parameters, member.family, np.nan))
+            else:
+                row = known[member]
+                own = (float(table.covariates["parameters"][row]), str(table.groups["family"][row]))
+                records.append((target, *own, float(table.loss[row])))
+    return Slates(pd.DataFrame(records, columns=["target", "parameters", "family", "loss"]), len(texts))
+
+
+def law_targets(fit: Fit, slates: Slates) -> pd.DataFrame:
+    """Return the new members as targets of the law of members: ``parameters`` and a ``family`` that it knows."""
+    assert fit.members is not None
+    new, groups = slates.new, fit.members.model.groups
+    families = [name if name in groups else NEW_FAMILY for name in new["family"]]
+    return pd.DataFrame({"parameters": new["parameters"].to_numpy(), "family": families})
+
+
+def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
+    """Complete targets of a diversity law.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    targets
+        ``members`` as `read_slates` reads them, or the law's covariates; diversity numbers in their own unit, which may
+        be left out where members tell them; ``regime``, which members tell too.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns given and the law's covariates. The best member of a pool with new members is given the loss that
+        the law expects at the medians of its parameters, to find observed pools like it; predictions draw it.
+
+    Raises
+    ------
+    InputError
+        If a column is unknown, missing or given twice, or a value cannot be used.
+    """
+    law = fit.law
+    assert isinstance(law, DiversityLaw)
+    known = [*law.covariates[:3], *law.diversity, *law.covariates[3:], law.group, "members"]
+    for name in targets:
+        if name not in known:
+            raise InputError(
+                f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known)
+            )
+    result = _of_members(fit, targets) if "members" in targets else targets
+    for number in law.diversity:
+        if RELATIVE + number in result and number in result:
+            raise InputError(f"{number} is given twice", "one value", f"leave out {RELATIVE}{number}")
+        if RELATIVE + number not in result:
+            result = result.assign(**{RELATIVE + number: _relative(fit, result, number)})
+    if "size" in result and not (pd.to_numeric(result["size"], errors="coerce") >= 2).all():
+        raise InputError(
+            f"size is {result['size'].tolist()}", "pools of two or more", "fit --law power to predict single models"
+        )
+    return result
+
+
+def _relative(fit: Fit, targets: pd.DataFrame, number: str) -> np.ndarray:
+    if number not in targets:
+        alone = number not in OF_MEMBERS and "members" in targets
+        raise InputError(
+            f"the {number} of these pools is not known" + (": members alone do not tell it" if alone else ""),
+            f"a column {number}",
+            f"add {number}" + (f", or fit the law with diversity {' or '.join(OF_MEMBERS)}" if alone else ""),
+        )
+    values = pd.to_numeric(targets[number], errors="coerce").to_numpy(dtype=float)
+    if not np.isfinite(values).all():
+        raise InputError(f"{number} is {targets[number].tolist()}", "finite numbers", f"give {number} of every pool")
+    facts = fit.observations.facts
+    return np.exp((values - float(facts[f"{number}_centre"])) / float(facts[f"{number}_scale"]))
+
+
+def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
+    own = {*fit.law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
+    for name in targets:
+        if name in own:
+            raise InputError(
+                f"both {name} and members are given", "one of them", f"leave out {name}: the members tell it"
+            )
+    slates = read_slates(fit, targets["members"])
+    models = slates.models
+    families, codes = np.unique(models["family"].to_numpy(dtype=str), return_inverse=True)
+    amounts = np.zeros((slates.pools, len(families)))
+    np.add.at(amounts, (models["target"].to_numpy(), codes), models["parameters"].to_numpy())
+    numbers = {name: values for name, values in member_numbers(amounts).items() if name in fit.law.diversity}
+    regimes = [regime_of(list(group)) for _, group in models.groupby("target")["family"]]
+    named = list(targets["regime"]) if "regime" in targets else regimes
+    for text, other, regime in zip(targets["members"], named, regimes, strict=True):
+        if other != regime:
+            raise InputError(
+                f"the members {text!r} make a {regime} pool, not {other!r}",
+                "members of the regime named",
+                "leave out the regime",
+            )
+    return targets.assign(
+        parameters=amounts.sum(axis=1),
+        size=models.groupby("target").size().to_numpy(),
+        regime=regimes,
+        **{BEST_MEMBER_LOSS: slates.best(_expected(fit, slates)[None])[0], **numbers},
+    )
+
+
+def _expected(fit: Fit, slates: Slates) -> np.ndarray:
+    """Loss of each new member at the medians of its family's parameters, or of the population's; [new member]."""
+    assert fit.members is not None
+    members, targets = fit.members, law_targets(fit, slates)
+    medians = {name: np.median(draws, axis=0) for name, draws in members.values().items()}
+    chosen = {}
+    for parameter in members.model.parameters:
+        groups = [members.model.groups.index(name) if name != NEW_FAMILY else None for name in targets["family"]]
+        own, all_families = medians[parameter.name], medians[parameter.name + POPULATION]
+        chosen[parameter.name] = np.array([all_families if group is None else own[group] for group in groups])
+    sizes = targets["parameters"].to_numpy() / members.observations.reference["parameters"]
+    return np.asarray(power_law(sizes, **chosen))
