@@ -1,6 +1,5 @@
 """Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,34 +11,38 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
-from bayeslaw.noise import Noise
+from bayeslaw.loadings import courses_of, model_factor_of, sampling_factor_of, smooth_part
+from bayeslaw.noise import Noise, response_of
 from bayeslaw.observations import Observations
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
-SHARE_HELD = 0.99
 
 
 @dataclass(frozen=True)
 class Dependence:
     """What the rows share.
 
-    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + member_scale**2 W W'``, with
-    ``L`` the sampling error over clusters of samples and ``W`` the share of each member in each row less the mean over
-    members: to first order, how far a shift of the member's losses shifts the row's. Shares add up to one, so without
-    the mean a common shift of all members would move every row alike and free the law of its positive floor; the law is
-    that of the table's models on average. Both are effects with a standard normal distribution,
-    ``sum_k loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost
-    ``rows * effects + effects ** 3`` by the identity of Woodbury, those over nodes nothing per row.
+    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + M M' + tau**2 W W'`` with tau
+    the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the course of
+    each group, and the effects of the members beside it. All are effects with a standard normal distribution, ``sum_k
+    loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost ``rows * effects +
+    effects ** 3`` by the identity of Woodbury, those over nodes nothing per row. `bayeslaw.loadings` tells how the
+    loadings are found.
 
     Parameters
     ----------
     sampling_factor
-        ``L``, in the response's unit, shape ``[row, direction]``; see `smooth_factor`.
-    shares
-        Share of each member in each row, shape ``[row, member]``.
+        ``L``, in the response's unit, shape ``[row, direction]``.
+    model_factor
+        ``M``, in the response's unit, shape ``[row, direction]``.
+    contrasts
+        ``W``, the share of each member in each row less what rows of its budget have, shape ``[row, member]``.
     remainder
         Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
         a group is part of the group's variance.
+    inflation
+        By how much `contrasts` times effects fall short in mean square of what other members would have, shape
+        ``[group]``.
     group
         Index of each row's group of variance, shape ``[row]``.
     groups
@@ -47,16 +50,17 @@ class Dependence:
     """
 
     sampling_factor: np.ndarray
-    shares: np.ndarray
+    model_factor: np.ndarray
+    contrasts: np.ndarray
     remainder: np.ndarray
+    inflation: np.ndarray
     group: np.ndarray
     groups: int
 
     @cached_property
     def loadings(self) -> np.ndarray:
-        """``[L, W]``, shape ``[row, effect]``."""
-        centred = self.shares - self.shares.sum(axis=1, keepdims=True) / self.shares.shape[1]
-        return np.concatenate([self.sampling_factor, centred], axis=1)
+        """``[L, M, W]``, shape ``[row, effect]``."""
+        return np.concatenate([self.sampling_factor, self.model_factor, self.contrasts], axis=1)
 
     @cached_property
     def count(self) -> np.ndarray:
@@ -70,7 +74,7 @@ class Dependence:
 
     @cached_property
     def products(self) -> np.ndarray:
-        """``[L, W]' [L, W]`` of each group, shape ``[group, effect, effect]``."""
+        """``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``."""
         parts = [self.loadings[self.group == index] for index in range(self.groups)]
         return np.stack([part.T @ part for part in parts])
 
@@ -78,6 +82,11 @@ class Dependence:
     def directions(self) -> int:
         """Number of directions of the sampling error."""
         return self.sampling_factor.shape[1]
+
+    @property
+    def first_member(self) -> int:
+        """Position of the first member among the effects."""
+        return self.directions + self.model_factor.shape[1]
 
     @property
     def words(self) -> str:
@@ -92,8 +101,8 @@ class Dependence:
 
     def effect_scale(self, member_scale: ArrayLike) -> Array:
         """Scale of each effect, shape ``[effect]``."""
-        ones = jnp.ones(self.shares.shape[1])
-        return jnp.concatenate([jnp.ones(self.directions), ones * member_scale])
+        ones = jnp.ones(self.contrasts.shape[1])
+        return jnp.concatenate([jnp.ones(self.first_member), ones * member_scale])
 
     def scaled_loadings(self, member_scale: ArrayLike) -> Array:
         """Multiply loadings with scales: a factor of what the rows share, shape ``[row, effect]``."""
@@ -129,7 +138,7 @@ class Dependence:
         Parameters
         ----------
         weighted
-            ``[L, W]' D^-1 r``, shape ``[effect]``.
+            ``[L, M, W]' D^-1 r``, shape ``[effect]``.
         squares
             ``r' D^-1 r``, scalar.
         variance, member_scale
@@ -214,7 +223,7 @@ class Dependence:
         between = jnp.einsum("gij,hji->gh", parts, parts)
         alone = jnp.diag(self.count - 2 * jnp.trace(parts, axis1=1, axis2=2))
         groups = (between + alone) / variance[:, None] / variance
-        members = slice(self.directions, None)
+        members = slice(self.first_member, None)
         shared = (jnp.eye(len(scale)) - inverse)[members, members]
         with_groups = jnp.einsum("gij,ji->g", parts[:, members, :], inverse[:, members])
         # dSigma / d member_scale = 2 / member_scale times the members' part of Sigma.
@@ -224,7 +233,7 @@ class Dependence:
         return of_location, covariance / 2
 
     def _core(self, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
-        """Scales of the effects, and the lower Cholesky factor of ``I + [L, W]' D^-1 [L, W]`` in those scales."""
+        """Scales of the effects, and the lower Cholesky factor of ``I + [L, M, W]' D^-1 [L, M, W]`` in those scales."""
         scale = self.effect_scale(member_scale)
         products = jnp.tensordot(1 / variance, self.products, 1)
         return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
@@ -260,43 +269,6 @@ def _shared_part_derivative(
     return value, change
 
 
-def smooth_factor(factor: np.ndarray, covariates: Mapping[str, np.ndarray], group: np.ndarray) -> np.ndarray:
-    """Replace loadings on the sampling error by what the rows' covariates tell of them.
-
-    A loading grows with the loss that it is the error of: a pool that lies above the law has a larger one. Taken as it
-    is, one draw of the texts would explain the scatter of the pools about the law, and the fitted law would lie far
-    from all of them (Peelle's pertinent puzzle; D'Agostini 1994 for errors proportional to what is measured, where the
-    cure is an error proportional to what is expected). What a pool's sampling error has of its own, or of its members,
-    is left to the nugget and to the member effects, which are learnt from the scatter that is there.
-
-    Parameters
-    ----------
-    factor
-        Loadings, shape ``[row, direction]``.
-    covariates
-        Positive covariates, each of shape ``[row]``.
-    group
-        Index of each row's group, shape ``[row]``.
-
-    Returns
-    -------
-    np.ndarray
-        Least-squares fit of every column by quadratics in the log covariates within each group, in the fewest
-        directions that hold `SHARE_HELD` of its squares, shape ``[row, direction]``.
-    """
-    smooth = np.zeros_like(factor)
-    for index in np.unique(group):
-        own = group == index
-        logs = [np.log(values[own]) for values in covariates.values()]
-        scaled = [(log - log.mean()) / max(float(np.ptp(log)), 1e-12) for log in logs]
-        basis = np.column_stack([np.ones(own.sum()), *scaled, *(column**2 for column in scaled)])
-        smooth[own] = basis @ np.linalg.lstsq(basis, factor[own])[0]
-    left, values, _ = np.linalg.svd(smooth, full_matrices=False)
-    held = np.cumsum(values**2)
-    number = 0 if held[-1:].sum() == 0 else 1 + int(np.searchsorted(held, SHARE_HELD * held[-1]))
-    return left[:, :number] * values[:number]
-
-
 def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, groups: int) -> Dependence | None:
     """Find what the rows share, on the scale on which the noise is additive.
 
@@ -315,14 +287,14 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
     -------
     Dependence or None
         None for independent rows. Sampling errors of log losses follow by the delta method; member effects on them are
-        relative. See `smooth_factor` for the loadings.
+        relative.
 
     Raises
     ------
     InputError
         If rows that are no pools are to share errors, or a prior of member effects is given for them.
     """
-    loss, shares, factor = observations.loss, observations.shares, observations.sampling_factor
+    shares, factor = observations.shares, observations.sampling_factor
     if shares is None and (noise.dependence == "shared" or noise.member_scale is not None):
         raise InputError(
             "rows are to share members, and the rows of this table are no pools",
@@ -330,11 +302,21 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
             "leave out dependence and member_scale, or make pools first: bayeslaw pools TABLE --out POOLS",
         )
     wanted = noise.dependence or ("shared" if noise.family == "normal" and not noise.standard_errors else "independent")
-    if shares is None or wanted == "independent":
+    if shares is None or observations.membership is None or wanted == "independent":
         return None
+    response, loss = response_of(noise, observations)[0], observations.loss
     factor = np.zeros((len(loss), 0)) if factor is None else factor
     remainder = observations.sampling_remainder
     remainder = np.zeros(len(loss)) if remainder is None else remainder
     if noise.response == "log_loss":
         factor, remainder = factor / loss[:, None], remainder / loss**2
-    return Dependence(smooth_factor(factor, observations.covariates, group), shares, remainder, group, groups)
+    courses = courses_of(observations.covariates, observations.membership, group, groups)
+    return Dependence(
+        sampling_factor=sampling_factor_of(factor, courses),
+        model_factor=model_factor_of(response, observations.membership, courses),
+        contrasts=shares - smooth_part(shares, courses),
+        remainder=remainder,
+        inflation=np.array([course.inflation for course in courses]),
+        group=group,
+        groups=groups,
+    )

@@ -246,8 +246,7 @@ class LawModel:
         Returns
         -------
         Array
-            Effects in units of their scales, first the directions of the sampling error, then the members; shape
-            ``[effect]``.
+            Effects in units of their scales, in the order of `Dependence.loadings`, shape ``[effect]``.
         """
         assert self.dependence is not None
         standard = jax.random.normal(key, (self.dependence.loadings.shape[1],))
@@ -265,7 +264,7 @@ class LawModel:
         Returns
         -------
         weighted : Array
-            ``[L, W]' D^-1 r``, shape ``[effect]``.
+            ``[L, M, W]' D^-1 r``, shape ``[effect]``.
         squares : Array
             ``r' D^-1 r``, scalar.
         """

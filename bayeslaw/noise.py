@@ -59,9 +59,10 @@ class Noise:
     """Noise of the rows around a law.
 
     Rows of pools are not independent: they share their samples and their members. By default their deviations from the
-    law are the sampling error over clusters of samples, as far as the table knows it; the effects
-    ``u[m] ~ Normal(0, member_scale)`` of the members, about their mean, which enter a pool with their win shares; and
-    noise of each row's own with the standard deviation ``noise_scale``. See `bayeslaw.dependence.Dependence`.
+    law are the sampling error over clusters of samples, as far as the table knows it; what the choice of models does to
+    the course of each group; the effects ``u[m] ~ Normal(0, member_scale)`` of the members, which enter a pool with
+    their win shares beyond those of other pools of its budget; and noise of each row's own with the standard deviation
+    ``noise_scale``. See `bayeslaw.dependence.Dependence`.
 
     Parameters
     ----------
@@ -181,10 +182,12 @@ class Noise:
         sites = {own if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
         lines = [f"  {self.response} ~ {self.family}({location}, {scale})"]
         if dependence is not None:
+            covariance = f"diag({own}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
             lines = [
-                f"  {self.response} ~ normal({location}, covariance diag({own}**2 + r) + L L' + member_scale**2 W W')",
+                f"  {self.response} ~ normal({location}, covariance {covariance})",
                 f"    L, r: {dependence.words}",
-                f"    W: shares of {dependence.shares.shape[1]} members in each pool",
+                f"    M: choice of models, smooth in the covariates, in {dependence.model_factor.shape[1]} directions",
+                f"    W: shares of {dependence.contrasts.shape[1]} members, less those in pools of like budgets",
             ]
         return "\n".join([*lines, *(f"  {site} ~ {prior}" for site, prior in sites.items())])
 

@@ -41,8 +41,10 @@ class Observations:
         Sampling variance of each loss outside of the factor in `unit` squared, shape ``[row]``; None with the factor.
     shares
         Share of each member in each row's loss, shape ``[row, member]``; None for rows that are no pools.
+    membership
+        Whether each member is in each row, shape ``[row, member]``; None for rows that are no pools.
     members
-        Names of the members that `shares` are of; all of them are in some row.
+        Names of the members that `shares` and `membership` are of; all of them are in some row.
     facts
         What the diagnostics need to know of the table, such as ``overlapping``, ``samples``, ``clusters``,
         ``largest_winner_share``.
@@ -58,6 +60,7 @@ class Observations:
     sampling_factor: np.ndarray | None = None
     sampling_remainder: np.ndarray | None = None
     shares: np.ndarray | None = None
+    membership: np.ndarray | None = None
     members: tuple[str, ...] = ()
     facts: Mapping[str, float | str | bool] = field(default_factory=dict)
 
@@ -154,7 +157,7 @@ def _pool_rows(data: xr.Dataset, parameters: str) -> Observations:
         facts["size_budget_correlation"] = float(correlation)
     if "win_share" in data:
         facts |= _largest_winner(data)
-    shares, members = _shares(data)
+    shares, membership, members = _shares(data)
     factor, remainder = (
         (data["sampling_factor"].transpose("pool", ...).to_numpy(), data["sampling_remainder"].to_numpy())
         if "sampling_factor" in data
@@ -171,21 +174,22 @@ def _pool_rows(data: xr.Dataset, parameters: str) -> Observations:
         sampling_factor=factor,
         sampling_remainder=remainder,
         shares=shares,
+        membership=membership,
         members=members,
         facts=facts,
     )
 
 
-def _shares(data: xr.Dataset) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Win shares [row, member], or equal shares where none are known, of the models that are in some pool."""
+def _shares(data: xr.Dataset) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Win shares, or equal shares where none are known, and membership [row, member] of the models in some pool."""
     member = data["member"].transpose("pool", "slot").to_numpy()
-    held = np.zeros((len(member), data.sizes["lm"]))
+    held = np.zeros((len(member), data.sizes["lm"]), dtype=bool)
     rows, slots = np.nonzero(member >= 0)
-    held[rows, member[rows, slots]] = 1
+    held[rows, member[rows, slots]] = True
     present = held.any(axis=0)
     shares = data["win_share"].transpose("pool", "lm").to_numpy() if "win_share" in data else None
     shares = held / held.sum(axis=1, keepdims=True) if shares is None else shares
-    return shares[:, present], tuple(str(name) for name in data["lm"].to_numpy()[present])
+    return shares[:, present], held[:, present], tuple(str(name) for name in data["lm"].to_numpy()[present])
 
 
 def _largest_winner(data: xr.Dataset) -> dict[str, float | str]:

@@ -27,6 +27,7 @@ ROW_ARRAYS = {
     "sampling_factor": ("direction",),
     "sampling_remainder": (),
     "shares": (MEMBER,),
+    "membership": (MEMBER,),
 }
 """Arrays of `Observations` by row that a fit keeps, with their dimensions after the row's."""
 
