@@ -1,3 +1,4 @@
+from .advantage import Advantage, advantage
 from .calibrate import Calibration, calibrate
 from .combine import Attainability, attainability, combine
 from .compare import Comparison, compare
@@ -5,7 +6,7 @@ from .datasets.load import list_datasets, load_dataset
 from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
 from .errors import InputError
 from .fit import Fit, fit, load_fit, maximum_likelihood
-from .laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
+from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
@@ -24,6 +25,7 @@ from .tables.token_losses import read_token_losses
 from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [
+    "Advantage",
     "Attainability",
     "Calibration",
     "ChinchillaLaw",
@@ -33,6 +35,7 @@ __all__ = [
     "Comparison",
     "CompletionsServer",
     "Diagnostics",
+    "DiversityLaw",
     "FactorLaw",
     "Finding",
     "Fit",
@@ -44,6 +47,7 @@ __all__ = [
     "Recommendation",
     "ServedTexts",
     "Truth",
+    "advantage",
     "attainability",
     "calibrate",
     "check",

@@ -1,0 +1,92 @@
+"""``bayeslaw advantage``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bayeslaw.commands.common import (
+    ClusterOption,
+    DescribeOption,
+    JsonOption,
+    MissingOption,
+    ModelsOption,
+    SampleOption,
+    SeedOption,
+    TableArgument,
+    UnitOption,
+    console,
+    print_json,
+    read_table,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayeslaw.advantage import Advantage, Estimate
+
+
+def advantage(
+    ctx: typer.Context,
+    table: TableArgument,
+    models: ModelsOption = None,
+    unit: UnitOption = None,
+    cluster: ClusterOption = None,
+    sample: SampleOption = None,
+    describe: DescribeOption = None,
+    missing: MissingOption = "error",
+    rule: Annotated[Literal["oracle", "mixture"], typer.Option("--rule", help="How members combine.")] = "oracle",
+    max_size: Annotated[
+        int | None, typer.Option("--max-size", help="Largest number of members (default: 3, or all models).")
+    ] = None,
+    params: Annotated[
+        Literal["total", "non-embedding", "active"], typer.Option("--params", help="Which count of parameters.")
+    ] = "total",
+    tolerance: Annotated[
+        float, typer.Option("--tolerance", help="Largest difference of the log budgets of a pair.")
+    ] = 0.1,
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how much of what heterogeneous pools are better by is diversity, and how much better partners."""
+    from bayeslaw.advantage import advantage as split_advantage
+
+    losses = read_table(
+        ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
+    )
+    found = split_advantage(
+        losses,
+        rule=rule,
+        max_size=max_size,
+        parameters=params,
+        tolerance=tolerance,
+        interval=interval,
+        seed=seed,
+    )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show(found, console())
+
+
+def _show(found: Advantage, out: Console) -> None:
+    from rich.table import Table
+
+    table = Table(
+        title=f"advantage of heterogeneous {found.rule} pools in {found.unit}, {found.interval:.0%} intervals "
+        f"({found.interval_kind})",
+        header_style="bold",
+    )
+    for name in ("members", "pairs", "advantage", "better partners", "diversity"):
+        table.add_column(name, justify="right")
+    for parts in found.parts:
+        estimates = (parts.total, parts.better_partners, parts.diversity)
+        table.add_row(str(parts.size), f"{parts.pairs:,}", *map(_words, estimates))
+    out.print(table)
+    out.print(found.definition, soft_wrap=True)
+
+
+def _words(estimate: Estimate) -> str:
+    return f"{estimate.value:.4f} ({estimate.lower:.4f} to {estimate.upper:.4f})"
