@@ -258,7 +258,7 @@ def check_record(fit: Fit) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a factor fit, ``pools``: the rows of `pool_check`.
+        ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a factor fit, ``pools``: rows of `pool_check`.
     """
     pools = None if fit.factor is None else pool_check(fit)
     findings = _findings(fit, pools)

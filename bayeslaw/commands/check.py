@@ -61,7 +61,26 @@ def _show(record: dict[str, Any], out: Console) -> None:
             row = (_probability(claim["probability"]), _probability(claim["prior_probability"]), escape(claim["unit"]))
             table.add_row(escape(claim["claim"]), *row)
         out.print(table)
+    if record.get("pools"):
+        _show_pools(record["pools"], out)
     out.print("[green]trusted[/green]" if record["trusted"] else "[red]not to be trusted[/red]")
+
+
+def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
+    from rich.table import Table
+
+    table = Table(title="pools of the table beside replicates, 90 % equal-tailed intervals", header_style="bold")
+    for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
+        table.add_column(name, justify="left" if name == "regime" else "right")
+    for row in pools:
+        numbers = (str(row["size"]), str(row["pools"]), f"{row['observed']:.4f}")
+        table.add_row(
+            row["regime"],
+            *numbers,
+            f"{row['median']:.4f} ({row['lower']:.4f} to {row['upper']:.4f})",
+            f"{row['tail']:.3f}",
+        )
+    out.print(table)
 
 
 def _probability(value: float) -> str:
