@@ -2,23 +2,23 @@
 
 import os
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from arviz_stats.sampling_diagnostics import ess
 
-from bayeslaw.calibration.coverage import coverage_table, held, within_chance
+from bayeslaw.calibration.coverage import coverage_table, within_chance
 from bayeslaw.calibration.designs import default_design
+from bayeslaw.calibration.factor import CalibratedFactorLaw, factor_design
 from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import KINDS, Calibrated
-from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank, rank_table, uniform_values
+from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
+from bayeslaw.calibration.run import Outcome, run_simulations
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import fit
 from bayeslaw.laws import Law
+from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import Noise
 from bayeslaw.progress import progress_bar
 
@@ -96,23 +96,14 @@ class Calibration:
         return self.ranks_inside and self.bands_hold
 
 
-@dataclass(frozen=True)
-class _Simulation:
-    """What is kept of one simulated table: ranks by element, held bands by kind, and how the sampling went."""
-
-    ranks: dict[str, int]
-    held: dict[str, np.ndarray]
-    divergent: bool
-    slow: bool
-
-
 def calibrate(
-    law: Law | Calibrated,
+    law: Law | FactorLaw | Calibrated,
     data: xr.Dataset | None = None,
     *,
     noise: Noise | None = None,
     simulations: int = SIMULATIONS,
     seed: int = 0,
+    journal: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Calibration:
     """Draw parameters from the prior and tables from the law, fit each, and rank the truth among the draws.
@@ -135,6 +126,9 @@ def calibrate(
         Number of simulated tables.
     seed
         Seed; the same seed gives the same ranks on one platform.
+    journal
+        A file that keeps every finished simulation. A run that was broken off, or one of more simulations of the same
+        law and seed, goes on from it; it is left where it is.
     progress
         Whether to show progress on standard error, if that is a terminal.
 
@@ -146,15 +140,16 @@ def calibrate(
     Raises
     ------
     InputError
-        If the law cannot be fitted to the table, a number is out of range, or no simulated table could be fitted.
+        If the law cannot be fitted to the table, a number is out of range, no simulated table could be fitted, or the
+        journal is of another run.
     """
     check_whole("simulations", simulations, lowest=FEWEST_SIMULATIONS, suggested=SIMULATIONS)
     check_whole("seed", seed, lowest=0, suggested=0)
-    subject = _of_law(law, data, noise, seed) if isinstance(law, Law) else law
+    subject = _subject(law, data, noise, seed)
     begun = time.perf_counter()
     with progress_bar("calibrating", simulations, shown=progress) as advance:
-        done = _simulate_all(subject, simulations, seed, advance)
-    kept = [simulation for simulation in done if simulation is not None]
+        done = run_simulations(subject, simulations, seed, journal=journal, advance=advance)
+    kept = [outcome for outcome in done if not outcome.failed]
     if len(kept) < 2:
         raise InputError(
             f"{len(kept)} of {simulations} simulated tables could be fitted",
@@ -164,48 +159,24 @@ def calibrate(
     return _collect(subject, kept, simulations=simulations, seed=seed, seconds=time.perf_counter() - begun)
 
 
-def _of_law(law: Law, data: xr.Dataset | None, noise: Noise | None, seed: int) -> Calibrated:
+def _subject(law: Law | FactorLaw | Calibrated, data: xr.Dataset | None, noise: Noise | None, seed: int) -> Calibrated:
+    if isinstance(law, FactorLaw):
+        if data is not None or noise is not None:
+            raise InputError(
+                "the factor law was given a table or noise to be calibrated with",
+                "neither: its tables are drawn from its own prior on a small design",
+                "leave them out, or give calibrate a CalibratedFactorLaw with a design of your own",
+            )
+        return CalibratedFactorLaw(law, factor_design(law.link))
+    if not isinstance(law, Law):
+        return law
     table = default_design(law) if data is None else data
     # Fitted for what only a fit fixes: priors scaled to the data, the noise that the table allows, and its record.
     return CalibratedLaw(fit(law, table, noise=noise, draws=50, chains=1, seed=seed).keep(()))
 
 
-def _simulate_all(
-    subject: Calibrated, simulations: int, seed: int, advance: Callable[[int], None]
-) -> list[_Simulation | None]:
-    seeds = np.random.SeedSequence(seed).generate_state(2 * simulations).reshape(simulations, 2) >> 2
-
-    def one(pair: np.ndarray) -> _Simulation | None:
-        result = _simulate_one(subject, *map(int, pair))
-        advance(1)
-        return result
-
-    # The first compiles what the others share.
-    first = one(seeds[0])
-    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
-    with ThreadPoolExecutor(max_workers=cores) as pool:
-        return [first, *pool.map(one, seeds[1:])]
-
-
-def _simulate_one(subject: Calibrated, table_seed: int, fit_seed: int) -> _Simulation | None:
-    simulated = subject.simulate(table_seed)
-    posterior = subject.fit(simulated.data, fit_seed)
-    if posterior is None:
-        return None
-    rng, ranks, smallest = np.random.default_rng(fit_seed), {}, np.inf
-    for quantity, truth in simulated.truth.items():
-        draws = posterior.draws[quantity].reshape(len(posterior.draws[quantity]), -1)
-        found = rank(np.ravel(truth), draws, rng)
-        ranks |= dict(zip(subject.labels(quantity), found.tolist(), strict=True))
-        smallest = min(smallest, *(float(ess(column[None])) for column in draws.T))
-    covered = {kind: held(posterior.predictions[kind], simulated.outcomes[kind]) for kind in KINDS}
-    return _Simulation(ranks, covered, posterior.divergences > 0, smallest < RANKED_DRAWS)
-
-
-def _collect(
-    subject: Calibrated, kept: list[_Simulation], *, simulations: int, seed: int, seconds: float
-) -> Calibration:
-    ranks = pd.DataFrame([simulation.ranks for simulation in kept])
+def _collect(subject: Calibrated, kept: list[Outcome], *, simulations: int, seed: int, seconds: float) -> Calibration:
+    ranks = pd.DataFrame([outcome.ranks for outcome in kept])
     values = pd.DataFrame(uniform_values(ranks.to_numpy(), np.random.default_rng(seed)), columns=ranks.columns)
     bounds = envelope(len(kept), 1 - (1 - LEVEL) / ranks.shape[1])
     where = subject.targets["where"].tolist()
@@ -217,8 +188,8 @@ def _collect(
         unit=subject.unit,
         simulations=simulations,
         failed=simulations - len(kept),
-        divergent=sum(simulation.divergent for simulation in kept),
-        slow=sum(simulation.slow for simulation in kept),
+        divergent=sum(outcome.divergent for outcome in kept),
+        slow=sum(outcome.slow for outcome in kept),
         ranked_draws=RANKED_DRAWS,
         values=values,
         ranks=ranks,

@@ -19,7 +19,7 @@ from bayeslaw.calibration.files import calibration_record, write_calibration
 from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import Posterior, Simulated
 from bayeslaw.calibration.ranks import RANKED_DRAWS, envelope, rank, rank_table, uniform_values
-from bayeslaw.calibration.sampling import ResponsePosterior
+from bayeslaw.calibration.rows import ResponsePosterior
 from bayeslaw.cli import app
 from bayeslaw.drawing.rank_plot import plot_ranks
 from bayeslaw.errors import InputError
@@ -184,7 +184,7 @@ def tiny(tiny_fit):
 def test_the_density_is_that_which_is_fitted(partial_fit, tiny_log_fit):
     for fitted in (partial_fit, tiny_log_fit):
         with jax.enable_x64(True):
-            posterior, target = ResponsePosterior(fitted.model, 10, 10), make_target(fitted.model)
+            posterior, target = ResponsePosterior(fitted.model, warmup=10, draws=10), make_target(fitted.model)
             start = posterior.start(fitted.model)
             np.testing.assert_array_equal(start, target.start)
             for seed in range(3):

@@ -1,5 +1,6 @@
 """A law of rows, ready to be calibrated: simulated, fitted and asked for predictions as users would."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,7 +15,7 @@ from jax import Array
 from numpyro import handlers
 
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
-from bayeslaw.calibration.sampling import ResponsePosterior
+from bayeslaw.calibration.rows import ResponsePosterior
 from bayeslaw.fit import Fit
 from bayeslaw.predict import predict_draws
 from bayeslaw.targets import NEW_FAMILY
@@ -55,10 +56,20 @@ class CalibratedLaw:
         return self.template.unit
 
     @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Law, noise, rows and settings."""
+        attrs, digest = self.template.tree.attrs, hashlib.sha256()
+        data = self.template.tree["constant_data"].to_dataset()
+        for name in sorted(map(str, data.variables)):
+            digest.update(name.encode() + np.ascontiguousarray(data[name].to_numpy().astype(str)).tobytes())
+        own = {"law": attrs["law"], "noise": attrs["noise"], "rows": digest.hexdigest()}
+        return own | {"warmup": WARMUP, "draws": DRAWS}
+
+    @cached_property
     def posterior(self) -> ResponsePosterior:
         """The law's posterior, compiled once for all tables."""
         with jax.enable_x64(True):
-            return ResponsePosterior(self.template.model, WARMUP, DRAWS)
+            return ResponsePosterior(self.template.model, warmup=WARMUP, draws=DRAWS)
 
     @property
     def targets(self) -> pd.DataFrame:

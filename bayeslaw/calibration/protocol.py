@@ -69,6 +69,11 @@ class Calibrated(Protocol):
         ...
 
     @property
+    def identity(self) -> Mapping[str, Any]:
+        """What simulated tables and fits depend on besides seeds, as plain values: a journal is of one identity."""
+        ...
+
+    @property
     def targets(self) -> pd.DataFrame:
         """Where bands are held to the truth, one row a target; the column ``where`` puts them into classes."""
         ...

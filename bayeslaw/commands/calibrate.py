@@ -31,14 +31,19 @@ if TYPE_CHECKING:
 
 def calibrate(
     ctx: typer.Context,
-    law: Annotated[str | None, typer.Option("--law", help="power, chinchilla, collaboration or another law.")] = None,
+    law: Annotated[
+        str | None, typer.Option("--law", help="power, chinchilla, collaboration, diversity or factor.")
+    ] = None,
     simulations: Annotated[int, typer.Option("--simulations", help="Number of simulated tables.")] = 200,
     table: Annotated[
         Path | None,
         typer.Option("--table", help="Table or pools whose budgets and groups to simulate; a small one by default."),
     ] = None,
     config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for the ranks, the tables and the picture.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the ranks, the tables and the picture; a broken run goes on."),
+    ] = None,
     seed: SeedOption = 0,
     models: ModelsOption = None,
     unit: UnitOption = None,
@@ -63,11 +68,19 @@ def calibrate(
     data = None
     if table is not None:
         data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing)
+    journal = None if out is None else out.with_name(f"{out.name}.journal")
     result = calibrate_law(
-        chosen, data, noise=noise, simulations=simulations, seed=seed, progress=not (is_quiet(ctx) or as_json)
+        chosen,
+        data,
+        noise=noise,
+        simulations=simulations,
+        seed=seed,
+        journal=journal,
+        progress=not (is_quiet(ctx) or as_json),
     )
-    if out is not None:
+    if out is not None and journal is not None:
         write_calibration(result, out, seed=seed)
+        journal.unlink()
     if as_json:
         print_json(calibration_record(result))
     else:
@@ -90,7 +103,7 @@ def _show(result: Calibration) -> None:
     if result.quick:
         out.print("quick form: so few simulations find gross mistakes only; use 200 or more", soft_wrap=True)
     _show_ranks(result)
-    _show_coverage(result.coverage)
+    _show_coverage(result.coverage, result.unit)
     out.print("[green]calibrated[/green]" if result.calibrated else "[red]not calibrated[/red]")
 
 
@@ -111,11 +124,12 @@ def _show_ranks(result: Calibration) -> None:
     console().print(shown)
 
 
-def _show_coverage(coverage: pd.DataFrame) -> None:
+def _show_coverage(coverage: pd.DataFrame, unit: str) -> None:
     from rich.table import Table
 
     shown = Table(
-        title="share of equal-tailed bands that hold the truth, with its standard error over tables",
+        title=f"share of equal-tailed bands of the loss ({unit}) that hold the truth, with its standard error over "
+        "tables",
         header_style="bold",
     )
     shown.add_column("band of")

@@ -1,0 +1,229 @@
+"""The factor law, ready to be calibrated: tables from its own prior, bands of larger models and of their pools."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+from jax import Array
+
+from bayeslaw.calibration.factor_posterior import FactorPosterior, TableArrays, table_arrays
+from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
+from bayeslaw.factor.columns import NewColumns, SampleScales, sample_scales
+from bayeslaw.factor.model import FactorModel
+from bayeslaw.factor.simulation import FactorDesign, FactorSimulation, simulate_factor
+from bayeslaw.factor.table import FactorTable, factor_table
+from bayeslaw.factor.target import factor_target
+from bayeslaw.laws.factor import FactorLaw
+
+WARMUP = 500
+DRAWS = 600
+TARGET_ACCEPT = 0.95
+CAREFUL_ACCEPT = 0.99
+SEEN_SIZES = (1e8, 4e8, 1.6e9)
+SHIFTS = {"alder": 1.0, "birch": 1.5}
+NEW_SIZES = (("alder", 6.4e9), ("birch", 2.4e10), ("cedar", 6.4e9))
+
+
+def factor_design(link: str | None = None) -> FactorDesign:
+    """Make a small design: six models of two families, four and ten times larger ones, and one of a new family.
+
+    Parameters
+    ----------
+    link
+        The link; log where None.
+
+    Returns
+    -------
+    FactorDesign
+        Larger models come twice: with a part of their own, and on the curve of their family.
+    """
+    seen = [(family, size * shift) for family, shift in SHIFTS.items() for size in SEEN_SIZES]
+    families, sizes = zip(*seen, *NEW_SIZES, *NEW_SIZES, strict=True)
+    return FactorDesign(sizes, families, seen=len(seen), link=link or "log")
+
+
+@dataclass(frozen=True)
+class CalibratedFactorLaw:
+    """The factor law with a design whose last models, half of those not seen, follow the curves of their families.
+
+    Fits are of the density that `bayeslaw.fit` samples, in its coordinates; columns of larger models are drawn by the
+    code that `bayeslaw.predict` uses. See `bayeslaw.factor.simulation` for which ranks are exact.
+
+    Parameters
+    ----------
+    law
+        The law.
+    design
+        The design.
+    """
+
+    law: FactorLaw
+    design: FactorDesign
+
+    name = FactorLaw.name
+
+    @property
+    def unit(self) -> str:
+        """Unit of the losses."""
+        return "nats per sample"
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """Law, design and settings, without what JSON would change."""
+        own = {"law": self.law.resolved(self.design.link).specification, "design": asdict(self.design)}
+        return json.loads(json.dumps(own)) | {"warmup": WARMUP, "draws": DRAWS}
+
+    @property
+    def _new(self) -> int:
+        """Number of larger models to predict."""
+        return (len(self.design.names) - self.design.seen) // 2
+
+    @cached_property
+    def posterior(self) -> FactorPosterior:
+        """The law's posterior, compiled once for all tables."""
+        with jax.enable_x64(True):
+            template = FactorModel(self.law.resolved(self.design.link), self._table(self._draw(0)))
+            return FactorPosterior(factor_target(template), warmup=WARMUP, draws=DRAWS)
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """Each larger model by itself, with the best model seen of another family, and all of them together."""
+        return self._every_target[0]
+
+    @cached_property
+    def _every_target(self) -> tuple[pd.DataFrame, tuple[tuple[int, ...], ...]]:
+        design, rows = self.design, []
+        largest = [int(np.flatnonzero(design.family[: design.seen] == f)[-1]) for f in range(design.known_families)]
+        for number in range(self._new):
+            model = design.seen + number
+            known = design.family[model] < design.known_families
+            partner = next(seen for seen in largest if design.family[seen] != design.family[model])
+            word = "family seen" if known else "new family"
+            rows += [(f"model, {word}", (model,)), (f"pool, {word}", (partner, model))]
+        rows.append(("pool of all", tuple(range(design.seen + self._new))))
+        members = tuple(pool for _, pool in rows)
+        names = [" + ".join(design.names[model] for model in pool) for pool in members]
+        return pd.DataFrame({"where": [where for where, _ in rows], "members": names}), members
+
+    def labels(self, quantity: str) -> tuple[str, ...]:
+        """Names of the elements of a quantity: families or models."""
+        shape = self.posterior.target.model.shapes.get(quantity, ())
+        if quantity in ("floor", "amplitude", "exponent"):
+            shape = (self.design.known_families,)
+        if not shape:
+            return (quantity,)
+        names = self.design.names if quantity == "own_offset" else self.design.family_names
+        return tuple(f"{quantity}[{name}]" for name in names[: shape[0]])
+
+    def _draw(self, seed: int) -> FactorSimulation:
+        last = tuple(range(len(self.design.names) - self._new, len(self.design.names)))
+        return simulate_factor(self.law, self.design, without_own_part=last, seed=seed)
+
+    def _table(self, simulation: FactorSimulation) -> FactorTable:
+        return factor_table(simulation.seen, link=self.design.link, parameters="total")
+
+    def simulate(self, seed: int) -> Simulated:
+        """Draw a table.
+
+        Parameters
+        ----------
+        seed
+            Seed.
+
+        Returns
+        -------
+        Simulated
+            Its data is the `FactorTable` of the models seen.
+        """
+        drawn = self._draw(seed)
+        table, seen, new = self._table(drawn), self.design.seen, self._new
+        with jax.enable_x64(True):
+            truth = {name: drawn.truth[name] for name in self.posterior.names if name != "log_likelihood"}
+            truth["log_likelihood"] = np.asarray(self._log_likelihood(truth, table_arrays(table)))
+        hidden = {"mean": slice(seen + new, None), "new": slice(seen, seen + new)}
+        losses = {kind: np.hstack([drawn.losses[:, :seen], drawn.losses[:, hidden[kind]]]).T for kind in KINDS}
+        return Simulated(table, truth, {kind: np.stack(self._pools(array)) for kind, array in losses.items()})
+
+    def _pools(self, losses: Any) -> list[Any]:
+        """Mean oracle loss of every target, of losses [lm, sample] of NumPy or JAX."""
+        return [losses[np.array(pool)].min(axis=0).mean() for pool in self._every_target[1]]
+
+    @cached_property
+    def _log_likelihood(self) -> Any:
+        return jax.jit(self.posterior.log_likelihood)
+
+    def fit(self, data: FactorTable, seed: int) -> Posterior | None:
+        """Draw from the posterior, with smaller steps where trajectories diverge.
+
+        Parameters
+        ----------
+        data
+            The table of the models seen.
+        seed
+            Seed.
+
+        Returns
+        -------
+        Posterior or None
+            Draws and predictions; None where no mode is found or draws are not finite.
+        """
+        arrays = table_arrays(data)
+        with jax.enable_x64(True):
+            mode = self.posterior.mode(self.posterior.target.start, arrays)
+            if mode is None:
+                return None
+            sample = partial(self.posterior.sample, mode, self.posterior.factor(mode, arrays), arrays, seed=seed)
+            draws, divergences = sample(target_accept=TARGET_ACCEPT)
+            if divergences:
+                draws, divergences = sample(target_accept=CAREFUL_ACCEPT)
+            if not all(np.isfinite(array).all() for array in draws.values()):
+                return None
+            predictions = self._predict(data, arrays, draws, seed)
+        return Posterior(draws, predictions, divergences)
+
+    def _predict(
+        self, data: FactorTable, arrays: TableArrays, draws: Mapping[str, np.ndarray], seed: int
+    ) -> dict[str, np.ndarray]:
+        values = {name: draws[name] for name in self.posterior.target.model.shapes}
+        model = FactorModel(self.posterior.target.model.law, data)
+        middle = {name: jnp.asarray(array.mean(axis=0)) for name, array in values.items()}
+        scales = sample_scales(model, np.asarray(model.dependence.structure(middle)))
+        tails = bool(np.isfinite(scales.freedom))
+        given = arrays, data.losses, scales.squares, scales.freedom, values
+        return {
+            kind: np.asarray(self._predictors[tails, kind](*given, seed + number)) for number, kind in enumerate(KINDS)
+        }
+
+    @cached_property
+    def _predictors(self) -> dict[tuple[bool, str], Any]:
+        """Losses of the pools at every draw, by whether the own parts have tails and by kind; compiled when used."""
+        return {(tails, kind): self._predictor(tails, kind == "new") for tails in (False, True) for kind in KINDS}
+
+    def _predictor(self, tails: bool, own_part: bool) -> Any:
+        design, draws = self.design, self.posterior.draws
+        new = slice(design.seen, design.seen + self._new)
+
+        def predict(
+            arrays: TableArrays, losses: Array, squares: Array, freedom: Any, values: dict[str, Array], seed: int
+        ) -> Array:
+            scales = SampleScales(squares, design.seen, np.inf)
+            if tails:
+                # The same scales, with what depends on the data moved to where it may be traced.
+                count: Any = design.seen + freedom - 2
+                scales = SampleScales(squares + freedom - 2, count, 2.0)
+            model = self.posterior.model(arrays)
+            columns = NewColumns(model, scales, design.log_size[new], design.family[new], own_part)
+
+            def one(given: tuple[dict[str, Array], Array]) -> Array:
+                drawn, _ = columns.draw(given[0], jnp.ones(design.samples), given[1])
+                return jnp.stack(self._pools(jnp.concatenate([losses.T, drawn])))
+
+            return jax.lax.map(one, (values, jax.random.split(jax.random.PRNGKey(seed), draws)))
+
+        return jax.jit(predict)
