@@ -7,6 +7,8 @@ from extrapolation_scores import DrawnPrediction, NormalPrediction
 from scipy import optimize
 
 import bayeslaw as bl
+from bayeslaw.errors import InputError
+from bayeslaw.targets import NEW_FAMILY
 
 REFERENCE = 1e9
 FEWEST_POOLS = 4
@@ -84,25 +86,54 @@ def collaboration(task: Task) -> DrawnPrediction:
     return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
 
 
+def diversity(task: Task) -> DrawnPrediction:
+    """Predict pools by the diversity law fitted to the training pools, and single models by its law of members."""
+    fitted = bl.fit(bl.DiversityLaw(), task.pools, seed=task.seed)
+    members = fitted.members
+    if members is None:
+        raise InputError("there are fewer than three sizes below the cut", "three sizes or more", "raise the cut")
+    single = np.array([len(pool) == 1 for pool in task.targets])
+    draws = np.empty((fitted.values()["growth"].size, len(single)))
+    alone = [pool[0] for pool in task.targets if len(pool) == 1]
+    families = [model.family if model.family in members.model.groups else NEW_FAMILY for model in alone]
+    parts = (
+        (members, single, {"parameters": [model.parameters for model in alone], "family": families}),
+        (fitted, ~single, {"members": [text for text, one in zip(_texts(task), single, strict=True) if not one]}),
+    )
+    for fit, rows, at in parts:
+        if rows.any():
+            draws[:, rows] = bl.predict_draws(fit, at, seed=task.seed).to_numpy().reshape(len(draws), -1)
+    return DrawnPrediction(draws, _errors(fitted))
+
+
 def factor(task: Task) -> DrawnPrediction:
     """Predict by the factor law fitted to the losses of the training models."""
     fitted = bl.fit(bl.FactorLaw(), task.losses, seed=task.seed)
+    draws = bl.predict_draws(fitted, {"members": _texts(task)}, seed=task.seed).to_numpy()
+    return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
+
+
+def _texts(task: Task) -> list[str]:
+    """Name the members of each target: models that were seen by name, others by parameters and family."""
     known = set(task.losses["lm"].to_numpy().tolist())
-    texts = [
+    return [
         ",".join(
             member.name if member.name in known else f"{member.parameters:.17g}:{member.family}" for member in pool
         )
         for pool in task.targets
     ]
-    draws = bl.predict_draws(fitted, {"members": texts}, seed=task.seed).to_numpy()
-    return DrawnPrediction(draws.reshape(-1, len(texts)), _errors(fitted))
 
 
 def _errors(fitted: bl.Fit) -> tuple[str, ...]:
     return tuple(f"{finding.code}: {finding.message}" for finding in bl.check(fitted) if finding.severity == "error")
 
 
-LAWS: dict[str, Law] = {"least_squares": least_squares, "collaboration": collaboration, "factor": factor}
+LAWS: dict[str, Law] = {
+    "least_squares": least_squares,
+    "collaboration": collaboration,
+    "diversity": diversity,
+    "factor": factor,
+}
 
 
 def recommended(losses: xr.Dataset) -> str:
