@@ -11,6 +11,7 @@ from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.fit import Fit
 from bayeslaw.laws import DiversityLaw
+from bayeslaw.laws.diversity import log_gain_effect
 from bayeslaw.new_pools import shared_effects
 from bayeslaw.predictive_check import pool_check
 from bayeslaw.sensitivity import THRESHOLD, sensitivity
@@ -25,6 +26,7 @@ FEW_CLUSTERS = 20
 COLLINEAR = 0.9
 ONE_WINNER = 0.95
 STRAINED = 4.0
+LOG_GAIN = "log gain"
 TAIL_LIMIT = 0.005
 
 
@@ -195,23 +197,26 @@ def trusted(findings: list[Finding]) -> bool:
 
 
 def claims(fit: Fit) -> tuple[Claim, ...]:
-    """Give the paper's claims as probabilities.
+    """Give what is claimed of pools as probabilities.
 
     Parameters
     ----------
     fit
-        A fit of the collaboration law that kept its prior.
+        A fit of the collaboration or the diversity law that kept its prior.
 
     Returns
     -------
     tuple of Claim
-        One for each claim whose two regimes were both seen and have values of their own; empty for other laws.
+        Of the collaboration law one for each of the paper's claims whose two regimes were both seen and have values of
+        their own; of the diversity law one for each diversity number; empty for other laws.
 
     Raises
     ------
     InputError
         If the fit was saved without its prior.
     """
+    if isinstance(fit.law, DiversityLaw):
+        return tuple(_gain_claim(fit, number) for number in fit.law.diversity)
     result = []
     grouped = {p.name for p in fit.posed.parameters if p.grouped}
     for parameter, larger, smaller, words in CLAIMS:
@@ -222,6 +227,17 @@ def claims(fit: Fit) -> tuple[Claim, ...]:
         probabilities = float((posterior > 0).mean()), float((prior > 0).mean())
         result.append(Claim(words, parameter, larger, smaller, *probabilities, unit))
     return tuple(result)
+
+
+def _gain_claim(fit: Fit, number: str) -> Claim:
+    """Claim that pools gain more where they have more of a diversity number and all else is alike."""
+    words = f"pools of more {number.replace('_', ' ')} gain more over their own best members"
+    if len(fit.law.diversity) > 1:
+        words += " at the same other diversity numbers"
+    larger, smaller = f"{number} + 1 SD", "usual pools"
+    posterior, prior = (claim_differences(fit, LOG_GAIN, larger, smaller, group=g) for g in ("posterior", "prior"))
+    probabilities = float((posterior > 0).mean()), float((prior > 0).mean())
+    return Claim(words, LOG_GAIN, larger, smaller, *probabilities, f"log gain per standard deviation of {number}")
 
 
 def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, group: str = "posterior") -> np.ndarray:
@@ -243,6 +259,8 @@ def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, gr
     np.ndarray
         Shape ``[draw]``, in the parameter's unit.
     """
+    if isinstance(fit.law, DiversityLaw):
+        return log_gain_effect(fit.values(group), larger.partition(" ")[0])
     draws = fit.values(group)[parameter]
     return draws[:, fit.posed.groups.index(larger)] - draws[:, fit.posed.groups.index(smaller)]
 

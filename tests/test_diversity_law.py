@@ -162,6 +162,18 @@ def test_the_parameters_are_recovered_net_of_better_members(fitted):
     assert draws["effective_families_on_floor"].std() < 0.3
 
 
+def test_the_claim_is_that_diverse_pools_gain_more(fitted):
+    (claim,) = bl.claims(fitted)
+    assert claim.claim == "pools of more effective families gain more over their own best members"
+    draws = fitted.values()
+    floor, amplitude = draws["floor"], draws["amplitude"]
+    more = floor * np.exp(draws["effective_families_on_floor"])
+    more = more + amplitude * np.exp(draws["effective_families_on_amplitude"])
+    assert claim.probability == np.mean(more > floor + amplitude)
+    assert claim.probability > 0.99
+    assert 0.4 < claim.prior_probability < 0.6
+
+
 def test_a_fit_says_how_numbers_are_standardised_and_keeps_the_law_of_members(fitted, pools, tmp_path):
     facts = fitted.observations.facts
     words = f"z of effective_families: (effective_families - {facts['effective_families_centre']:.4g})"

@@ -32,7 +32,7 @@ def plot_claims(fit: Fit) -> Figure:
     Parameters
     ----------
     fit
-        A fit of the collaboration law that kept its prior.
+        A fit of the collaboration or the diversity law that kept its prior.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def plot_claims(fit: Fit) -> Figure:
 
 
 def _title(figure: Figure, fit: Fit) -> None:
-    figure.text(0.01, 0.88, "Claims of the collaboration law", fontsize=11, fontweight="bold", va="top")
+    figure.text(0.01, 0.88, f"Claims of the {fit.law.name} law", fontsize=11, fontweight="bold", va="top")
     figure.text(0.01, 0.36, "densities drawn to one height", fontsize=9, color="#55555c", va="top")
     handles = [
         Patch(facecolor=PRIOR_FILL, edgecolor=FAINT, linestyle=PRIOR_DASHES, label="prior"),

@@ -91,6 +91,31 @@ def diversity_law(
     return jnp.asarray(best_member_loss) - jnp.log2(size) ** jnp.asarray(growth) * pair
 
 
+def log_gain_effect(values: Mapping[str, np.ndarray], number: str) -> np.ndarray:
+    """Work out by how much one standard deviation of a diversity number changes the log gain of a usual pool.
+
+    Parameters
+    ----------
+    values
+        Draws of every parameter, as `Fit.values` gives them.
+    number
+        The diversity number.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``[draw]``, for a pool of the reference size ``N0`` with the other numbers at their means; the mean over
+        regimes where these differ.
+    """
+    before, after = np.zeros(1), np.zeros(1)
+    # A part and its coefficient may be by regime each for itself.
+    parts = {name: array if array.ndim > 1 else array[:, None] for name, array in values.items()}
+    for part in ("floor", "amplitude"):
+        before = before + parts[part]
+        after = after + parts[part] * np.exp(parts[f"{number}{ON}{part}"])
+    return np.log(after / before).mean(axis=1)
+
+
 @final
 @dataclass(frozen=True)
 class DiversityLaw(Law):
