@@ -22,7 +22,7 @@ from bayeslaw.noise import loss_log_jacobian
 
 PARETO_LIMIT = 0.7
 FLOOR_WARNING = (
-    "Floors of the factor law reach no further than the lowest loss of a family, so its draws do not cover those without "
+    "Floors of the factor law end at the lowest loss of a family, so that its draws do not cover those without "
     "that model, and its score in this comparison is too high: leave out whole models, which refits."
 )
 OVERLAP_WARNING = (

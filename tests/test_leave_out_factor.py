@@ -1,0 +1,243 @@
+"""What the factor law predicts of the models and families left out of its fit."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from arviz_stats.loo import compare as rank_by_elpd
+from scipy import special, stats
+
+from bayeslaw.compare import FLOOR_WARNING, compare
+from bayeslaw.criticism.densities import Densities
+from bayeslaw.criticism.factor_refits import FactorRefits
+from bayeslaw.criticism.folds import make_folds
+from bayeslaw.criticism.k_fold import k_fold
+from bayeslaw.criticism.kept_curve import KeptCurve, keep_models
+from bayeslaw.criticism.leave_out import leave_out
+from bayeslaw.criticism.stacking import Stack
+from bayeslaw.factor.curve import Models
+from bayeslaw.factor.fitting import table_attrs
+from bayeslaw.factor.model import BY_FAMILY, FactorModel
+from bayeslaw.factor.table import factor_table
+from bayeslaw.factor.target import factor_target
+from bayeslaw.factor.tree import factor_tree
+from bayeslaw.fit import Fit, _common_attrs, fit
+from bayeslaw.laws import PowerLaw
+from bayeslaw.laws.factor import CURVE_SITES, FactorLaw
+from bayeslaw.noise import Noise
+from bayeslaw.sampling.sampler import Draws
+from bayeslaw.simulate import simulate_losses
+
+pytestmark = pytest.mark.usefixtures("quick_compiles")
+LOSSES = simulate_losses(samples=40, clusters=40, families=3, sizes=3, seed=2)
+HELD = {"the best": [2], "the smallest": [0], "a family": [3, 4, 5], "two of two": [1, 8]}
+
+
+def model_of(losses):
+    table = factor_table(losses, link="log", parameters="total")
+    return FactorModel(FactorLaw().resolved("log"), table)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return model_of(LOSSES)
+
+
+def held_rows(which):
+    return np.isin(np.arange(9), HELD[which])
+
+
+def draw_sites(model, key):
+    """Draw the sites of the curve."""
+    values = model.draw_prior(jax.random.PRNGKey(key))
+    return {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY)}
+
+
+def reduced(held):
+    """Return the factor law of a table that never held some models, and which of the families it has."""
+    without = model_of(LOSSES.isel(lm=np.flatnonzero(~held)))
+    everything = sorted(set(LOSSES["family"].to_numpy()))
+    return without, np.array([everything.index(name) for name in without.groups])
+
+
+def of_families(values, families):
+    return {name: array[families] if name in BY_FAMILY else array for name, array in values.items()}
+
+
+# Densities.
+
+
+@pytest.mark.parametrize("which", HELD)
+def test_the_kept_have_the_density_of_a_table_of_their_own(model, which):
+    held = held_rows(which)
+    with jax.enable_x64(True):
+        values = draw_sites(model, 5)
+        found = float(jax.jit(KeptCurve(model, keep_models(model, held)).log_likelihood)(values))
+        other, families = reduced(held)
+        expected = float(jax.jit(other.curve.log_likelihood)(of_families(values, families)))
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+def with_loss(model, row, loss):
+    mean = model.table.mean.copy()
+    mean[row] = loss
+    return FactorModel(model.law, replace(model.table, mean=mean))
+
+
+@pytest.mark.parametrize("which", ["the best", "the smallest"])
+def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, which):
+    held, (row,) = held_rows(which), HELD[which]
+    with jax.enable_x64(True):
+        values, (other, families) = draw_sites(model, 1), reduced(held)
+        log_size = np.array([np.log(model.table.parameters[row] / other.table.reference)])
+        new = Models(log_size, families[[model.group_index[row]]], other.models.first_size)
+        nothing = {"floor": np.zeros(0), "scale": np.zeros(0)}
+
+        @jax.jit
+        def loss_at(place):
+            noise = {"model": place[None], **nothing}
+            return other.curve.draw(of_families(values, families), new, noise, own_part=True)[0]
+
+        for place in (-2.0, 1.3):
+            # The draw is a monotone function of a standard normal number, so its density is that over the slope.
+            loss, slope = map(float, jax.jvp(loss_at, (jnp.asarray(place),), (jnp.asarray(1.0),)))
+            there = with_loss(model, row, loss)
+            rows, joint = jax.jit(KeptCurve(there, keep_models(there, held)).held_log_densities)(values)
+            expected = stats.norm.logpdf(place) - np.log(slope)
+            assert float(rows[row]) == pytest.approx(expected, abs=1e-5)
+            assert float(joint) == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("which", ["a family", "two of two"])
+def test_several_models_have_the_density_of_a_dense_normal(model, which):
+    held = held_rows(which)
+    with jax.enable_x64(True):
+        kept = KeptCurve(model, keep_models(model, held))
+        values = draw_sites(model, 3) | {"floor_offset": jnp.full(3, -1.5)}
+        rows, joint = map(np.asarray, kept.held_log_densities(values))
+        curve, scale = kept.curve, np.asarray(values["family_scale"])[model.group_index]
+        covariance = np.asarray(curve.covariance(values, curve.models, curve.models, scale, scale))
+        covariance = covariance + (float(values["model_spread"]) ** 2 + 1e-9) * np.eye(9)
+        mean, floors = np.asarray(curve.mean(curve.models.log_size)), np.asarray(curve.floors(values)[0])
+    above = np.log(model.table.mean - floors[model.group_index])
+    gain = np.linalg.solve(covariance[np.ix_(~held, ~held)], covariance[np.ix_(~held, held)]).T
+    centre = mean[held] + gain @ (above - mean)[~held]
+    spread = covariance[np.ix_(held, held)] - gain @ covariance[np.ix_(~held, held)]
+    assert joint == pytest.approx(
+        stats.multivariate_normal(centre, spread).logpdf(above[held]) - above[held].sum(), rel=1e-8
+    )
+    np.testing.assert_allclose(
+        rows[held], stats.norm(centre, np.sqrt(np.diag(spread))).logpdf(above[held]) - above[held], rtol=1e-8
+    )
+
+
+def test_a_loss_below_the_floor_has_no_density(model):
+    held = held_rows("the best")
+    with jax.enable_x64(True):
+        low = with_loss(model, 2, 1e-3)
+        values = draw_sites(model, 0) | {"floor_share": jnp.asarray(0.9), "floor_spread": jnp.asarray(0.01)}
+        rows, joint = map(np.asarray, KeptCurve(low, keep_models(low, held)).held_log_densities(values))
+        gradient = jax.jit(jax.grad(lambda v: KeptCurve(low, keep_models(low, held)).log_likelihood(v)))(values)
+    assert rows[2] == joint == -np.inf
+    assert all(np.isfinite(np.asarray(each)).all() for each in gradient.values())
+
+
+# Refits.
+
+
+def importance(model, held, draws=60_000):
+    """Elpd of the losses left out: draws of the prior, weighed by the density of a table without the models."""
+    other, families = reduced(held)
+
+    def weigh(key):
+        values = model.draw_prior(key)
+        kept = KeptCurve(model, keep_models(model, held)).held_log_densities(values)
+        return other.curve.log_likelihood(of_families(values, families)), kept[0][held], kept[1]
+
+    with jax.enable_x64(True):
+        keys = jax.random.split(jax.random.PRNGKey(0), draws)
+        weight, rows, joint = map(np.asarray, jax.jit(jax.vmap(weigh))(keys))
+    weight = weight - special.logsumexp(weight)
+    assert 1 / np.exp(2 * weight).sum() > 200
+    return special.logsumexp(weight[:, None] + rows, axis=0), special.logsumexp(weight + joint)
+
+
+@pytest.mark.parametrize("which", ["the best", "a family"])
+def test_refits_find_what_weighted_draws_of_the_prior_find(model, which):
+    held = held_rows(which)
+    rows, joint = importance(model, held)
+    found = FactorRefits(model, draws=400, chains=2).left_out(held, seed=0)
+    assert found.rows.shape == (800, len(rows))
+    assert found.rhat < 1.05
+    np.testing.assert_allclose(special.logsumexp(found.rows, axis=0) - np.log(800), rows, atol=0.15)
+    assert special.logsumexp(found.joint) - np.log(800) == pytest.approx(joint, abs=0.3)
+
+
+# Fits.
+
+
+@pytest.fixture(scope="module")
+def factor_fit(model):
+    """Return a fit whose draws scatter around the centres of the priors; what is left out is refitted in any case."""
+    with jax.enable_x64(True):
+        target = factor_target(model)
+        scatter = 0.05 * np.random.default_rng(0).standard_normal((2, 60, len(target.start)))
+        draws = Draws(target.start + scatter, {"diverging": np.zeros((2, 60), dtype=bool)})
+        attrs = _common_attrs(Noise(), LOSSES, "total") | table_attrs(model.law, model.table)
+        return Fit(factor_tree(target, draws, seed=0, attrs=attrs))
+
+
+class NoSampling:
+    """Densities by name of the models left out, in place of refits."""
+
+    def __init__(self, model, draws, chains):
+        self.model = model
+
+    def all_rows(self, held):
+        return None
+
+    def left_out(self, held, *, seed):
+        rows = np.repeat(np.where(self.model.table.mean > 0, 1.0, 0.0)[None, held], 50, axis=0)
+        return Densities(rows, rows.sum(axis=1), 1.0, 0)
+
+
+@pytest.mark.parametrize("by", ["model", "family"])
+def test_every_fold_of_a_factor_fit_is_refitted(factor_fit, monkeypatch, by):
+    monkeypatch.setattr("bayeslaw.criticism.leave_out.FactorRefits", NoSampling)
+    found = leave_out(factor_fit, by=by, method="weights", draws=50, chains=1)
+    assert {fold.method for fold in found.folds} == {"exact"}
+    assert list(found.table.index) == [fold.name for fold in make_folds(factor_fit, by)]
+    assert found.elpd == pytest.approx(9)
+    assert found.joint == pytest.approx(9)
+    assert found.elpd_data.n_data_points == len(found.folds)
+    ranking = rank_by_elpd({"one": found.elpd_data, "other": found.elpd_data})
+    assert list(ranking["elpd_diff"]) == [0, 0]
+
+
+def test_k_fold_refits_the_factor_law(factor_fit, monkeypatch):
+    monkeypatch.setattr("bayeslaw.criticism.leave_out.FactorRefits", NoSampling)
+    assert float(k_fold(factor_fit, folds=3, draws=50, chains=1).elpd) == pytest.approx(9)
+
+
+@pytest.fixture(scope="module")
+def power_fit(quick_compiles):
+    return fit(PowerLaw(pooling="complete"), LOSSES, draws=60, chains=1)
+
+
+def test_single_rows_of_the_factor_law_are_warned_about(factor_fit, power_fit):
+    found = compare({"factor": factor_fit, "power": power_fit})
+    assert set(found.table.index) == {"factor", "power"}
+    assert f"factor: {FLOOR_WARNING}" in found.warnings
+
+
+def test_the_factor_law_and_a_law_of_models_predict_together(factor_fit, power_fit):
+    both = Stack({"factor": factor_fit, "power": power_fit}, {"factor": 0.5, "power": 0.5})
+    at = {"parameters": [1e9, 8e10], "family": ["alder", "new"]}
+    table = both.predict(at, samples=None, rule="oracle")
+    assert list(table["members"]) == ["1000000000:alder", "80000000000:new"]
+    assert (table["lower"] < table["upper"]).all()
+    draws = both.predict_draws(at)
+    assert draws.sizes["draw"] == 60
+    assert both.predict({"members": ["1e9:alder"]})["parameters"].item() == 1e9
