@@ -1,14 +1,15 @@
 """How well laws of one curve extrapolate it: the language part of a published benchmark of scaling laws.
 
 Rows marked for training are fitted, those beyond them scored, both on the natural logarithm of the loss. ``power`` is
-the package's PowerLaw with its default priors on one curve, ``broken`` a smoothly broken power law, and ``stack`` both,
-weighted by how well they predict the last training rows when these are hidden. RMSLE is the root mean squared error of
-the log loss of a curve, averaged over the curves of a domain; density is the mean log predictive density of the log
-loss (larger is better) and coverage the share of rows inside the central 90 % predictive interval, new noise included,
-each over all scored rows together and, second, averaged over curves. Seconds are a curve's, after compilation.
+the package's PowerLaw with its default priors, each curve by itself, ``pooled`` the same with curves of a domain
+partially pooled, ``broken`` a smoothly broken power law, and ``stack`` mixes power and broken by how well they predict
+the last training rows when these are hidden. RMSLE is the root mean squared error of the log loss of a curve, averaged
+over the curves of a domain; density is the mean log predictive density of the log loss (larger is better) and coverage
+the share of rows inside the central 90 % predictive interval, new noise included, each over all scored rows together
+and, second, averaged over curves. Seconds are a curve's, after compilation.
 
     python benchmarks/curves.py benchmark.lang.csv
-    python benchmarks/curves.py benchmark.lang.csv --law power power_correlated --json
+    python benchmarks/curves.py benchmark.lang.csv --law power pooled --json
     python benchmarks/curves.py --smoke                                # three simulated curves, in seconds
 """
 
@@ -21,16 +22,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from curves_predict import BASELINE, HIDDEN_SHARE, LAWS, STACK, STACKED, Outcome, predict_curves, stack
+from curves_predict import BASELINE, BROKEN, HIDDEN_SHARE, POWER, STACK, STACKED, Outcome, predict_curves, stack
 from curves_protocol import BAND, Curve, Scores, read_curves, score
-from curves_sampler import TRUSTED_K
 from rich.console import Console
 from rich.table import Table
 
 from bayeslaw.errors import InputError
 
 DEFAULT_LAWS = (BASELINE, *STACKED, STACK)
-EVERY_LAW = (BASELINE, *LAWS, STACK)
+EVERY_LAW = (BASELINE, *POWER, BROKEN, STACK)
 REFERENCE_ROW = {"NMT": 0.0482, "LM": 0.0011, "BB": 0.0100}
 # Of language and nanoGPT curves together, so not of these rows alone: RMSLE and mean log predictive density.
 PUBLISHED = {
@@ -55,9 +55,7 @@ def compete(curves: Sequence[Curve], names: Sequence[str]) -> dict[str, Outcome]
 def record(outcome: Outcome, scores: Scores, curves: int) -> dict[str, Any]:
     """Return what is printed as JSON of a law."""
     found = asdict(scores) | {"seconds_per_curve": outcome.seconds / curves, "compile_seconds": outcome.compiling}
-    if len(outcome.pareto_k):
-        found |= {"posteriors": len(outcome.pareto_k), "posteriors_above_k": int((outcome.pareto_k > TRUSTED_K).sum())}
-        found |= {"pareto_k_max": float(outcome.pareto_k.max()), "effective_draws_min": float(outcome.effective.min())}
+    found |= {"warnings": outcome.warnings}
     return found | ({"weights": outcome.weights} if outcome.weights else {})
 
 
@@ -70,22 +68,19 @@ def show(records: dict[str, dict[str, Any]], curves: Sequence[Curve], published:
     coverage = f"predictive {BAND:.0%}"
     for name in (*(f"RMSLE {name}" for name in domains), "density, rows", "curves", coverage, "curves"):
         table.add_column(name, justify="right")
-    for name in ("s a curve", "compile s", "worst k", "fewest draws"):
+    for name in ("s a curve", "compile s"):
         table.add_column(name, justify="right")
     for name, found in records.items():
         errors = [f"{found['rmsle'][domain]:.4f}" for domain in domains]
         middle = [f"{found[key]:.3f}" for key in ("density", "density_by_curve", "coverage90", "coverage90_by_curve")]
-        sampled = "pareto_k_max" in found
-        trust = (f"{found['pareto_k_max']:.2f}", f"{found['effective_draws_min']:.0f}") if sampled else ("", "")
         seconds = f"{found['seconds_per_curve']:.2f}", f"{found['compile_seconds']:.1f}"
-        table.add_row(name, *errors, *middle, *seconds, *trust)
+        table.add_row(name, *errors, *middle, *seconds)
     if published:
         table.add_row("least squares, reference", *(f"{REFERENCE_ROW.get(domain, np.nan):.4f}" for domain in domains))
     console.print(table)
     for name, found in records.items():
-        if found.get("posteriors_above_k"):
-            some = f"{found['posteriors_above_k']} of {found['posteriors']} posteriors"
-            console.print(f"{name}: the Pareto k of {some} exceeds {TRUSTED_K}: their weights are less certain")
+        for warning in found["warnings"]:
+            console.print(f"{name}: {warning}: draws are less certain")
         if "weights" in found:
             weights = ", ".join(f"{law} {weight:.2f}" for law, weight in found["weights"].items())
             console.print(f"{name}: {weights}, from the last {HIDDEN_SHARE:.0%} of the training rows of every curve")

@@ -5,23 +5,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from curves_laws import CurveLaw, batch, draw_priors, log_densities, predict_rows
+from curves_laws import batch, draw_priors, log_densities, predict_rows
+from curves_power import fit_power, predict_power
 from curves_protocol import Curve, Prediction, holdout, least_squares
-from curves_sampler import DRAWS, sample
+from curves_sampler import DRAWS, TRUSTED_K, sample
 from scipy import optimize
 from scipy.special import softmax
 
-LAWS: Mapping[str, CurveLaw] = {
-    "power": CurveLaw(),
-    "broken": CurveLaw(broken=True),
-    "power_correlated": CurveLaw(correlated=True),
-    "broken_correlated": CurveLaw(broken=True, correlated=True),
-}
+import bayeslaw as bl
+from bayeslaw.sampling.trusted import RHAT_LIMIT
+
+BASELINE, BROKEN, STACK = "least_squares", "broken", "stack"
+# Rows of the package's law, by how they pool curves.
+POWER: Mapping[str, str] = {"power": "separate", "pooled": "partial"}
+STACKED = ("power", BROKEN)
 # The centres of four equal parts of the log budgets.
 BREAKS = (0.125, 0.375, 0.625, 0.875)
-BASELINE, STACK, STACKED = "least_squares", "stack", ("power", "broken")
 HIDDEN_SHARE = 0.3
 SEED = 1
+# Breaks less probable than this cannot spoil a prediction.
+LEAST_SHARE = 0.01
 
 
 @dataclass
@@ -33,18 +36,18 @@ class Outcome:
     predictions
         One a curve.
     seconds, compiling
-        Seconds of all curves together: fitting and predicting, and compiling.
-    pareto_k, effective
-        Shape of the Pareto tail of the weights and effective number of draws, one a posterior.
+        Seconds of all curves together: fitting and predicting, and all that is done once for functions of these
+        shapes.
+    warnings
+        Why draws may not be trusted, one sentence a fit.
     weights
         Of the laws of a stack, by name.
     """
 
     predictions: list[Prediction]
-    seconds: float
+    seconds: float = 0.0
     compiling: float = 0.0
-    pareto_k: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    effective: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    warnings: list[str] = field(default_factory=list)
     weights: dict[str, float] = field(default_factory=dict)
 
 
@@ -54,9 +57,9 @@ def predict_curves(name: str, curves: Sequence[Curve], *, seed: int = SEED) -> O
     Parameters
     ----------
     name
-        ``least_squares``, ``stack`` or one of `LAWS`.
+        ``least_squares``, ``power``, ``pooled``, ``broken`` or ``stack``.
     curves
-        The curves. Each is fitted by itself; curves of one domain are one batch.
+        The curves; those of one domain are one batch.
     seed
         Seed.
 
@@ -70,38 +73,56 @@ def predict_curves(name: str, curves: Sequence[Curve], *, seed: int = SEED) -> O
     if name == BASELINE:
         begun = time.perf_counter()
         return Outcome([least_squares(curve) for curve in curves], time.perf_counter() - begun)
-    outcome = Outcome([], 0.0)
+    outcome = Outcome([])
     predictions: dict[int, Prediction] = {}
     for domain in dict.fromkeys(curve.domain for curve in curves):
         places = [place for place, curve in enumerate(curves) if curve.domain == domain]
-        found = _fit(LAWS[name], [curves[place] for place in places], seed, outcome)
+        own = [curves[place] for place in places]
+        found = _broken(own, seed, outcome) if name == BROKEN else _power(own, POWER[name], seed, outcome)
         predictions |= dict(zip(places, found, strict=True))
     outcome.predictions = [predictions[place] for place in range(len(curves))]
     return outcome
 
 
-def _fit(law: CurveLaw, curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Prediction]:
-    """Fit a law to a batch of curves and predict, once the functions for its shapes are compiled."""
-    breaks = BREAKS if law.broken else BREAKS[:1]
-    data = batch(curves, breaks)
-    densities, first = log_densities(law, data), draw_priors(law, data, DRAWS, seed)
+def _power(curves: Sequence[Curve], pooling: str, seed: int, outcome: Outcome) -> list[Prediction]:
+    """Fit the package's law to a batch of curves and predict."""
+    begun = time.perf_counter()
+    fit = fit_power(curves, pooling=pooling, seed=seed)
+    fitted = time.perf_counter()
+    predictions = predict_power(fit, curves, seed=seed)
+    # Mode, curvature and NUTS; the remainder compiles, or builds what a saved fit holds besides its draws.
+    sampling = fit.tree["sample_stats"].attrs["sampling_time"]
+    outcome.seconds += sampling + time.perf_counter() - fitted
+    outcome.compiling += fitted - begun - sampling
+    found = bl.diagnostics(fit)
+    if found.rhat_max > RHAT_LIMIT or found.divergences:
+        outcome.warnings.append(
+            f"{curves[0].domain}: R-hat reaches {found.rhat_max:.3f} and {found.divergences} trajectories diverge"
+        )
+    return predictions
+
+
+def _broken(curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Prediction]:
+    """Fit the broken law to a batch of curves and predict, once the functions for its shapes are compiled."""
+    data = batch(curves, BREAKS)
+    densities, first = log_densities(data), draw_priors(data, DRAWS, seed)
     lengths = [len(curve.new_loss) for curve in curves]
     pad = lambda values: np.pad(values, (0, max(lengths) - len(values)), mode="edge")  # noqa: E731
     new = np.stack([pad(np.log(curve.new_budget / curve.reference)) for curve in curves])
-    new = np.repeat(new, len(breaks), axis=0)
+    new = np.repeat(new, len(BREAKS), axis=0)
     begun = time.perf_counter()
     densities(first)
-    predict_rows(law, first, new, data)
+    predict_rows(first, new, data)
     compiled = time.perf_counter()
-    posterior = sample(densities, draw_priors(law, data, DRAWS, seed), seed)
-    mean, deviation = predict_rows(law, posterior.position, new, data)
+    posterior = sample(densities, draw_priors(data, DRAWS, seed), seed)
+    mean, deviation = predict_rows(posterior.position, new, data)
     # Breaks are equally probable beforehand.
-    shares = softmax(posterior.log_evidence.reshape(-1, len(breaks)), axis=1)
+    shares = softmax(posterior.log_evidence.reshape(-1, len(BREAKS)), axis=1)
     outcome.compiling += compiled - begun
     outcome.seconds += time.perf_counter() - compiled
-    outcome.pareto_k = np.concatenate([outcome.pareto_k, posterior.pareto_k])
-    outcome.effective = np.concatenate([outcome.effective, posterior.effective])
-    lanes = [slice(start, start + len(breaks)) for start in range(0, len(mean), len(breaks))]
+    if (worse := posterior.pareto_k[shares.ravel() > LEAST_SHARE]).max() > TRUSTED_K:
+        outcome.warnings.append(f"{curves[0].domain}: the Pareto k of the weights reaches {worse.max():.2f}")
+    lanes = [slice(start, start + len(BREAKS)) for start in range(0, len(mean), len(BREAKS))]
     return [
         Prediction(
             np.concatenate(mean[own])[:, :length],
@@ -156,8 +177,7 @@ def stack(outcomes: Mapping[str, Outcome], curves: Sequence[Curve], *, seed: int
         [mix(predictions, weights) for predictions in found],
         sum(outcome.seconds for outcome in every),
         sum(outcome.compiling for outcome in every),
-        np.concatenate([outcome.pareto_k for outcome in every]),
-        np.concatenate([outcome.effective for outcome in every]),
+        [warning for outcome in every for warning in outcome.warnings],
         dict(zip(outcomes, weights.tolist(), strict=True)),
     )
 

@@ -17,8 +17,8 @@ import numpy as np
 from arviz_stats.base.array import BaseArray
 from scipy.special import gammaln, logsumexp, softmax
 
-KERNELS = 300
-DRAWS = 3000
+KERNELS = 100
+DRAWS = 2000
 STAGES, REFINEMENTS = 80, 3
 LEAST_EFFECTIVE = 0.1
 SMALLEST_POWER, BISECTIONS = 1e-9, 15
