@@ -35,6 +35,7 @@ def structure(output):
         ("01_your_own_losses", ["claims.png", "fit.nc", "law.png"]),
         ("02_chinchilla", ["chinchilla.nc", "chinchilla.png"]),
         ("03_zoo_collaboration", ["claims.png", "fit.nc", "law.png"]),
+        ("04_pools_beyond_the_table", ["factor.nc", "factor.png"]),
     ],
 )
 def test_example_prints_what_it_says_and_writes_its_files(name, files, tmp_path):
