@@ -26,6 +26,7 @@ TARGET_ACCEPT = 0.9
 CAREFUL_ACCEPT = 0.99
 WITHIN = (0.25, 0.5, 0.75)
 BEYOND = (3.0, 10.0)
+BUDGETS = ("parameters", "training_tokens")
 PREDICTING = Lock()
 
 
@@ -86,16 +87,21 @@ class CalibratedLaw:
         return pd.concat(parts, ignore_index=True)
 
     def _targets(self, group: str | None) -> pd.DataFrame:
-        model = self.template.model
-        rows = np.ones(len(model.response), dtype=bool)
+        model, covariates = self.template.model, self.template.observations.covariates
+        rows = np.arange(len(model.response))
         if group is not None:
-            rows = model.group_index == model.groups.index(group)
+            rows = rows[model.group_index == model.groups.index(group)]
         columns: dict[str, Any] = {"where": ["within"] * len(WITHIN) + ["beyond"] * len(BEYOND)}
+        # Whatever else the law knows of a row is that of one with about the budget.
+        order = rows[np.argsort(covariates["parameters"][rows], kind="stable")]
+        places = np.round(np.array([*WITHIN, *np.ones(len(BEYOND))]) * (len(order) - 1)).astype(int)
         for name in self.template.law.covariates:
-            values = self.template.observations.covariates[name][rows]
-            low, high = values.min(), values.max()
-            within = low * (high / low) ** np.array(WITHIN)
-            columns[name] = np.concatenate([within, high * np.array(BEYOND)])
+            values = covariates[name]
+            columns[name] = values[order[places]]
+            if name in BUDGETS:
+                low, high = values[rows].min(), values[rows].max()
+                within = low * (high / low) ** np.array(WITHIN)
+                columns[name] = np.concatenate([within, high * np.array(BEYOND)])
         frame = pd.DataFrame(columns)
         return frame if group is None else frame.assign(**{self.template.law.group: group})
 
