@@ -104,10 +104,12 @@ def test_the_error_over_folds_needs_folds():
 def pool_rows(count=12, *, seed=0):
     """Return rows of pools that share members and sampling error."""
     rng = np.random.default_rng(seed)
-    shares = rng.dirichlet(np.ones(4), count)
+    membership = np.arange(4) != np.arange(count)[:, None] % 4
+    shares = rng.dirichlet(np.ones(4), count) * membership
     return replace(
         rows(count=count, group="regime", errors=False, tokens=False, table="pools"),
-        shares=shares,
+        shares=shares / shares.sum(axis=1, keepdims=True),
+        membership=membership,
         members=("a", "b", "c", "d"),
         sampling_factor=0.05 * rng.standard_normal((count, 2)),
         sampling_remainder=np.full(count, 1e-4),

@@ -204,8 +204,8 @@ def leave_out(
 
     Densities are given the rows kept. Where rows share errors these tell of them: the rows left out are then normal
     given the kept at each draw of the parameters, with what is known of the texts drawn and of the members' effects.
-    With which share a member enters a pool is taken as known, of pools left out too. The factor law's rows are its
-    models, whose mean losses are predicted by a refit of its curve to the table of the other models.
+    How rows share them (`bayeslaw.dependence`) is taken from the whole table, as if it were known. The factor law's
+    rows are its models, whose mean losses are predicted by a refit of its curve to the table of the other models.
 
     Two scores come of each fold. ``elpd``, the sum over rows, judges predictions of one pool at a time, which is what
     `bayeslaw.predict` makes; laws are ranked by it and stacked on it. It counts one mistake many times, since pools
