@@ -2,6 +2,9 @@ from .advantage import Advantage, advantage
 from .calibrate import Calibration, calibrate
 from .combine import Attainability, attainability, combine
 from .compare import Comparison, compare
+from .criticism.k_fold import k_fold
+from .criticism.leave_out import LeftOut, leave_out
+from .criticism.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
 from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
 from .errors import InputError
@@ -40,12 +43,14 @@ __all__ = [
     "Finding",
     "Fit",
     "InputError",
+    "LeftOut",
     "LossReport",
     "Noise",
     "PowerLaw",
     "PowerTruth",
     "Recommendation",
     "ServedTexts",
+    "Stack",
     "Truth",
     "advantage",
     "attainability",
@@ -57,6 +62,8 @@ __all__ = [
     "compare",
     "diagnostics",
     "fit",
+    "k_fold",
+    "leave_out",
     "list_datasets",
     "load_dataset",
     "load_fit",
@@ -84,6 +91,7 @@ __all__ = [
     "simulate_chinchilla",
     "simulate_losses",
     "simulate_pools",
+    "stack",
     "win_shares",
     "write_losses",
     "write_pools",
