@@ -124,7 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     outcomes = compete(curves, options.law)
     records = {name: record(found, score(curves, found.predictions), len(curves)) for name, found in outcomes.items()}
     if options.json:
-        print(json.dumps({"curves": len(curves), "laws": records}, indent=2))
+        rows = sum(len(curve.new_loss) for curve in curves)
+        print(json.dumps({"curves": len(curves), "scored_rows": rows, "laws": records}, indent=2))
     else:
         console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
         show(records, curves, not options.smoke, console)
