@@ -231,6 +231,7 @@ def claims(fit: Fit) -> tuple[Claim, ...]:
 
 def _gain_claim(fit: Fit, number: str) -> Claim:
     """Claim that pools gain more where they have more of a diversity number and all else is alike."""
+    assert isinstance(fit.law, DiversityLaw)
     words = f"pools of more {number.replace('_', ' ')} gain more over their own best members"
     if len(fit.law.diversity) > 1:
         words += " at the same other diversity numbers"
@@ -416,6 +417,7 @@ def _pools(fit: Fit, table: pd.DataFrame) -> Iterator[Finding]:
 
 
 def _diversity(fit: Fit) -> Iterator[Finding]:
+    assert isinstance(fit.law, DiversityLaw)
     facts = fit.observations.facts
     for number in fit.law.diversity:
         share = float(facts[f"{number}_explained"])

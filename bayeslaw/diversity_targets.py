@@ -177,7 +177,9 @@ def _relative(fit: Fit, targets: pd.DataFrame, number: str) -> np.ndarray:
 
 
 def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
-    own = {*fit.law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
+    law = fit.law
+    assert isinstance(law, DiversityLaw)
+    own = {*law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
     for name in targets:
         if name in own:
             raise InputError(
@@ -188,7 +190,7 @@ def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     families, codes = np.unique(models["family"].to_numpy(dtype=str), return_inverse=True)
     amounts = np.zeros((slates.pools, len(families)))
     np.add.at(amounts, (models["target"].to_numpy(), codes), models["parameters"].to_numpy())
-    numbers = {name: values for name, values in member_numbers(amounts).items() if name in fit.law.diversity}
+    numbers = {name: values for name, values in member_numbers(amounts).items() if name in law.diversity}
     regimes = [regime_of(list(group)) for _, group in models.groupby("target")["family"]]
     named = list(targets["regime"]) if "regime" in targets else regimes
     for text, other, regime in zip(targets["members"], named, regimes, strict=True):

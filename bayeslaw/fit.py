@@ -240,7 +240,7 @@ def fit(
     Returns
     -------
     Fit
-        The fit.
+        The fit. That of a diversity law also holds the power law of its pools' members, fitted with the same choices.
 
     Raises
     ------
