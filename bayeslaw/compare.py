@@ -126,7 +126,8 @@ def compare_left_out(left_out: Mapping[str, LeftOut]) -> Comparison:
     best, records = left_out[order[0]], []
     for rank, name in enumerate(order):
         own = left_out[name]
-        sums, joint = own.scores() - best.scores(), own.scores(joint=True) - best.scores(joint=True)
+        with np.errstate(invalid="ignore"):
+            sums, joint = own.scores() - best.scores(), own.scores(joint=True) - best.scores(joint=True)
         records.append(
             {
                 "fit": name,

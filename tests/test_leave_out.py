@@ -96,6 +96,14 @@ def test_smoothed_weights_know_when_they_fail():
 def test_the_error_over_folds_needs_folds():
     assert error_of_sum(np.array([1.0, 3.0])) == pytest.approx(2.0)
     assert np.isnan(error_of_sum(np.array([1.0])))
+    assert np.isnan(error_of_sum(np.array([1.0, -np.inf])))
+
+
+def test_no_draw_that_comes_near_is_an_infinite_error():
+    found = log_average(np.array([[0.0, -np.inf], [1.0, -np.inf]]))
+    assert found.value[1] == -np.inf
+    assert found.error == np.inf
+    assert found.value[0] == pytest.approx(np.log((1 + np.e) / 2))
 
 
 # Densities of rows left out.
@@ -339,6 +347,8 @@ def test_what_cannot_be_relied_on_is_named():
     assert "without b, c" in unmixed
     assert "1.200, 4 divergences" in unmixed
     assert rough.startswith("The joint density of a rests")
+    weighed = (fold("a", method="weights", pareto_k=0.2), fold("b", pareto_k=0.9), fold("c", pareto_k=0.6))
+    assert LeftOut(weighed, "model", "nats").warnings[0].startswith("2 of 3 folds were refitted")
     many = LeftOut(tuple(fold(name, elpd_error=1.0, joint_error=1.0) for name in "abcde"), "model", "nats")
     assert many.warnings[0].startswith("The elpd and joint density of a, b, c and 2 others rests")
     assert list(many.table.index) == list("abcde")

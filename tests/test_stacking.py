@@ -84,6 +84,14 @@ def test_laws_that_cannot_be_told_apart_share():
     np.testing.assert_allclose(stacking_weights(np.repeat(same, 2, axis=1)), [0.5, 0.5])
 
 
+def test_what_no_law_holds_possible_does_not_count():
+    densities = np.random.default_rng(5).normal(size=(20, 2))
+    beyond = np.concatenate([densities, np.full((3, 2), -np.inf)])
+    np.testing.assert_allclose(stacking_weights(beyond), stacking_weights(densities))
+    np.testing.assert_allclose(stacking_weights(beyond[20:]), [0.5, 0.5])
+    assert stacking_weights(np.array([[-np.inf, 0.0]]))[1] == pytest.approx(1)
+
+
 def test_every_fold_counts_once_however_many_rows_it_has():
     first = left_out([0.0, 0.0], [-1.0], [-1.0])
     other = left_out([-1.0, -1.0], [0.0], [-1.0])

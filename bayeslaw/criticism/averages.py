@@ -118,5 +118,7 @@ def smoothed_log_weights(log_ratios: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def error_of_sum(folds: np.ndarray) -> float:
-    """Return the standard error of a sum over folds, these taken as independent; NaN for a single one."""
-    return float(np.sqrt(len(folds)) * np.std(folds, ddof=1)) if len(folds) > 1 else float("nan")
+    """Return the standard error of a sum over folds, taken as independent; NaN for a single one, or an infinite one."""
+    if len(folds) < 2 or not np.isfinite(folds).all():
+        return float("nan")
+    return float(np.sqrt(len(folds)) * np.std(folds, ddof=1))

@@ -302,9 +302,12 @@ def stacking_weights(log_densities: np.ndarray, share: np.ndarray | None = None)
     """
     rows, laws = log_densities.shape
     count = np.ones(rows) if share is None else share
-    count = count / count.sum()
     highest = log_densities.max(axis=1, keepdims=True)
-    densities = np.exp(log_densities - highest)
+    # A row that no law holds possible does not tell them apart.
+    told = np.isfinite(highest[:, 0])
+    if not told.any():
+        return np.full(laws, 1 / laws)
+    densities, count = np.exp(log_densities[told] - highest[told]), count[told] / count[told].sum()
 
     def minus_score(weights: np.ndarray) -> tuple[float, np.ndarray]:
         mixture = densities @ weights
