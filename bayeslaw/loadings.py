@@ -68,12 +68,13 @@ def courses_of(
     for index in range(groups):
         rows = np.flatnonzero(group == index)
         models = int(membership[rows].any(axis=0).sum())
-        own = [(log[rows] - log[rows].mean()) / max(float(np.ptp(log[rows])), 1e-12) for log in logs if len(rows)]
+        varying = [log[rows] for log in logs if len(rows) and np.ptp(log[rows]) > 0]
+        own = [(column - column.mean()) / np.ptp(column) for column in varying]
         columns = [np.ones(len(rows)), *own, *(column**2 for column in own)]
         # Fewer models than this for each term would leave little to tell their scatter from.
         columns = columns[: max(1, models // MODELS_PER_TERM)]
         left, values, _ = np.linalg.svd(np.column_stack(columns), full_matrices=False)
-        courses.append(Course(rows, left[:, values > 1e-9 * max(values.max(initial=0), 1e-300)], models))
+        courses.append(Course(rows, left[:, values > 1e-9 * values.max(initial=0)], models))
     return courses
 
 
