@@ -2,7 +2,8 @@
 
 import json
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,13 @@ from bayeslaw.calibration.rows import ResponsePosterior
 from bayeslaw.cli import app
 from bayeslaw.drawing.rank_plot import plot_ranks
 from bayeslaw.errors import InputError
-from bayeslaw.laws import LAWS, ChinchillaLaw, PowerLaw
+from bayeslaw.fit import fit
+from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
+from bayeslaw.model import LawModel
+from bayeslaw.noise import Noise
+from bayeslaw.pools import make_pools
 from bayeslaw.sampling.mode import make_target
+from bayeslaw.simulate import simulate_losses
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
 TARGETS = pd.DataFrame({"where": ["within", "within", "beyond"]})
@@ -43,6 +49,10 @@ class NormalMean:
     name = "normal mean"
     unit = "nats"
     targets = TARGETS
+
+    @property
+    def identity(self):
+        return asdict(self)
 
     def labels(self, quantity):
         return ("effect[a]", "effect[b]") if quantity == "effect" else (quantity,)
@@ -136,6 +146,64 @@ def test_the_same_seed_gives_the_same_ranks():
     first, second, other = (calibrate(NormalMean(), simulations=12, seed=seed) for seed in (5, 5, 6))
     pd.testing.assert_frame_equal(first.ranks, second.ranks)
     assert not first.ranks.equals(other.ranks)
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+@dataclass(frozen=True)
+class Breaking(NormalMean):
+    """Gives up after some fits, as a run that is killed."""
+
+    fits: list = field(default_factory=list)
+    after: int = 10**9
+
+    @property
+    def identity(self):
+        return NormalMean().identity
+
+    def fit(self, data, seed):
+        if len(self.fits) >= self.after:
+            raise BrokenOffError
+        self.fits.append(seed)
+        return super().fit(data, seed)
+
+
+def test_a_broken_run_goes_on(tmp_path):
+    journal, whole = tmp_path / "c.journal", calibrate(NormalMean(), simulations=30, seed=7)
+    with pytest.raises(BrokenOffError):
+        calibrate(Breaking(after=12), simulations=30, seed=7, journal=journal)
+    kept = len(journal.read_text().splitlines()) - 1
+    assert kept == 12
+    # The last line as it would be had the machine stopped while it was written.
+    journal.write_text(journal.read_text()[:-5])
+    rest = Breaking()
+    resumed = calibrate(rest, simulations=30, seed=7, journal=journal)
+    assert len(rest.fits) == 30 - 11
+    pd.testing.assert_frame_equal(resumed.ranks, whole.ranks)
+    pd.testing.assert_frame_equal(resumed.coverage, whole.coverage)
+    more = Breaking()
+    longer = calibrate(more, simulations=40, seed=7, journal=journal)
+    assert len(more.fits) == 10
+    pd.testing.assert_frame_equal(longer.ranks, calibrate(NormalMean(), simulations=40, seed=7).ranks)
+    fewer = Breaking(after=0)
+    pd.testing.assert_frame_equal(calibrate(fewer, simulations=30, seed=7, journal=journal).ranks, whole.ranks)
+
+
+def test_failures_are_kept_in_the_journal(tmp_path):
+    journal = tmp_path / "c.journal"
+    first, second = (calibrate(NormalMean(fails=2), simulations=60, seed=3, journal=journal) for _ in range(2))
+    assert first.failed == second.failed > 0
+    pd.testing.assert_frame_equal(first.ranks, second.ranks)
+
+
+@pytest.mark.parametrize("other", [{"subject": NormalMean(width=2.0)}, {"seed": 8}])
+def test_the_journal_of_another_run_is_refused(other, tmp_path):
+    journal = tmp_path / "c.journal"
+    calibrate(NormalMean(), simulations=10, seed=7, journal=journal)
+    with pytest.raises(InputError, match=r"c\.journal"):
+        calibrate(other.get("subject", NormalMean()), simulations=10, seed=other.get("seed", 7), journal=journal)
 
 
 def test_ranks_are_counts_of_lower_draws():
@@ -285,6 +353,53 @@ def test_every_law_has_a_design():
     assert len(DESIGNS) == 3
 
 
+@pytest.fixture(scope="module")
+def collaboration_shared():
+    """Return a fit of pools of two families that share members and samples."""
+    pools = make_pools(simulate_losses(families=2, sizes=3, samples=120, clusters=24), max_size=2)
+    return fit(CollaborationLaw(), pools, draws=50, chains=1)
+
+
+def test_pools_are_simulated_with_what_they_share(collaboration_shared):
+    """Rows of pools vary together as the members and samples that they share say."""
+    law = CalibratedLaw(collaboration_shared.keep(()))
+    model = law.template.model
+    assert model.dependence is not None
+    drawn = [law.simulate(seed) for seed in range(300)]
+    standardised = []
+    for each in drawn:
+        with jax.enable_x64(True):
+            location, variance = model.location(each.truth), model.variance(each.truth)[model.group_index]
+            loadings = model.dependence.scaled_loadings(each.truth["member_scale"])
+            root = np.linalg.cholesky(np.asarray(loadings @ loadings.T) + np.diag(variance))
+        residual = each.data - np.asarray(location)
+        standardised.append(np.linalg.solve(root, residual))
+        expected = stats.multivariate_normal(np.zeros(len(residual)), root @ root.T).logpdf(residual)
+        assert each.truth["log_likelihood"] == pytest.approx(expected, rel=1e-6)
+    assert stats.kstest(np.ravel(standardised), "norm").pvalue > 1e-3
+    targets = law.targets
+    assert set(targets["where"]) == {"within", "beyond"}
+    assert np.isfinite(drawn[0].outcomes["new"]).all()
+
+
+def test_targets_of_a_diversity_law_are_pools():
+    law, pools = DiversityLaw(), default_design(DiversityLaw())
+    observations = law.observe(pools)
+    model = LawModel(law, Noise(), observations)
+    targets = CalibratedLaw(SimpleNamespace(law=law, model=model, observations=observations)).targets
+    assert set(targets["size"]) <= set(observations.covariates["size"])
+    assert set(targets["regime"]) == {"homogeneous", "heterogeneous"}
+    assert targets["parameters"].max() == pytest.approx(10 * pools["parameters"].to_numpy().max())
+    assert np.isfinite(targets.drop(columns=["where", "regime"]).to_numpy(float)).all()
+
+
+def test_the_factor_law_has_tables_of_its_own():
+    with pytest.raises(InputError, match="its own prior"):
+        calibrate(FactorLaw(), default_design(PowerLaw()), simulations=10)
+    with pytest.raises(InputError, match="its own prior"):
+        calibrate(FactorLaw(), noise=Noise(), simulations=10)
+
+
 @pytest.fixture
 def tiny_template(monkeypatch, tiny_fit):
     given = {}
@@ -312,6 +427,7 @@ def test_the_command_prints_both_tables(tiny_template, tmp_path):
     assert "log_likelihood" in result.stdout
     assert "share of equal-tailed bands" in result.stdout
     assert json.loads((out / "manifest.json").read_text())["attrs"]["seed"] == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
 def test_json_and_exit_code(tiny_template, monkeypatch):
