@@ -8,6 +8,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
+from bayeslaw.laws import DiversityLaw
 from bayeslaw.noise import MEMBER_SCALE
 
 SAMPLES = ("same", "new")
@@ -67,6 +68,12 @@ def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
                 "leave out samples, or use kind='new' (--kind new)",
             )
         return ALL_SAMPLES
+    if samples == "new" and isinstance(fit.law, DiversityLaw):
+        raise InputError(
+            "a diversity law was asked for new samples, on which its pools' best members have not been scored",
+            "samples 'same' for this law",
+            "leave out samples, or fit --law collaboration",
+        )
     if samples == "new" and (fit.model.dependence is None or not fit.model.dependence.directions):
         raise InputError(
             "this fit does not know the sampling error that its rows share",

@@ -259,7 +259,8 @@ def test_numbers_that_members_do_not_tell_are_asked_for_or_given(fitted):
         bl.predict(stand_in, {"members": ["70e9:alder,7e9:birch"]})
 
 
-def test_checks_and_ratings_of_arviz_take_the_fit(fitted):
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter of Pareto distribution")
+def test_check_and_arviz_take_the_fit(fitted):
     from arviz_stats.loo import loo
 
     record = {finding.code for finding in bl.check(fitted)}
