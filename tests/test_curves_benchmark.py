@@ -202,6 +202,18 @@ def test_draws_from_the_prior_are_of_the_prior():
         assert np.std(free[name]) == pytest.approx(scale, rel=0.06)
 
 
+def test_the_density_of_proposals_integrates_to_one_and_is_that_of_their_draws():
+    generator = np.random.default_rng(2)
+    weight = generator.dirichlet(np.ones(500), 1)
+    mixture = sampler._mixture(generator, generator.normal(3, 0.5, (1, 500, 1)), weight)
+    grid = 3 + 0.5 * np.sinh(np.linspace(-8, 8, 20_001))
+    density = np.exp(mixture.log_density(grid[None, :, None]))[0]
+    assert np.trapezoid(density, grid) == pytest.approx(1, abs=1e-4)
+    below = np.trapezoid(np.where(grid < 2.5, density, 0), grid)
+    drawn = mixture.draw(generator, 40_000)[0, :, 0]
+    assert (drawn < 2.5).mean() == pytest.approx(below, abs=0.01)
+
+
 def test_the_sampler_finds_posteriors_and_evidence_known_in_closed_form():
     generator = np.random.default_rng(0)
     design = generator.normal(size=(2, 8, 3))
