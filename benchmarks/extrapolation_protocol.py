@@ -21,8 +21,7 @@ from extrapolation_scores import Prediction
 
 from bayeslaw.combine import check_table
 from bayeslaw.errors import InputError
-from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
-from bayeslaw.pooling.evaluate import evaluate_pools
+from bayeslaw.pools import pools_of
 from bayeslaw.regimes import regime_of
 
 SEED = 1
@@ -220,44 +219,9 @@ def pool_table(losses: xr.Dataset, members: np.ndarray) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A table of pools that laws can be fitted to, with the variables of `bayeslaw.make_pools` that describe members,
-        losses and wins.
+        A table of pools that laws can be fitted to, as `bayeslaw.pools_of` makes it.
     """
-    weights, scale = sample_weights(losses), loss_scale(losses)
-    nll, clusters = losses["nll"].to_numpy(), cluster_codes(losses)
-    evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, rule="oracle")
-    pools = name_members(losses, members)
-    families = [[member.family for member in pool] for pool in pools]
-    shares = np.zeros((len(pools), losses.sizes["lm"]))
-    rows, slots = np.nonzero(members >= 0)
-    shares[rows, members[rows, slots]] = evaluation.shares[rows, slots]
-    return xr.Dataset(
-        {
-            "loss": ("pool", scale * evaluation.loss),
-            "standard_error": ("pool", scale * evaluation.standard_error),
-            "size": ("pool", (members >= 0).sum(axis=1)),
-            "parameters": ("pool", total_parameters(pools)),
-            "families": ("pool", [len(set(each)) for each in families]),
-            "regime": ("pool", regimes(pools)),
-            "member": (("pool", "slot"), members),
-            "win_share": (("pool", "lm"), shares),
-            "family": ("lm", losses["family"].to_numpy()),
-            "lm_parameters": ("lm", losses["parameters"].to_numpy()),
-            "lm_loss": ("lm", scale * nll.sum(axis=0) / weights.sum()),
-        },
-        coords={"pool": [" + ".join(member.name for member in pool) for pool in pools], "lm": losses["lm"].to_numpy()},
-        attrs={
-            "kind": "pools",
-            "rule": "oracle",
-            "unit": str(losses.attrs.get("unit", "sample")),
-            "loss_unit": loss_unit(losses),
-            "samples": int(losses.sizes["sample"]),
-            "clusters": int(clusters.max()) + 1,
-            "max_size": LARGEST_POOL,
-            "parameters_kind": "total",
-            "source": str(losses.attrs.get("source", "")),
-        },
-    )
+    return pools_of(losses, [[member.name for member in pool] for pool in name_members(losses, members)])
 
 
 def total_parameters(pools: Sequence[Pool]) -> np.ndarray:

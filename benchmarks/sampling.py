@@ -3,9 +3,11 @@
 Every contender samples the same data file in processes of its own, one after the other, with empty compilation caches.
 A run counts only if the largest R-hat is below 1.01 and every mean of floor, amplitude, exponent and noise scale lies
 within 0.1 standard deviations of a long reference run; a contender that falls short gets twice the draws and warm-up,
-until its time is spent.
+until its time is spent. These runs treat rows as independent. Another part times the package's fit of the same pools
+with independent rows and with the rows' dependence, in turn.
 
     uv run --group peers python benchmarks/sampling.py
+    uv run python benchmarks/sampling.py --dependence
     uv run python benchmarks/sampling.py --smoke
 """
 
@@ -15,17 +17,14 @@ import json
 import math
 import os
 import platform
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
-from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.model import LawModel
@@ -34,49 +33,12 @@ from bayeslaw.pools import make_pools
 from bayeslaw.simulate import simulate_losses
 
 sys.path.insert(0, str(Path(__file__).parent))
-from sampling_peers import CONTENDERS, PARAMETERS, POOL_VARIABLES, WARMUP, versions
+from sampling_dependence import DEPENDENCE_LIMIT, compare_dependence, report_dependence
+from sampling_peers import CONTENDERS, DEPENDENT, POOL_VARIABLES, WARMUP, versions
+from sampling_runs import Moments, Run, assess, moments, posterior, sample
 
-SHARED = (*PARAMETERS, "noise_scale")
-RHAT_LIMIT = 1.01
-MEAN_LIMIT = 0.1
 BASELINE = "pymc-plain"
 FULL = {"families": 3, "sizes": 6, "samples": 2000, "max_size": 4}
-Moments = dict[str, tuple[np.ndarray, np.ndarray]]
-
-
-@dataclass(frozen=True)
-class Run:
-    """One sampling run and whether it counts.
-
-    `ess` is the smaller of bulk and tail over all parameters; `mean_error` the largest distance from the reference
-    means in its standard deviations; `seconds` include starting and compiling where `kind` is ``"cold"``, and whatever
-    else a call does; `sampling_seconds` are those of warm-up and draws alone where the contender tells them apart.
-    """
-
-    contender: str
-    kind: str
-    draws: int
-    warmup: int
-    seconds: float
-    sampling_seconds: float
-    rhat: float
-    ess: float
-    ess_bulk: float
-    ess_tail: float
-    divergences: int
-    steps: float
-    mean_error: float
-
-    @property
-    def counts(self) -> bool:
-        """Whether the run converged to the reference."""
-        return self.rhat < RHAT_LIMIT and self.mean_error < MEAN_LIMIT
-
-    @property
-    def rate(self) -> float:
-        """Smallest effective sample size per second: cold of the whole call, warm of its sampling without compiling."""
-        timed = self.kind == "warm" and math.isfinite(self.sampling_seconds)
-        return self.ess / (self.sampling_seconds if timed else self.seconds)
 
 
 @dataclass(frozen=True)
@@ -94,7 +56,7 @@ def write_data(path: Path, *, families: int, sizes: int, samples: int, max_size:
     """Write the oracle losses of all pools with the priors; return the number of pools."""
     losses = simulate_losses(families=families, sizes=sizes, samples=samples, clusters=max(2, samples // 20), seed=0)
     pools = make_pools(losses, rule="oracle", max_size=max_size)
-    names = ("pool", "lm", *POOL_VARIABLES, "member", "family")
+    names = ("pool", "lm", *POOL_VARIABLES, "member", "win_share", "sampling_factor", "family")
     arrays: dict[str, Any] = {name: pools[name].to_numpy() for name in names}
     # An array of objects cannot be read back without pickle.
     arrays = {name: values.astype(str) if values.dtype == object else values for name, values in arrays.items()}
@@ -117,87 +79,11 @@ def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
         By site: location and scale of the logarithm; all are log-normal.
     """
     law = CollaborationLaw()
-    sites = LawModel(law, Noise(), law.observe(pools)).sites
+    sites = LawModel(law, Noise(dependence="independent"), law.observe(pools)).sites
     for site, prior in sites.items():
         if prior.name != "LogNormal":
             raise RuntimeError(f"the peers write {site} as log-normal, the package as {prior}")
     return {site: np.array([value for _, value in prior.arguments]) for site, prior in sites.items()}
-
-
-def sample(
-    contender: str, data: Path, *, draws: int, warmup: int, chains: int, seed: int, limit: float, warm: bool
-) -> dict[str, dict[str, np.ndarray]]:
-    """Run a contender in a process of its own; return what it wrote, cold and warm, within `limit` seconds each."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        caches = {
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            "JAX_ENABLE_COMPILATION_CACHE": "false",
-            "PYTENSOR_FLAGS": f"compiledir={folder / 'pytensor'}",
-            "NUMBA_CACHE_DIR": str(folder / "numba"),
-        }
-        options = {"draws": draws, "warmup": warmup, "chains": chains, "seed": seed, "started": time.time()}
-        command = [sys.executable, str(Path(__file__).with_name("sampling_peers.py")), contender, str(data), name]
-        command += [f"--{option}={value}" for option, value in options.items()] + ["--warm"] * warm
-        with open(folder / "log", "w+") as log:
-            process = subprocess.Popen(command, env={**os.environ, **caches}, stdout=log, stderr=subprocess.STDOUT)
-            deadline, extended = time.monotonic() + limit, False
-            while process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.1)
-                if not extended and (folder / "cold.npz").exists():
-                    deadline, extended = time.monotonic() + limit, True
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-            elif process.returncode:
-                log.seek(0)
-                raise RuntimeError(f"{contender} failed:\n{log.read()[-3000:]}")
-        return {path.stem: dict(np.load(path)) for path in (folder / "cold.npz", folder / "warm.npz") if path.exists()}
-
-
-def posterior(result: dict[str, np.ndarray]) -> xr.Dataset:
-    """Draws as a dataset with dimensions chain, draw and what follows."""
-    draws = {k.removeprefix("draws_"): v for k, v in result.items() if k.startswith("draws_")}
-    return xr.Dataset({k: (("chain", "draw", *(f"{k}_{i}" for i in range(v.ndim - 2))), v) for k, v in draws.items()})
-
-
-def moments(draws: xr.Dataset) -> Moments:
-    """Mean and standard deviation of every shared parameter, each [regime]."""
-    dims = ("chain", "draw")
-    return {k: (draws[k].mean(dims).to_numpy(), draws[k].std(dims).to_numpy()) for k in SHARED}
-
-
-def assess(contender: str, kind: str, result: dict[str, np.ndarray], reference: Moments | None, warmup: int = 0) -> Run:
-    """Judge one run."""
-    draws = posterior(result)
-    # A parameter that does not move has no R-hat; it must not pass for a converged one.
-    mixing, bulk, tail = (
-        np.concatenate([np.ravel(v) for v in values.data_vars.values()])
-        for values in (
-            rhat(draws),
-            ess(draws, method="bulk"),
-            ess(draws, method="tail"),
-        )
-    )
-    error = math.nan
-    if reference is not None:
-        own = moments(draws)
-        error = float(max(np.abs((own[k][0] - mean) / sd).max() for k, (mean, sd) in reference.items()))
-    return Run(
-        contender=contender,
-        kind=kind,
-        draws=draws.sizes["draw"],
-        warmup=warmup,
-        seconds=float(result["seconds"]),
-        sampling_seconds=float(result["sampling_seconds"]),
-        rhat=float(mixing.max()),
-        ess=float(min(bulk.min(), tail.min())),
-        ess_bulk=float(bulk.min()),
-        ess_tail=float(tail.min()),
-        divergences=int(result["divergences"]),
-        steps=float(result["steps"]),
-        mean_error=error,
-    )
 
 
 def compete(contender: str, data: Path, budget: Budget, reference: Moments | None, seed: int) -> list[Run]:
@@ -292,10 +178,9 @@ def environment(cores: int) -> dict[str, object]:
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
-    parser.add_argument(
-        "--reference", choices=CONTENDERS, default="ours", help="contender that makes the reference run"
-    )
+    rivals = [name for name in CONTENDERS if name != DEPENDENT]
+    parser.add_argument("--contenders", nargs="+", choices=rivals, default=rivals)
+    parser.add_argument("--reference", choices=rivals, default="ours", help="contender that makes the reference run")
     parser.add_argument("--reference-draws", type=int, default=10_000)
     parser.add_argument("--draws", type=int, default=1000)
     parser.add_argument("--chains", type=int, default=4)
@@ -304,6 +189,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--once", action="store_true", help="do not lengthen runs that do not count")
     parser.add_argument("--cores", type=int, default=2)
     parser.add_argument("--json", type=Path, help="file for every run")
+    parser.add_argument("--dependence", action="store_true", help="independent rows beside dependent ones alone")
     parser.add_argument("--smoke", action="store_true", help="a few small pools and draws; nothing has to converge")
     options = parser.parse_args(arguments)
     if options.smoke:
@@ -317,7 +203,7 @@ def main() -> int:
     options = parse()
     facts = environment(options.cores)
     print(", ".join(f"{key} {value}" for key, value in facts.items()))
-    contenders = installed(options.contenders)
+    contenders = [] if options.dependence else installed(options.contenders)
     budget = Budget(options.draws, options.chains, options.limit, lengthen=not options.once, warm=not options.smoke)
     size = {"families": 3, "sizes": 5, "samples": 500, "max_size": 2} if options.smoke else FULL
     runs: list[Run] = []
@@ -325,30 +211,41 @@ def main() -> int:
         data = Path(folder) / "data.npz"
         pools = write_data(data, **size)
         print(f"{pools} pools of up to {size['max_size']} of {size['families'] * size['sizes']} models")
-        reference = None if options.smoke else make_reference(options, data)
-        left = list(contenders)
-        for round_ in range(options.rounds):
-            for contender in list(left):
-                found = compete(contender, data, budget, reference, seed=10 * round_)
-                runs += found
-                print(
-                    f"round {round_ + 1}: {contender} {', '.join(f'{r.kind} {r.seconds:.1f} s' for r in found)}",
-                    flush=True,
-                )
-                # What did not converge in all its time will not do so in a later round either.
-                if not options.smoke and not any(r.counts for r in found):
-                    left.remove(contender)
-    print(table(runs, contenders, budget))
+        if contenders:
+            runs = compete_all(options, contenders, data, budget)
+            print(table(runs, contenders, budget))
+        lengths = {"draws": options.draws, "chains": options.chains, "rounds": options.rounds}
+        both = compare_dependence(data, **lengths, limit=options.limit)
+    ratio, converged = report_dependence(both)
     record = {
         "environment": facts,
         "pools": pools,
         "runs": [{**asdict(r), "counts": r.counts, "rate": r.rate} for r in runs],
+        "dependence": {"ratio": ratio, "converged": converged, "runs": [asdict(r) for r in both]},
     }
     if options.json:
         options.json.write_text(json.dumps(record, indent=1))
     if options.smoke:
-        return int(not all(math.isfinite(r.ess) for r in runs) or {r.contender for r in runs} != set(contenders))
-    return int("ours" in contenders and not any(r.counts for r in runs if r.contender == "ours"))
+        finite = all(math.isfinite(r.ess) for r in runs + both)
+        return int(not finite or {r.contender for r in runs} != set(contenders))
+    missed = not converged or ratio > DEPENDENCE_LIMIT
+    return int(missed or ("ours" in contenders and not any(r.counts for r in runs if r.contender == "ours")))
+
+
+def compete_all(options: argparse.Namespace, contenders: list[str], data: Path, budget: Budget) -> list[Run]:
+    """Run all contenders in turn, round by round; what does not converge in all its time is left out from then on."""
+    reference = None if options.smoke else make_reference(options, data)
+    runs, left = [], list(contenders)
+    for round_ in range(options.rounds):
+        for contender in list(left):
+            found = compete(contender, data, budget, reference, seed=10 * round_)
+            runs += found
+            print(
+                f"round {round_ + 1}: {contender} {', '.join(f'{r.kind} {r.seconds:.1f} s' for r in found)}", flush=True
+            )
+            if not options.smoke and not any(r.counts for r in found):
+                left.remove(contender)
+    return runs
 
 
 def make_reference(options: argparse.Namespace, data: Path) -> Moments:

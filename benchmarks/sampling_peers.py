@@ -21,7 +21,8 @@ import numpy as np
 
 REGIMES = ("single", "homogeneous", "heterogeneous")
 PARAMETERS = ("floor", "amplitude", "exponent")
-POOL_VARIABLES = ("loss", "size", "parameters", "families", "regime")
+POOL_VARIABLES = ("loss", "size", "parameters", "families", "regime", "sampling_remainder")
+DEPENDENT = "ours-dependent"
 PACKAGES = ("bayeslaw", "jax", "numpyro", "pymc", "pytensor", "nutpie", "numba", "numpy", "arviz-stats")
 
 
@@ -91,7 +92,7 @@ def columns(data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.
     return data["loss"], log_parameters - log_parameters.mean(), index
 
 
-def ours(task: Task) -> Sampler:
+def ours(task: Task, dependence: str = "independent") -> Sampler:
     """Fit with the package, through its public function."""
     import xarray as xr
 
@@ -99,15 +100,21 @@ def ours(task: Task) -> Sampler:
 
     data = task.data
     rows = {name: ("pool", data[name]) for name in POOL_VARIABLES}
+    tables = {
+        "member": (("pool", "slot"), data["member"]),
+        "win_share": (("pool", "lm"), data["win_share"]),
+        "sampling_factor": (("pool", "direction"), data["sampling_factor"]),
+        "family": ("lm", data["family"]),
+    }
     pools = xr.Dataset(
-        {**rows, "member": (("pool", "slot"), data["member"]), "family": ("lm", data["family"])},
+        {**rows, **tables},
         coords={"pool": data["pool"], "lm": data["lm"]},
         attrs={"kind": "pools", "rule": "oracle", "unit": "sample", "loss_unit": "nats per sample", "design": "all"},
     )
-    law = bl.CollaborationLaw()
+    law, noise = bl.CollaborationLaw(), bl.Noise(dependence=dependence)
 
     def sample(seed: int) -> Draws:
-        tree = bl.fit(law, pools, seed=seed, draws=task.draws, chains=task.chains).tree
+        tree = bl.fit(law, pools, noise=noise, seed=seed, draws=task.draws, chains=task.chains).tree
         return from_tree(tree, None)
 
     return sample
@@ -243,12 +250,13 @@ def from_tree(tree: Any, names: set[str] | None) -> Draws:
 
 CONTENDERS: dict[str, Callable[[Task], Sampler]] = {
     "ours": ours,
+    DEPENDENT: partial(ours, dependence="shared"),
     "numpyro-plain": numpyro_plain,
     "pymc-plain": pymc_plain,
     "pymc-level": pymc_level,
     "pymc-level-low-rank": partial(pymc_level, adaptation="low_rank"),
 }
-WARMUP = {"ours": 1000, "numpyro-plain": 1000, "pymc-plain": 1000, "pymc-level": 500, "pymc-level-low-rank": 500}
+WARMUP = dict.fromkeys(CONTENDERS, 1000) | {"pymc-level": 500, "pymc-level-low-rank": 500}
 
 
 def versions() -> dict[str, str]:
