@@ -253,6 +253,11 @@ class LawModel:
         weighted, _ = self.shared_sums(values)
         return self.dependence.draw_effects(weighted, self.variance(values), values[MEMBER_SCALE], standard)
 
+    @cached_property
+    def draw_effects_of_all(self) -> Callable[[Mapping[str, Any], Array], Array]:
+        """`draw_effects` for many draws, compiled; values and keys have a leading dimension ``draw``."""
+        return jax.jit(jax.vmap(self.draw_effects))
+
     def shared_sums(self, values: Mapping[str, Any]) -> tuple[Array, Array]:
         """Sum over rows that share errors, at the least cost, at one draw of constrained values.
 

@@ -8,7 +8,6 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
-from bayeslaw.laws import DiversityLaw
 from bayeslaw.noise import MEMBER_SCALE
 
 SAMPLES = ("same", "new")
@@ -68,12 +67,6 @@ def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
                 "leave out samples, or use kind='new' (--kind new)",
             )
         return ALL_SAMPLES
-    if samples == "new" and isinstance(fit.law, DiversityLaw):
-        raise InputError(
-            "a diversity law was asked for new samples, on which its pools' best members have not been scored",
-            "samples 'same' for this law",
-            "leave out samples, or fit --law collaboration",
-        )
     if samples == "new" and (fit.model.dependence is None or not fit.model.dependence.directions):
         raise InputError(
             "this fit does not know the sampling error that its rows share",
@@ -176,7 +169,7 @@ def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
     values = {name: draws for name, draws in fit.values().items() if name in fit.model.needed_sites}
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.PRNGKey(seed), len(values[MEMBER_SCALE]))
-        return np.asarray(jax.jit(jax.vmap(fit.model.draw_effects))(values, keys))
+        return np.asarray(fit.model.draw_effects_of_all(values, keys))
 
 
 def pool_deviations(
