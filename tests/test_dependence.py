@@ -133,6 +133,20 @@ def model_of(pools, **noise) -> LawModel:
     return LawModel(law, Noise(**noise), law.observe(pools))
 
 
+def shared_by(model: LawModel) -> Dependence:
+    assert model.dependence is not None
+    return model.dependence
+
+
+def sampling_of(model: LawModel) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return what a table of pools says of its sampling error, and which members its rows have."""
+    observations = model.observations
+    assert observations.sampling_factor is not None
+    assert observations.sampling_remainder is not None
+    assert observations.membership is not None
+    return observations.sampling_factor, observations.sampling_remainder, observations.membership
+
+
 VALUES = {
     "floor": np.array([1.1, 0.9, 0.8]),
     "amplitude": np.array([0.8, 0.9, 0.7]),
@@ -147,12 +161,12 @@ VALUES |= {f"{name}_{kind}": 0.7 for name in ("floor", "amplitude", "exponent") 
 def test_the_models_density_is_that_of_scipy_over_rows_and_over_nodes(pools, response):
     model = model_of(pools, response=response)
     assert model.compressed is not None
-    shared, observations = model.dependence, model.observations
+    shared, observations, outside = shared_by(model), model.observations, sampling_of(model)[1]
     size = observations.covariates["parameters"] / observations.reference["parameters"]
     own = {name: VALUES[name][model.group_index] for name in ("floor", "amplitude", "exponent")}
     law = own["floor"] + own["amplitude"] * size ** -own["exponent"]
     residual = observations.loss - law if response == "loss" else np.log(observations.loss / law)
-    remainder = observations.sampling_remainder / (1 if response == "loss" else observations.loss**2)
+    remainder = outside / (1 if response == "loss" else observations.loss**2)
     variance = [s**2 + remainder[model.group_index == g].mean() for g, s in enumerate(VALUES["noise_scale"])]
     covariance = dense(shared, np.array(variance), VALUES["member_scale"])
     wanted = float(stats.multivariate_normal(cov=covariance).logpdf(residual))
@@ -169,21 +183,20 @@ def test_the_models_density_is_that_of_scipy_over_rows_and_over_nodes(pools, res
 
 def test_log_losses_share_errors_by_the_delta_method(pools):
     model = model_of(pools, response="log_loss")
-    observations, step = model.observations, 1e-6
-    moved = (
-        np.log(observations.loss[:, None] + step * observations.sampling_factor) - np.log(observations.loss)[:, None]
-    )
-    courses = courses_of(observations.covariates, observations.membership, model.group_index, 3)
-    wanted, found = sampling_factor_of(moved / step, courses), model.dependence.sampling_factor
-    np.testing.assert_allclose(found @ found.T, wanted @ wanted.T, rtol=1e-4)
-    np.testing.assert_allclose(model.dependence.remainder, observations.sampling_remainder / observations.loss**2)
+    loss, step = model.observations.loss, 1e-6
+    factor, remainder, membership = sampling_of(model)
+    moved = np.log(loss[:, None] + step * factor) - np.log(loss)[:, None]
+    courses = courses_of(model.observations.covariates, membership, model.group_index, 3)
+    wanted, shared = sampling_factor_of(moved / step, courses), shared_by(model)
+    np.testing.assert_allclose(shared.sampling_factor @ shared.sampling_factor.T, wanted @ wanted.T, rtol=1e-4)
+    np.testing.assert_allclose(shared.remainder, remainder / loss**2)
 
 
 def test_relative_errors_do_not_know_the_unit_of_the_loss(pools):
     larger = pools.assign({name: 7 * pools[name] for name in ("loss", "sampling_factor")})
     larger["sampling_remainder"] = 49 * pools["sampling_remainder"]
     for response, scale in (("log_loss", 1), ("loss", 7)):
-        small, large = (model_of(table, response=response).dependence for table in (pools, larger))
+        small, large = (shared_by(model_of(table, response=response)) for table in (pools, larger))
         for name in ("sampling_factor", "model_factor"):
             ours, theirs = (getattr(each, name) @ getattr(each, name).T for each in (small, large))
             np.testing.assert_allclose(theirs, scale**2 * ours, rtol=1e-6, atol=1e-12)
@@ -195,11 +208,10 @@ def test_pools_share_errors_by_default_and_after_a_file(tmp_path, rule):
     pools = make_pools(random_table(90, 6, clusters=np.arange(90) // 6), rule=rule, max_size=2)
     write_pools(pools, tmp_path / "pools")
     fresh, read = model_of(pools), model_of(read_pools(tmp_path / "pools"))
-    assert fresh.dependence is not None
-    assert fresh.dependence.directions > 0
+    assert shared_by(fresh).directions > 0
     assert "member_scale" in fresh.sites
-    np.testing.assert_array_equal(read.dependence.loadings, fresh.dependence.loadings)
-    np.testing.assert_array_equal(read.dependence.remainder, fresh.dependence.remainder)
+    np.testing.assert_array_equal(shared_by(read).loadings, shared_by(fresh).loadings)
+    np.testing.assert_array_equal(shared_by(read).remainder, shared_by(fresh).remainder)
     independent = model_of(pools, dependence="independent")
     assert independent.dependence is None
     assert "member_scale" not in independent.sites
@@ -208,8 +220,7 @@ def test_pools_share_errors_by_default_and_after_a_file(tmp_path, rule):
 def test_every_law_of_pools_shares_errors(pools):
     law = PowerLaw(pooling="complete")
     model = LawModel(law, Noise(), law.observe(pools))
-    assert model.dependence is not None
-    assert model.dependence.groups == 1
+    assert shared_by(model).groups == 1
 
 
 @pytest.mark.parametrize("noise", [{"family": "student_t"}, {"family": "laplace"}, {"standard_errors": True}])
@@ -219,10 +230,12 @@ def test_rows_are_independent_where_the_noise_is_no_covariance(pools, noise):
 
 def test_pools_without_sampling_error_still_share_members(pools):
     model = model_of(pools.drop_vars(["sampling_factor", "sampling_remainder", "win_share"]))
-    assert model.dependence.directions == 0
+    assert shared_by(model).directions == 0
     assert "none" in str(model)
-    equal = model.observations.membership / model.observations.membership.sum(axis=1, keepdims=True)
-    np.testing.assert_allclose(model.observations.shares, equal)
+    membership, shares = model.observations.membership, model.observations.shares
+    assert membership is not None
+    assert shares is not None
+    np.testing.assert_allclose(shares, membership / membership.sum(axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize(
