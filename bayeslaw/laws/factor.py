@@ -37,11 +37,11 @@ def _log_normal(median: float, scale: float) -> Prior:
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": _log_normal(0.05, 0.9),
+    "floor_spread": _log_normal(0.05, 0.6),
     "amplitude_spread": _log_normal(0.2, 0.7),
     "exponent_spread": _log_normal(0.05, 0.7),
     "exponent_drift": _log_normal(0.05, 0.7),
-    "model_spread": _log_normal(0.03, 0.7),
+    "model_spread": _log_normal(0.03, 0.5),
     "length": _log_normal(20.0, 1.2),
     "roughness": Prior("Uniform", (("low", 1.0), ("high", 2.0))),
     "family_difference": Prior("Beta", (("concentration1", 1.0), ("concentration0", 9.0))),
