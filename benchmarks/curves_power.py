@@ -21,7 +21,7 @@ import bayeslaw as bl
 from bayeslaw.predict import law_draws
 from bayeslaw.targets import read_targets
 
-DRAWS = 500
+DRAWS = 1000
 
 
 def power_table(curves: Sequence[Curve]) -> xr.Dataset:
