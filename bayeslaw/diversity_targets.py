@@ -25,19 +25,28 @@ class Slates:
 
     Parameters
     ----------
-    models
-        One row a member: ``target`` (number of the pool), ``parameters``, ``family`` and ``loss`` (NaN for new ones).
-    pools
-        Number of pools.
+    pool
+        Number of each member's pool, [member], in ascending order.
+    parameters, family
+        Parameters and family of each member, [member].
+    loss
+        Loss of each model of the table in the fit's unit, NaN for new ones, [member].
     """
 
-    models: pd.DataFrame
-    pools: int
+    pool: np.ndarray
+    parameters: np.ndarray
+    family: np.ndarray
+    loss: np.ndarray
 
     @property
-    def new(self) -> pd.DataFrame:
-        """New members, one row each."""
-        return self.models[self.models["loss"].isna()]
+    def pools(self) -> int:
+        """Number of pools."""
+        return int(self.pool[-1]) + 1
+
+    @property
+    def new(self) -> np.ndarray:
+        """Whether each member is new, [member]."""
+        return np.isnan(self.loss)
 
     def best(self, losses: np.ndarray) -> np.ndarray:
         """Take the lowest loss over the members of each pool.
@@ -52,10 +61,9 @@ class Slates:
         np.ndarray
             Shape ``[draw, pool]``.
         """
-        known = self.models[self.models["loss"].notna()]
         lowest = np.full((self.pools, len(losses)), np.inf)
-        np.minimum.at(lowest, known["target"].to_numpy(), known["loss"].to_numpy()[:, None])
-        np.minimum.at(lowest, self.new["target"].to_numpy(), losses.T)
+        np.minimum.at(lowest, self.pool[~self.new], self.loss[~self.new, None])
+        np.minimum.at(lowest, self.pool[self.new], losses.T)
         return lowest.T
 
 
@@ -89,8 +97,7 @@ def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
     table = fit.members.observations
     known = {str(name): row for row, name in enumerate(table.labels)}
     records = []
-    texts = [str(text) for text in texts]
-    for target, text in enumerate(texts):
+    for number, text in enumerate(map(str, texts)):
         pool = read_pool(text, list(known))
         if len(pool) < 2:
             raise InputError(
@@ -102,20 +109,20 @@ def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
             raise InputError(f"the pool {text!r} names a model twice", "each model once", "leave out its copies")
         for member in pool:
             if isinstance(member, NewModel):
-                records.append((target, member.parameters, member.family, np.nan))
+                records.append((number, member.parameters, member.family, np.nan))
             else:
                 row = known[member]
                 own = (float(table.covariates["parameters"][row]), str(table.groups["family"][row]))
-                records.append((target, *own, float(table.loss[row])))
-    return Slates(pd.DataFrame(records, columns=["target", "parameters", "family", "loss"]), len(texts))
+                records.append((number, *own, float(table.loss[row])))
+    return Slates(*(np.array(column) for column in zip(*records, strict=True)))
 
 
 def law_targets(fit: Fit, slates: Slates) -> pd.DataFrame:
     """Return the new members as targets of the law of members: ``parameters`` and a ``family`` that it knows."""
     assert fit.members is not None
-    new, groups = slates.new, fit.members.model.groups
-    families = [name if name in groups else NEW_FAMILY for name in new["family"]]
-    return pd.DataFrame({"parameters": new["parameters"].to_numpy(), "family": families})
+    groups = fit.members.model.groups
+    families = [name if name in groups else NEW_FAMILY for name in slates.family[slates.new]]
+    return pd.DataFrame({"parameters": slates.parameters[slates.new], "family": families})
 
 
 def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
@@ -154,7 +161,7 @@ def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
             raise InputError(f"{number} is given twice", "one value", f"leave out {RELATIVE}{number}")
         if RELATIVE + number not in result:
             result = result.assign(**{RELATIVE + number: _relative(fit, result, number)})
-    if "size" in result and not (pd.to_numeric(result["size"], errors="coerce") >= 2).all():
+    if "size" in result and not (_numbers(result, "size") >= 2).all():
         raise InputError(
             f"size is {result['size'].tolist()}", "pools of two or more", "fit --law power to predict single models"
         )
@@ -169,11 +176,16 @@ def _relative(fit: Fit, targets: pd.DataFrame, number: str) -> np.ndarray:
             f"a column {number}",
             f"add {number}" + (f", or fit the law with diversity {' or '.join(OF_MEMBERS)}" if alone else ""),
         )
-    values = pd.to_numeric(targets[number], errors="coerce").to_numpy(dtype=float)
+    values = _numbers(targets, number)
     if not np.isfinite(values).all():
         raise InputError(f"{number} is {targets[number].tolist()}", "finite numbers", f"give {number} of every pool")
     facts = fit.observations.facts
     return np.exp((values - float(facts[f"{number}_centre"])) / float(facts[f"{number}_scale"]))
+
+
+def _numbers(targets: pd.DataFrame, name: str) -> np.ndarray:
+    """Read a column, NaN where it holds no number; [target]."""
+    return np.asarray(pd.Series(pd.to_numeric(targets[name], errors="coerce")), dtype=float)
 
 
 def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
@@ -186,12 +198,11 @@ def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
                 f"both {name} and members are given", "one of them", f"leave out {name}: the members tell it"
             )
     slates = read_slates(fit, targets["members"])
-    models = slates.models
-    families, codes = np.unique(models["family"].to_numpy(dtype=str), return_inverse=True)
+    families, codes = np.unique(slates.family, return_inverse=True)
     amounts = np.zeros((slates.pools, len(families)))
-    np.add.at(amounts, (models["target"].to_numpy(), codes), models["parameters"].to_numpy())
+    np.add.at(amounts, (slates.pool, codes), slates.parameters)
     numbers = {name: values for name, values in member_numbers(amounts).items() if name in law.diversity}
-    regimes = [regime_of(list(group)) for _, group in models.groupby("target")["family"]]
+    regimes = [regime_of(slates.family[slates.pool == pool].tolist()) for pool in range(slates.pools)]
     named = list(targets["regime"]) if "regime" in targets else regimes
     for text, other, regime in zip(targets["members"], named, regimes, strict=True):
         if other != regime:
@@ -202,7 +213,7 @@ def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
             )
     return targets.assign(
         parameters=amounts.sum(axis=1),
-        size=models.groupby("target").size().to_numpy(),
+        size=np.bincount(slates.pool),
         regime=regimes,
         **{BEST_MEMBER_LOSS: slates.best(_expected(fit, slates)[None])[0], **numbers},
     )

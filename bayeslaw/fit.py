@@ -103,7 +103,7 @@ class Fit:
     @cached_property
     def members(self) -> "Fit | None":
         """The power law of single models, fitted along with a diversity law to tell what its pools' members lose."""
-        return Fit(self.tree[MEMBERS]) if MEMBERS in self.tree.children else None
+        return Fit(self.tree.children[MEMBERS]) if MEMBERS in self.tree.children else None
 
     @property
     def posed(self) -> LawModel | FactorModel:

@@ -291,7 +291,7 @@ def law_draws(
     covariates = [values_at[name] / fit.observations.reference[name] for name in fit.law.covariates]
     with jax.enable_x64(True):
         mean = np.asarray(
-            type(fit.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()})
+            type(model.law).function(*map(jnp.asarray, covariates), **{k: jnp.asarray(v) for k, v in chosen.items()})
         )
     return np.broadcast_to(mean, (len(mean), len(targets))), _scale(values[NOISE_SCALE], indices, which, rng)
 

@@ -218,7 +218,7 @@ class DiversityLaw(Law):
                 f"one or several of {', '.join(DIVERSITY_NUMBERS)}, each once",
                 "write diversity: [effective_families]",
             )
-        for name in coefficient_names(set(DIVERSITY_NUMBERS) - set(chosen)):
+        for name in coefficient_names([number for number in DIVERSITY_NUMBERS if number not in chosen]):
             if getattr(self, name) is not None:
                 raise InputError(
                     f"{name} has a prior, and the diversity numbers are {', '.join(chosen)}",
