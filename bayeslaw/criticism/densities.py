@@ -168,9 +168,12 @@ def compile_densities(model: LawModel) -> Callable[[Mapping[str, np.ndarray], np
     """
     jacobian = loss_log_jacobian(model.response, model.noise.response)
     everything = keep_rows(model, np.zeros(len(model.response), dtype=bool))
-    compiled = jax.jit(
-        jax.vmap(lambda values, kept: held_log_densities(model, values, kept, everything), in_axes=(0, None))
-    )
+
+    def evaluate(values: Mapping[str, Array], kept: Kept) -> tuple[Array, Array]:
+        # One draw after the other: factorisations in batches wait for each other's threads, and may do so for ever.
+        return jax.lax.map(lambda one: held_log_densities(model, one, kept, everything), values)
+
+    compiled = jax.jit(evaluate)
     effects = 0 if model.dependence is None else model.dependence.loadings.shape[1]
     step = max(1, CELLS_AT_ONCE // (len(model.response) * (1 + effects)))
 

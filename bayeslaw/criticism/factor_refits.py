@@ -84,9 +84,11 @@ class FactorRefits:
     @cached_property
     def _densities(self) -> Callable[..., Any]:
         def densities(position: Array, kept: KeptModels) -> tuple[Array, Array]:
-            return KeptCurve(self.model, kept).held_log_densities(self._values(position)[0])
+            curve = KeptCurve(self.model, kept)
+            # One draw after the other: factorisations in batches wait for each other's threads, and may do so for ever.
+            return jax.lax.map(lambda one: curve.held_log_densities(self._values(one)[0]), position)
 
-        return jax.jit(jax.vmap(densities, in_axes=(0, None)))
+        return jax.jit(densities)
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:
         """Refit without some models, and evaluate their mean losses.
