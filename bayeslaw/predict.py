@@ -174,6 +174,12 @@ def predicted(
             "a rule for fits of the factor law only",
             "leave out the rule: this law predicts the rule of the pools that it was fitted to",
         )
+    if samples == "new" and isinstance(fit.law, DiversityLaw):
+        raise InputError(
+            "a diversity law was asked for new samples, on which its pools' best members have not been scored",
+            "samples 'same' for this law",
+            "leave out samples, or fit --law collaboration",
+        )
     targets, posterior = read_targets(fit, at), fit.tree["posterior"]
     shape = (posterior.sizes["chain"], posterior.sizes["draw"], len(targets))
     draws = _draw(fit, targets, kind=kind, samples=samples, seed=seed).reshape(shape)
