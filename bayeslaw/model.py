@@ -27,6 +27,7 @@ from bayeslaw.noise import (
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
 from bayeslaw.regimes import REGIMES
+from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.compress import Compressed, compress_rows, compression_error
 
 COMPRESSION_PAYS = 200
@@ -256,7 +257,7 @@ class LawModel:
     @cached_property
     def draw_effects_of_all(self) -> Callable[[Mapping[str, Any], Array], Array]:
         """`draw_effects` for many draws, compiled; values and keys have a leading dimension ``draw``."""
-        return jax.jit(jax.vmap(self.draw_effects))
+        return jax.jit(one_by_one(self.draw_effects))
 
     def shared_sums(self, values: Mapping[str, Any]) -> tuple[Array, Array]:
         """Sum over rows that share errors, at the least cost, at one draw of constrained values.

@@ -14,6 +14,7 @@ from numpyro.infer import Predictive
 
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.mode import Target
 from bayeslaw.sampling.sampler import Draws
 
@@ -167,7 +168,8 @@ def _by_rows(
     # What rows share is worked out for each row and effect.
     cells = rows if model.dependence is None else model.dependence.loadings.size
     step = max(1, min(total, CELLS_AT_ONCE // cells))
-    compiled = jax.jit(jax.vmap(lambda v, k: function(v, k).astype(jnp.float32)))
+    over_draws = jax.vmap if model.dependence is None else one_by_one
+    compiled = jax.jit(over_draws(lambda v, k: function(v, k).astype(jnp.float32)))
     keys = jax.random.split(key, total)
     result = np.empty((total, rows), dtype=np.float32)
     for first in range(0, total, step):

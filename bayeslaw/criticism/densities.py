@@ -12,6 +12,7 @@ from jax.scipy.linalg import solve_triangular
 
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, loss_log_jacobian
+from bayeslaw.sampling.compiled import one_by_one
 
 CELLS_AT_ONCE = 2_000_000
 LOG_TWO_PI = float(np.log(2 * np.pi))
@@ -170,8 +171,7 @@ def compile_densities(model: LawModel) -> Callable[[Mapping[str, np.ndarray], np
     everything = keep_rows(model, np.zeros(len(model.response), dtype=bool))
 
     def evaluate(values: Mapping[str, Array], kept: Kept) -> tuple[Array, Array]:
-        # One draw after the other: factorisations in batches wait for each other's threads, and may do so for ever.
-        return jax.lax.map(lambda one: held_log_densities(model, one, kept, everything), values)
+        return one_by_one(lambda one: held_log_densities(model, one, kept, everything))(values)
 
     compiled = jax.jit(evaluate)
     effects = 0 if model.dependence is None else model.dependence.loadings.shape[1]

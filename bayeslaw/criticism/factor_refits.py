@@ -17,6 +17,7 @@ from bayeslaw.criticism.resampling import Resampler
 from bayeslaw.factor.model import BY_FAMILY, FactorModel
 from bayeslaw.laws.factor import CURVE_SITES
 from bayeslaw.priors import Prior
+from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
 from bayeslaw.sampling.mode import find_mode
 
@@ -85,8 +86,7 @@ class FactorRefits:
     def _densities(self) -> Callable[..., Any]:
         def densities(position: Array, kept: KeptModels) -> tuple[Array, Array]:
             curve = KeptCurve(self.model, kept)
-            # One draw after the other: factorisations in batches wait for each other's threads, and may do so for ever.
-            return jax.lax.map(lambda one: curve.held_log_densities(self._values(one)[0]), position)
+            return one_by_one(lambda one: curve.held_log_densities(self._values(one)[0]))(position)
 
         return jax.jit(densities)
 

@@ -67,3 +67,22 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
     if (watch := _running.get()) is not None:
         watch.compiling += time.perf_counter() - begun
     return compiled
+
+
+def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Map a function over the first axis of its arguments, one element after the other.
+
+    For what factorises matrices: `jax.vmap` makes batches of the factorisations, and two of these in one program may
+    each hold a thread that the other waits for, for ever where there are but two.
+
+    Parameters
+    ----------
+    function
+        A function that JAX can trace.
+
+    Returns
+    -------
+    Callable
+        Of the same arguments with one more axis in front; its results have that axis too.
+    """
+    return lambda *arguments: jax.lax.map(lambda one: function(*one), arguments)
