@@ -68,6 +68,15 @@ def test_the_likelihood_is_that_of_the_rows_together(partial_fit, tiny_log_fit):
                 assert joint[draw] == pytest.approx(float(row["fn"].log_prob(row["value"]).sum()), rel=1e-9)
 
 
+def test_the_factor_law_is_scaled_as_a_whole(factor_fit):
+    joint = factor_fit.tree["sample_stats"]["joint_log_likelihood"].to_numpy().ravel()
+    np.testing.assert_allclose(_joint_log_likelihood(factor_fit), joint, rtol=1e-6)
+    table = sensitivity(factor_fit)
+    assert {f"exponent[{family}]" for family in factor_fit.posed.groups} < set(table.index)
+    assert "model_spread" in table.index
+    assert np.isfinite(table.to_numpy()).all()
+
+
 def test_weights_are_those_of_a_closed_form():
     """A normal mean: raising the prior to a power shifts the posterior by a known amount, and the sensitivity grows."""
     from arviz_stats.psense import psense
