@@ -71,7 +71,7 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     log_likelihood = np.asarray(_by_rows(model, lambda v, _: model.log_likelihood(v), values, predictive_key))
     joint = {}
     if model.dependence is not None:
-        joint = by_chain({JOINT: jax.jit(jax.vmap(model.fast_log_likelihood()))(values)})
+        joint = by_chain({JOINT: jax.jit(one_by_one(model.fast_log_likelihood()))(values)})
     groups = {
         "posterior": by_chain(_ordered(model, values)),
         "sample_stats": draws.statistics | joint,

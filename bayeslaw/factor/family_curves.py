@@ -9,6 +9,7 @@ from jax import Array
 
 from bayeslaw.factor.curve import TAIL, Models
 from bayeslaw.factor.model import FactorModel
+from bayeslaw.sampling.compiled import one_by_one
 
 
 def family_curve(
@@ -58,8 +59,7 @@ def family_curve(
     with jax.enable_x64(True):
         sites = {name: jnp.asarray(values[name]) for name in model.sites}
         keys = jax.random.split(jax.random.PRNGKey(seed), len(sites["model_spread"]))
-        # One draw after the other, as in `bayeslaw.factor.tree`.
-        curve, new = jax.jit(lambda both: jax.lax.map(lambda each: one(*each), both))((sites, keys))
+        curve, new = jax.jit(one_by_one(one))(sites, keys)
         return np.asarray(curve), np.asarray(new)
 
 

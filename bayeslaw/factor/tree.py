@@ -16,6 +16,7 @@ from bayeslaw.factor.model import BY_FAMILY, BY_MODEL, FactorModel
 from bayeslaw.factor.table import FactorTable
 from bayeslaw.factor.target import FactorTarget
 from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.sampler import Draws
 
 PRIOR_DRAWS = 1000
@@ -67,12 +68,8 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
             "joint": {JOINT: model.log_likelihood(values)},
         }
 
-    # One draw after the other: factorisations of thousands of small matrices at once stall XLA's pool of CPU threads.
-    inputs = flat, jax.random.split(keys[0], len(flat))
-    drawn = jax.jit(lambda both: jax.lax.map(lambda one: everything(*one), both))(inputs)
-    prior = jax.jit(lambda each: jax.lax.map(lambda key: _prior(model, key), each))(
-        jax.random.split(keys[1], PRIOR_DRAWS)
-    )
+    drawn = jax.jit(one_by_one(everything))(flat, jax.random.split(keys[0], len(flat)))
+    prior = jax.jit(one_by_one(lambda key: _prior(model, key)))(jax.random.split(keys[1], PRIOR_DRAWS))
     table = model.table
     groups = {name: by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
         "sample_stats": draws.statistics | by_chain(drawn["joint"]),
