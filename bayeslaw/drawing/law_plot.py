@@ -151,7 +151,8 @@ def _draw_panels(scene: Scene) -> Figure:
     title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.46, 1.9 * rows + 0.64)).flat
     title.text(0.01, 0.88, _heading(scene), fontsize=11, fontweight="bold", va="top")
     title.text(0.01, 0.3, _subheading(scene), fontsize=9, color="#55555c", va="top")
-    title.legend(handles=legend_handles(scene, panels=True), loc="upper right", ncols=2 if columns < 4 else 3, handlelength=3)
+    handles = legend_handles(scene, panels=True)
+    title.legend(handles=handles, loc="upper right", ncols=2 if columns < 4 else 3, handlelength=3)
     axes = body.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     for index, ax in enumerate(axes):
         if index < count:
