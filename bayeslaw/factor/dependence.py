@@ -5,7 +5,8 @@ The correlation of the latent losses of models ``i`` and ``j`` with qualities ``
 .. math:: \sqrt{(1 - n_i)(1 - n_j)}\; e^{-(|q_i - q_j| / \ell)^\kappa}\; (1 - w [f_i \ne f_j]),
 
 a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
-it as a Wishart matrix with degrees of freedom that are learned, so that a structure which fits badly is held uncertain.
+it as those of a Wishart matrix (`bayeslaw.factor.correlation_density`) with degrees of freedom that are learned, so that
+a structure which fits badly is held uncertain.
 The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
 """
 
@@ -19,7 +20,8 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro.distributions as dist
 from jax import Array
-from jax.scipy.special import multigammaln
+
+from bayeslaw.factor.correlation_density import correlation_log_density
 
 DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
 SMALLEST_EIGENVALUE = 1e-9
@@ -83,23 +85,13 @@ class ModelDependence:
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
         """Log density of the correlations and deviations seen, scalar."""
-        return self._wishart(values) + self._deviations(values)
+        return self._correlations(values) + self._deviations(values)
 
-    def _wishart(self, values: Mapping[str, Any]) -> Array:
-        count = len(self.quality)
+    def _correlations(self, values: Mapping[str, Any]) -> Array:
         # What the structure misses and what the samples leave open add up.
         spare = 1 / (1 / values["structure_freedom"] + 1 / self.effective_samples)
-        freedom = count + 1 + spare
-        factor = jnp.linalg.cholesky(self.structure(values))
-        log_determinant = 2 * jnp.log(jnp.diag(factor)).sum()
-        trace = jnp.trace(jax.scipy.linalg.cho_solve((factor, True), jnp.asarray(self.correlation)))
-        half = freedom / 2
-        normaliser = half * count * jnp.log(half) - multigammaln(half, count)
-        return normaliser + spare / 2 * self._log_determinant - half * (log_determinant + trace)
-
-    @cached_property
-    def _log_determinant(self) -> float:
-        return float(np.linalg.slogdet(self.correlation)[1])
+        freedom = len(self.quality) + 1 + spare
+        return correlation_log_density(jnp.asarray(self.correlation), self.structure(values), freedom)
 
     def _deviations(self, values: Mapping[str, Any]) -> Array:
         covariance = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
