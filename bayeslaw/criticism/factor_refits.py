@@ -22,7 +22,7 @@ from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
 from bayeslaw.sampling.mode import find_mode
 
 STARTS = 4
-ATTEMPTS = ((500, 0.95), (1500, 0.99))
+ATTEMPTS = ((500, 0.95), (1500, 0.99), (2000, 0.998))
 
 
 @dataclass(frozen=True)
