@@ -5,8 +5,8 @@ The correlation of the latent losses of models ``i`` and ``j`` with qualities ``
 .. math:: \sqrt{(1 - n_i)(1 - n_j)}\; e^{-(|q_i - q_j| / \ell)^\kappa}\; (1 - w [f_i \ne f_j]),
 
 a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
-it as those of a Wishart matrix (`bayeslaw.factor.correlation_density`) with degrees of freedom that are learned, so that
-a structure which fits badly is held uncertain.
+it as those of a Wishart matrix do (`bayeslaw.factor.correlation_density`), with degrees of freedom that are learned, so
+that a structure which fits badly is held uncertain.
 The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
 """
 
