@@ -1,6 +1,7 @@
 """Rows that share errors have the density, conditionals and effects of a dense multivariate normal."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +22,8 @@ from bayeslaw.simulate import simulate_losses
 from bayeslaw.tree import log_prior
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
+# The stubs take the covariance for a number.
+NORMAL: Any = stats.multivariate_normal
 MEMBER_SCALE = 0.4
 VARIANCE = np.array([0.3, 0.02, 0.7])
 
@@ -64,7 +67,7 @@ def test_the_joint_density_is_that_of_a_dense_normal(residual):
         shared = some(seed=seed)
         with jax.enable_x64(True):
             found = float(shared.log_density(jnp.asarray(residual), jnp.asarray(VARIANCE), MEMBER_SCALE))
-        wanted = stats.multivariate_normal(cov=dense(shared)).logpdf(residual)
+        wanted = NORMAL.logpdf(residual, cov=dense(shared))
         assert found == pytest.approx(float(wanted), rel=1e-10)
 
 
@@ -89,10 +92,9 @@ def test_conditional_densities_are_those_of_each_row_given_the_others(residual):
     for row, density in enumerate(found):
         others = np.arange(14) != row
         weights = np.linalg.solve(covariance[np.ix_(others, others)], covariance[others, row])
-        given = stats.norm(
-            weights @ residual[others], np.sqrt(covariance[row, row] - weights @ covariance[others, row])
-        )
-        assert density == pytest.approx(float(given.logpdf(residual[row])), rel=1e-9)
+        left = covariance[row, row] - weights @ covariance[others, row]
+        wanted = stats.norm.logpdf(residual[row], weights @ residual[others], np.sqrt(left))
+        assert density == pytest.approx(float(wanted), rel=1e-9)
 
 
 def test_effects_are_drawn_from_their_distribution_given_the_rows(residual):
@@ -169,7 +171,7 @@ def test_the_models_density_is_that_of_scipy_over_rows_and_over_nodes(pools, res
     remainder = outside / (1 if response == "loss" else observations.loss**2)
     variance = [s**2 + remainder[model.group_index == g].mean() for g, s in enumerate(VALUES["noise_scale"])]
     covariance = dense(shared, np.array(variance), VALUES["member_scale"])
-    wanted = float(stats.multivariate_normal(cov=covariance).logpdf(residual))
+    wanted = float(NORMAL.logpdf(residual, cov=covariance))
     with jax.enable_x64(True):
         assert float(model.joint_log_likelihood(VALUES)) == pytest.approx(wanted, rel=1e-9)
         assert float(model.fast_log_likelihood()(VALUES)) == pytest.approx(wanted, rel=1e-7)
@@ -177,8 +179,9 @@ def test_the_models_density_is_that_of_scipy_over_rows_and_over_nodes(pools, res
         assert float(log_density(model, (), {}, VALUES)[0]) == pytest.approx(wanted + prior, rel=1e-8)
         conditional = np.asarray(model.log_likelihood(VALUES))
     precision = np.linalg.inv(covariance)
-    given = stats.norm(residual - precision @ residual / np.diag(precision), np.diag(precision) ** -0.5)
-    np.testing.assert_allclose(conditional, given.logpdf(residual), rtol=1e-6)
+    centre = residual - precision @ residual / np.diag(precision)
+    wanted = stats.norm.logpdf(residual, centre, np.diag(precision) ** -0.5)
+    np.testing.assert_allclose(conditional, wanted, rtol=1e-6)
 
 
 def test_log_losses_share_errors_by_the_delta_method(pools):
