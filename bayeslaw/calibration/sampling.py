@@ -63,7 +63,14 @@ class TablePosterior(ABC):
 
     @cached_property
     def _hessian(self) -> Any:
-        return jax.jit(jax.hessian(self.potential))
+        def hessian(position: Array, table: Any) -> Array:
+            def along(direction: Array) -> Array:
+                return jax.jvp(lambda at: jax.grad(self.potential)(at, table), (position,), (direction,))[1]
+
+            # One by one: batches of factorisations wait for each other where several threads ask for them.
+            return jax.lax.map(along, jnp.eye(len(position)))
+
+        return jax.jit(hessian)
 
     @cached_property
     def _draw(self) -> Any:

@@ -58,6 +58,7 @@ def calibrate(
     from bayeslaw.calibrate import calibrate as calibrate_law
     from bayeslaw.calibration.files import calibration_record, check_calibration_output, write_calibration
     from bayeslaw.config import read_config
+    from bayeslaw.laws import LAW_NAMES
 
     matplotlib.use("agg")
     if out is not None:
@@ -65,6 +66,8 @@ def calibrate(
     if table is None and (models or unit or cluster or missing != "error"):
         raise InputError("options of a table were given without one", "--table with them", "add --table")
     chosen, noise = read_config(config, law)
+    if chosen is None:
+        raise InputError("no law is named", f"one of {', '.join(LAW_NAMES)}", "add --law power")
     data = None
     if table is not None:
         data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing)
