@@ -172,6 +172,17 @@ def test_the_density_is_that_which_is_fitted(small):
             assert float(ours) == pytest.approx(float(target.potential(jnp.asarray(position))), rel=1e-10)
 
 
+def test_predictions_far_from_all_models_seen_are_numbers(small):
+    """A new model of which some draws are a hundred standard deviations of quality away."""
+    table = small.simulate(0).data
+    with jax.enable_x64(True):
+        model = FactorModel(FactorLaw().resolved("log"), table)
+        values = model.draw_prior(jax.random.PRNGKey(0))
+        for quality in (-100.0, 100.0):
+            drawn = model.dependence.draw_deviation(values, jnp.array([quality]), np.array([0]), 3 * jnp.ones(1))
+            assert 1e-6 < float(drawn[0]) < 1e6
+
+
 @pytest.mark.parametrize("finite", [True, False])
 def test_tails_may_be_traced(finite):
     """What `CalibratedFactorLaw` passes in place of the degrees of freedom means the same."""

@@ -107,7 +107,9 @@ class ModelDependence:
         self, values: Mapping[str, Any], quality: Any, family: Any, other: Any, others: Any
     ) -> Array:
         same = jnp.asarray(family)[:, None] == jnp.asarray(others)[None, :]
-        product = jnp.asarray(quality)[:, None] * jnp.asarray(other)[None, :]
+        # Far from all models seen a slope would lead to losses that no number holds.
+        near, nearby = (jnp.clip(jnp.asarray(each), -4.0, 4.0) for each in (quality, other))
+        product = near[:, None] * nearby[None, :]
         return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * product + same * values["deviation_family_spread"] ** 2
 
     def draw_deviation(self, values: Mapping[str, Any], quality: Array, family: Any, noise: Array) -> Array:

@@ -283,7 +283,8 @@ def _draw_dependence(
     seen, count, logs = design.seen, len(mean), np.log(mean)
     quality = (logs - logs[:seen].mean()) / logs[:seen].std()
     offset = rng.standard_normal(count)
-    logit = sites["own_level"] + sites["own_slope"] * np.clip(quality, -4.0, 4.0) + sites["own_spread"] * offset
+    near = np.clip(quality, -4.0, 4.0)
+    logit = sites["own_level"] + sites["own_slope"] * near + sites["own_spread"] * offset
     own = special.expit(logit)
     distance = np.abs(quality[:, None] - quality[None, :]) / sites["length"]
     differ = design.family[:, None] != design.family[None, :]
@@ -294,7 +295,7 @@ def _draw_dependence(
     freedom = max(seen + 1 + sites["structure_freedom"], count)
     scatter = np.asarray(stats.wishart(freedom, structure / freedom).rvs(random_state=rng))
     width = np.sqrt(np.diag(scatter))
-    deviation = DEVIATION_SLOPE * rng.standard_normal() * quality
+    deviation = DEVIATION_SLOPE * rng.standard_normal() * near
     family = rng.standard_normal(len(design.family_names))[design.family]
     deviation = deviation + sites["deviation_family_spread"] * family
     deviation = deviation + sites["deviation_spread"] * rng.standard_normal(count)
