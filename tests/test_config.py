@@ -11,6 +11,7 @@ from bayeslaw.config import read_config
 from bayeslaw.errors import InputError
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.noise import Noise
+from bayeslaw.priors import parse_prior
 
 EVERYTHING = """\
 law: collaboration
@@ -52,7 +53,8 @@ def test_every_setting_reaches_the_fit(write):
 
 
 def test_without_a_file_there_are_defaults():
-    assert read_config(None, "chinchilla") == (ChinchillaLaw(), Noise())
+    assert read_config(None, "chinchilla") == (ChinchillaLaw(), None)
+    assert read_config(None, None) == (None, None)
 
 
 @pytest.mark.parametrize("name", LAWS)
@@ -63,7 +65,7 @@ def test_a_law_is_named_by_either(write, name):
 
 @pytest.mark.parametrize("text", ["priors:\nnoise:\n", "law:\npooling:\n", "# a comment\npriors: {}\n"])
 def test_an_empty_section_is_none(write, text):
-    assert read_config(write(text), "power") == (PowerLaw(), Noise())
+    assert read_config(write(text), "power") == (PowerLaw(), None)
 
 
 @settings(deadline=None, max_examples=40)
@@ -141,11 +143,19 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path):
         read_config(tmp_path / "latin.yaml", "power")
 
 
-def test_a_law_must_be_named_and_known(write):
+def test_settings_need_a_law_and_a_link_the_factor_law(write):
+    assert read_config(write("noise: {family: laplace}\n"), None) == (None, Noise("laplace"))
     with pytest.raises(InputError, match="no law is named"):
-        read_config(write("noise: {family: laplace}\n"), None)
-    with pytest.raises(InputError, match="no law is named"):
-        read_config(None, None)
+        read_config(write("priors: {exponent: Normal(0.3, 0.1)}\n"), None)
+    with pytest.raises(InputError, match="a link for the law power"):
+        read_config(write("law: power\nlink: log\n"), None)
+    with pytest.raises(InputError, match="pooling"):
+        read_config(write("law: factor\npooling: complete\n"), None)
+    law, _ = read_config(write("law: factor\nlink: softplus\npriors: {model_spread: LogNormal(-3, 0.5)}\n"), None)
+    assert (law.link, law.model_spread) == ("softplus", parse_prior("model_spread", "LogNormal(-3, 0.5)"))
+
+
+def test_a_law_must_be_known(write):
     with pytest.raises(InputError, match="use 'power'"):
         read_config(write("law: powr\n"), None)
     with pytest.raises(InputError, match="use 'power'"):
