@@ -39,7 +39,7 @@ class Calibration:
     simulations
         Number of tables drawn.
     failed
-        How many fits gave no finite draws; they are left out.
+        How many fits gave draws or predictions that are not finite; they are left out.
     divergent
         How many fits had divergent trajectories, also with small steps; they are counted.
     slow

@@ -127,7 +127,7 @@ def _run(
 def _simulate_one(subject: Calibrated, number: int, table_seed: int, fit_seed: int) -> Outcome:
     simulated = subject.simulate(table_seed)
     posterior = subject.fit(simulated.data, fit_seed)
-    if posterior is None:
+    if posterior is None or not all(np.isfinite(draws).all() for draws in posterior.predictions.values()):
         return Outcome(number, {}, {})
     rng, ranks, smallest = np.random.default_rng(fit_seed), {}, np.inf
     for quantity, truth in simulated.truth.items():
