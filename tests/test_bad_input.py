@@ -244,7 +244,6 @@ def test_a_law_that_does_not_suit_the_table():
     ("options", "said"),
     [
         ("--law powr", ("'powr'", "power, chinchilla, collaboration", "use 'power'")),
-        ("", ("no law is named", "--law")),
         ("--law power --keep priors", ("'priors'", "prior_predictive")),
         ("--law power --keep all,none", ("'all'", "prior_predictive")),
         ("--law power --draws 0", ("draws is 0",)),
