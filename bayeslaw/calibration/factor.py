@@ -73,7 +73,7 @@ class CalibratedFactorLaw:
         """Unit of the losses."""
         return "nats per sample"
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """Law, design and settings, without what JSON would change."""
         own = {"law": self.law.resolved(self.design.link).specification, "design": asdict(self.design)}
@@ -210,7 +210,7 @@ class CalibratedFactorLaw:
         new = slice(design.seen, design.seen + self._new)
 
         def predict(
-            arrays: TableArrays, losses: Array, squares: Array, freedom: Any, values: dict[str, Array], seed: int
+            arrays: TableArrays, losses: Array, squares: Any, freedom: Any, values: dict[str, Array], seed: int
         ) -> Array:
             scales = SampleScales(squares, design.seen, np.inf)
             if tails:

@@ -1,7 +1,7 @@
 """The posterior of the factor law as a function of what it takes from a table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.calibration.sampling import TablePosterior
-from bayeslaw.factor.curve import Curve
 from bayeslaw.factor.dependence import ModelDependence
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.table import FactorTable
@@ -54,86 +53,6 @@ def table_arrays(table: FactorTable) -> TableArrays:
 
 
 @dataclass(frozen=True)
-class TracedTable(FactorTable):
-    """A table that knows its arrays only, which JAX may be tracing.
-
-    Parameters
-    ----------
-    arrays
-        The arrays.
-    """
-
-    arrays: TableArrays
-
-    @property
-    def quality_scale(self) -> Any:
-        """Mean and standard deviation of the log losses of the models."""
-        return self.arrays.quality_scale
-
-    @property
-    def quality(self) -> Any:
-        """Quality of the models of the table, [lm]."""
-        return self.quality_of(self.mean)
-
-    @property
-    def latent_mean(self) -> Any:
-        """Mean of the latent losses of each model, [lm]."""
-        return self.arrays.latent_mean
-
-    @property
-    def standardised(self) -> Any:
-        """Latent losses with mean zero and variance one in each model, [sample, lm]."""
-        return self.arrays.standardised
-
-
-@dataclass(frozen=True)
-class _TracedCurve(Curve):
-    @property
-    def lowest(self) -> Any:
-        return jnp.min(self.loss)
-
-    @property
-    def lowest_of_family(self) -> Any:
-        family = self.models.family
-        return jnp.stack([jnp.min(self.loss[np.flatnonzero(family == f)]) for f in range(int(family.max()) + 1)])
-
-
-@dataclass(frozen=True)
-class _TracedDependence(ModelDependence):
-    @property
-    def _log_determinant(self) -> Any:
-        return jnp.linalg.slogdet(self.correlation)[1]
-
-    @property
-    def _deviation_mean(self) -> Any:
-        return jnp.mean(self.log_deviation)
-
-
-@dataclass(frozen=True)
-class TracedFactorModel(FactorModel):
-    """The factor law with a `TracedTable`; its density and predictions are those of `FactorModel`."""
-
-    @property
-    def curve(self) -> Any:
-        """The curve of the models seen."""
-        prior = dict(self.law.priors["exponent"].arguments)
-        return _TracedCurve(self.models, self.table.mean, (prior["loc"], prior["scale"]))
-
-    @property
-    def dependence(self) -> Any:
-        """The dependence between the models seen."""
-        table = self.table
-        assert isinstance(table, TracedTable)
-        return _TracedDependence(
-            quality=table.quality,
-            family=table.family,
-            correlation=table.arrays.correlation,
-            log_deviation=table.arrays.log_deviation,
-            effective_samples=table.effective_samples,
-        )
-
-
-@dataclass(frozen=True)
 class FactorPosterior(TablePosterior):
     """The posterior of the factor law; its table is a `TableArrays`.
 
@@ -153,12 +72,28 @@ class FactorPosterior(TablePosterior):
         return (*self.target.model.shapes, "floor", "amplitude", "exponent", "log_likelihood")
 
     def model(self, arrays: TableArrays) -> FactorModel:
-        """Put the law together with the arrays of another table, which JAX may be tracing."""
-        table = self.target.model.table
-        fields = {name: getattr(table, name) for name in FactorTable.__dataclass_fields__}
-        return TracedFactorModel(
-            self.target.model.law, TracedTable(**fields | {"mean": jnp.asarray(arrays.mean)}, arrays=arrays)
+        """Put the law together with the arrays of another table, which JAX may be tracing.
+
+        What the package works out of losses with NumPy, and keeps, is put where it would be kept.
+        """
+        template = self.target.model
+        table = replace(template.table, mean=jnp.asarray(arrays.mean))
+        vars(table).update(
+            quality_scale=arrays.quality_scale, latent_mean=arrays.latent_mean, standardised=arrays.standardised
         )
+        quality: Any = table.quality_of(table.mean)
+        vars(table).update(quality=quality, correlation=arrays.correlation)
+        dependence = ModelDependence(
+            quality=quality,
+            family=table.family,
+            correlation=arrays.correlation,
+            log_deviation=arrays.log_deviation,
+            effective_samples=table.effective_samples,
+        )
+        vars(dependence)["_deviation_mean"] = jnp.mean(arrays.log_deviation)
+        model = FactorModel(template.law, table)
+        vars(model)["dependence"] = dependence
+        return model
 
     def values(self, position: Array) -> tuple[dict[str, Array], Array]:
         """Value of every site, and the map's log determinant, at a flat position."""

@@ -56,7 +56,7 @@ class CalibratedLaw:
         """Unit of the losses."""
         return self.template.unit
 
-    @cached_property
+    @property
     def identity(self) -> dict[str, Any]:
         """Law, noise, rows and settings."""
         attrs, digest = self.template.tree.attrs, hashlib.sha256()

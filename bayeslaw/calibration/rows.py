@@ -61,7 +61,7 @@ class ResponsePosterior(TablePosterior):
 
     def log_prior(self, values: Mapping[str, Any]) -> Array:
         """Log prior density of the value of every site, scalar."""
-        return log_density(self.model.prior_model, (), {}, values)[0]
+        return jnp.asarray(log_density(self.model.prior_model, (), {}, dict(values))[0])
 
     def log_likelihood(self, values: Mapping[str, Any], table: Array) -> Array:
         """Joint log density of all rows given the value of every site, scalar."""

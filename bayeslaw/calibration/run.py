@@ -5,7 +5,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
@@ -61,7 +60,12 @@ class Outcome:
 
 
 def run_simulations(
-    subject: Calibrated, simulations: int, seed: int, *, journal: str | Path | None, advance: Callable[[int], None]
+    subject: Calibrated,
+    simulations: int,
+    seed: int,
+    *,
+    journal: str | os.PathLike[str] | None,
+    advance: Callable[[int], None],
 ) -> list[Outcome]:
     """Draw tables, fit each, and keep what calibration needs to know.
 
