@@ -13,6 +13,7 @@ from jax import Array
 from numpyro.infer import NUTS
 from scipy import optimize
 
+from bayeslaw.sampling.compiled import hessian_one_by_one
 from bayeslaw.sampling.mode import SMALLEST_CURVATURE
 
 LONGEST_SEARCH = 500
@@ -63,14 +64,7 @@ class TablePosterior(ABC):
 
     @cached_property
     def _hessian(self) -> Any:
-        def hessian(position: Array, table: Any) -> Array:
-            def along(direction: Array) -> Array:
-                return jax.jvp(lambda at: jax.grad(self.potential)(at, table), (position,), (direction,))[1]
-
-            # One by one: batches of factorisations wait for each other where several threads ask for them.
-            return jax.lax.map(along, jnp.eye(len(position)))
-
-        return jax.jit(hessian)
+        return jax.jit(hessian_one_by_one(self.potential))
 
     @cached_property
     def _draw(self) -> Any:

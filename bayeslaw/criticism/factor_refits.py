@@ -17,7 +17,7 @@ from bayeslaw.criticism.resampling import Resampler
 from bayeslaw.factor.model import BY_FAMILY, FactorModel
 from bayeslaw.laws.factor import CURVE_SITES
 from bayeslaw.priors import Prior
-from bayeslaw.sampling.compiled import one_by_one
+from bayeslaw.sampling.compiled import hessian_one_by_one, one_by_one
 from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
 from bayeslaw.sampling.mode import find_mode
 
@@ -79,7 +79,7 @@ class FactorRefits:
         everything = keep_models(self.model, np.zeros(len(self.model.table.mean), dtype=bool))
         target = CurveTarget(self._flat[0], lambda position: self._potential(position, everything))
         mode = find_mode(target, starts=STARTS, seed=0)
-        hessian = jax.hessian(self._potential)
+        hessian = hessian_one_by_one(self._potential)
         return Resampler(self._potential, hessian, mode, everything, self.draws, self.chains, ATTEMPTS)
 
     @cached_property

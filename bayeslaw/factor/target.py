@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.flatten_util import ravel_pytree
 
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.sampling.compiled import compile_for, hessian_one_by_one
 from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
 
 SMALLEST_CURVATURE = 0.05
@@ -88,6 +87,6 @@ def curvature_factor(target: FactorTarget, mode: np.ndarray) -> np.ndarray:
         negative curvature get the width of `SMALLEST_CURVATURE`.
     """
     position = jnp.asarray(mode)
-    hessian = np.asarray(compile_for(jax.hessian(target.potential), position)(position))
+    hessian = np.asarray(compile_for(hessian_one_by_one(target.potential), position)(position))
     eigenvalues, vectors = np.linalg.eigh(hessian)
     return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 
 @dataclass
@@ -86,3 +87,29 @@ def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
         Of the same arguments with one more axis in front; its results have that axis too.
     """
     return lambda *arguments: jax.lax.map(lambda one: function(*one), arguments)
+
+
+def hessian_one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Second derivatives of a function in its first argument, one direction after the other.
+
+    As `jax.hessian`, which takes all directions as a batch; see `one_by_one` for why that is not for functions that
+    factorise matrices.
+
+    Parameters
+    ----------
+    function
+        From a vector, and whatever else, to a scalar.
+
+    Returns
+    -------
+    Callable
+        Of the same arguments, to a matrix.
+    """
+
+    def hessian(position: Any, *others: Any) -> Any:
+        def along(direction: Any) -> Any:
+            return jax.jvp(lambda at: jax.grad(function)(at, *others), (position,), (direction,))[1]
+
+        return jax.lax.map(along, jnp.eye(len(position)))
+
+    return hessian
