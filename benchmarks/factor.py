@@ -94,13 +94,14 @@ def time_prediction(fitted: bl.Fit, pools: int, draws: int) -> PredictionTime:
     values = fitted.values()
     every = max(1, len(values["floor"]) // draws)
     thinned = {name: values[name][::every][:draws] for name in model.sites}
-    seconds = []
+    seconds: list[float] = []
     for seed in range(2):
         start = time.perf_counter()
         draw_pools(model, thinned, members, seed=seed)
         seconds.append(time.perf_counter() - start)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return PredictionTime(pools, draws, len(model.table.weights), *seconds, memory)
+    cold, warm = seconds
+    return PredictionTime(pools, draws, len(model.table.weights), cold, warm, memory)
 
 
 def measured(smoke: bool) -> Iterator[FitTime | PredictionTime]:

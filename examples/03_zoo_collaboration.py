@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer draws, to see that everything runs")
     given = parser.parse_args()
     pd.set_option("display.width", 120, "display.max_columns", 20, "display.precision", 3)
-    draws = 500 if given.quick else 1000
+    draws = 200 if given.quick else 1000
     tables = {
         unit: bl.read_losses(given.tables / unit) if given.tables else bl.load_dataset("zoo", unit=unit)
         for unit in UNITS

@@ -318,6 +318,7 @@ def test_the_quick_form_of_a_law(tiny, tmp_path):
         write_calibration(result, out, seed=0)
 
 
+@pytest.mark.filterwarnings("ignore:The line search algorithm did not converge")
 def test_a_missing_jacobian_is_found(tiny, monkeypatch):
     """The mistake that only simulations find: a density in other coordinates without the map's determinant."""
     right = ResponsePosterior.values

@@ -12,6 +12,7 @@ from bayeslaw.diagnose import CLAIMS, Finding, check, check_record, claim_differ
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import CollaborationLaw
+from bayeslaw.noise import Noise
 
 SAMPLING = {"one-chain", "rhat", "ess", "divergences", "bfmi", "tree-depth"}
 
@@ -170,8 +171,10 @@ def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
     assert "few-sizes" not in codes(tiny_fit)
 
 
-def test_pools_that_overlap_are_warned_about(collaboration_fit, tiny_fit):
-    assert found(collaboration_fit, "overlapping-pools").severity == "warning"
+def test_pools_that_overlap_are_warned_about_where_rows_are_independent(collaboration_fit, small_pools, tiny_fit):
+    independent = fit(CollaborationLaw(), small_pools, noise=Noise(dependence="independent"), draws=100, chains=2)
+    assert found(independent, "overlapping-pools").severity == "warning"
+    assert "overlapping-pools" not in codes(collaboration_fit)
     assert "overlapping-pools" not in codes(tiny_fit)
 
 

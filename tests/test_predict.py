@@ -93,7 +93,7 @@ def test_quantiles_and_draws_are_of_one_kind(power_fit):
         flat = draws.to_numpy().reshape(-1, 2)
         np.testing.assert_allclose(frame["mean"], flat.mean(0))
         np.testing.assert_allclose(frame[["lower", "upper"]], np.quantile(flat, [0.25, 0.75], axis=0).T)
-        assert draws.attrs == {"unit": power_fit.unit, "kind": kind}
+        assert draws.attrs == {"unit": power_fit.unit, "kind": kind, "samples": "all" if kind == "mean" else "same"}
         assert list(draws["family"].to_numpy()) == ["alder", "new"]
 
 
@@ -135,12 +135,15 @@ def test_intervals_are_nested(tiny_fit, levels):
 
 
 def test_an_interval_holds_its_share_of_new_losses(collaboration_fit):
-    """The band at the rows fitted holds about as many of their losses as its level says."""
+    """The band at the rows fitted holds about as many of their losses as its level says.
+
+    Rather more: rows fitted are nearer to the law than pools of other models, for which the band is.
+    """
     rows = collaboration_fit.observations
     at = {"parameters": rows.covariates["parameters"], "regime": rows.groups["regime"]}
     frame = predict(collaboration_fit, at, interval=0.8)
     inside = (frame["lower"] < rows.loss) & (rows.loss < frame["upper"])
-    assert 0.7 < inside.mean() < 0.9
+    assert 0.7 < inside.mean() < 0.95
 
 
 def test_a_new_family_is_drawn_from_the_population(partial_fit):
@@ -214,6 +217,7 @@ def test_every_row_says_what_it_is(chinchilla_fit):
         "parameters",
         "training_tokens",
         "kind",
+        "samples",
         "interval",
         "interval_kind",
         "unit",

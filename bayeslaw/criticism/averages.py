@@ -46,7 +46,7 @@ def log_average(log_values: np.ndarray, log_weights: np.ndarray | None = None, *
     """
     count = len(log_values)
     weights = np.full(count, -np.log(count)) if log_weights is None else log_weights
-    value = logsumexp(log_values + weights[:, None], axis=0)
+    value = np.asarray(logsumexp(log_values + weights[:, None], axis=0))
     if np.isneginf(value).any():
         return Average(value, float("inf"))
     influence = np.exp(weights) * (np.exp(log_values - value) - 1).sum(axis=1)

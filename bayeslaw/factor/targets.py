@@ -153,7 +153,7 @@ def _member_texts(model: FactorModel, at: Mapping[str, Any] | pd.DataFrame) -> l
         raise InputError("the targets have no members", "members, or parameters and family", "add members")
     families = None if "family" in frame else list(model.groups)
     texts = []
-    for _, row in frame.iterrows():
+    for row in frame.to_dict(orient="records"):
         try:
             parameters = f"{float(row['parameters']):.17g}"
         except (TypeError, ValueError):
