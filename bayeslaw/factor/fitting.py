@@ -17,7 +17,7 @@ from bayeslaw.sampling.mode import find_mode
 from bayeslaw.sampling.trusted import sample_until_trusted
 
 MODE_STARTS = 4
-ATTEMPTS = ((1000, 0.99), (2000, 0.998), (2000, 0.9995))
+ATTEMPTS = ((1000, 0.98), (2000, 0.995), (2000, 0.999))
 
 
 def fit_factor(

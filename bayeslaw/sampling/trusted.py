@@ -10,6 +10,7 @@ from bayeslaw.sampling.sampler import Density, Draws, sample
 
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
+CHANCE = 12.0
 
 
 def sample_until_trusted(
@@ -39,12 +40,15 @@ def sample_until_trusted(
     Returns
     -------
     draws : Draws
-        Of the first attempt without divergences whose chains agree (R-hat up to 1.01), or else of the best.
+        Of the first attempt without divergences whose chains agree (R-hat up to 1.01, or what chance gives few draws),
+        or else of the best.
     settings : dict
         ``warmup``, ``target_accept`` and ``attempts``.
     """
     best: tuple[tuple[int, float], Draws, dict[str, float]] | None = None
     made = 0
+    # Of few draws the largest R-hat is above the limit by chance, however well the chains mix.
+    limit = max(RHAT_LIMIT, 1 + CHANCE / (chains * draws))
     for warmup, target_accept in attempts:
         made += 1
         with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
@@ -62,7 +66,7 @@ def sample_until_trusted(
         divergences, largest = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
         if best is None or (divergences, largest) < best[0]:
             best = (divergences, largest), drawn, {"warmup": warmup, "target_accept": target_accept}
-        if divergences == 0 and not largest > RHAT_LIMIT:
+        if divergences == 0 and not largest > limit:
             break
     assert best is not None
     return best[1], best[2] | {"attempts": made}
