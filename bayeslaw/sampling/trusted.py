@@ -10,7 +10,7 @@ from bayeslaw.sampling.sampler import Density, Draws, sample
 
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
-CHANCE = 12.0
+CHANCE = 20.0
 
 
 def sample_until_trusted(
