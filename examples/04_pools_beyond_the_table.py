@@ -30,7 +30,7 @@ print(f"{seen.sizes['lm']} of {losses.sizes['lm']} models, up to {int(seen['para
 print("\n# 2. Which law, and why")
 recommendation = bl.recommend(seen)
 print(f"{recommendation.law.name}: {recommendation.reason}")
-fit = bl.fit(recommendation.law, seen, draws=400 if given.quick else 1000, seed=0)
+fit = bl.fit(recommendation.law, seen, draws=200 if given.quick else 1000, seed=0)
 print(fit)
 
 print("\n# 3. Can it be trusted?")
