@@ -183,7 +183,10 @@ def lambada(losses: xr.Dataset) -> Iterator[Comparison]:
 def likelihood(losses: xr.Dataset) -> Iterator[Comparison]:
     """Fit floor, amplitude and exponent to the pools of each regime by maximum likelihood."""
     pools = bl.make_pools(losses, max_size=2)
-    law, noise = bl.CollaborationLaw(pooling="complete"), bl.Noise(response="log_loss", by_group=False)
+    law, noise = (
+        bl.CollaborationLaw(pooling="complete"),
+        bl.Noise(response="log_loss", by_group=False, dependence="independent"),
+    )
     for regime, references in LIKELIHOOD.items():
         chosen = pools.isel(pool=np.flatnonzero(pools["regime"].to_numpy() == regime))
         mode = bl.maximum_likelihood(law, chosen, noise=noise)
