@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpyro.distributions as dist
@@ -20,6 +21,7 @@ from bayeslaw.noise import Noise
 from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
 
 WAIT = 300.0
+OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
 
 
 @pytest.fixture(scope="session")
@@ -40,11 +42,25 @@ def made_once(folder: Path, name: str, make: Callable[[], Fit]) -> Path:
             time.sleep(0.1)
         return file
     try:
-        make().save(str(file))
+        with all_optimisations():
+            make().save(str(file))
     finally:
         if not file.exists():
             lock.unlink()
     return file
+
+
+@contextmanager
+def all_optimisations() -> Iterator[None]:
+    """Compile what all tests share as users do, whichever test asks first: other code rounds otherwise."""
+    import jax
+
+    before = jax.config.read(OPTIMISATIONS_OFF)
+    jax.config.update(OPTIMISATIONS_OFF, False)
+    try:
+        yield
+    finally:
+        jax.config.update(OPTIMISATIONS_OFF, before)
 
 
 @pytest.fixture(scope="session")
@@ -163,8 +179,7 @@ def quick_compiles() -> Iterator[None]:
     """Compile without optimisations, which take longer than they save where little is computed."""
     import jax
 
-    name = "jax_disable_most_optimizations"
-    before = jax.config.read(name)
-    jax.config.update(name, True)
+    before = jax.config.read(OPTIMISATIONS_OFF)
+    jax.config.update(OPTIMISATIONS_OFF, True)
     yield
-    jax.config.update(name, before)
+    jax.config.update(OPTIMISATIONS_OFF, before)
