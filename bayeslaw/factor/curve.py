@@ -88,8 +88,9 @@ class Curve:
     def floors(self, values: Mapping[str, Any]) -> tuple[Array, Array]:
         """Map offsets to floors of the families seen.
 
-        ``log floor_f`` is normal around the log of the population's floor and lies below the lowest loss of the family;
-        the offset is its place in that truncated distribution, as a standard normal quantile.
+        ``log floor_f`` is normal around the log of the population's floor, with the deviation of `floor_deviation`, and
+        lies below the lowest loss of the family; the offset is its place in that truncated distribution, as a standard
+        normal quantile.
 
         Parameters
         ----------
@@ -104,16 +105,34 @@ class Curve:
             Log probability, under the distribution without truncation, that all floors lie below the losses: a term of
             the likelihood, scalar.
         """
-        centre, spread = jnp.log(values["floor_share"] * self.lowest), values["floor_spread"]
+        centre, spread = jnp.log(values["floor_share"] * self.lowest), self.floor_deviation(values)
         bound = (jnp.log(self.lowest_of_family) - centre) / spread
         place = jnp.clip(ndtr(values["floor_offset"]) * ndtr(bound), 1e-15, 1 - 1e-15)
         # Just below the lowest loss, whatever the rounding.
         floors = jnp.minimum(jnp.exp(centre + spread * ndtri(place)), self.lowest_of_family * (1 - 1e-9))
         return floors, log_ndtr(bound).sum()
 
+    def floor_deviation(self, values: Mapping[str, Any]) -> Any:
+        """Standard deviation of the families' log floors.
+
+        It shrinks with what the lowest loss seen leaves above the population's floor: families differ by a share of
+        what is left to gain, and a floor close below the losses is not lost in a wide prior of which they cut off most.
+
+        Parameters
+        ----------
+        values
+            ``floor_share`` and ``floor_spread``.
+
+        Returns
+        -------
+        Array
+            Scalar.
+        """
+        return values["floor_spread"] * (1 - values["floor_share"])
+
     def new_floor(self, values: Mapping[str, Any], noise: Any) -> Any:
         """Floors of families not seen, in the reported unit; `noise` is standard normal."""
-        return values["floor_share"] * self.lowest * jnp.exp(values["floor_spread"] * noise)
+        return values["floor_share"] * self.lowest * jnp.exp(self.floor_deviation(values) * noise)
 
     def covariance(
         self, values: Mapping[str, Any], one: Models, other: Models, scale_one: Any, scale_other: Any

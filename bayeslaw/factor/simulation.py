@@ -242,7 +242,8 @@ def _curve(
     level = level + BETWEEN_DEVIATION * rng.standard_normal() * first
     level = level + sites["amplitude_spread"] * np.sqrt(family_scale) * rng.standard_normal(count)
     slope = sites["exponent"] + sites["exponent_spread"] * rng.standard_normal(count)
-    floor = sites["floor_share"] * design.lowest * np.exp(sites["floor_spread"] * rng.standard_normal(count))
+    deviation = sites["floor_spread"] * (1 - sites["floor_share"])
+    floor = sites["floor_share"] * design.lowest * np.exp(deviation * rng.standard_normal(count))
     walk = _drift_factor(size)
     shared, own = rng.standard_normal(len(size)), rng.standard_normal((count, len(size)))
     # Half of the variance of the drift is shared by all families.
@@ -269,8 +270,9 @@ def _floor_offset(sites: Mapping[str, Any], design: FactorDesign, floor: np.ndar
     seen, family = mean[: design.seen], design.family[: design.seen]
     lowest = np.array([seen[family == number].min() for number in range(design.known_families)])
     centre = np.log(sites["floor_share"] * seen.min())
-    place = stats.norm.logcdf((np.log(floor) - centre) / sites["floor_spread"])
-    bound = stats.norm.logcdf((np.log(lowest) - centre) / sites["floor_spread"])
+    deviation = sites["floor_spread"] * (1 - sites["floor_share"])
+    place = stats.norm.logcdf((np.log(floor) - centre) / deviation)
+    bound = stats.norm.logcdf((np.log(lowest) - centre) / deviation)
     return special.ndtri_exp(np.minimum(place - bound, 0.0))
 
 

@@ -153,8 +153,7 @@ def _prior(model: FactorModel, key: Array) -> dict[str, Any]:
     spread = values["amplitude_spread"] * jnp.sqrt(values["family_scale"])
     level = curve.mean(0.0) + LEVEL_DEVIATION * shared[0] + between + spread * own[0]
     exponent = curve.exponent[0] + curve.exponent[1] * shared[1] + values["exponent_spread"] * own[1]
-    centre = jnp.log(values["floor_share"] * curve.lowest)
-    floors = jnp.exp(centre + values["floor_spread"] * values["floor_offset"])
+    floors = curve.new_floor(values, values["floor_offset"])
     reported = _with_round_budget(model, {"floor": floors, "amplitude": jnp.exp(level), "exponent": exponent})
     scale = values["family_scale"][models.family]
     covariance = curve.covariance(values, models, models, scale, scale) + curve.own_variance(values, len(curve.loss))

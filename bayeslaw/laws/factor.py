@@ -37,7 +37,7 @@ def _log_normal(median: float, scale: float) -> Prior:
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": _log_normal(0.05, 0.6),
+    "floor_spread": _log_normal(0.1, 0.6),
     "amplitude_spread": _log_normal(0.2, 0.7),
     "exponent_spread": _log_normal(0.05, 0.7),
     "exponent_drift": _log_normal(0.05, 0.7),
@@ -86,7 +86,8 @@ class FactorLaw:
     floor_share
         Prior of the population's floor relative to the lowest loss seen.
     floor_spread, amplitude_spread, exponent_spread
-        Priors of the standard deviations between families: of log floor, log amplitude and exponent.
+        Priors of the standard deviations between families: of log floor (times one minus the floor's share), log
+        amplitude and exponent.
     exponent_drift
         Prior of the standard deviation of local exponents along sizes.
     model_spread
