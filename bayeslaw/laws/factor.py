@@ -37,7 +37,7 @@ def _log_normal(median: float, scale: float) -> Prior:
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": _log_normal(0.1, 0.6),
+    "floor_spread": _log_normal(0.1, 0.4),
     "amplitude_spread": _log_normal(0.2, 0.7),
     "exponent_spread": _log_normal(0.05, 0.7),
     "exponent_drift": _log_normal(0.05, 0.7),
