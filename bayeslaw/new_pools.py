@@ -12,7 +12,7 @@ from bayeslaw.noise import MEMBER_SCALE
 
 SAMPLES = ("same", "new")
 ALL_SAMPLES = "all"
-NEIGHBOURS = 25
+NEIGHBOURS = 50
 DRAWS_AT_ONCE = 256
 
 
@@ -23,7 +23,9 @@ class Likeness:
     Parameters
     ----------
     rows
-        Their positions, nearest first, shape ``[target, neighbour]``; where a group has fewer, some more than once.
+        Their positions, nearest first, shape ``[target, neighbour]``.
+    weights
+        Their weights, which sum to one over neighbours and are zero where a group has fewer, shape as of the rows.
     loadings
         Mean of their loadings on the sampling error, shape ``[target, direction]``.
     remainder
@@ -31,6 +33,7 @@ class Likeness:
     """
 
     rows: np.ndarray
+    weights: np.ndarray
     loadings: np.ndarray
     remainder: np.ndarray
 
@@ -81,7 +84,8 @@ def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
 
     The win shares of a pool, and its loadings on the sampling error, are not known before its members are scored. They
     are taken to be those of the `NEIGHBOURS` observed pools of its group (of all, for a group not seen) that are
-    nearest in the law's log covariates, each relative to its spread.
+    nearest in the law's log covariates, each relative to its spread; with tricube weights (Cleveland 1979), so that
+    averages change smoothly along the covariates.
 
     Parameters
     ----------
@@ -110,10 +114,20 @@ def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
     for place, name in zip(np.column_stack(wanted), group, strict=True):
         known = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
         rows = np.flatnonzero(known)
-        distance = ((places[rows] - place) ** 2).sum(axis=1)
-        nearest.append(np.resize(rows[np.argsort(distance, kind="stable")[:NEIGHBOURS]], NEIGHBOURS))
-    rows = np.stack(nearest)
-    return Likeness(rows, shared.sampling_factor[rows].mean(axis=1), shared.remainder[rows].mean(axis=1))
+        nearest.append(_nearest(rows, np.sqrt(((places[rows] - place) ** 2).sum(axis=1))))
+    rows, weights = (np.stack(each) for each in zip(*nearest, strict=True))
+    loadings = np.einsum("tn,tnd->td", weights, shared.sampling_factor[rows])
+    return Likeness(rows, weights, loadings, (weights * shared.remainder[rows]).sum(axis=1))
+
+
+def _nearest(rows: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Take the nearest rows with tricube weights, or all where they are few, alike; each of shape ``[neighbour]``."""
+    order = np.argsort(distance, kind="stable")[:NEIGHBOURS]
+    weights, width = np.ones(len(order)), distance[order[-1]]
+    if len(rows) > NEIGHBOURS and distance[order[0]] < width:
+        weights = (1 - (distance[order] / width) ** 3) ** 3
+    spare = NEIGHBOURS - len(order)
+    return np.append(rows[order], np.full(spare, rows[0])), np.append(weights / weights.sum(), np.zeros(spare))
 
 
 def scatter_of_members(fit: Fit, like: Likeness, effects: np.ndarray) -> np.ndarray:
@@ -146,7 +160,8 @@ def scatter_of_members(fit: Fit, like: Likeness, effects: np.ndarray) -> np.ndar
     for first in range(0, len(effects), DRAWS_AT_ONCE):
         part = slice(first, first + DRAWS_AT_ONCE)
         squares = (effects[part] @ shared.contrasts[used].T) ** 2 * inflation
-        result[part] = np.stack([squares[:, near].mean(axis=1) for near in where], axis=1)
+        each = zip(where, like.weights, strict=True)
+        result[part] = np.stack([squares[:, near] @ weights for near, weights in each], axis=1)
     return result * scale[:, None] ** 2
 
 

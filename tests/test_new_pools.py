@@ -154,13 +154,24 @@ def test_other_members_scatter_like_those_of_the_nearest_pools(fitted):
     for column, (budget, regime) in enumerate(at.itertuples(index=False)):
         distance = np.abs(np.log(observations.covariates["parameters"] / budget))
         distance[regimes != regime] = np.inf
-        near = np.argsort(distance, kind="stable")[: min(NEIGHBOURS, int((regimes == regime).sum()))]
+        count = int((regimes == regime).sum())
+        near = np.argsort(distance, kind="stable")[: min(NEIGHBOURS, count)]
         assert set(like.rows[column]) == set(near)
+        width = distance[near].max() if count > NEIGHBOURS else np.inf
+        weights = (1 - (distance[near] / width) ** 3) ** 3
         models = int(membership[regimes == regime].any(axis=0).sum())
         for draw in (0, 399):
-            moved = contrasts[like.rows[column]] @ effects[draw] * fitted.values()["member_scale"][draw]
-            assert found[draw, column] == pytest.approx((moved**2).mean() * models / (models - 3))
+            moved = contrasts[near] @ effects[draw] * fitted.values()["member_scale"][draw]
+            assert found[draw, column] == pytest.approx(np.average(moved**2, weights=weights) * models / (models - 3))
     assert (group[like.rows[1]] == fitted.model.groups.index("single")).all()
+
+
+def test_what_new_pools_take_over_changes_smoothly_with_the_budget(fitted):
+    """Along a fine grid no step is like the jumps of an average over a set of pools that changes."""
+    budgets = np.geomspace(2e9, 2e11, 2001)
+    remainder = like_observed(fitted, targets_at(budgets, ["heterogeneous"] * len(budgets))).remainder
+    observed = shared_by(fitted).remainder[fitted.observations.groups["regime"] == "heterogeneous"]
+    assert np.abs(np.diff(remainder)).max() < np.ptp(observed) / NEIGHBOURS / 5
 
 
 def test_targets_of_one_draw_scatter_apart_unless_asked_otherwise(fitted):
