@@ -7,6 +7,7 @@ from extrapolation_scores import DrawnPrediction, NormalPrediction
 from scipy import optimize
 
 import bayeslaw as bl
+from bayeslaw.diagnose import errors
 from bayeslaw.errors import InputError
 from bayeslaw.targets import NEW_FAMILY
 
@@ -125,7 +126,7 @@ def _texts(task: Task) -> list[str]:
 
 
 def _errors(fitted: bl.Fit) -> tuple[str, ...]:
-    return tuple(f"{finding.code}: {finding.message}" for finding in bl.check(fitted) if finding.severity == "error")
+    return tuple(f"{finding.code}: {finding.message}" for finding in errors(fitted))
 
 
 LAWS: dict[str, Law] = {
