@@ -1,12 +1,15 @@
 from .advantage import Advantage, advantage
 from .calibrate import Calibration, calibrate
+from .claims import Claim, claims
 from .combine import Attainability, attainability, combine
 from .compare import Comparison, compare
 from .criticism.k_fold import k_fold
 from .criticism.leave_out import LeftOut, leave_out
 from .criticism.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
-from .diagnose import Claim, Diagnostics, Finding, check, claims, diagnostics
+from .diagnose import check
+from .diagnosis.finding import Finding
+from .diagnosis.sampling import Diagnostics, diagnostics
 from .errors import InputError
 from .fit import Fit, fit, load_fit, maximum_likelihood
 from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw

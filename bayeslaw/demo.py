@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.claims import claims
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
-from bayeslaw.diagnose import check, claims, trusted
+from bayeslaw.diagnose import check, trusted
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit, fit
 from bayeslaw.laws import CollaborationLaw

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bayeslaw.diagnose import CLAIMS, Finding, check, check_record, claim_differences, claims, diagnostics, trusted
+from bayeslaw.claims import CLAIMS, claim_differences, claims
+from bayeslaw.diagnose import check, check_record, trusted
+from bayeslaw.diagnosis.finding import Finding
+from bayeslaw.diagnosis.sampling import diagnostics
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import CollaborationLaw

@@ -20,7 +20,8 @@ from tables import (
     tiny_table,
 )
 
-from bayeslaw.diagnose import check, diagnostics
+from bayeslaw.diagnose import check
+from bayeslaw.diagnosis.sampling import diagnostics
 from bayeslaw.errors import InputError
 from bayeslaw.fit import fit
 from bayeslaw.laws import PowerLaw

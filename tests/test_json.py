@@ -7,8 +7,8 @@ import h5py
 import pytest
 from typer.testing import CliRunner
 
+from bayeslaw.claims import CLAIMS
 from bayeslaw.cli import app
-from bayeslaw.diagnose import CLAIMS
 from bayeslaw.losses import write_losses
 from bayeslaw.predict import predict
 from bayeslaw.simulate import simulate_losses

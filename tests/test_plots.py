@@ -13,9 +13,9 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 from bayeslaw import plots
+from bayeslaw.claims import claims
 from bayeslaw.cli import app
 from bayeslaw.commands.plot import What
-from bayeslaw.diagnose import claims
 from bayeslaw.drawing.claims_plot import probability_text
 from bayeslaw.drawing.law_artists import TOKEN_COLOURS
 from bayeslaw.drawing.law_curves import law_curve, token_levels

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bayeslaw.diagnose import Claim, claim_differences, claims
+from bayeslaw.claims import Claim, claim_differences, claims
 from bayeslaw.drawing.plot_style import FAINT, GROUP_STYLES, INK, house_style
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
