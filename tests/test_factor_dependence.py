@@ -119,6 +119,28 @@ def test_new_columns_are_conditioned_on_those_seen(model: FactorModel) -> None:
     np.testing.assert_allclose(np.asarray(factor) @ np.asarray(factor).T, left, rtol=1e-6, atol=1e-8)
 
 
+def test_new_correlations_scatter_as_parts_of_a_wishart_matrix_given_the_rest(model: FactorModel) -> None:
+    dependence, values = model.dependence, some_values(model) | {"structure_freedom": np.asarray(11.0)}
+    count, own = len(dependence.quality), 12.0
+    with jax.enable_x64(True):
+        given = dependence.conditional(values, np.array([-0.4, 0.9]), np.array([0, 2]), np.array([0.3, -0.2]))
+        draw = jax.jit(jax.vmap(lambda key: dependence.scattered(values, *given, key)))
+        weights, factor = map(np.asarray, draw(jax.random.split(jax.random.PRNGKey(0), 20_000)))
+    expected, left = np.asarray(given[0]), np.asarray(given[1]) @ np.asarray(given[1]).T
+    off = weights - expected
+    wanted = np.einsum("ab,ij->aibj", left, np.linalg.inv(dependence.correlation)) / (count + own)
+    found = np.einsum("nai,nbj->aibj", off, off) / len(off)
+    scale = np.sqrt(np.einsum("aiai->ai", wanted))
+    bound = 5 * np.einsum("ai,bj->aibj", scale, scale) * np.sqrt(2 / len(off))
+    assert (np.abs(found - wanted) < bound).all()
+    assert (np.abs(off.mean(axis=0)) < 5 * scale / np.sqrt(len(off))).all()
+    covariances = factor @ factor.transpose(0, 2, 1) * (count + own)
+    # Variances of a Wishart matrix with freedom f: f (s_ij ** 2 + s_ii s_jj).
+    spread = own * (left**2 + np.outer(np.diag(left), np.diag(left)))
+    assert (np.abs(covariances.mean(axis=0) - own * left) < 5 * np.sqrt(spread / len(off))).all()
+    np.testing.assert_allclose(covariances.var(axis=0), spread, rtol=0.1)
+
+
 @pytest.mark.parametrize("name", LINKS)
 def test_links_lead_there_and_back(name: str) -> None:
     link, losses = LINKS[name], np.geomspace(1e-4, 30, 50)

@@ -169,11 +169,12 @@ class NewColumns:
             Their means over samples, [new].
         """
         table, dependence = self.model.table, self.model.dependence
-        mean_key, own_key, noise_key, scale_key, deviation_key = jax.random.split(key, 5)
+        mean_key, own_key, noise_key, scale_key, deviation_key, scatter_key = jax.random.split(key, 6)
         means = self.draw_means(values, mean_key)
         quality = table.quality_of(means)
         offset = jax.random.normal(own_key, means.shape)
-        weights, factor = dependence.conditional(values, quality, self.family, offset)
+        expected = dependence.conditional(values, quality, self.family, offset)
+        weights, factor = dependence.scattered(values, *expected, scatter_key)
         told = weights @ jnp.asarray(table.standardised).T
         own = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
         latent = told + own * jnp.sqrt(self.scales.draw(scale_key, table.link.mean_is_finite))

@@ -113,7 +113,7 @@ class Curve:
         return floors, log_ndtr(bound).sum()
 
     def floor_deviation(self, values: Mapping[str, Any]) -> Any:
-        """Standard deviation of the families' log floors.
+        """Give the standard deviation of the families' log floors.
 
         It shrinks with what the lowest loss seen leaves above the population's floor: families differ by a share of
         what is left to gain, and a floor close below the losses is not lost in a wide prior of which they cut off most.

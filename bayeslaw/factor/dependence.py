@@ -6,7 +6,7 @@ The correlation of the latent losses of models ``i`` and ``j`` with qualities ``
 
 a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
 it as those of a Wishart matrix do (`bayeslaw.factor.correlation_density`), with degrees of freedom that are learned, so
-that a structure which fits badly is held uncertain.
+that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much.
 The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
 """
 
@@ -148,6 +148,38 @@ class ModelDependence:
         weights = jnp.linalg.solve(self.structure(values), cross.T).T
         eigenvalues, vectors = jnp.linalg.eigh(within - weights @ cross.T)
         return weights, vectors * jnp.sqrt(jnp.maximum(eigenvalues, SMALLEST_EIGENVALUE))
+
+    def scattered(self, values: Mapping[str, Any], weights: Array, factor: Array, key: Array) -> tuple[Array, Array]:
+        r"""Draw how the correlations of new models scatter around the structure, given those of the models seen.
+
+        Of a Wishart matrix with :math:`\nu` degrees of freedom the regression of new on seen variables is normal around
+        that of its mean, with covariance :math:`W_{11}^{-1} \otimes \Sigma_{22.1}`, and what they leave is Wishart with
+        :math:`\nu` minus as many degrees of freedom as variables were seen (Muirhead 1982, theorem 3.2.10).
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        weights, factor
+            As `conditional` returns them.
+        key
+            JAX random key.
+
+        Returns
+        -------
+        weights, factor : Array
+            Of the same meaning and shapes.
+        """
+        (new, count), (left_key, right_key, scale_key) = factor.shape[:1] + weights.shape[1:], jax.random.split(key, 3)
+        own = 1 + values["structure_freedom"]
+        root = jnp.linalg.cholesky(jnp.asarray(self.correlation))
+        off = jax.scipy.linalg.solve_triangular(root.T, jax.random.normal(left_key, (count, new)))
+        weights = weights + factor @ off.T / jnp.sqrt(count + own)
+        # Bartlett's factor, with freedom enough for as many models.
+        freedom = jnp.maximum(own, new)
+        squares = 2 * jax.random.gamma(scale_key, (freedom - jnp.arange(new)) / 2)
+        bartlett = jnp.tril(jax.random.normal(right_key, (new, new)), -1) + jnp.diag(jnp.sqrt(squares))
+        return weights, factor @ bartlett * jnp.sqrt(own / freedom / (count + own))
 
 
 def _with_unit_diagonal(matrix: Array) -> Array:

@@ -11,8 +11,7 @@ from jax.flatten_util import ravel_pytree
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.sampling.compiled import compile_for, hessian_one_by_one
 from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
-
-SMALLEST_CURVATURE = 0.05
+from bayeslaw.sampling.mode import covariance_factor
 
 
 @dataclass(frozen=True)
@@ -83,10 +82,7 @@ def curvature_factor(target: FactorTarget, mode: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        A factor ``F`` with ``F F'`` the covariance, shape ``[coordinate, coordinate]``; directions of little or
-        negative curvature get the width of `SMALLEST_CURVATURE`.
+        As `bayeslaw.sampling.mode.covariance_factor` returns it.
     """
     position = jnp.asarray(mode)
-    hessian = np.asarray(compile_for(hessian_one_by_one(target.potential), position)(position))
-    eigenvalues, vectors = np.linalg.eigh(hessian)
-    return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+    return covariance_factor(np.asarray(compile_for(hessian_one_by_one(target.potential), position)(position)))

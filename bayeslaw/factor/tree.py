@@ -18,11 +18,9 @@ from bayeslaw.factor.target import FactorTarget
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.sampler import Draws
+from bayeslaw.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
 
-PRIOR_DRAWS = 1000
-REPORTED_BUDGET = 1e9
 TEXT = "text"
-JOINT = "joint_log_likelihood"
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
@@ -31,14 +29,8 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
 
     Parameters
     ----------
-    target
-        The posterior that was sampled. Call under float64.
-    draws
-        Its draws.
-    seed
-        Seed of prior and predictive draws.
-    attrs
-        Attributes of the tree's root.
+    target, draws, seed, attrs
+        As in `bayeslaw.tree.build_tree`.
 
     Returns
     -------
@@ -49,12 +41,8 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
         the same sizes and families. The losses on samples are in constant_data, float32, on ``text``.
     """
     model = target.model
-    chains, count = draws.position.shape[:2]
-    flat = jnp.asarray(draws.position.reshape(chains * count, -1))
+    flat = jnp.asarray(draws.flat)
     keys = jax.random.split(jax.random.PRNGKey(seed), 3)
-
-    def by_chain(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {name: np.asarray(array).reshape(chains, count, *array.shape[1:]) for name, array in arrays.items()}
 
     def everything(position: Array, key: Array) -> dict[str, dict[str, Array]]:
         values, _ = target.values(position)
@@ -71,8 +59,8 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
     drawn = jax.jit(one_by_one(everything))(flat, jax.random.split(keys[0], len(flat)))
     prior = jax.jit(one_by_one(lambda key: _prior(model, key)))(jax.random.split(keys[1], PRIOR_DRAWS))
     table = model.table
-    groups = {name: by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
-        "sample_stats": draws.statistics | by_chain(drawn["joint"]),
+    groups = {name: draws.by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
+        "sample_stats": draws.statistics | draws.by_chain(drawn["joint"]),
         "prior": {name: np.asarray(array)[None] for name, array in prior["prior"].items()},
         "prior_predictive": {"loss": np.asarray(prior["loss"], dtype=np.float32)[None]},
         "observed_data": {"loss": table.mean},
