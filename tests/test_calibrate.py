@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from types import SimpleNamespace
 
@@ -140,6 +141,19 @@ def test_failures_and_divergences_are_counted():
     assert len(result.ranks) == len(kept)
     with pytest.raises(InputError, match="0 of 20 simulated tables could be fitted"):
         calibrate(NormalMean(fails=10), simulations=20)
+
+
+@dataclass(frozen=True)
+class WarnedSearch(NormalMean):
+    """The same, with the warning of a search that another thread has let out."""
+
+    def fit(self, data, seed):
+        warnings.warn("The line search algorithm did not converge", RuntimeWarning, stacklevel=1)
+        return super().fit(data, seed)
+
+
+def test_searches_in_threads_warn_of_nothing():
+    assert calibrate(WarnedSearch(), simulations=20, seed=0).failed == 0
 
 
 def test_the_same_seed_gives_the_same_ranks():
@@ -318,7 +332,6 @@ def test_the_quick_form_of_a_law(tiny, tmp_path):
         write_calibration(result, out, seed=0)
 
 
-@pytest.mark.filterwarnings("ignore:The line search algorithm did not converge")
 def test_a_missing_jacobian_is_found(tiny, monkeypatch):
     """The mistake that only simulations find: a density in other coordinates without the map's determinant."""
     right = ResponsePosterior.values

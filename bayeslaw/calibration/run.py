@@ -1,6 +1,7 @@
 """Simulating and fitting table after table, in threads, with a journal by which a broken run goes on."""
 
 import os
+import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -120,11 +121,15 @@ def _run(
         return outcome
 
     left = [number for number in range(simulations) if number not in done]
-    # The first compiles what the others share.
-    new = [one(number) for number in left[:1]]
     cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
-    with ThreadPoolExecutor(max_workers=cores) as pool:
-        new += pool.map(one, left[1:])
+    with warnings.catch_warnings():
+        # SciPy hushes this warning of its searches by filters that all threads share, so that it gets out where one
+        # thread restores them while another searches. Searches that fail are counted, whatever they warn of.
+        warnings.filterwarnings("ignore", message=".*line search", category=RuntimeWarning)
+        # The first compiles what the others share.
+        new = [one(number) for number in left[:1]]
+        with ThreadPoolExecutor(max_workers=cores) as pool:
+            new += pool.map(one, left[1:])
     return sorted([*done.values(), *new], key=lambda outcome: outcome.number)
 
 
