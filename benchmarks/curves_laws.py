@@ -76,12 +76,11 @@ def batch(curves: Sequence[Curve], breaks: Sequence[float] = (0.5,)) -> dict[str
         ``[curve, 2]``. Padding repeats the last row.
     """
     rows = max(len(curve.loss) for curve in curves)
-    pad = lambda values: np.pad(values, (0, rows - len(values)), mode="edge")  # noqa: E731
-    u = np.stack([pad(np.log(curve.budget / curve.reference)) for curve in curves])
+    u = np.stack([pad(np.log(curve.budget / curve.reference), rows) for curve in curves])
     tables = [prior_table(curve) for curve in curves]
     single = {
         "u": u,
-        "log_loss": np.stack([pad(np.log(curve.loss)) for curve in curves]),
+        "log_loss": np.stack([pad(np.log(curve.loss), rows) for curve in curves]),
         "known": np.stack([np.arange(rows) < len(curve.loss) for curve in curves]),
         "low": u[:, 0],
         "high": u[:, -1],
@@ -89,6 +88,11 @@ def batch(curves: Sequence[Curve], breaks: Sequence[float] = (0.5,)) -> dict[str
     }
     repeated = jax.tree.map(lambda values: np.repeat(values, len(breaks), axis=0), single)
     return repeated | {"break_share": np.tile(breaks, len(curves))}
+
+
+def pad(values: np.ndarray, length: int) -> np.ndarray:
+    """Repeat the last value until there are as many as asked for, [length]."""
+    return np.pad(values, (0, length - len(values)), mode="edge")
 
 
 def free_quantities(position: Array, data: Mapping[str, Any]) -> tuple[dict[str, Array], Array]:
@@ -136,7 +140,10 @@ def bend(u: Array, data: Mapping[str, Any]) -> Array:
     """Evaluate ``B(u)``, what a rise of the exponent by one adds to the log of the loss above the floor, [row]."""
     span = data["high"] - data["low"]
     place, width = data["low"] + data["break_share"] * span, WIDTH_SHARE * span
-    rise = lambda at: width * jax.nn.softplus((at - place) / width)  # noqa: E731
+
+    def rise(at: Array) -> Array:
+        return width * jax.nn.softplus((at - place) / width)
+
     low, high = rise(data["low"]), rise(data["high"])
     return low + (high - low) * (u - data["low"]) / (data["high"] - data["low"]) - rise(u)
 

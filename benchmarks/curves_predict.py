@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from curves_laws import batch, draw_priors, log_densities, predict_rows
+from curves_laws import batch, draw_priors, log_densities, pad, predict_rows
 from curves_power import fit_power, predict_power
 from curves_protocol import Curve, Prediction, holdout, least_squares
 from curves_sampler import DRAWS, TRUSTED_K, sample
@@ -107,8 +107,7 @@ def _broken(curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Predic
     data = batch(curves, BREAKS)
     densities, first = log_densities(data), draw_priors(data, DRAWS, seed)
     lengths = [len(curve.new_loss) for curve in curves]
-    pad = lambda values: np.pad(values, (0, max(lengths) - len(values)), mode="edge")  # noqa: E731
-    new = np.stack([pad(np.log(curve.new_budget / curve.reference)) for curve in curves])
+    new = np.stack([pad(np.log(curve.new_budget / curve.reference), max(lengths)) for curve in curves])
     new = np.repeat(new, len(BREAKS), axis=0)
     begun = time.perf_counter()
     densities(first)

@@ -96,17 +96,18 @@ class Mixture:
     def log_density(self, position: np.ndarray) -> np.ndarray:
         """Log density of the mixture, [curve, draw]."""
         size, df = position.shape[-1], self.degrees_of_freedom
-        white = lambda points: np.linalg.solve(  # noqa: E731
-            self.factor, (points - self.middle[:, None]).swapaxes(1, 2)
-        ).swapaxes(1, 2)
-        points = white(position)
+        points = self._white(position)
         with jax.enable_x64(True):
-            kernels = np.asarray(_mean_kernel(points, white(self.centre), df))
+            kernels = np.asarray(_mean_kernel(points, self._white(self.centre), df))
         behind = (1 + (points**2).sum(-1) / (df * self.widening**2)) ** -((df + size) / 2) / self.widening**size
         share = round(WIDE_SHARE * position.shape[1]) / position.shape[1]
         constant = gammaln((df + size) / 2) - gammaln(df / 2) - size / 2 * np.log(np.pi * df)
         volume = np.log(np.diagonal(self.factor, axis1=1, axis2=2)).sum(1)[:, None]
         return np.log((1 - share) * kernels + share * behind) + constant - volume
+
+    def _white(self, points: np.ndarray) -> np.ndarray:
+        """Coordinates in which a kernel around the middle would be round, [curve, point, coordinate]."""
+        return np.linalg.solve(self.factor, (points - self.middle[:, None]).swapaxes(1, 2)).swapaxes(1, 2)
 
 
 @partial(jax.jit, static_argnums=2)
@@ -162,9 +163,11 @@ def _truncated(logarithm: np.ndarray) -> np.ndarray:
 
 def _power(base: np.ndarray, likelihood: np.ndarray, reached: np.ndarray) -> np.ndarray:
     """Find the largest power from the one reached to one that leaves an effective share of draws, [curve]."""
-    enough = lambda power: (  # noqa: E731
-        1 / (softmax(base + power[:, None] * likelihood, axis=1) ** 2).sum(1) >= LEAST_EFFECTIVE * base.shape[1]
-    )
+
+    def enough(power: np.ndarray) -> np.ndarray:
+        effective = 1 / (softmax(base + power[:, None] * likelihood, axis=1) ** 2).sum(1)
+        return effective >= LEAST_EFFECTIVE * base.shape[1]
+
     one = np.ones(len(base))
     # By bisection on a log scale: the first power of a precise curve is of the order of 1e-6.
     low, high = np.log(np.maximum(reached, SMALLEST_POWER)), np.zeros_like(one)

@@ -143,8 +143,9 @@ def tiny_fit(fits_folder: Path) -> Fit:
 @pytest.fixture(scope="session")
 def tiny_log_fit(fits_folder: Path) -> Fit:
     """Return the same with noise of log losses."""
-    make = lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("log_loss"))  # noqa: E731
-    return load_fit(made_once(fits_folder, "tiny_log", make))
+    return load_fit(
+        made_once(fits_folder, "tiny_log", lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("log_loss")))
+    )
 
 
 @pytest.fixture(scope="session")

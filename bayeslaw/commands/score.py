@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -94,8 +95,7 @@ def score(
     )
     requests, corpus = read_requests(models), read_texts(texts)
     scorer = None if ray is None else _cluster(ray, offline)
-    say = lambda sentence: note(ctx, sentence)  # noqa: E731
-    results = run(requests, corpus, out, options, scorer=scorer, say=say, progress=not is_quiet(ctx))
+    results = run(requests, corpus, out, options, scorer=scorer, say=partial(note, ctx), progress=not is_quiet(ctx))
     if as_json:
         print_json({"table": str(out), "models": [_as_dict(result, out) for result in results]})
     if any(result.refused for result in results):

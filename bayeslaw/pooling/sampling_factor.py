@@ -98,7 +98,10 @@ def factor_of_chosen(
     if number == 1:
         return None
     samples = np.arange(len(weights))
-    losses_of = lambda pool: columns[chosen[pool][folds], samples]  # noqa: E731
+
+    def losses_of(pool: int) -> np.ndarray:
+        return columns[chosen[pool][folds], samples]
+
     on_samples = find_directions(losses_of, len(chosen), weights, clusters)[:, clusters]
     return assemble_factor(project_chosen(columns, on_samples, chosen, folds), loss, on_samples, weights, number)
 
