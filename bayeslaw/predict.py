@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.band_table import band_table
 from bayeslaw.diversity_targets import law_targets, read_slates
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.factor.bands import Predicted, predict_pools
@@ -81,20 +82,7 @@ def predict(
     """
     level = check_interval(interval)
     drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
-    draws = drawn.draws.reshape(-1, len(drawn.targets))
-    tail = (1 - level) / 2
-    lower, upper = np.quantile(draws, [tail, 1 - tail], axis=0)
-    result = drawn.targets.copy()
-    result["kind"] = kind
-    result["samples"] = drawn.samples
-    result["interval"] = level
-    result["interval_kind"] = "equal-tailed"
-    result["unit"] = fit.unit
-    result["mean"] = np.inf if mean_is_infinite(fit, kind) else draws.mean(axis=0)
-    result["median"] = np.median(draws, axis=0)
-    result["lower"], result["upper"] = lower, upper
-    result["extrapolation"] = drawn.extrapolation
-    return result
+    return band_table(drawn, kind=kind, level=level, unit=fit.unit, infinite_mean=mean_is_infinite(fit, kind))
 
 
 def mean_is_infinite(fit: Fit, kind: str) -> bool:

@@ -57,13 +57,9 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
         given the rows, what a row has of its own is drawn afresh.
     """
     model = target.model
-    chains, count = draws.position.shape[:2]
-    flat = jnp.asarray(draws.position.reshape(chains * count, -1))
+    flat = jnp.asarray(draws.flat)
     prior_key, predictive_key, replicate_key = jax.random.split(jax.random.PRNGKey(seed), 3)
     values = {k: np.asarray(v) for k, v in jax.jit(jax.vmap(lambda p: target.values(p)[0]))(flat).items()}
-
-    def by_chain(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        return {name: np.asarray(array).reshape(chains, count, *array.shape[1:]) for name, array in arrays.items()}
 
     response = model.noise.response
     prior = _prior(model, prior_key)
@@ -71,15 +67,15 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     log_likelihood = np.asarray(_by_rows(model, lambda v, _: model.log_likelihood(v), values, predictive_key))
     joint = {}
     if model.dependence is not None:
-        joint = by_chain({JOINT: jax.jit(one_by_one(model.fast_log_likelihood()))(values)})
+        joint = draws.by_chain({JOINT: jax.jit(one_by_one(model.fast_log_likelihood()))(values)})
     groups = {
-        "posterior": by_chain(_ordered(model, values)),
+        "posterior": draws.by_chain(_ordered(model, values)),
         "sample_stats": draws.statistics | joint,
         "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
         "prior_predictive": {response: np.asarray(prior[response], dtype=np.float32)[None]},
-        "posterior_predictive": by_chain({response: replicates}),
-        "log_likelihood": by_chain({response: log_likelihood}),
-        "log_prior": by_chain(jax.jit(jax.vmap(lambda v: log_prior(model, v)))(values)),
+        "posterior_predictive": draws.by_chain({response: replicates}),
+        "log_likelihood": draws.by_chain({response: log_likelihood}),
+        "log_prior": draws.by_chain(jax.jit(jax.vmap(lambda v: log_prior(model, v)))(values)),
         "observed_data": {response: model.response},
         "constant_data": _constant_data(model),
     }

@@ -8,11 +8,11 @@ import pandas as pd
 
 from bayeslaw.calibrate import Calibration
 from bayeslaw.errors import InputError
-from bayeslaw.storage import atomic_folder, check_output_folder, read_manifest, write_manifest
+from bayeslaw.storage import MANIFEST, atomic_folder, check_output_folder, read_manifest, write_manifest
 
 KIND = "calibration"
 RANKS, RANK_TABLE, COVERAGE, PICTURE = "ranks.csv", "rank_table.csv", "coverage.csv", "ranks.png"
-OWN = {RANKS, RANK_TABLE, COVERAGE, PICTURE, "manifest.json"}
+OWN = {RANKS, RANK_TABLE, COVERAGE, PICTURE, MANIFEST}
 
 
 def check_calibration_output(path: str | os.PathLike[str]) -> Path:

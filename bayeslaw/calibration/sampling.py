@@ -14,7 +14,7 @@ from numpyro.infer import NUTS
 from scipy import optimize
 
 from bayeslaw.sampling.compiled import hessian_one_by_one
-from bayeslaw.sampling.mode import SMALLEST_CURVATURE
+from bayeslaw.sampling.mode import covariance_factor
 
 LONGEST_SEARCH = 500
 STEEPEST_MODE = 1.0
@@ -105,12 +105,11 @@ class TablePosterior(ABC):
         return found.x if _flat(found) else None
 
     def factor(self, mode: np.ndarray, table: Any) -> np.ndarray:
-        """Factor the covariance that the curvature at the mode tells; see `bayeslaw.sampling.mode.preconditioner`."""
+        """Factor the covariance that the curvature at the mode tells; see `sampling.mode.covariance_factor`."""
         curvature = np.asarray(self._hessian(mode, table))
         if not np.isfinite(curvature).all():
             return np.eye(len(mode))
-        eigenvalues, vectors = np.linalg.eigh(curvature)
-        return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+        return covariance_factor(curvature)
 
     def sample(
         self, mode: np.ndarray, factor: np.ndarray, table: Any, *, target_accept: float, seed: int

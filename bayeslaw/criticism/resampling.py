@@ -15,7 +15,7 @@ from jax import Array
 from numpyro.infer import NUTS
 
 from bayeslaw.sampling.compiled import compile_for
-from bayeslaw.sampling.mode import SMALLEST_CURVATURE
+from bayeslaw.sampling.mode import covariance_factor
 
 RHAT_ACCEPTED = 1.02
 
@@ -90,8 +90,7 @@ class Resampler:
         Resampled
             Draws; of the attempt with the fewest divergences and the smallest R-hat where none was good.
         """
-        eigenvalues, vectors = np.linalg.eigh(np.asarray(self._curvature(jnp.asarray(self.mode), given)))
-        factor = vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
+        factor = covariance_factor(np.asarray(self._curvature(jnp.asarray(self.mode), given)))
         best: tuple[tuple[int, float], np.ndarray] | None = None
         for attempt in self.attempts:
             position, divergences = self._attempt(attempt, given, factor, seed)

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy import optimize
 
+from bayeslaw.band_table import band_table
 from bayeslaw.criticism.leave_out import LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.errors import InputError, check_whole
@@ -88,20 +89,10 @@ class Stack:
             As `bayeslaw.predict`, and where the laws would predict at different targets.
         """
         level, drawn = check_interval(interval), self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
-        mixed = self._mixed(drawn, seed=seed)
-        result = _targets(drawn)
-        result["kind"] = kind
-        result["samples"] = drawn[0].samples
-        result["interval"] = level
-        result["interval_kind"] = "equal-tailed"
-        result["unit"] = self.unit
         used = [fit for name, fit in self.fits.items() if self.weights[name] > 0]
-        result["mean"] = np.inf if any(mean_is_infinite(fit, kind) for fit in used) else mixed.mean(axis=0)
-        result["median"] = np.median(mixed, axis=0)
-        tail = (1 - level) / 2
-        result["lower"], result["upper"] = np.quantile(mixed, [tail, 1 - tail], axis=0)
-        result["extrapolation"] = np.max([each.extrapolation for each in drawn], axis=0)
-        return result
+        infinite = any(mean_is_infinite(fit, kind) for fit in used)
+        mixed = self._mixed(drawn, seed=seed)
+        return band_table(mixed, kind=kind, level=level, unit=self.unit, infinite_mean=infinite)
 
     def predict_draws(
         self,
@@ -131,17 +122,19 @@ class Stack:
             As `predict`.
         """
         drawn = self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
-        coords = {str(name): ("target", column.to_numpy()) for name, column in _targets(drawn).items()}
-        attrs = {"unit": self.unit, "kind": kind, "samples": drawn[0].samples}
-        mixed = self._mixed(drawn, seed=seed)[None]
-        return xr.DataArray(mixed, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
+        mixed = self._mixed(drawn, seed=seed)
+        coords = {str(name): ("target", column.to_numpy()) for name, column in mixed.targets.items()}
+        attrs = {"unit": self.unit, "kind": kind, "samples": mixed.samples}
+        return xr.DataArray(mixed.draws, dims=("chain", "draw", "target"), coords=coords, name="loss", attrs=attrs)
 
-    def _mixed(self, drawn: Sequence[Predicted], *, seed: int) -> np.ndarray:
-        """Share the draws of the mixture among those of the laws, shape ``[draw, target]``."""
+    def _mixed(self, drawn: Sequence[Predicted], *, seed: int) -> Predicted:
+        """Share the draws of the mixture, one chain of them, among those of the laws."""
         arrays = [each.draws.reshape(-1, len(each.targets)) for each in drawn]
         count = min(map(len, arrays))
         law = share_draws(np.array([self.weights[name] for name in self.fits]), count, seed=seed)
-        return np.stack([arrays[which][index * len(arrays[which]) // count] for index, which in enumerate(law)])
+        mixed = np.stack([arrays[which][index * len(arrays[which]) // count] for index, which in enumerate(law)])
+        furthest = np.max([each.extrapolation for each in drawn], axis=0)
+        return Predicted(_targets(drawn), mixed[None], np.arange(count), drawn[0].samples, furthest)
 
     def _drawn(
         self,

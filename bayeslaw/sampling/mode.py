@@ -168,7 +168,24 @@ def preconditioner(target: Target, mode: np.ndarray) -> np.ndarray:
         return likelihood(target, position) - jax.hessian(target.log_prior)(position)
 
     position = jnp.asarray(mode)
-    eigenvalues, vectors = np.linalg.eigh(np.asarray(compile_for(curvature, position)(position)))
+    return covariance_factor(np.asarray(compile_for(curvature, position)(position)))
+
+
+def covariance_factor(curvature: np.ndarray) -> np.ndarray:
+    """Factor the covariance of a normal distribution by the curvature of minus its log density.
+
+    Parameters
+    ----------
+    curvature
+        Symmetric, shape ``[coordinate, coordinate]``.
+
+    Returns
+    -------
+    np.ndarray
+        A factor ``F`` with ``F F'`` the covariance, shape ``[coordinate, coordinate]``; directions of little or
+        negative curvature get the width of `SMALLEST_CURVATURE`.
+    """
+    eigenvalues, vectors = np.linalg.eigh(curvature)
     return vectors / np.sqrt(np.maximum(eigenvalues, SMALLEST_CURVATURE))
 
 

@@ -1,7 +1,7 @@
 """NUTS in preconditioned coordinates, its chains in parallel on the cores there are."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -42,6 +42,27 @@ class Draws:
 
     position: np.ndarray
     statistics: dict[str, np.ndarray]
+
+    @property
+    def flat(self) -> np.ndarray:
+        """Positions of all chains, one after another, shape ``[chain * draw, coordinate]``."""
+        return self.position.reshape(-1, self.position.shape[-1])
+
+    def by_chain(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Bring what was worked out at `flat` to the shape ``[chain, draw, ...]``.
+
+        Parameters
+        ----------
+        arrays
+            Arrays by name, each of shape ``[chain * draw, ...]``.
+
+        Returns
+        -------
+        dict
+            The arrays by name.
+        """
+        chains = self.position.shape[:2]
+        return {name: np.asarray(array).reshape(*chains, *array.shape[1:]) for name, array in arrays.items()}
 
 
 def sample(
@@ -117,13 +138,12 @@ def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[...,
         return kernel.init(walk, warmup, jax.random.normal(place, (coordinates,)), (), {})
 
     def advance(state: Any, steps: Array) -> tuple[Any, Any]:
-        record = lambda state: (state.z, {name: getattr(state, name) for name in STATISTICS})  # noqa: E731
-        trace = jax.tree.map(lambda leaf: jnp.zeros((BLOCK, *leaf.shape), leaf.dtype), record(state))
+        trace = jax.tree.map(lambda leaf: jnp.zeros((BLOCK, *leaf.shape), leaf.dtype), _recorded(state))
 
         def step(index: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             state, trace = carry
             state = kernel.sample(state, (), {})
-            return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), trace, record(state))
+            return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), trace, _recorded(state))
 
         return jax.lax.fori_loop(0, steps, step, (state, trace))
 
@@ -131,6 +151,11 @@ def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[...,
     # The start fixes attributes of the kernel that a block needs, so it is traced first.
     compiled_begin = compile_for(begin, key)
     return compiled_begin, compile_for(advance, jax.eval_shape(begin, key), 0)
+
+
+def _recorded(state: Any) -> tuple[Array, dict[str, Array]]:
+    """Pick what is kept of a state: position and statistics."""
+    return state.z, {name: getattr(state, name) for name in STATISTICS}
 
 
 def _named(statistics: dict[str, np.ndarray], kernel: NUTS) -> dict[str, np.ndarray]:
