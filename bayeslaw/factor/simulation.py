@@ -27,7 +27,7 @@ from bayeslaw.factor.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATI
 from bayeslaw.factor.dependence import DEVIATION_SLOPE
 from bayeslaw.laws.factor import CURVE_SITES, DEPENDENCE_SITES, FactorLaw
 
-TOLERANCE = 0.03
+TOLERANCE = 0.006
 ATTEMPTS = 20_000
 LINK_VALUES = {"log": np.exp, "softplus": lambda z: np.logaddexp(0.0, z)}
 FEWEST_SEEN = 3
