@@ -184,12 +184,15 @@ def test_what_cannot_be_predicted_is_said(factor_fit: bl.Fit, at: dict, more: di
 
 
 def test_the_command_predicts_members(factor_file: Path) -> None:
-    run = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alpha,7e9:unseen", "--json"])
+    run = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alder,7e9:unseen", "--json"])
     assert run.exit_code == 0, run.output
     (row,) = json.loads(run.stdout)
     assert row["lower"] < row["median"] < row["upper"]
     assert row["regime"] == "heterogeneous"
     assert row["interval_kind"] == "equal-tailed"
+    assert "new families, by what the others tell of them: unseen (seen: " in run.stderr
+    known = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alder", "--json"])
+    assert "new families" not in known.stderr
 
 
 def test_recommended_laws(losses: xr.Dataset) -> None:

@@ -22,6 +22,8 @@ from bayeslaw.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayeslaw.fit import Fit
+
 
 def predict(
     ctx: typer.Context,
@@ -85,6 +87,7 @@ def predict(
         print_json(result.to_dict(orient="records"))
     else:
         _show(result)
+    note(ctx, _new_family_note(fitted, result))
     furthest = float(result["extrapolation"].to_numpy().max())
     if furthest > 1:
         note(
@@ -92,6 +95,16 @@ def predict(
             f"warning extrapolation: budgets lie up to {furthest:.1f} times the observed log range away; "
             "bands rest on the law's form",
         )
+
+
+def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
+    if fitted.factor is None:
+        return ""
+    from bayeslaw.factor.targets import new_families
+
+    new = new_families(fitted.factor, [str(text) for text in result["members"]])
+    families = ", ".join(fitted.factor.groups)
+    return f"note: new families, by what the others tell of them: {', '.join(new)} (seen: {families})" if new else ""
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:

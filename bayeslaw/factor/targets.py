@@ -109,6 +109,26 @@ def read_pool(text: str, names: Sequence[str]) -> list[Member]:
     return members
 
 
+def new_families(model: FactorModel, texts: Sequence[str]) -> list[str]:
+    """Families of members that the table does not hold, whose curves come from the population of families.
+
+    Parameters
+    ----------
+    model
+        The factor law with its table.
+    texts
+        Members of each pool, as `read_pool` takes them.
+
+    Returns
+    -------
+    list of str
+        Their names, each once, in the order in which they appear.
+    """
+    members = [member for text in texts for member in read_pool(text, list(model.table.names))]
+    families = [member.family for member in members if isinstance(member, NewModel)]
+    return [family for family in dict.fromkeys(families) if family not in model.groups]
+
+
 def pool_extrapolation(model: FactorModel, pools: Sequence[Sequence[Member]]) -> np.ndarray:
     """How far members lie outside the sizes seen of their family, in units of their range of log parameters.
 
