@@ -28,12 +28,26 @@ def read_member(text: str) -> tuple[float, str]:
         If the text is not of that form.
     """
     count, _, family = (piece.strip() for piece in text.partition(":"))
-    try:
-        parameters = float(count)
-    except ValueError:
-        parameters = float("nan")
-    if not (np.isfinite(parameters) and parameters > 0 and family):
+    problem = None
+    if not family:
+        problem = "has no family"
+    elif not is_number(count):
+        problem = f"has {count!r} where a number of parameters belongs"
+    elif not (np.isfinite(float(count)) and float(count) > 0):
+        problem = f"has {count} parameters, which is not a positive number"
+    if problem:
         raise InputError(
-            f"the member {text.strip()!r} cannot be read", "parameters:family", f'write it like "{EXAMPLE}"'
+            f"the member {text.strip()!r} cannot be read: it {problem}",
+            "parameters:family",
+            f'write it like "{EXAMPLE}"',
         )
-    return parameters, family
+    return float(count), family
+
+
+def is_number(text: str) -> bool:
+    """Say whether a text is a number."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -227,7 +227,7 @@ def _check_sizes(name: str, values: np.ndarray) -> None:
     distinct = len(np.unique(values))
     if distinct == 1:
         raise InputError(
-            f"every {name} is {values[0]:.4g}",
+            f"all rows have the same {name}, {values[0]:.4g}",
             f"{MINIMUM_SIZES} or more different values of {name}",
             f"add rows with other {name}",
         )

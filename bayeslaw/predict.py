@@ -68,11 +68,11 @@ def predict(
     Returns
     -------
     pandas.DataFrame
-        One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members`` (those that apply),
-        ``kind``, ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``, ``unit``,
-        ``mean``, ``median``, ``lower``, ``upper`` (loss in `unit`; a new pool's mean is infinite under Student-t noise
-        on log losses: read the median), and ``extrapolation``: how far the budget lies outside the observed ones of its
-        group, in units of their range of log budgets.
+        One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members``, ``rule`` (those
+        that apply), ``kind``, ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``,
+        ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in `unit`; a new pool's mean is infinite under
+        Student-t noise on log losses: read the median), and ``extrapolation``: how far the budget lies outside the
+        observed ones of its group, in units of their range of log budgets.
 
     Raises
     ------

@@ -126,9 +126,21 @@ def test_members_are_read_as_names_and_as_sizes_with_families(model: FactorModel
     assert new == pytest.approx(1 / np.ptp(np.log(model.table.parameters)))
 
 
-@pytest.mark.parametrize("text", ["llama:7e9", "7e9", "-1:llama", "7e9:", "nan:llama"])
-def test_members_that_cannot_be_read_are_named(model: FactorModel, text: str) -> None:
-    with pytest.raises(bl.InputError, match=r"member|no model"):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("llama:7e9", "'llama' where a number"),
+        ("7B:llama", "'7B' where a number"),
+        ("7e9", "'7e9' has no family"),
+        ("7e9:", "'7e9:' cannot be read: it has no family"),
+        ("-1:llama", "-1 parameters, which is not a positive"),
+        ("nan:llama", "nan parameters, which is not a positive"),
+        ("7e9:llama,,7e9:mistral", "an empty one"),
+        ("llama", "no model 'llama'"),
+    ],
+)
+def test_members_that_cannot_be_read_are_named(model: FactorModel, text: str, words: str) -> None:
+    with pytest.raises(bl.InputError, match=words):
         read_pool(text, list(model.table.names))
 
 
@@ -160,6 +172,7 @@ def test_from_table_to_band(factor_fit: bl.Fit, losses: xr.Dataset) -> None:
     new = bl.predict(factor_fit, {"members": ["1e11:alder"]}, samples="new")
     assert new["samples"][0] == "new"
     draws = bl.predict_draws(factor_fit, {"members": ["1e11:alder"]}, rule="mixture")
+    assert draws["rule"].item() == "mixture"
     assert draws.dims == ("chain", "draw", "target")
     # Of 800 draws the largest R-hat of some forty parameters is above 1.01 by chance.
     figures = bl.diagnostics(factor_fit)
@@ -190,6 +203,7 @@ def test_the_command_predicts_members(factor_file: Path) -> None:
     assert row["lower"] < row["median"] < row["upper"]
     assert row["regime"] == "heterogeneous"
     assert row["interval_kind"] == "equal-tailed"
+    assert row["rule"] == "oracle"
     assert "new families, by what the others tell of them: unseen (seen: " in run.stderr
     known = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alder", "--json"])
     assert "new families" not in known.stderr

@@ -82,6 +82,7 @@ def predict_pools(
             "leave out samples, or use kind='new' (--kind new)",
         )
     targets, pools = read_pool_targets(model, at)
+    targets["rule"] = rule
     chains, length = posterior.sizes["chain"], posterior.sizes["draw"]
     every = -(-chains * length // MOST_DRAWS)
     kept = posterior.isel(draw=slice(None, None, every))

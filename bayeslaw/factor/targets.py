@@ -9,7 +9,7 @@ import pandas as pd
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.factor.hypothetical import Member, NewModel
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.member_text import read_member
+from bayeslaw.member_text import EXAMPLE, is_number, read_member
 from bayeslaw.regimes import regime_of
 
 COLUMNS = ("members", "parameters", "family")
@@ -94,6 +94,16 @@ def read_pool(text: str, names: Sequence[str]) -> list[Member]:
         if part in names:
             members.append(part)
             continue
+        if not part:
+            raise InputError(
+                f"the members {text!r} have an empty one", "members with single commas between", f'write "{EXAMPLE}"'
+            )
+        if ":" not in part and is_number(part):
+            raise InputError(
+                f"the member {part!r} has no family",
+                "parameters:family",
+                f"write {part}: and its family, as in {EXAMPLE}",
+            )
         if ":" not in part:
             raise InputError(
                 f"the table has no model {part!r}",

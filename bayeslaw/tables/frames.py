@@ -125,7 +125,9 @@ def _described_columns(
         raise InputError(problem, "a model's losses, or a declared description", fix)
     if absent:
         problem = f"model {absent[0]!r} has no column of losses" + _and_more(absent)
-        raise InputError(problem, "one column for every model", nearest(absent[0], rest) if rest else "add the column")
+        free = [name for name in rest if name not in {*cluster, *declared}]
+        fix = nearest(absent[0], free) if free else "add its column, or leave it out of the table of models"
+        raise InputError(problem, "one column for every model", fix)
     clash = [name for name in rest if name in RESERVED]
     if clash:
         raise InputError(f"column {clash[0]!r} has a name with a meaning of its own", "another name", "rename it")
