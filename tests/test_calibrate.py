@@ -22,6 +22,7 @@ from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import Posterior, Simulated
 from bayeslaw.calibration.ranks import RANKED_DRAWS, envelope, rank, rank_table, uniform_values
 from bayeslaw.calibration.rows import ResponsePosterior
+from bayeslaw.calibration.sampling import TablePosterior
 from bayeslaw.cli import app
 from bayeslaw.drawing.rank_plot import plot_ranks
 from bayeslaw.errors import InputError
@@ -356,6 +357,28 @@ def test_a_search_from_a_bad_start_goes_on(tiny, monkeypatch):
         assert np.abs(np.asarray(gradient)).max() < 1
         monkeypatch.setattr("bayeslaw.calibration.sampling.POWERS", ())
         assert posterior.mode(start, response) is None
+
+
+class TwoModes(TablePosterior):
+    """One coordinate, with a mode near 0.15 and a higher one near -0.15."""
+
+    def values(self, position):
+        return {"place": position[0]}, jnp.zeros(())
+
+    def log_prior(self, values):
+        return jnp.zeros(())
+
+    def log_likelihood(self, values, table):
+        return -table * ((values["place"] ** 2 - 0.0225) ** 2 * 1000 + values["place"])
+
+
+def test_the_highest_of_the_modes_is_found():
+    posterior = TwoModes(warmup=1, draws=1)
+    with jax.enable_x64(True):
+        nearest = posterior.mode(np.array([0.15]), 30.0)
+        highest = posterior.mode(np.array([0.15]), 30.0, starts=4)
+    assert nearest == pytest.approx(0.14, abs=0.02)
+    assert highest == pytest.approx(-0.16, abs=0.02)
 
 
 def test_every_law_has_a_design():

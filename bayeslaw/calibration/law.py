@@ -16,7 +16,7 @@ from numpyro import handlers
 
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
 from bayeslaw.calibration.rows import ResponsePosterior
-from bayeslaw.fit import Fit
+from bayeslaw.fit import MODE_STARTS, Fit
 from bayeslaw.predict import predict_draws
 from bayeslaw.targets import NEW_FAMILY
 
@@ -64,7 +64,7 @@ class CalibratedLaw:
         for name in sorted(map(str, data.variables)):
             digest.update(name.encode() + np.ascontiguousarray(data[name].to_numpy().astype(str)).tobytes())
         own = {"law": attrs["law"], "noise": attrs["noise"], "rows": digest.hexdigest()}
-        return own | {"warmup": WARMUP, "draws": DRAWS}
+        return own | {"warmup": WARMUP, "draws": DRAWS, "mode_starts": MODE_STARTS}
 
     @cached_property
     def posterior(self) -> ResponsePosterior:
@@ -158,7 +158,7 @@ class CalibratedLaw:
         """
         with jax.enable_x64(True):
             model = self._stand_in({}, data).model
-            mode = self.posterior.mode(self.posterior.start(model), data)
+            mode = self.posterior.mode(self.posterior.start(model), data, starts=MODE_STARTS)
             if mode is None:
                 return None
             factor = self.posterior.factor(mode, data)

@@ -14,13 +14,13 @@ from numpyro.infer import NUTS
 from scipy import optimize
 
 from bayeslaw.sampling.compiled import hessian_one_by_one
-from bayeslaw.sampling.mode import covariance_factor
+from bayeslaw.sampling.mode import START_SPREAD, covariance_factor
 
 LONGEST_SEARCH = 500
 STEEPEST_MODE = 1.0
 POWERS = (1e-6, 1e-4, 1e-2)
 # The width of a direction that the curvature hardly limits is a guess, so chains start near the mode.
-START_SPREAD = 0.3
+CHAIN_SPREAD = 0.3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +81,31 @@ class TablePosterior(ABC):
 
         return jax.jit(quantities)
 
-    def mode(self, start: np.ndarray, table: Any) -> np.ndarray | None:
-        """Find the mode from a flat position; None where the search ends on a slope.
+    def mode(self, start: np.ndarray, table: Any, *, starts: int = 1) -> np.ndarray | None:
+        """Find the highest of the modes reached from a flat position and from others scattered around it.
+
+        Parameters
+        ----------
+        start
+            The first position.
+        table
+            The table.
+        starts
+            How many positions, scattered as `bayeslaw.sampling.mode.find_mode` does.
+
+        Returns
+        -------
+        np.ndarray or None
+            The mode; None where every search ends on a slope.
+        """
+        scatter = np.random.default_rng(0).normal(0, START_SPREAD, (starts, len(start)))
+        scatter[0] = 0
+        ends = [self._nearest_mode(start + offset, table) for offset in scatter]
+        modes = [end for end in ends if end is not None]
+        return min(modes, key=lambda end: end.fun).x if modes else None
+
+    def _nearest_mode(self, start: np.ndarray, table: Any) -> optimize.OptimizeResult | None:
+        """Find the mode from one position; None where the search ends on a slope.
 
         Where it does so at first, as from a start that fits the data badly, the likelihood is brought in by degrees.
         """
@@ -102,7 +125,7 @@ class TablePosterior(ABC):
             for power in POWERS:
                 position = search(position, power).x
             found = search(position, 1.0)
-        return found.x if _flat(found) else None
+        return found if _flat(found) else None
 
     def factor(self, mode: np.ndarray, table: Any) -> np.ndarray:
         """Factor the covariance that the curvature at the mode tells; see `sampling.mode.covariance_factor`."""
@@ -145,7 +168,7 @@ class TablePosterior(ABC):
             dense_mass=True,
         )
         place, walk = jax.random.split(key)
-        state = kernel.init(walk, self.warmup, START_SPREAD * jax.random.normal(place, mode.shape), (), {})
+        state = kernel.init(walk, self.warmup, CHAIN_SPREAD * jax.random.normal(place, mode.shape), (), {})
 
         def step(index: Array, carry: tuple[Any, Array, Array]) -> tuple[Any, Array, Array]:
             state, z, diverging = carry
