@@ -1,4 +1,4 @@
-"""The broken power law of one curve: a posterior density in JAX, so that curves and draws are batched.
+"""The broken power law of one curve, and the one without a break: posterior densities in JAX, batched over draws.
 
 With ``u`` the log budget relative to the reference of the curve,
 
@@ -9,7 +9,8 @@ With ``u`` the log budget relative to the reference of the curve,
 It is the law of Caballero et al. 2023 (Broken neural scaling laws) with one break: the exponent rises by ``c`` around
 ``u = b``, over a width ``w``. Written about the chord, ``g`` is the mean exponent over the budgets fitted whatever the
 break, so that its prior is that of the power law, which ``c = 0`` is: floor, amplitude, exponent and noise have the
-priors that `PowerLaw` and `Noise` give them by default.
+priors that `PowerLaw` and `Noise` give them by default. Positions without a last coordinate, that of the change, are of
+the power law.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -103,21 +104,22 @@ def free_quantities(position: Array, data: Mapping[str, Any]) -> tuple[dict[str,
     Returns
     -------
     free : dict
-        Logarithms of positive quantities, and the change.
+        Logarithms of positive quantities, and the change if there is one.
     log_determinant : Array
         Of the map, scalar.
     """
     logs, log_determinant = levels_to_logs(position[:3], data["low"], data["high"])
     values = jnp.concatenate([logs, position[3:]])
-    return dict(zip(QUANTITIES, values, strict=True)), log_determinant
+    return dict(zip(QUANTITIES[: len(values)], values, strict=True)), log_determinant
 
 
-def draw_priors(data: Mapping[str, Any], draws: int, seed: int) -> np.ndarray:
+def draw_priors(data: Mapping[str, Any], draws: int, seed: int, *, broken: bool = True) -> np.ndarray:
     """Draw coordinates from the prior of every curve of a batch, [curve, draw, coordinate]."""
+    quantities = QUANTITIES if broken else QUANTITIES[:-1]
     generator = np.random.default_rng(seed)
     place = {name: prior[..., None] for name, prior in data["priors"].items()}
     shape = (len(data["u"]), draws)
-    free = {name: place[name][:, 0] + place[name][:, 1] * generator.standard_normal(shape) for name in QUANTITIES}
+    free = {name: place[name][:, 0] + place[name][:, 1] * generator.standard_normal(shape) for name in quantities}
     low, high = data["low"][:, None], data["high"][:, None]
     exponent = np.exp(free["exponent"])
     log_reducible = free["amplitude"] - exponent * high
@@ -126,13 +128,13 @@ def draw_priors(data: Mapping[str, Any], draws: int, seed: int) -> np.ndarray:
         log_reducible + np.log(np.expm1(exponent * (high - low))),
         free["floor"] - log_reducible,
     ]
-    return np.stack([*levels, *(free[name] for name in QUANTITIES[3:])], axis=-1)
+    return np.stack([*levels, *(free[name] for name in quantities[3:])], axis=-1)
 
 
 def log_mean(free: Mapping[str, Array], u: Array, data: Mapping[str, Any]) -> Array:
     """Log loss of the law at log budgets, [row]."""
     floor, amplitude, exponent = (jnp.exp(free[name]) for name in LEVELS)
-    bent = free["change"] * bend(u, data)
+    bent = free.get("change", 0.0) * bend(u, data)
     return jnp.log(power_law(jnp.exp(u), floor=floor, amplitude=amplitude * jnp.exp(bent), exponent=exponent))
 
 

@@ -15,12 +15,12 @@ from scipy.special import softmax
 import bayeslaw as bl
 from bayeslaw.sampling.trusted import RHAT_LIMIT
 
-BASELINE, BROKEN, STACK = "least_squares", "broken", "stack"
+BASELINE, UNBROKEN, BROKEN, STACK = "least_squares", "unbroken", "broken", "stack"
 # Rows of the package's law, by how they pool curves.
 POWER: Mapping[str, str] = {"power": "separate", "pooled": "partial"}
-STACKED = ("power", BROKEN)
-# The centres of four equal parts of the log budgets.
-BREAKS = (0.125, 0.375, 0.625, 0.875)
+STACKED = (UNBROKEN, BROKEN)
+# The centres of four equal parts of the log budgets; where there is no break, one place that means nothing.
+BREAKS: Mapping[str, tuple[float, ...]] = {BROKEN: (0.125, 0.375, 0.625, 0.875), UNBROKEN: (0.5,)}
 HIDDEN_SHARE = 0.3
 SEED = 1
 # Breaks less probable than this cannot spoil a prediction.
@@ -57,7 +57,7 @@ def predict_curves(name: str, curves: Sequence[Curve], *, seed: int = SEED) -> O
     Parameters
     ----------
     name
-        ``least_squares``, ``power``, ``pooled``, ``broken`` or ``stack``.
+        ``least_squares``, ``power``, ``pooled``, ``unbroken``, ``broken`` or ``stack``.
     curves
         The curves; those of one domain are one batch.
     seed
@@ -78,7 +78,7 @@ def predict_curves(name: str, curves: Sequence[Curve], *, seed: int = SEED) -> O
     for domain in dict.fromkeys(curve.domain for curve in curves):
         places = [place for place, curve in enumerate(curves) if curve.domain == domain]
         own = [curves[place] for place in places]
-        found = _broken(own, seed, outcome) if name == BROKEN else _power(own, POWER[name], seed, outcome)
+        found = _sampled(name, own, seed, outcome) if name in BREAKS else _power(own, POWER[name], seed, outcome)
         predictions |= dict(zip(places, found, strict=True))
     outcome.predictions = [predictions[place] for place in range(len(curves))]
     return outcome
@@ -102,26 +102,30 @@ def _power(curves: Sequence[Curve], pooling: str, seed: int, outcome: Outcome) -
     return predictions
 
 
-def _broken(curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Prediction]:
-    """Fit the broken law to a batch of curves and predict, once the functions for its shapes are compiled."""
-    data = batch(curves, BREAKS)
-    densities, first = log_densities(data), draw_priors(data, DRAWS, seed)
+def _sampled(name: str, curves: Sequence[Curve], seed: int, outcome: Outcome) -> list[Prediction]:
+    """Fit a law with or without a break to a batch of curves by importance sampling, and predict.
+
+    What functions for its shapes take to compile is apart.
+    """
+    breaks = BREAKS[name]
+    data = batch(curves, breaks)
+    densities, first = log_densities(data), draw_priors(data, DRAWS, seed, broken=name == BROKEN)
     lengths = [len(curve.new_loss) for curve in curves]
     new = np.stack([pad(np.log(curve.new_budget / curve.reference), max(lengths)) for curve in curves])
-    new = np.repeat(new, len(BREAKS), axis=0)
+    new = np.repeat(new, len(breaks), axis=0)
     begun = time.perf_counter()
     densities(first)
     predict_rows(first, new, data)
     compiled = time.perf_counter()
-    posterior = sample(densities, draw_priors(data, DRAWS, seed), seed)
+    posterior = sample(densities, first, seed)
     mean, deviation = predict_rows(posterior.position, new, data)
     # Breaks are equally probable beforehand.
-    shares = softmax(posterior.log_evidence.reshape(-1, len(BREAKS)), axis=1)
+    shares = softmax(posterior.log_evidence.reshape(-1, len(breaks)), axis=1)
     outcome.compiling += compiled - begun
     outcome.seconds += time.perf_counter() - compiled
     if (worse := posterior.pareto_k[shares.ravel() > LEAST_SHARE]).max() > TRUSTED_K:
         outcome.warnings.append(f"{curves[0].domain}: the Pareto k of the weights reaches {worse.max():.2f}")
-    lanes = [slice(start, start + len(BREAKS)) for start in range(0, len(mean), len(BREAKS))]
+    lanes = [slice(start, start + len(breaks)) for start in range(0, len(mean), len(breaks))]
     return [
         Prediction(
             np.concatenate(mean[own])[:, :length],

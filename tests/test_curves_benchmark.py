@@ -248,10 +248,10 @@ def weighted_moments(mean, weight):
 def test_the_broken_law_agrees_with_importance_sampling_from_the_prior():
     curve = noisy_curve(rows=5, noise=0.1)
     found = predict.predict_curves("broken", [curve]).predictions[0]
-    data = laws.batch([curve], predict.BREAKS)
+    data = laws.batch([curve], predict.BREAKS["broken"])
     position = laws.draw_priors(data, 100_000, seed=8)
     likelihood = laws.log_densities(data)(position)[1]
-    ahead = np.repeat(np.log(curve.new_budget / curve.reference)[None], len(predict.BREAKS), axis=0)
+    ahead = np.repeat(np.log(curve.new_budget / curve.reference)[None], len(predict.BREAKS["broken"]), axis=0)
     mean, deviation = laws.predict_rows(position, ahead, data)
     weight = np.exp(likelihood - logsumexp(likelihood)).ravel()
     assert 1 / (weight**2).sum() > 300
@@ -289,6 +289,16 @@ def test_power_is_the_law_with_the_default_priors_on_each_curve_by_itself():
         assert (found.deviation**2).mean() == pytest.approx(weight @ noise[:, 0] ** 2, rel=0.25)
 
 
+def test_the_law_without_a_break_is_the_power_law_by_another_sampler():
+    curves = [noisy_curve(noise=0.05, rows=8), noisy_curve("b", noise=0.05, rows=8, seed=5)]
+    found, expected = (predict.predict_curves(name, curves).predictions for name in ("unbroken", "power"))
+    for one, other in zip(found, expected, strict=True):
+        centre, spread = weighted_moments(other.mean, other.weight)
+        found_centre, found_spread = weighted_moments(one.mean, one.weight)
+        np.testing.assert_allclose((found_centre - centre) / spread, 0, atol=0.25)
+        np.testing.assert_allclose(found_spread, spread, rtol=0.25)
+
+
 def test_stacking_weights_are_the_best_on_a_grid():
     generator = np.random.default_rng(1)
     densities = [generator.normal(0, 1, (2, rows)) for rows in (1, 40, 3)]
@@ -308,7 +318,7 @@ def test_the_stack_is_weighted_by_hidden_rows_and_never_by_those_scored(monkeypa
 
     def fake(name, shortened, *, seed):
         seen.extend(shortened)
-        off = {"power": 0.0, "broken": 0.3}[name]
+        off = {"unbroken": 0.0, "broken": 0.3}[name]
         made = [np.log(curve.new_loss)[None] + off for curve in shortened]
         return predict.Outcome([protocol.Prediction(m, np.full_like(m, 0.02), np.ones(1)) for m in made], 1.0)
 
@@ -316,8 +326,8 @@ def test_the_stack_is_weighted_by_hidden_rows_and_never_by_those_scored(monkeypa
     rows = np.zeros((1, 3))
     flat = [protocol.Prediction(rows, np.ones_like(rows), np.ones(1)) for _ in curves]
     other = [protocol.Prediction(rows + 5, np.ones_like(rows), np.ones(1)) for _ in curves]
-    stacked = predict.stack({"power": predict.Outcome(flat, 2.0), "broken": predict.Outcome(other, 3.0)}, curves)
-    assert stacked.weights["power"] == pytest.approx(1.0, abs=1e-6)
+    stacked = predict.stack({"unbroken": predict.Outcome(flat, 2.0), "broken": predict.Outcome(other, 3.0)}, curves)
+    assert stacked.weights["unbroken"] == pytest.approx(1.0, abs=1e-6)
     np.testing.assert_allclose(stacked.predictions[0].point, 0.0, atol=1e-5)
     assert stacked.seconds == 7.0
     assert {curve.new_budget.max() for curve in seen} == {curve.budget.max() for curve in curves}
