@@ -1,4 +1,4 @@
-"""The broken power law of one curve, and the one without a break: posterior densities in JAX, batched over draws.
+"""The power law of one curve, broken or not: posterior densities in JAX, so that curves and draws are batched.
 
 With ``u`` the log budget relative to the reference of the curve,
 
@@ -9,8 +9,8 @@ With ``u`` the log budget relative to the reference of the curve,
 It is the law of Caballero et al. 2023 (Broken neural scaling laws) with one break: the exponent rises by ``c`` around
 ``u = b``, over a width ``w``. Written about the chord, ``g`` is the mean exponent over the budgets fitted whatever the
 break, so that its prior is that of the power law, which ``c = 0`` is: floor, amplitude, exponent and noise have the
-priors that `PowerLaw` and `Noise` give them by default. Positions without a last coordinate, that of the change, are of
-the power law.
+priors that `PowerLaw` and `Noise` give them by default. Positions of four coordinates, without the change, are of the
+unbroken law.
 """
 
 from collections.abc import Callable, Mapping, Sequence

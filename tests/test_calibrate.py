@@ -7,7 +7,6 @@ from dataclasses import asdict, dataclass, field, replace
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -22,7 +21,6 @@ from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import Posterior, Simulated
 from bayeslaw.calibration.ranks import RANKED_DRAWS, envelope, rank, rank_table, uniform_values
 from bayeslaw.calibration.rows import ResponsePosterior
-from bayeslaw.calibration.sampling import TablePosterior
 from bayeslaw.cli import app
 from bayeslaw.drawing.rank_plot import plot_ranks
 from bayeslaw.errors import InputError
@@ -31,7 +29,6 @@ from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, F
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.pools import make_pools
-from bayeslaw.sampling.mode import make_target
 from bayeslaw.simulate import simulate_losses
 
 pytestmark = pytest.mark.usefixtures("quick_compiles")
@@ -264,18 +261,6 @@ def tiny(tiny_fit):
     return CalibratedLaw(tiny_fit.keep(()))
 
 
-def test_the_density_is_that_which_is_fitted(partial_fit, tiny_log_fit):
-    for fitted in (partial_fit, tiny_log_fit):
-        with jax.enable_x64(True):
-            posterior, target = ResponsePosterior(fitted.model, warmup=10, draws=10), make_target(fitted.model)
-            start = posterior.start(fitted.model)
-            np.testing.assert_array_equal(start, target.start)
-            for seed in range(3):
-                position = start + 0.2 * np.random.default_rng(seed).standard_normal(len(start))
-                ours = posterior.potential(position, fitted.model.response)
-                assert float(ours) == pytest.approx(float(target.potential(jnp.asarray(position))), rel=1e-10)
-
-
 def test_a_law_is_simulated_from_its_prior_and_its_noise(tiny):
     drawn = [tiny.simulate(seed) for seed in range(150)]
     truths = {name: np.array([each.truth[name] for each in drawn]) for name in ("floor", "exponent", "noise_scale")}
@@ -345,40 +330,6 @@ def test_a_wrong_noise_is_found(tiny, monkeypatch):
     monkeypatch.setattr(ResponsePosterior, "log_likelihood", lambda self, values, y: 3 * right(self, values, y))
     result = calibrate(CalibratedLaw(tiny.template), simulations=40, seed=0)
     assert any("too narrow" in verdict for verdict in verdicts(result).values())
-
-
-def test_a_search_from_a_bad_start_goes_on(tiny, monkeypatch):
-    """A noise that starts far too small, from which a search with the whole likelihood gives up on a slope."""
-    posterior, response = tiny.posterior, np.asarray(tiny.template.model.response)
-    with jax.enable_x64(True):
-        start = posterior.start(tiny.template.model) - np.array([0.0, 0.0, 0.0, 20.0])
-        mode = posterior.mode(start, response)
-        gradient = jax.grad(posterior.potential)(jnp.asarray(mode), response)
-        assert np.abs(np.asarray(gradient)).max() < 1
-        monkeypatch.setattr("bayeslaw.calibration.sampling.POWERS", ())
-        assert posterior.mode(start, response) is None
-
-
-class TwoModes(TablePosterior):
-    """One coordinate, with a mode near 0.15 and a higher one near -0.15."""
-
-    def values(self, position):
-        return {"place": position[0]}, jnp.zeros(())
-
-    def log_prior(self, values):
-        return jnp.zeros(())
-
-    def log_likelihood(self, values, table):
-        return -table * ((values["place"] ** 2 - 0.0225) ** 2 * 1000 + values["place"])
-
-
-def test_the_highest_of_the_modes_is_found():
-    posterior = TwoModes(warmup=1, draws=1)
-    with jax.enable_x64(True):
-        nearest = posterior.mode(np.array([0.15]), 30.0)
-        highest = posterior.mode(np.array([0.15]), 30.0, starts=4)
-    assert nearest == pytest.approx(0.14, abs=0.02)
-    assert highest == pytest.approx(-0.16, abs=0.02)
 
 
 def test_every_law_has_a_design():

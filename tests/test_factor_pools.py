@@ -204,9 +204,9 @@ def test_the_command_predicts_members(factor_file: Path) -> None:
     assert row["regime"] == "heterogeneous"
     assert row["interval_kind"] == "equal-tailed"
     assert row["rule"] == "oracle"
-    assert "new families, by what the others tell of them: unseen (seen: " in run.stderr
+    assert "families that the fit has not seen, predicted as new ones: unseen (seen: " in run.stderr
     known = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alder", "--json"])
-    assert "new families" not in known.stderr
+    assert "not seen" not in known.stderr
 
 
 def test_recommended_laws(losses: xr.Dataset) -> None:

@@ -284,13 +284,13 @@ def one_family():
 @pytest.mark.parametrize(
     ("law", "make", "said"),
     [
-        (PowerLaw(), lambda: three([1e9, 1e9, 1e9]), "all rows have the same parameters, 1e"),
+        (PowerLaw(), lambda: three([1e9, 1e9, 1e9]), "all rows have the same parameters, 1e+09"),
         (PowerLaw(), lambda: three([1e9, 1e9, 2e9]), "2 different values of parameters"),
         (ChinchillaLaw(), lambda: three([1e9, 2e9, 4e9]), "no training_tokens"),
         (
             ChinchillaLaw(),
             lambda: three([1e9, 2e9, 4e9], training_tokens=[1e9, 1e9, 1e9]),
-            "have the same training_tokens",
+            "all rows have the same training_tokens",
         ),
         (ChinchillaLaw(), simulate_pools, "no training_tokens"),
         (CollaborationLaw(), family_table, "a table of models"),

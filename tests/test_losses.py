@@ -191,6 +191,13 @@ def test_bad_tables(case):
     assert caught.value.fix
 
 
+def test_columns_with_a_role_are_not_offered_for_a_model():
+    with pytest.raises(InputError) as caught:
+        losses_from_frames(frame(docid=[1, 1, 2]).drop(columns="b"), MODELS, cluster="docid")
+    assert "docid" not in caught.value.fix
+    assert "table of models" in caught.value.fix
+
+
 def test_a_repeated_column_is_refused():
     losses = frame()
     losses.columns = ["a", "a"]

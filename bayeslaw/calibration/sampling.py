@@ -14,7 +14,7 @@ from numpyro.infer import NUTS
 from scipy import optimize
 
 from bayeslaw.sampling.compiled import hessian_one_by_one
-from bayeslaw.sampling.mode import START_SPREAD, covariance_factor
+from bayeslaw.sampling.mode import covariance_factor, scattered_starts
 
 LONGEST_SEARCH = 500
 STEEPEST_MODE = 1.0
@@ -91,16 +91,14 @@ class TablePosterior(ABC):
         table
             The table.
         starts
-            How many positions, scattered as `bayeslaw.sampling.mode.find_mode` does.
+            How many positions.
 
         Returns
         -------
         np.ndarray or None
             The mode; None where every search ends on a slope.
         """
-        scatter = np.random.default_rng(0).normal(0, START_SPREAD, (starts, len(start)))
-        scatter[0] = 0
-        ends = [self._nearest_mode(start + offset, table) for offset in scatter]
+        ends = [self._nearest_mode(position, table) for position in scattered_starts(start, starts, seed=0)]
         modes = [end for end in ends if end is not None]
         return min(modes, key=lambda end: end.fun).x if modes else None
 

@@ -103,8 +103,10 @@ def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
     from bayeslaw.factor.targets import new_families
 
     new = new_families(fitted.factor, [str(text) for text in result["members"]])
-    families = ", ".join(fitted.factor.groups)
-    return f"note: new families, by what the others tell of them: {', '.join(new)} (seen: {families})" if new else ""
+    if not new:
+        return ""
+    seen = ", ".join(fitted.factor.groups)
+    return f"note: families that the fit has not seen, predicted as new ones: {', '.join(new)} (seen: {seen})"
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:

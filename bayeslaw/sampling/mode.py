@@ -108,9 +108,29 @@ def find_mode(target: Start, *, starts: int, seed: int) -> np.ndarray:
     np.ndarray
         Flat position of the mode, shape ``[coordinate]``.
     """
-    scatter = np.random.default_rng(seed).normal(0, START_SPREAD, (starts, len(target.start)))
+    return minimize(target.potential, scattered_starts(target.start, starts, seed))
+
+
+def scattered_starts(start: np.ndarray, starts: int, seed: int) -> np.ndarray:
+    """Scatter starts of a search around a position, which is the first of them.
+
+    Parameters
+    ----------
+    start
+        Flat position, shape ``[coordinate]``.
+    starts
+        How many.
+    seed
+        Seed of the scatter.
+
+    Returns
+    -------
+    np.ndarray
+        Flat positions, shape ``[start, coordinate]``.
+    """
+    scatter = np.random.default_rng(seed).normal(0, START_SPREAD, (starts, len(start)))
     scatter[0] = 0
-    return minimize(target.potential, target.start + scatter)
+    return start + scatter
 
 
 def minimize(function: Callable[[Array], Array], starts: np.ndarray) -> np.ndarray:
@@ -250,9 +270,7 @@ def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[
             return _smooth_laplace(model, values, smoothing)
         return -log_likelihood(values)
 
-    scatter = np.random.default_rng(seed).normal(0, START_SPREAD, (starts, len(target.start)))
-    scatter[0] = 0
-    position = minimize(lambda p: negative(p, 1e-1), target.start + scatter)
+    position = minimize(lambda p: negative(p, 1e-1), scattered_starts(target.start, starts, seed))
     for smoothing in (1e-2, 1e-3, 1e-4) if model.noise.family == "laplace" else (0.0,):
         position = minimize(lambda p, s=smoothing: negative(p, s), position[None])
     return {name: np.asarray(value) for name, value in target.values(jnp.asarray(position))[0].items()}
