@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bayeslaw.commands.common import SeedOption, is_quiet, use_compilation_cache
+from bayeslaw.commands.scoring_package import require_scoring_package
 
 
 def demo(
@@ -20,6 +21,7 @@ def demo(
     seed: SeedOption = 0,
 ) -> None:
     """Go the whole path on models that come with the package: score, pools, fit, check, predictions, pictures."""
+    require_scoring_package()
     use_compilation_cache()
     import matplotlib
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bayeslaw.commands.common import MissingOption, is_quiet, note
+from bayeslaw.commands.scoring_package import require_scoring_package
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -85,6 +86,7 @@ def import_completions(
 
     The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
     """
+    require_scoring_package()
     from bayeslaw.losses import write_losses
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
     from bayeslaw.storage import check_output_folder

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json, use_compilation_cache
+from bayeslaw.commands.scoring_package import require_scoring_package
 
 if TYPE_CHECKING:
     from inference.runner import ModelResult, RunScorer
@@ -75,6 +76,7 @@ def score(
     as_json: JsonOption = False,
 ) -> None:
     """Score texts under models: losses in nats of every sample, with their provenance."""
+    require_scoring_package()
     use_compilation_cache()
     from inference.runner import run
     from inference.running.model_list import read_requests
