@@ -1,4 +1,10 @@
-"""Safetensors files: the header is checked at once, tensors are read one at a time."""
+"""Safetensors files: the header is checked at once, tensors are read one at a time.
+
+The `safetensors` library reads through a memory map, whose pages count as resident until the file is closed: for 1 GiB
+of bfloat16 read into one buffer of 128 MiB in float32 the process grew by 1,217 MiB, by 257 where the file was opened
+for each tensor, and by 144 with this reader, in no more time (``benchmarks/reading.py``). Tests hold this reader to
+files that the library writes.
+"""
 
 import json
 import math

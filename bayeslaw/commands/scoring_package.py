@@ -18,8 +18,8 @@ MARK = "from bayeslaw.lazy_package import"
 def require_scoring_package() -> None:
     """Check that the package `inference` that Python would import is the one that comes with `bayeslaw`.
 
-    Nothing of it is run: another distribution on PyPI has the same name and a top-level package of that name, which
-    may lie before ours on the path or, where both are installed in one environment, take the place of some of our files.
+    Nothing of it is run. Another distribution on PyPI installs a top-level package of that name, which may lie before
+    ours on the path or, where both are installed in one environment, take the place of some of our files.
 
     Raises
     ------
