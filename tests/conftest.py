@@ -1,27 +1,43 @@
-"""Fits that several test files look at, made once a run and read back from their files."""
+"""Settings of a run, and what several test files look at: made once a run, and read back from files.
 
-import math
+Nothing heavy is imported here: the process that starts the workers needs none of it.
+"""
+
+from __future__ import annotations
+
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpyro.distributions as dist
 import pytest
-import xarray as xr
-from brute import WIDTHS
-from factor_cases import small_losses
-from tables import TINY_MEDIANS, family_table, few_rows_table, tiny_table
 
-from bayeslaw.fit import Fit, fit, load_fit
-from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
-from bayeslaw.losses import models_from_frame
-from bayeslaw.noise import Noise
-from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayeslaw.fit import Fit
 
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
+LARGEST_CACHE = 2**31
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all workers, their children and the next run share what one of them has compiled."""
+    cache = getattr(config, "cache", None)
+    if cache is None:
+        return
+    # Where Python may not keep bytecode, hundreds of processes would each compile every package that they import.
+    if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+        os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("compiled"))
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    # A bound makes JAX lock the folder, so that no worker reads what another is writing.
+    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(LARGEST_CACHE)
+    # Each worker has a core of its own, so that no function's code is split over several.
+    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +45,14 @@ def fits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that all workers of this run share."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def fit_file(fits_folder: Path) -> Callable[[str], Path]:
+    """Return a function that gives the file of one of `shared_fits.FITS`."""
+    from shared_fits import FITS
+
+    return lambda name: made_once(fits_folder, name, FITS[name])
 
 
 def made_once(folder: Path, name: str, make: Callable[[], Fit]) -> Path:
@@ -66,99 +90,77 @@ def all_optimisations() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def small_pools() -> xr.Dataset:
     """Return 171 pools of up to two of 18 models, drawn from a known law."""
+    from bayeslaw.simulate import simulate_pools
+
     return simulate_pools()
 
 
 @pytest.fixture(scope="session")
-def collaboration_file(fits_folder: Path, small_pools: xr.Dataset) -> Path:
-    return made_once(fits_folder, "collaboration", lambda: fit(CollaborationLaw(), small_pools))
+def read_fit(fit_file: Callable[[str], Path]) -> Callable[[str], Fit]:
+    """Return a function that gives one of `shared_fits.FITS`, saved and loaded."""
+    from bayeslaw.fit import load_fit
+
+    return lambda name: load_fit(str(fit_file(name)))
 
 
 @pytest.fixture(scope="session")
-def power_file(fits_folder: Path) -> Path:
-    losses = simulate_losses(samples=300, clusters=50, families=5, sizes=8)
-    law = PowerLaw(pooling={"amplitude": "complete"})
-    return made_once(fits_folder, "power", lambda: fit(law, losses))
+def collaboration_file(fit_file: Callable[[str], Path]) -> Path:
+    return fit_file("collaboration")
 
 
 @pytest.fixture(scope="session")
-def chinchilla_file(fits_folder: Path) -> Path:
-    noise = Noise(family="student_t", response="log_loss")
-    models = models_from_frame(simulate_chinchilla(points=120))
-    return made_once(fits_folder, "chinchilla", lambda: fit(ChinchillaLaw(), models, noise=noise))
+def power_file(fit_file: Callable[[str], Path]) -> Path:
+    return fit_file("power")
 
 
 @pytest.fixture(scope="session")
-def factor_file(fits_folder: Path) -> Path:
-    return made_once(fits_folder, "factor", lambda: fit(FactorLaw(), small_losses(), draws=400, chains=2))
+def chinchilla_file(fit_file: Callable[[str], Path]) -> Path:
+    return fit_file("chinchilla")
 
 
 @pytest.fixture(scope="session")
-def factor_fit(factor_file: Path) -> Fit:
-    """Return a saved and loaded fit of the factor law."""
-    return load_fit(str(factor_file))
+def factor_file(fit_file: Callable[[str], Path]) -> Path:
+    return fit_file("factor")
 
 
 @pytest.fixture(scope="session")
-def collaboration_fit(collaboration_file: Path) -> Fit:
-    """Return a saved and loaded fit of the collaboration law."""
-    return load_fit(str(collaboration_file))
+def collaboration_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("collaboration")
 
 
 @pytest.fixture(scope="session")
-def power_fit(power_file: Path) -> Fit:
-    """Return a saved and loaded fit of the power law of five families, whose amplitude is one value."""
-    return load_fit(str(power_file))
+def power_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("power")
 
 
 @pytest.fixture(scope="session")
-def chinchilla_fit(chinchilla_file: Path) -> Fit:
-    """Return a saved and loaded fit of the Chinchilla law with Student-t noise of log losses."""
-    return load_fit(str(chinchilla_file))
-
-
-def tiny_law(widths: dict[str, float]) -> PowerLaw:
-    """Return one law of all families with log-normal priors around `TINY_MEDIANS`."""
-    priors = {
-        name: dist.LogNormal(math.log(TINY_MEDIANS[name]), width)
-        for name, width in widths.items()
-        if name != "noise_scale"
-    }
-    return PowerLaw(pooling="complete", **priors)
-
-
-def tiny_noise(response: str) -> Noise:
-    scale = dist.LogNormal(math.log(TINY_MEDIANS["noise_scale"]), WIDTHS["noise_scale"])
-    return Noise(response=response, standard_errors=False, scale=scale)
+def chinchilla_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("chinchilla")
 
 
 @pytest.fixture(scope="session")
-def tiny_fit(fits_folder: Path) -> Fit:
-    """Return a fit of eight models of one law."""
-    return load_fit(
-        made_once(fits_folder, "tiny", lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("loss")))
-    )
+def factor_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("factor")
 
 
 @pytest.fixture(scope="session")
-def tiny_log_fit(fits_folder: Path) -> Fit:
-    """Return the same with noise of log losses."""
-    return load_fit(
-        made_once(fits_folder, "tiny_log", lambda: fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("log_loss")))
-    )
+def tiny_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("tiny")
 
 
 @pytest.fixture(scope="session")
-def partial_fit(fits_folder: Path) -> Fit:
-    """Return a fit of three families of eight models, every parameter partially pooled, with standard errors."""
-    table = family_table(standard_error=[0.005] * 24)
-    return load_fit(made_once(fits_folder, "partial", lambda: fit(PowerLaw(), table, chains=2)))
+def tiny_log_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("tiny_log")
 
 
 @pytest.fixture(scope="session")
-def few_rows_fit(fits_folder: Path) -> Fit:
-    """Return a fit of families of four, two and one model."""
-    return load_fit(made_once(fits_folder, "few_rows", lambda: fit(PowerLaw(), few_rows_table(), chains=2)))
+def partial_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("partial")
+
+
+@pytest.fixture(scope="session")
+def few_rows_fit(read_fit: Callable[[str], Fit]) -> Fit:
+    return read_fit("few_rows")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,8 @@ from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError
 
+pytestmark = pytest.mark.tools
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

@@ -17,6 +17,8 @@ from scipy import integrate, optimize, stats
 import bayeslaw as bl
 from bayeslaw.errors import InputError
 
+pytestmark = pytest.mark.tools
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
 

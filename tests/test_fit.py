@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from brute import WIDTHS, brute_posterior
-from conftest import tiny_law, tiny_noise
 from numpyro.infer.util import log_density
+from shared_fits import tiny_law, tiny_noise
 from tables import (
     AMPLITUDES,
     EXPONENTS,

@@ -20,6 +20,8 @@ MOVED = 1e-4
 # Most tokens of a case that is mutated: longer ones have the same switches.
 LONGEST = 128
 DEFAULTS = {field.name: field.default for field in fields(DecoderConfig) if field.default is not MISSING}
+# Families of the gate: between them they have every layout of tensors, kind of position and kind of block.
+FEW = ("falcon", "gemma2", "gpt2", "llama")
 # What each kind of scaling is made of, beside the base and the width.
 ROPE_FIELDS = {
     "default": (),
@@ -121,7 +123,10 @@ def moves(folders, monkeypatch):
     return ask
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
+@pytest.mark.parametrize(
+    "model_type",
+    [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in MODEL_TYPES],
+)
 def test_parity_notices_every_mistake(model_type, folders, moves):
     cases = [case for case in CASES.values() if case.model_type == model_type and max(case.lengths) <= LONGEST]
     noticed: dict[str, bool] = {}

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,35 @@ import pytest
 from make_checkpoints import make_checkpoint, make_documents
 
 DRIVER = Path(__file__).parent / "killed_runs.py"
-KILLS = 20
 MODELS = ["llama", "gpt2"]
 OPTIONS = {"unit": "word", "batch_tokens": 32, "dtype": "float32", "window": 32, "keep_tokens": True}
 TIMES = ("scored_at",)
 BOTH = {"texts": ["first.jsonl", "second.jsonl"]}
-GROWN = 3
 TRUE = {"texts": ["long.txt"], "models": ["llama"], "scorer": "true"}
-TRUE_SHARES = (0.3, 0.5, 0.7)
 MEASURED = (*TIMES, "seconds", "tokens_per_second", "load_seconds")
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """How many runs die, spread over all that they do.
+
+    Attributes
+    ----------
+    kills
+        Runs of one file of texts.
+    grown
+        Runs that add texts.
+    true_shares
+        Runs with the true decoder: after which share of what they do.
+    """
+
+    kills: int
+    grown: int
+    true_shares: tuple[float, ...]
+
+
+FEW = Deaths(kills=5, grown=1, true_shares=(0.5,))
+MANY = Deaths(kills=20, grown=3, true_shares=(0.3, 0.5, 0.7))
 
 
 def run_jobs(folder: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -63,10 +84,7 @@ def job(out: str, **settings: Any) -> dict[str, Any]:
     return {"models": MODELS, "texts": ["first.jsonl"], "options": OPTIONS, "out": out} | settings
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with two models and files of texts."""
-    folder = tmp_path_factory.mktemp("resume")
+def make_inputs(folder: Path) -> Path:
     for name in MODELS:
         make_checkpoint(folder / name, name, "small")
     documents = make_documents(38)
@@ -79,8 +97,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(
+    scope="module", params=[pytest.param(FEW, id="few"), pytest.param(MANY, id="many", marks=pytest.mark.slow)]
+)
+def deaths(request: pytest.FixtureRequest) -> Deaths:
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def done(folder: Path) -> dict[str, Any]:
+def folder(deaths: Deaths, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with two models and files of texts."""
+    return make_inputs(tmp_path_factory.mktemp("resume"))
+
+
+@pytest.fixture(scope="module")
+def done(folder: Path, deaths: Deaths) -> dict[str, Any]:
     """Return what all runs did; they are children of one process, since that takes long to start."""
     jobs: list[dict[str, Any]] = []
     groups: dict[str, list[int]] = {}
@@ -92,26 +123,25 @@ def done(folder: Path) -> dict[str, Any]:
 
     whole = add("whole", job("whole"))
     moments = np.random.default_rng(17)
-    for number in range(KILLS):
+    for number in range(deaths.kills):
         out, torn = f"killed-{number:02d}", bool(number % 2)
         # Spread over the run, so that no phase is left out.
-        share = (number + moments.random()) / KILLS
+        share = (number + moments.random()) / deaths.kills
         add("killed", job(out, of=whole, share=share, torn=torn))
         if torn:
             add("killed-again", job(out, of=whole, share=(1 - share) * moments.random() / 2))
         else:
             add("read", {"read": out})
         add("resumed", job(out))
-    add("kinds", job("kind", kinds_of=whole))
     add("grown", job("grown"))
     grown = add("grown", job("grown", **BOTH))
-    for number in range(GROWN):
+    for number in range(deaths.grown):
         out = f"grown-{number}"
-        add("added", job(out), job(out, of=grown, share=(number + 0.4) / GROWN, **BOTH), job(out, **BOTH))
+        add("added", job(out), job(out, of=grown, share=(number + 0.4) / deaths.grown, **BOTH), job(out, **BOTH))
     true = add("true", job("true", **TRUE))
-    for number, share in enumerate(TRUE_SHARES):
+    for number, share in enumerate(deaths.true_shares):
         out = f"true-{number}"
-        add("true-killed", job(out, of=true, share=share, torn=number == 1, **TRUE), job(out, **TRUE))
+        add("true-killed", job(out, of=true, share=share, torn=share == 0.5, **TRUE), job(out, **TRUE))
     found = run_jobs(folder, jobs)
     return {group: [found[place] for place in places] for group, places in groups.items()}
 
@@ -121,15 +151,15 @@ def test_the_run_is_long_enough(folder, done):
     assert content(folder / "whole")["manifest"]["models"].keys() == set(MODELS)
 
 
-def test_a_killed_run_leaves_the_same_table(folder, done):
-    assert [run["died"] for run in done["killed"]] == [signal.SIGKILL] * KILLS
-    assert sum(run["died"] == signal.SIGKILL for run in done["killed-again"]) >= KILLS / 4
-    for number in range(KILLS):
+def test_a_killed_run_leaves_the_same_table(folder, done, deaths):
+    assert [run["died"] for run in done["killed"]] == [signal.SIGKILL] * deaths.kills
+    assert sum(run["died"] == signal.SIGKILL for run in done["killed-again"]) >= deaths.kills // 4
+    for number in range(deaths.kills):
         same_table(folder / f"killed-{number:02d}", folder / "whole")
 
 
-def test_no_row_is_there_twice_and_none_is_lost(folder, done):
-    for table in [folder / "whole", *(folder / f"killed-{number:02d}" for number in range(KILLS))]:
+def test_no_row_is_there_twice_and_none_is_lost(folder, done, deaths):
+    for table in [folder / "whole", *(folder / f"killed-{number:02d}" for number in range(deaths.kills))]:
         for name in MODELS:
             rows = pq.read_table(table / f"part-{name}-0000.parquet")
             tokens = pq.read_table(table / "tokens" / f"{name}-0000.parquet")
@@ -138,10 +168,10 @@ def test_no_row_is_there_twice_and_none_is_lost(folder, done):
             assert len(set(places)) == len(places) == sum(rows["tokens"].to_pylist())
 
 
-def test_what_was_scored_is_not_scored_again(done):
+def test_what_was_scored_is_not_scored_again(done, deaths):
     whole, moments = done["whole"][0]["batches"], done["whole"][0]["moments"]
     for number, run in enumerate(done["resumed"]):
-        before = moments[: int(number / KILLS * len(moments))]
+        before = moments[: int(number / deaths.kills * len(moments))]
         kept = sum(moment.startswith("os.rename journal") and ".batch" in moment for moment in before)
         assert run["batches"] <= whole - kept
     assert done["resumed"][-1]["batches"] < whole / 2
@@ -159,8 +189,10 @@ def test_a_table_that_is_not_finished_holds_whole_models_or_says_what_it_lacks(f
             assert losses == parts[name]["nll"].to_pylist()
 
 
-def test_a_run_may_die_at_every_kind_of_moment(folder, done):
-    kinds = done["kinds"][0]
+@pytest.mark.slow
+def test_a_run_may_die_at_every_kind_of_moment(tmp_path):
+    folder = make_inputs(tmp_path)
+    _, kinds = run_jobs(folder, [job("whole"), job("kind", kinds_of=0)])
     for written in ("corpus/", ".manifest", "keys", ".batch", "tokens/", ".models", ".part", "rmdir journal", "mkdir"):
         assert any(written in kind["moment"] for kind in kinds), written
     for kind in kinds:
@@ -168,7 +200,7 @@ def test_a_run_may_die_at_every_kind_of_moment(folder, done):
         same_table(folder / kind["out"], folder / "whole")
 
 
-def test_texts_that_a_killed_run_added(folder, done):
+def test_texts_that_a_killed_run_added(folder, done, deaths):
     first, second = done["grown"]
     assert 0 < second["batches"] < first["batches"]
     models = content(folder / "grown")["manifest"]["models"]
@@ -178,7 +210,7 @@ def test_texts_that_a_killed_run_added(folder, done):
         assert models[name]["tokens"] == sum(part["tokens"] for part in parts)
         assert models[name]["seconds"] == sum(part["seconds"] for part in parts)
     assert sum(model["seconds"] for model in models.values()) == 0.25 * (first["batches"] + second["batches"])
-    for number in range(GROWN):
+    for number in range(deaths.grown):
         assert done["added"][3 * number + 1]["died"] == signal.SIGKILL
         same_table(folder / f"grown-{number}", folder / "grown")
         for name in MODELS:
@@ -191,10 +223,10 @@ def test_texts_that_a_killed_run_added(folder, done):
             assert (folder / "grown" / file).read_bytes() == (folder / "whole" / file).read_bytes()
 
 
-def test_the_true_decoder_gives_the_same_bits(folder, done):
+def test_the_true_decoder_gives_the_same_bits(folder, done, deaths):
     whole = done["true"][0]["batches"]
     assert whole >= 8
-    for number in range(len(TRUE_SHARES)):
+    for number in range(len(deaths.true_shares)):
         killed, resumed = done["true-killed"][2 * number : 2 * number + 2]
         assert killed["died"] == signal.SIGKILL
         assert 0 < resumed["batches"] < whole

@@ -6,6 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+pytestmark = pytest.mark.tools
+
 PATH = Path(__file__).parents[1] / "benchmarks" / "sampling_peers.py"
 specification = importlib.util.spec_from_file_location("sampling_peers", PATH)
 assert specification is not None

@@ -28,6 +28,8 @@ import inference
 from bayeslaw.errors import InputError
 from inference.weights import load_decoder
 
+pytestmark = pytest.mark.tools
+
 ZOO = Path(__file__).parents[1] / "examples" / "zoo"
 
 SAVED_CASES = [name for name in CASES if name.split("/")[0] in ARCHITECTURES]

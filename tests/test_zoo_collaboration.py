@@ -11,6 +11,8 @@ from scipy.stats import linregress, t
 
 import bayeslaw as bl
 
+pytestmark = pytest.mark.tools
+
 SCRIPT = Path(__file__).parents[1] / "examples/03_zoo_collaboration.py"
 MAX_SIZE = 3
 DESIGNS = pytest.mark.parametrize("design", [matched_pairs, balanced_sets])

@@ -20,6 +20,8 @@ from text_sources import Source, is_plain_code, parts, read_manual_pages, source
 
 from bayeslaw.errors import InputError
 
+pytestmark = pytest.mark.tools
+
 ZOO = Path(__file__).parents[1] / "examples/zoo"
 SPLITS = ("held_out", "validation", "train")
 LONG = "a paragraph that is long enough to be looked for elsewhere, number "

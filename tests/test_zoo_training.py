@@ -25,6 +25,8 @@ from bayeslaw.errors import InputError
 from inference.decoder import Decoder
 from inference.weights import parameter_counts
 
+pytestmark = pytest.mark.tools
+
 ZOO = Path(__file__).parents[1] / "examples/zoo"
 WORDS = ("return", "value", "the", "of", "Überlauf", "def", "  indented", "x = 1", "\n", "\n\n")
 

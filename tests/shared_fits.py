@@ -1,0 +1,77 @@
+"""Fits that several test files look at, and how each is made."""
+
+import math
+
+import numpyro.distributions as dist
+from brute import WIDTHS
+from factor_cases import small_losses
+from tables import TINY_MEDIANS, family_table, few_rows_table, tiny_table
+
+from bayeslaw.fit import Fit, fit
+from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
+from bayeslaw.losses import models_from_frame
+from bayeslaw.noise import Noise
+from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
+
+
+def tiny_law(widths: dict[str, float]) -> PowerLaw:
+    """Return one law of all families with log-normal priors around `TINY_MEDIANS`."""
+    priors = {
+        name: dist.LogNormal(math.log(TINY_MEDIANS[name]), width)
+        for name, width in widths.items()
+        if name != "noise_scale"
+    }
+    return PowerLaw(pooling="complete", **priors)
+
+
+def tiny_noise(response: str) -> Noise:
+    scale = dist.LogNormal(math.log(TINY_MEDIANS["noise_scale"]), WIDTHS["noise_scale"])
+    return Noise(response=response, standard_errors=False, scale=scale)
+
+
+def collaboration() -> Fit:
+    """Fit 171 pools of up to two of 18 models, drawn from a known law."""
+    return fit(CollaborationLaw(), simulate_pools(), draws=250)
+
+
+def power() -> Fit:
+    """Fit five families of eight models, with one amplitude for all."""
+    losses = simulate_losses(samples=300, clusters=50, families=5, sizes=8)
+    return fit(PowerLaw(pooling={"amplitude": "complete"}), losses, draws=250)
+
+
+def chinchilla() -> Fit:
+    """Fit models by parameters and training tokens, with Student-t noise of log losses."""
+    noise = Noise(family="student_t", response="log_loss")
+    return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise, draws=250)
+
+
+def factor() -> Fit:
+    """Fit the losses of a few models on samples."""
+    return fit(FactorLaw(), small_losses(), draws=250, chains=2)
+
+
+def tiny() -> Fit:
+    """Fit eight models of one law."""
+    return fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("loss"))
+
+
+def tiny_log() -> Fit:
+    """Fit the same with noise of log losses."""
+    return fit(tiny_law(WIDTHS), tiny_table(), noise=tiny_noise("log_loss"))
+
+
+def partial() -> Fit:
+    """Fit three families of eight models, every parameter partially pooled, with standard errors."""
+    return fit(PowerLaw(), family_table(standard_error=[0.005] * 24), chains=2)
+
+
+def few_rows() -> Fit:
+    """Fit families of four, two and one model."""
+    return fit(PowerLaw(), few_rows_table(), chains=2)
+
+
+FITS = {
+    function.__name__: function
+    for function in (collaboration, power, chinchilla, factor, tiny, tiny_log, partial, few_rows)
+}

@@ -1,0 +1,121 @@
+"""The gate notices mistakes: ten, each made in a copy of the package, turn tests of the gate red.
+
+Of each mistake the tests of its room are run, which are part of the gate: what turns them red turns the gate red.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+COPIED = ("bayeslaw", "inference", "tests", "examples")
+SOME_FAILED = 1
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """What is wrong in which file, and the tests that are to notice it.
+
+    Attributes
+    ----------
+    file
+        The file.
+    right, wrong
+        Text that stands in it once, and what it is replaced by.
+    tests
+        Files of tests, or an expression for ``-k`` after a space.
+    """
+
+    file: str
+    right: str
+    wrong: str
+    tests: str
+
+
+MISTAKES = {
+    "a formula": Mistake(
+        "bayeslaw/laws/power.py",
+        "jnp.exp(-jnp.asarray(exponent) * jnp.log(parameters))",
+        "jnp.exp(-jnp.asarray(exponent) * jnp.log(parameters + 1))",
+        "test_laws.py",
+    ),
+    "a Jacobian": Mistake(
+        "bayeslaw/sampling/coordinates.py",
+        "jax.nn.log_sigmoid(drop - log_reducible) - jnp.log(decay)",
+        "jax.nn.log_sigmoid(drop - log_reducible)",
+        "test_coordinates.py",
+    ),
+    "a weight": Mistake(
+        "inference/weights.py",
+        '("query", "key", "value").index(part)',
+        '("query", "value", "key").index(part)',
+        "test_parity.py",
+    ),
+    "a window": Mistake(
+        "inference/batches.py",
+        "first, stop = stop, min(length, stop + stride)",
+        "first, stop = stop, min(length, stop + stride + 1)",
+        "test_batches.py",
+    ),
+    "a tokenizer": Mistake(
+        "inference/tokens.py",
+        "encode_batch(chunk, add_special_tokens=False)",
+        "encode_batch(chunk, add_special_tokens=True)",
+        "test_tokens.py",
+    ),
+    "a resume": Mistake(
+        "inference/running/journal.py",
+        "return (values, seconds) if values.shape",
+        "return (values[::-1], seconds) if values.shape",
+        "test_resume.py",
+    ),
+    "a unit": Mistake(
+        "bayeslaw/losses.py",
+        'return 1 / math.log(2) if "bytes" in losses else 1.0',
+        'return 1 / math.log(2) if "tokens" in losses else 1.0',
+        "test_losses.py test_loss_report.py",
+    ),
+    "a rule": Mistake(
+        "bayeslaw/combine.py",
+        "values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)",
+        "values = -logsumexp(-nll, axis=1)",
+        "test_combine.py test_pools.py",
+    ),
+    "a prior": Mistake(
+        "bayeslaw/laws/power.py",
+        '"exponent": log_normal(0.3, 0.5),',
+        '"exponent": log_normal(3.0, 0.5),',
+        "test_laws.py test_priors.py",
+    ),
+    "a band": Mistake(
+        "bayeslaw/band_table.py",
+        "tail = (1 - level) / 2",
+        "tail = 1 - level",
+        "test_predict.py",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_the_gate_notices(name, tmp_path):
+    mistake = MISTAKES[name]
+    for folder in COPIED:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    text = (tmp_path / mistake.file).read_text()
+    assert text.count(mistake.right) == 1
+    (tmp_path / mistake.file).write_text(text.replace(mistake.right, mistake.wrong))
+    files = [f"tests/{file}" for file in mistake.tests.split()]
+    # The copy comes first on the path of ``python -m``.
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider", *files]
+    settings = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    done = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False)
+    assert done.returncode == SOME_FAILED, done.stdout[-2000:]
+    assert "AssertionError" in done.stdout or "assert" in done.stdout
