@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
-LARGEST_CACHE = 2**31
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -34,8 +32,8 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    # A bound makes JAX lock the folder, so that no worker reads what another is writing.
-    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(LARGEST_CACHE)
+    # Most tests compute little with what takes long to compile; slow ones compile as users do.
+    os.environ.setdefault(OPTIMISATIONS_OFF.upper(), "true")
     # Each worker has a core of its own, so that no function's code is split over several.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
 
@@ -48,7 +46,7 @@ def fits_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def fit_file(fits_folder: Path) -> Callable[[str], Path]:
+def file_of_fit(fits_folder: Path) -> Callable[[str], Path]:
     """Return a function that gives the file of one of `shared_fits.FITS`."""
     from shared_fits import FITS
 
@@ -66,25 +64,26 @@ def made_once(folder: Path, name: str, make: Callable[[], Fit]) -> Path:
             time.sleep(0.1)
         return file
     try:
-        with all_optimisations():
-            make().save(str(file))
+        make().save(str(file))
     finally:
         if not file.exists():
             lock.unlink()
     return file
 
 
-@contextmanager
-def all_optimisations() -> Iterator[None]:
-    """Compile what all tests share as users do, whichever test asks first: other code rounds otherwise."""
+@pytest.fixture(autouse=True)
+def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Compile with all optimisations where a test is slow, in this process and in its children."""
+    if "slow" not in request.keywords:
+        yield
+        return
     import jax
 
     before = jax.config.read(OPTIMISATIONS_OFF)
     jax.config.update(OPTIMISATIONS_OFF, False)
-    try:
-        yield
-    finally:
-        jax.config.update(OPTIMISATIONS_OFF, before)
+    monkeypatch.setenv(OPTIMISATIONS_OFF.upper(), "false")
+    yield
+    jax.config.update(OPTIMISATIONS_OFF, before)
 
 
 @pytest.fixture(scope="session")
@@ -96,31 +95,31 @@ def small_pools() -> xr.Dataset:
 
 
 @pytest.fixture(scope="session")
-def read_fit(fit_file: Callable[[str], Path]) -> Callable[[str], Fit]:
+def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
     """Return a function that gives one of `shared_fits.FITS`, saved and loaded."""
     from bayeslaw.fit import load_fit
 
-    return lambda name: load_fit(str(fit_file(name)))
+    return lambda name: load_fit(str(file_of_fit(name)))
 
 
 @pytest.fixture(scope="session")
-def collaboration_file(fit_file: Callable[[str], Path]) -> Path:
-    return fit_file("collaboration")
+def collaboration_file(file_of_fit: Callable[[str], Path]) -> Path:
+    return file_of_fit("collaboration")
 
 
 @pytest.fixture(scope="session")
-def power_file(fit_file: Callable[[str], Path]) -> Path:
-    return fit_file("power")
+def power_file(file_of_fit: Callable[[str], Path]) -> Path:
+    return file_of_fit("power")
 
 
 @pytest.fixture(scope="session")
-def chinchilla_file(fit_file: Callable[[str], Path]) -> Path:
-    return fit_file("chinchilla")
+def chinchilla_file(file_of_fit: Callable[[str], Path]) -> Path:
+    return file_of_fit("chinchilla")
 
 
 @pytest.fixture(scope="session")
-def factor_file(fit_file: Callable[[str], Path]) -> Path:
-    return fit_file("factor")
+def factor_file(file_of_fit: Callable[[str], Path]) -> Path:
+    return file_of_fit("factor")
 
 
 @pytest.fixture(scope="session")
@@ -175,14 +174,3 @@ def home(fits_folder: Path) -> Path:
         write_jsonl(folder / "few.jsonl", FEW)
 
     return made_once(fits_folder, "checkpoints", make)
-
-
-@pytest.fixture(scope="module")
-def quick_compiles() -> Iterator[None]:
-    """Compile without optimisations, which take longer than they save where little is computed."""
-    import jax
-
-    before = jax.config.read(OPTIMISATIONS_OFF)
-    jax.config.update(OPTIMISATIONS_OFF, True)
-    yield
-    jax.config.update(OPTIMISATIONS_OFF, before)

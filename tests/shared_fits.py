@@ -31,24 +31,24 @@ def tiny_noise(response: str) -> Noise:
 
 def collaboration() -> Fit:
     """Fit 171 pools of up to two of 18 models, drawn from a known law."""
-    return fit(CollaborationLaw(), simulate_pools(), draws=250)
+    return fit(CollaborationLaw(), simulate_pools(), draws=500)
 
 
 def power() -> Fit:
     """Fit five families of eight models, with one amplitude for all."""
     losses = simulate_losses(samples=300, clusters=50, families=5, sizes=8)
-    return fit(PowerLaw(pooling={"amplitude": "complete"}), losses, draws=250)
+    return fit(PowerLaw(pooling={"amplitude": "complete"}), losses)
 
 
 def chinchilla() -> Fit:
     """Fit models by parameters and training tokens, with Student-t noise of log losses."""
     noise = Noise(family="student_t", response="log_loss")
-    return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise, draws=250)
+    return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise)
 
 
 def factor() -> Fit:
     """Fit the losses of a few models on samples."""
-    return fit(FactorLaw(), small_losses(), draws=250, chains=2)
+    return fit(FactorLaw(), small_losses(), draws=400, chains=2)
 
 
 def tiny() -> Fit:

@@ -26,7 +26,7 @@ DRAWN = {
 PARETO = "ignore:Estimated shape parameter of Pareto distribution:UserWarning"
 
 
-@pytest.fixture(params=FITS)
+@pytest.fixture(params=[pytest.param(name, marks=() if name == "power" else pytest.mark.slow) for name in FITS])
 def fitted(request):
     return request.getfixturevalue(f"{request.param}_fit")
 

@@ -7,8 +7,6 @@ from scipy.special import softmax
 
 from inference.attention import QUERY_BLOCK, alibi_bias, attend
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 def dense(q, k, v, *, scale, window, bias=None, softcap=None):
     """Attend with all scores at once, in float64."""

@@ -31,7 +31,6 @@ from bayeslaw.noise import Noise
 from bayeslaw.pools import make_pools
 from bayeslaw.simulate import simulate_losses
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 TARGETS = pd.DataFrame({"where": ["within", "within", "beyond"]})
 
 
@@ -325,6 +324,7 @@ def test_a_missing_jacobian_is_found(tiny, monkeypatch):
     assert not calibrate(CalibratedLaw(tiny.template), simulations=40, seed=0).ranks_inside
 
 
+@pytest.mark.slow
 def test_a_wrong_noise_is_found(tiny, monkeypatch):
     right = ResponsePosterior.log_likelihood
     monkeypatch.setattr(ResponsePosterior, "log_likelihood", lambda self, values, y: 3 * right(self, values, y))
@@ -346,6 +346,7 @@ def collaboration_shared():
     return fit(CollaborationLaw(), pools, draws=50, chains=1)
 
 
+@pytest.mark.slow
 def test_pools_are_simulated_with_what_they_share(collaboration_shared):
     """Rows of pools vary together as the members and samples that they share say."""
     law = CalibratedLaw(collaboration_shared.keep(()))
@@ -416,6 +417,7 @@ def test_the_command_prints_both_tables(tiny_template, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
 
 
+@pytest.mark.slow
 def test_json_and_exit_code(tiny_template, monkeypatch):
     right = ResponsePosterior.log_likelihood
     monkeypatch.setattr(ResponsePosterior, "log_likelihood", lambda self, values, y: 9 * right(self, values, y))

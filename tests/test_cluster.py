@@ -174,6 +174,7 @@ def check_that_what_a_worker_finds_wrong_reaches_the_user(nodes, folder, tmp_pat
     nodes.wait_for_no_workers()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")
 def test_a_run_on_a_cluster(folder, tmp_path, capfd):
     # One test, so that one cluster is started however tests are spread.

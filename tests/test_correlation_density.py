@@ -51,7 +51,7 @@ def integrated(correlation, structure, freedom):
     return np.log(values)
 
 
-@pytest.mark.parametrize("freedom", [12.0, 50.0])
+@pytest.mark.parametrize("freedom", [12.0, pytest.param(50.0, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_the_scales_are_integrated_out(name, freedom):
     structure = STRUCTURES[name]

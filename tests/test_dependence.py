@@ -21,7 +21,6 @@ from bayeslaw.pools import make_pools, read_pools, write_pools
 from bayeslaw.simulate import simulate_losses
 from bayeslaw.tree import log_prior
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 # The stubs take the covariance for a number.
 NORMAL: Any = stats.multivariate_normal
 MEMBER_SCALE = 0.4

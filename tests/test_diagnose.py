@@ -174,6 +174,7 @@ def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
     assert "few-sizes" not in codes(tiny_fit)
 
 
+@pytest.mark.slow
 def test_pools_that_overlap_are_warned_about_where_rows_are_independent(collaboration_fit, small_pools, tiny_fit):
     independent = fit(CollaborationLaw(), small_pools, noise=Noise(dependence="independent"), draws=100, chains=2)
     assert found(independent, "overlapping-pools").severity == "warning"
@@ -240,8 +241,12 @@ def test_claims_say_what_the_paper_says(collaboration_fit):
     assert not wanted
 
 
-def test_claims_are_of_regimes_that_were_seen(small_pools, power_fit):
+def test_a_law_without_regimes_makes_no_claim(power_fit):
     assert claims(power_fit) == ()
+
+
+@pytest.mark.slow
+def test_claims_are_of_regimes_that_were_seen(small_pools):
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "homogeneous")
     one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=200, chains=1)
     assert [(c.parameter, c.larger, c.smaller) for c in claims(one_floor)] == [("exponent", "heterogeneous", "single")]

@@ -18,8 +18,6 @@ from inference.score import LanguageModel, check_window
 from inference.tokens import TextTokenizer
 from inference.weights import load_decoder, parameter_counts
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 TEXTS = ["the quick brown fox jumps over the lazy dog", "the dog " * 15]
 LONGEST = 40
 KINDS = ("llama", "qwen3", "gpt2")

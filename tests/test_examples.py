@@ -29,6 +29,7 @@ def structure(output):
     return [" ".join(NUMBER.sub("#", line).split()) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "files"),
     [

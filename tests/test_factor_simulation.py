@@ -23,7 +23,6 @@ from bayeslaw.factor.table import factor_table
 from bayeslaw.factor.target import factor_target
 from bayeslaw.laws.factor import FactorLaw
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 SIZES = (1e8, 5e8, 2e9, 2e8, 8e8, 4e9, 1e10, 2e10, 2e10)
 FAMILIES = ("birch", "birch", "birch", "alder", "alder", "alder", "alder", "birch", "cedar")
 DESIGN = FactorDesign(SIZES, FAMILIES, seen=6, samples=60)
@@ -192,6 +191,7 @@ def test_tails_may_be_traced(finite):
     np.testing.assert_allclose(given, moved, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_predictions_are_those_of_the_package(small):
     data = small.simulate(4).data
     model = FactorModel(FactorLaw().resolved("log"), data)

@@ -87,6 +87,7 @@ def test_families_are_recovered_with_partial_pooling(partial_fit):
     assert np.quantile(scale, 0.01) < np.sqrt(0.01**2 - 0.005**2) < np.quantile(scale, 0.99)
 
 
+@pytest.mark.slow
 def test_families_are_recovered_with_separate_laws():
     separate = fit(PowerLaw(pooling="separate"), family_table(), chains=2)
     assert_calibrated(scores(separate, family_truth()))

@@ -10,8 +10,6 @@ from inference import head
 from inference.config import DecoderConfig, Rope
 from inference.decoder import Decoder
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 WIDTH = 8
 
 

@@ -129,7 +129,8 @@ def test_a_fit_that_must_not_be_trusted_is_whole_json_and_exit_code_one(collabor
     record = printed("check", tmp_path / "f.nc", "--json", exit_code=1)
     assert record["trusted"] is False
     assert record["findings"][0]["code"] == "divergences"
-    assert record["diagnostics"]["divergences"] == 4000
+    sizes = collaboration_fit.tree["posterior"].sizes
+    assert record["diagnostics"]["divergences"] == sizes["chain"] * sizes["draw"]
 
 
 def test_predict(collaboration_file, collaboration_fit):

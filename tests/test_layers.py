@@ -9,8 +9,6 @@ from inference.config import DecoderConfig, Rope
 from inference.layers import Norm
 from inference.rope import inverse_frequencies, rotate, rotation_tables
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 SIZES = {"vocabulary": 9, "width": 64, "depth": 1, "heads": 1, "key_value_heads": 1, "head_width": 64, "mlp_width": 8}
 
 

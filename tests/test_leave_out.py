@@ -22,8 +22,6 @@ from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 def brute(response):
     table = tiny_table()
@@ -170,7 +168,7 @@ def test_independent_rows_are_taken_one_by_one():
 
 
 @pytest.fixture(scope="module")
-def refitted(tiny_log_fit, quick_compiles):
+def refitted(tiny_log_fit):
     """Return every row left out of a law of log losses, and the exact densities of the losses."""
     return leave_out(tiny_log_fit, seed=1, draws=400, chains=2), brute("log_loss").elpd
 

@@ -30,7 +30,6 @@ from bayeslaw.noise import Noise
 from bayeslaw.sampling.sampler import Draws
 from bayeslaw.simulate import simulate_losses
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 LOSSES = simulate_losses(samples=40, clusters=40, families=3, sizes=3, seed=2)
 HELD = {"the best": [2], "the smallest": [0], "a family": [3, 4, 5], "two of two": [1, 8]}
 
@@ -177,6 +176,7 @@ def refits(model):
     return FactorRefits(model, draws=400, chains=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["the best", "a family"])
 def test_refits_find_what_weighted_draws_of_the_prior_find(model, refits, which):
     held = held_rows(which)
@@ -236,7 +236,7 @@ def test_k_fold_refits_the_factor_law(factor_fit, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def power_fit(quick_compiles):
+def power_fit():
     return fit(PowerLaw(pooling="complete"), LOSSES, draws=60, chains=1)
 
 
@@ -246,6 +246,7 @@ def test_single_rows_of_the_factor_law_are_warned_about(factor_fit, power_fit):
     assert f"factor: {FLOOR_WARNING}" in found.warnings
 
 
+@pytest.mark.slow
 def test_the_factor_law_and_a_law_of_models_predict_together(factor_fit, power_fit):
     both = Stack({"factor": factor_fit, "power": power_fit}, {"factor": 0.5, "power": 0.5})
     at = {"parameters": [1e9, 8e10], "family": ["alder", "new"]}

@@ -68,8 +68,10 @@ def test_the_covariance_of_a_linear_law_is_exact():
     ("law", "noise"),
     [
         (PowerLaw(), Noise()),
-        (PowerLaw(pooling="complete"), Noise(response="log_loss")),
-        (PowerLaw(pooling="complete"), Noise(family="student_t", response="log_loss")),
+        pytest.param(PowerLaw(pooling="complete"), Noise(response="log_loss"), marks=pytest.mark.slow),
+        pytest.param(
+            PowerLaw(pooling="complete"), Noise(family="student_t", response="log_loss"), marks=pytest.mark.slow
+        ),
     ],
     ids=["partial", "complete", "student_t"],
 )
@@ -94,7 +96,14 @@ def test_the_gradient_vanishes_at_the_mode_and_the_curvature_is_near_the_hessian
     assert spread.max() < 2
 
 
-@pytest.mark.parametrize(("family", "response"), [("normal", "log_loss"), ("student_t", "loss"), ("laplace", "loss")])
+@pytest.mark.parametrize(
+    ("family", "response"),
+    [
+        pytest.param("normal", "log_loss", marks=pytest.mark.slow),
+        ("student_t", "loss"),
+        pytest.param("laplace", "loss", marks=pytest.mark.slow),
+    ],
+)
 def test_the_covariance_is_positive_definite(family, response):
     law = CollaborationLaw()
     with jax.enable_x64(True):
@@ -167,7 +176,9 @@ def test_flat_prior_modes_of_the_chinchilla_law_are_least_squares_of_logs():
     np.testing.assert_allclose(ours, best.x, rtol=1e-3)
 
 
-@pytest.mark.parametrize("errors", [False, True], ids=["plain", "standard-errors"])
+@pytest.mark.parametrize(
+    "errors", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["plain", "standard-errors"]
+)
 def test_flat_prior_modes_of_laplace_noise_stand_on_the_kinks(errors):
     """The exact likelihood, kinks and all, cannot be raised by moving a little anywhere."""
     rng = np.random.default_rng(2)

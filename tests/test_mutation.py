@@ -20,8 +20,8 @@ MOVED = 1e-4
 # Most tokens of a case that is mutated: longer ones have the same switches.
 LONGEST = 128
 DEFAULTS = {field.name: field.default for field in fields(DecoderConfig) if field.default is not MISSING}
-# Families of the gate: between them they have every layout of tensors, kind of position and kind of block.
-FEW = ("falcon", "gemma2", "gpt2", "llama")
+# Families of the gate: learned and rotary positions, plain, fused and transposed tensors, windows, norms of every kind.
+FEW = ("gemma2", "gpt2", "gpt_neox", "qwen3")
 # What each kind of scaling is made of, beside the base and the width.
 ROPE_FIELDS = {
     "default": (),

@@ -43,7 +43,7 @@ def truth():
 
 
 @pytest.fixture(scope="module")
-def fitted(truth, quick_compiles) -> Fit:
+def fitted(truth) -> Fit:
     return fit(CollaborationLaw(), truth[0], draws=400, chains=1, seed=1)
 
 

@@ -26,7 +26,7 @@ REGIMES = ("single", "homogeneous", "heterogeneous")
 def unseen_fit(small_pools):
     """Return a fit to pools of which none is heterogeneous."""
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "heterogeneous")
-    return fit(CollaborationLaw(), pools, chains=1)
+    return fit(CollaborationLaw(), pools, draws=300, chains=1)
 
 
 def width(frame):
@@ -180,6 +180,7 @@ def test_a_parameter_of_one_value_is_shared_with_a_new_family(power_fit):
     assert mean.shape == (4000, 1)
 
 
+@pytest.mark.slow
 def test_a_regime_that_was_not_seen_is_drawn_from_the_population(unseen_fit):
     frame = predict(unseen_fit, {"parameters": 1e10, "regime": list(REGIMES)}, kind="mean").set_index("regime")
     assert frame.pipe(width)[2] > 3 * frame.pipe(width)[:2].max()
@@ -312,6 +313,7 @@ def test_an_unknown_family_is_refused(power_fit):
         predict(power_fit, {"parameters": 1e9, "family": "aldr"})
 
 
+@pytest.mark.slow
 def test_separate_families_say_nothing_of_a_new_one():
     separate = fit(PowerLaw(pooling="separate"), family_table(sizes=np.geomspace(1e8, 5e10, 5)), draws=50, chains=1)
     with pytest.raises(InputError, match="separate in every group"):

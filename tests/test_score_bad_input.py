@@ -22,7 +22,6 @@ from bayeslaw.storage import write_manifest
 from inference.families import SUPPORTED
 from inference.running import prepared
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 OUT = Path("losses")
 PAGE = 4096
 LONG_BYTES = 5_000_000

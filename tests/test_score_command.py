@@ -13,7 +13,6 @@ from make_checkpoints import KINDS, MADE, SIZES
 from safetensors.numpy import load_file
 from score_runs import DOCUMENTS, made_once, manifest, rows, score, slow_log_probabilities, token_ids, works
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 UNITS = ("document", "paragraph", "line", "word")
 BYTES = sum(len(document["text"].encode()) for document in DOCUMENTS)
 
@@ -93,6 +92,7 @@ def test_losses_fall_with_size(tables):
         assert sizes == sorted(sizes, reverse=True), family
 
 
+@pytest.mark.slow
 def test_pools_and_laws_are_made_of_a_table(tables, tmp_path):
     works("pools", tables["word"], "--max-size", 2, "--out", tmp_path / "pools")
     law = tmp_path / "law.yaml"

@@ -31,7 +31,6 @@ from score_runs import (
 from bayeslaw.losses import read_losses
 from inference.running import gates
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
 WINDOW, STRIDE = 10, 3
 
 

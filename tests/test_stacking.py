@@ -194,7 +194,7 @@ def test_laws_are_ranked_by_folds():
     assert rough.warnings[0].startswith("poor: The joint density of m0")
 
 
-@pytest.mark.usefixtures("quick_compiles")
+@pytest.mark.slow
 def test_the_law_that_is_true_is_found_and_weighs_most(tiny_fit):
     """The other law holds that losses fall with an exponent of 1.5, where they fall with 0.3."""
     law = PowerLaw(pooling="complete", exponent=dist.LogNormal(np.log(1.5), 0.02))
@@ -211,7 +211,6 @@ def test_the_law_that_is_true_is_found_and_weighs_most(tiny_fit):
     assert (table["extrapolation"] > 0).tolist() == [False, True]
 
 
-@pytest.mark.usefixtures("quick_compiles")
 def test_targets_are_the_same_for_every_law(partial_fit):
     table = family_table(standard_error=[0.005] * 24)
     one = fit(PowerLaw(pooling="complete"), table, draws=50, chains=1)

@@ -10,8 +10,6 @@ from bayeslaw.calibration.rows import ResponsePosterior
 from bayeslaw.calibration.sampling import TablePosterior
 from bayeslaw.sampling.mode import make_target
 
-pytestmark = pytest.mark.usefixtures("quick_compiles")
-
 
 def test_the_density_is_that_which_is_fitted(partial_fit, tiny_log_fit):
     for fitted in (partial_fit, tiny_log_fit):

@@ -60,6 +60,7 @@ def test_loss_falls_with_size(family, unit):
     assert line.slope + stats.t.ppf(0.975, len(size) - 2) * line.stderr < 0
 
 
+@pytest.mark.slow
 def test_exponents_are_positive_whatever_sign_the_prior_allows(zoo):
     law = bl.PowerLaw(exponent=SIGNED_EXPONENT, pooling="separate")
     fitted = bl.fit(law, zoo, draws=500, seed=0, progress=False)

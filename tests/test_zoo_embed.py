@@ -17,7 +17,7 @@ import bayeslaw as bl
 
 ZOO = Path(__file__).parents[1] / "examples" / "zoo"
 
-pytestmark = [pytest.mark.tools, pytest.mark.usefixtures("quick_compiles")]
+pytestmark = pytest.mark.tools
 UNITS = ("document", "paragraph", "line")
 FAMILIES, SIZES = ("llama", "gpt2"), ("small", "medium")
 SOURCES = [
