@@ -52,7 +52,7 @@ def integrated(correlation, structure, freedom):
 
 
 @pytest.mark.parametrize("freedom", [12.0, pytest.param(50.0, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("name", STRUCTURES)
+@pytest.mark.parametrize("name", ["pair", pytest.param("three", marks=pytest.mark.slow)])
 def test_the_scales_are_integrated_out(name, freedom):
     structure = STRUCTURES[name]
     for correlation in [structure, *drawn(structure, freedom, 2)]:

@@ -158,7 +158,7 @@ VALUES = {
 VALUES |= {f"{name}_{kind}": 0.7 for name in ("floor", "amplitude", "exponent") for kind in ("population", "spread")}
 
 
-@pytest.mark.parametrize("response", ["loss", "log_loss"])
+@pytest.mark.parametrize("response", ["loss", pytest.param("log_loss", marks=pytest.mark.slow)])
 def test_the_models_density_is_that_of_scipy_over_rows_and_over_nodes(pools, response):
     model = model_of(pools, response=response)
     assert model.compressed is not None

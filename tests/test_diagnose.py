@@ -145,6 +145,7 @@ def test_a_floor_that_the_prior_decides_is_warned_about(partial_fit):
     assert "floor of birch by only" in finding.message
 
 
+@pytest.mark.slow
 def test_an_exponent_that_the_prior_decides_is_warned_about(few_rows_fit):
     messages = [finding.message for finding in check(few_rows_fit) if finding.code == "exponent-prior"]
     posterior, prior = (np.log(few_rows_fit.values(group)["exponent"]).std(0) for group in ("posterior", "prior"))
@@ -168,6 +169,7 @@ def test_exponents_that_data_decide_are_not_warned_about(tiny_fit, collaboration
         assert "exponent-prior" not in codes(decided)
 
 
+@pytest.mark.slow
 def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
     (message,) = [finding.message for finding in check(few_rows_fit) if finding.code == "few-sizes"]
     assert "alder 4, birch 2, cedar 1." in message
@@ -199,6 +201,7 @@ def test_facts_of_the_table_are_warned_about(collaboration_fit, fact, value, cod
     assert said in found(bad, code).message
 
 
+@pytest.mark.slow
 def test_errors_come_first(few_rows_fit):
     bad = doctored(few_rows_fit, "sample_stats", statistic("diverging", np.ones_like))
     severities = [finding.severity for finding in check(bad)]

@@ -134,6 +134,7 @@ def test_floors_are_below_the_lowest_loss_of_their_regime(collaboration_fit):
         assert np.quantile(floor, 0.999) < loss[index == group].min()
 
 
+@pytest.mark.slow
 def test_few_rows_in_a_family_are_sampled_without_divergences(few_rows_fit):
     assert not few_rows_fit.tree["sample_stats"].dataset["diverging"].any()
     figures, codes = diagnostics(few_rows_fit), {finding.code for finding in check(few_rows_fit)}

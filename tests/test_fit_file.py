@@ -44,7 +44,7 @@ def resaved(fit, path, **attrs):
 
 
 @pytest.mark.parametrize("ending", ["nc", "zarr"])
-@pytest.mark.parametrize("name", ["collaboration_fit", "chinchilla_fit"])
+@pytest.mark.parametrize("name", ["collaboration_fit", pytest.param("chinchilla_fit", marks=pytest.mark.slow)])
 def test_a_new_process_predicts_the_same(request, tmp_path, name, ending):
     fit = request.getfixturevalue(name)
     path = tmp_path / f"fit.{ending}"

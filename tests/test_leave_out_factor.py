@@ -240,6 +240,7 @@ def power_fit():
     return fit(PowerLaw(pooling="complete"), LOSSES, draws=60, chains=1)
 
 
+@pytest.mark.slow
 def test_single_rows_of_the_factor_law_are_warned_about(factor_fit, power_fit):
     found = compare({"factor": factor_fit, "power": power_fit})
     assert set(found.table.index) == {"factor", "power"}

@@ -232,7 +232,7 @@ def test_every_picture_is_written(collaboration_fit, tmp_path, what):
     assert [each.name for each in tmp_path.iterdir()] == ["picture.png"]
 
 
-@pytest.mark.parametrize("what", ["pair", "trace"])
+@pytest.mark.parametrize("what", ["pair", pytest.param("trace", marks=pytest.mark.slow)])
 def test_large_pictures_keep_to_few_panels(chinchilla_fit, tmp_path, what):
     save_plot(chinchilla_fit, tmp_path / "picture.png", what=what)
     assert (tmp_path / "picture.png").stat().st_size > 10_000
@@ -247,7 +247,9 @@ def test_arviz_leaves_no_figures_behind(chinchilla_fit, tmp_path):
     plt.close(mine)
 
 
-@pytest.mark.parametrize("ending", ["png", "svg", "pdf", "PNG"])
+@pytest.mark.parametrize(
+    "ending", ["png", "svg", *(pytest.param(ending, marks=pytest.mark.slow) for ending in ("pdf", "PNG"))]
+)
 @pytest.mark.parametrize("what", ["law", "forest"])
 def test_same_fit_same_bytes(chinchilla_fit, tmp_path, ending, what):
     written = []
