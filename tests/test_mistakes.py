@@ -66,8 +66,8 @@ MISTAKES = {
     ),
     "a tokenizer": Mistake(
         "inference/tokens.py",
-        "encode_batch(chunk, add_special_tokens=False)",
-        "encode_batch(chunk, add_special_tokens=True)",
+        "for choice in (prepended, facts.begin, facts.end):",
+        "for choice in (facts.end, facts.begin, prepended):",
         "test_tokens.py",
     ),
     "a resume": Mistake(
