@@ -48,7 +48,7 @@ def chinchilla() -> Fit:
 
 def factor() -> Fit:
     """Fit the losses of a few models on samples."""
-    return fit(FactorLaw(), small_losses(), draws=400, chains=1)
+    return fit(FactorLaw(), small_losses(), draws=400, chains=2)
 
 
 def tiny() -> Fit:
