@@ -32,7 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("compiled"))
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
-    # Most tests compute little with what takes long to compile; slow ones compile as users do.
+    # Most tests compute little with what takes long to compile; what slow ones compile themselves is as users have it.
     os.environ.setdefault(OPTIMISATIONS_OFF.upper(), "true")
     # Each worker has a core of its own, so that no function's code is split over several.
     os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_parallel_codegen_split_count=1".strip()
@@ -73,7 +73,7 @@ def made_once(folder: Path, name: str, make: Callable[[], Fit]) -> Path:
 
 @pytest.fixture(autouse=True)
 def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Compile with all optimisations where a test is slow, in this process and in its children."""
+    """Compile with all optimisations in the body of a slow test and in its children; fits that tests share are not."""
     if "slow" not in request.keywords:
         yield
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -52,5 +51,8 @@ def _found() -> Path | None:
 
 
 def _installed_by() -> str:
+    # Asked for only where something is wrong.
+    from importlib.metadata import packages_distributions
+
     others = sorted(set(packages_distributions().get(NAME, ())) - {"bayeslaw"})
     return f", which the distribution {', '.join(map(repr, others))} installed" if others else ""
