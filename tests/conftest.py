@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from forms import FORMS
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -117,9 +118,9 @@ def chinchilla_file(file_of_fit: Callable[[str], Path]) -> Path:
     return file_of_fit("chinchilla")
 
 
-@pytest.fixture(scope="session")
-def factor_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("factor")
+@pytest.fixture(scope="session", params=FORMS)
+def factor_file(file_of_fit: Callable[[str], Path], request: pytest.FixtureRequest) -> Path:
+    return file_of_fit("quick_factor" if request.param else "factor")
 
 
 @pytest.fixture(scope="session")
@@ -137,9 +138,9 @@ def chinchilla_fit(read_fit: Callable[[str], Fit]) -> Fit:
     return read_fit("chinchilla")
 
 
-@pytest.fixture(scope="session")
-def factor_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("factor")
+@pytest.fixture(scope="session", params=FORMS)
+def factor_fit(read_fit: Callable[[str], Fit], request: pytest.FixtureRequest) -> Fit:
+    return read_fit("quick_factor" if request.param else "factor")
 
 
 @pytest.fixture(scope="session")
@@ -157,9 +158,9 @@ def partial_fit(read_fit: Callable[[str], Fit]) -> Fit:
     return read_fit("partial")
 
 
-@pytest.fixture(scope="session")
-def few_rows_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("few_rows")
+@pytest.fixture(scope="session", params=FORMS)
+def few_rows_fit(read_fit: Callable[[str], Fit], request: pytest.FixtureRequest) -> Fit:
+    return read_fit("quick_few_rows" if request.param else "few_rows")
 
 
 @pytest.fixture(scope="session")

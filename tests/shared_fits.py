@@ -1,10 +1,12 @@
 """Fits that several test files look at, and how each is made."""
 
 import math
+from collections.abc import Callable
 
 import numpyro.distributions as dist
 from brute import WIDTHS
 from factor_cases import small_losses
+from quick_fits import quick_fits
 from tables import TINY_MEDIANS, family_table, few_rows_table, tiny_table
 
 from bayeslaw.fit import Fit, fit
@@ -71,7 +73,17 @@ def few_rows() -> Fit:
     return fit(PowerLaw(), few_rows_table(), chains=2)
 
 
+def quick(make: Callable[[], Fit]) -> Callable[[], Fit]:
+    """Return a function that fits the same without the sampler."""
+
+    def make_quickly() -> Fit:
+        with quick_fits():
+            return make()
+
+    return make_quickly
+
+
 FITS = {
     function.__name__: function
     for function in (collaboration, power, chinchilla, factor, tiny, tiny_log, partial, few_rows)
-}
+} | {"quick_factor": quick(factor), "quick_few_rows": quick(few_rows)}

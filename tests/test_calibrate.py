@@ -267,9 +267,11 @@ def test_a_law_is_simulated_from_its_prior_and_its_noise(tiny):
         prior = dict(tiny.template.model.sites[name].arguments)
         assert stats.kstest(np.log(values), stats.norm(prior["loc"], prior["scale"]).cdf).pvalue > 1e-3
     model, standardised = tiny.template.model, []
+    with jax.enable_x64(True):
+        mean_of = jax.jit(lambda values: model.mean(values, model.covariates, model.group_index))
     for each in drawn:
         with jax.enable_x64(True):
-            mean = np.asarray(model.mean(each.truth, model.covariates, model.group_index))
+            mean = np.asarray(mean_of(each.truth))
         standardised.append((each.data - mean) / each.truth["noise_scale"])
         expected = stats.norm(mean, each.truth["noise_scale"]).logpdf(each.data).sum()
         assert each.truth["log_likelihood"] == pytest.approx(expected, rel=1e-9)
@@ -292,8 +294,9 @@ def test_targets_lie_within_and_beyond(partial_fit):
     assert law.labels("noise_scale") == ("noise_scale",)
 
 
-def test_the_quick_form_of_a_law(tiny, tmp_path):
-    result = calibrate(tiny, simulations=40, seed=0)
+@pytest.mark.parametrize("simulations", [20, pytest.param(40, marks=pytest.mark.slow)])
+def test_the_quick_form_of_a_law(tiny, simulations, tmp_path):
+    result = calibrate(tiny, simulations=simulations, seed=0)
     assert result.quick
     assert result.calibrated, (result.rank_table, result.coverage)
     assert result.failed == 0
@@ -317,6 +320,7 @@ def test_the_quick_form_of_a_law(tiny, tmp_path):
         write_calibration(result, out, seed=0)
 
 
+@pytest.mark.slow
 def test_a_missing_jacobian_is_found(tiny, monkeypatch):
     """The mistake that only simulations find: a density in other coordinates without the map's determinant."""
     right = ResponsePosterior.values

@@ -76,7 +76,6 @@ def test_independent_rows_are_not_warned_about(tiny_fit, tiny_log_fit):
     assert OVERLAP_WARNING not in compare({"plain": tiny_fit, "log": tiny_log_fit}).warnings
 
 
-@pytest.mark.slow
 def test_unreliable_rows_are_counted_under_the_name_of_their_fit(few_rows_fit):
     found = compare({"first": few_rows_fit, "second": few_rows_fit})
     high = int((np.asarray(_loo(few_rows_fit).pareto_k) > 0.7).sum())

@@ -50,6 +50,10 @@ MODELS = {
 }
 
 
+# Those of the gate: levels of several groups and of one, bounds on both sides, any sign, two exponents.
+FEW = ("partial", "bounded", "bounded-spread", "any-sign", "chinchilla-partial", "regimes")
+
+
 LEVELS = jax.jit(
     lambda levels, low, high: (
         levels_to_logs(levels, low, high),
@@ -108,7 +112,9 @@ def test_levels_of_many_groups_are_mapped_one_by_one():
             assert float(determinants[group]) == pytest.approx(float(determinant))
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in MODELS]
+)
 def at(request):
     """Return a name, its model and posterior, and all there is to know of a position, compiled once."""
     model = build(request.param)

@@ -7,6 +7,8 @@ from functools import partial
 import numpy as np
 import pandas as pd
 import pytest
+from forms import FORMS
+from quick_fits import quick_fits
 from score_runs import command
 
 import bayeslaw as bl
@@ -32,11 +34,13 @@ def small(monkeypatch):
     return [folder.name for folder in chosen]
 
 
-@pytest.mark.parametrize("limit", [FEW_POOLS, pytest.param(None, marks=pytest.mark.slow)])
-def test_the_demo_goes_the_whole_path(small, limit, tmp_path, monkeypatch):
+@pytest.mark.parametrize("quick", FORMS)
+def test_the_demo_goes_the_whole_path(small, quick, tmp_path, monkeypatch):
+    limit = FEW_POOLS if quick else None
     monkeypatch.setattr(demo, "make_pools", partial(make_pools, limit=limit))
     out = tmp_path / "demo"
-    result = command("demo", "--out", out, "--draws", 100)
+    with quick_fits(quick):
+        result = command("demo", "--out", out, "--draws", 100)
     assert result.exit_code == 0, result.output
     assert {entry.name for entry in out.iterdir()} == FILES
     scored, losses, shipped = bl.read_losses(out / "scored"), bl.read_losses(out / "losses"), bl.load_dataset("zoo")

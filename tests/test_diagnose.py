@@ -145,7 +145,6 @@ def test_a_floor_that_the_prior_decides_is_warned_about(partial_fit):
     assert "floor of birch by only" in finding.message
 
 
-@pytest.mark.slow
 def test_an_exponent_that_the_prior_decides_is_warned_about(few_rows_fit):
     messages = [finding.message for finding in check(few_rows_fit) if finding.code == "exponent-prior"]
     posterior, prior = (np.log(few_rows_fit.values(group)["exponent"]).std(0) for group in ("posterior", "prior"))
@@ -169,19 +168,24 @@ def test_exponents_that_data_decide_are_not_warned_about(tiny_fit, collaboration
         assert "exponent-prior" not in codes(decided)
 
 
-@pytest.mark.slow
 def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
     (message,) = [finding.message for finding in check(few_rows_fit) if finding.code == "few-sizes"]
     assert "alder 4, birch 2, cedar 1." in message
     assert "few-sizes" not in codes(tiny_fit)
 
 
-@pytest.mark.slow
-def test_pools_that_overlap_are_warned_about_where_rows_are_independent(collaboration_fit, small_pools, tiny_fit):
-    independent = fit(CollaborationLaw(), small_pools, noise=Noise(dependence="independent"), draws=100, chains=2)
+def test_pools_that_overlap_are_warned_about_where_rows_are_independent(collaboration_fit, tiny_fit):
+    noise = json.loads(collaboration_fit.tree.attrs["noise"]) | {"dependence": "independent", "member_scale": None}
+    independent = doctored(collaboration_fit, noise=json.dumps(noise))
     assert found(independent, "overlapping-pools").severity == "warning"
     assert "overlapping-pools" not in codes(collaboration_fit)
     assert "overlapping-pools" not in codes(tiny_fit)
+
+
+@pytest.mark.slow
+def test_a_fit_of_independent_pools_is_warned_about(small_pools):
+    independent = fit(CollaborationLaw(), small_pools, noise=Noise(dependence="independent"), draws=100, chains=2)
+    assert found(independent, "overlapping-pools").severity == "warning"
 
 
 @pytest.mark.parametrize(
@@ -201,7 +205,6 @@ def test_facts_of_the_table_are_warned_about(collaboration_fit, fact, value, cod
     assert said in found(bad, code).message
 
 
-@pytest.mark.slow
 def test_errors_come_first(few_rows_fit):
     bad = doctored(few_rows_fit, "sample_stats", statistic("diverging", np.ones_like))
     severities = [finding.severity for finding in check(bad)]
@@ -248,8 +251,16 @@ def test_a_law_without_regimes_makes_no_claim(power_fit):
     assert claims(power_fit) == ()
 
 
+def test_claims_are_of_regimes_that_were_seen(collaboration_fit):
+    seen = np.flatnonzero(collaboration_fit.observations.groups["regime"] != "homogeneous")
+    regimes = [name != "homogeneous" for name in collaboration_fit.model.groups]
+    two = Fit(collaboration_fit.tree.isel(pool=seen, regime=np.flatnonzero(regimes)))
+    stated = [(claim.parameter, claim.larger, claim.smaller) for claim in claims(two)]
+    assert stated == [("exponent", "heterogeneous", "single"), ("floor", "single", "heterogeneous")]
+
+
 @pytest.mark.slow
-def test_claims_are_of_regimes_that_were_seen(small_pools):
+def test_claims_are_of_parameters_with_values_by_regime(small_pools):
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "homogeneous")
     one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=200, chains=1)
     assert [(c.parameter, c.larger, c.smaller) for c in claims(one_floor)] == [("exponent", "heterogeneous", "single")]

@@ -7,8 +7,10 @@ import jax
 import numpy as np
 import pytest
 import xarray as xr
+from forms import FORMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick_fits import quick_fits
 
 import bayeslaw as bl
 from bayeslaw.config import read_config
@@ -56,10 +58,11 @@ def pools():
     return pools_of_known_gain(quality=0.3)
 
 
-@pytest.fixture(scope="module")
-def fitted(pools):
+@pytest.fixture(scope="module", params=FORMS)
+def fitted(pools, request):
     # Two short chains would be drawn again and again until they agree.
-    return bl.fit(DiversityLaw(), pools, draws=500, chains=1, seed=1)
+    with quick_fits(request.param):
+        return bl.fit(DiversityLaw(), pools, draws=500, chains=1, seed=1)
 
 
 values = st.floats(0.01, 1.5)

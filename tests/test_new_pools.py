@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from forms import FORMS
+from quick_fits import quick_fits
 from tables import power
 
 from bayeslaw.dependence import Dependence
@@ -42,9 +44,10 @@ def truth():
     return known_pools(CollaborationLaw())
 
 
-@pytest.fixture(scope="module")
-def fitted(truth) -> Fit:
-    return fit(CollaborationLaw(), truth[0], draws=400, chains=1, seed=1)
+@pytest.fixture(scope="module", params=FORMS)
+def fitted(truth, request) -> Fit:
+    with quick_fits(request.param):
+        return fit(CollaborationLaw(), truth[0], draws=400, chains=1, seed=1)
 
 
 def shared_by(fitted: Fit) -> Dependence:

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from forms import FORMS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from quick_fits import quick_fits
 from scipy import stats
 from tables import family_table
 
@@ -22,11 +24,12 @@ from bayeslaw.targets import parse_members, read_targets
 REGIMES = ("single", "homogeneous", "heterogeneous")
 
 
-@pytest.fixture(scope="module")
-def unseen_fit(small_pools):
+@pytest.fixture(scope="module", params=FORMS)
+def unseen_fit(small_pools, request):
     """Return a fit to pools of which none is heterogeneous."""
     pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "heterogeneous")
-    return fit(CollaborationLaw(), pools, draws=300, chains=1)
+    with quick_fits(request.param):
+        return fit(CollaborationLaw(), pools, draws=300, chains=1)
 
 
 def width(frame):
@@ -313,9 +316,9 @@ def test_an_unknown_family_is_refused(power_fit):
         predict(power_fit, {"parameters": 1e9, "family": "aldr"})
 
 
-@pytest.mark.slow
 def test_separate_families_say_nothing_of_a_new_one():
-    separate = fit(PowerLaw(pooling="separate"), family_table(sizes=np.geomspace(1e8, 5e10, 5)), draws=50, chains=1)
+    with quick_fits():
+        separate = fit(PowerLaw(pooling="separate"), family_table(sizes=np.geomspace(1e8, 5e10, 5)), draws=50, chains=1)
     with pytest.raises(InputError, match="separate in every group"):
         predict(separate, {"parameters": 1e9, "family": "new"})
     assert list(predict(separate, {"parameters": 1e9})["family"]) == ["alder", "birch", "cedar"]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -68,6 +69,29 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
     if (watch := _running.get()) is not None:
         watch.compiling += time.perf_counter() - begun
     return compiled
+
+
+@lru_cache(maxsize=2)
+def compiled_gradient(
+    function: Callable[..., Any], coordinates: int, scalars: int = 0
+) -> Callable[..., tuple[Any, Any]]:
+    """Compile a function of a flat position along with its gradient, once for the search of a mode and all chains.
+
+    Parameters
+    ----------
+    function
+        From a flat position, and scalars where it takes any, to a scalar. Call under float64.
+    coordinates
+        Length of the position.
+    scalars
+        How many scalars the function takes after the position.
+
+    Returns
+    -------
+    Callable
+        Of the same arguments, to the value and the gradient by the position.
+    """
+    return compile_for(jax.value_and_grad(function), jnp.zeros(coordinates), *[jnp.zeros(())] * scalars)
 
 
 def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:

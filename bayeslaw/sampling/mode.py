@@ -14,7 +14,7 @@ from scipy import optimize
 
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, MEMBER_SCALE, combined_scale
-from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.sampling.compiled import compile_for, compiled_gradient
 from bayeslaw.sampling.coordinates import Coordinates
 
 START_SPREAD = 0.3
@@ -133,25 +133,27 @@ def scattered_starts(start: np.ndarray, starts: int, seed: int) -> np.ndarray:
     return start + scatter
 
 
-def minimize(function: Callable[[Array], Array], starts: np.ndarray) -> np.ndarray:
+def minimize(function: Callable[..., Array], starts: np.ndarray, *scalars: float) -> np.ndarray:
     """Minimise a smooth function from several starts and keep the lowest end.
 
     Parameters
     ----------
     function
-        From a flat position to a scalar.
+        From a flat position, and the scalars, to a scalar.
     starts
         Shape ``[start, coordinate]``.
+    *scalars
+        What the function takes after the position.
 
     Returns
     -------
     np.ndarray
         Position of the lowest value found, shape ``[coordinate]``.
     """
-    compiled = compile_for(jax.value_and_grad(function), jnp.asarray(starts[0]))
+    compiled = compiled_gradient(function, starts.shape[1], len(scalars))
 
     def value_and_gradient(position: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = map(np.asarray, compiled(position))
+        value, gradient = map(np.asarray, compiled(position, *scalars))
         finite = np.isfinite(value) and np.isfinite(gradient).all()
         return (float(value), gradient) if finite else (1e300, np.zeros_like(position))
 
@@ -264,19 +266,19 @@ def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[
     target = make_target(model)
     log_likelihood = model.fast_log_likelihood()
 
-    def negative(position: Array, smoothing: float) -> Array:
+    def negative(position: Array, smoothing: Array) -> Array:
         values, _ = target.values(position)
         if model.noise.family == "laplace":
             return _smooth_laplace(model, values, smoothing)
         return -log_likelihood(values)
 
-    position = minimize(lambda p: negative(p, 1e-1), scattered_starts(target.start, starts, seed))
+    position = minimize(negative, scattered_starts(target.start, starts, seed), 1e-1)
     for smoothing in (1e-2, 1e-3, 1e-4) if model.noise.family == "laplace" else (0.0,):
-        position = minimize(lambda p, s=smoothing: negative(p, s), position[None])
+        position = minimize(negative, position[None], smoothing)
     return {name: np.asarray(value) for name, value in target.values(jnp.asarray(position))[0].items()}
 
 
-def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: float) -> Array:
+def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: Array) -> Array:
     """Laplace likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
     mean = model.mean(values, model.covariates, model.group_index)
     location = jnp.log(mean) if model.noise.response == "log_loss" else mean

@@ -11,8 +11,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpyro.infer import NUTS
+from numpyro.infer.util import ParamInfo
 
-from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.sampling.compiled import compile_for, compiled_gradient
 
 BLOCK = 100
 STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")
@@ -106,12 +107,15 @@ def sample(
         dense_mass=True,
     )
     begin, advance = _compile(kernel, len(mode), warmup)
+    gradient = compiled_gradient(target.potential, len(mode))
     keys = jax.random.split(jax.random.PRNGKey(seed), chains)
+    places = np.random.default_rng(seed).standard_normal((chains, len(mode)))
 
-    def run(key: Array) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def run(key: Array, z: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         # The switch to float64 is local to a thread.
         with jax.enable_x64(True):
-            state, kept = begin(key), []
+            value, slope = gradient(mode + factor @ z)
+            state, kept = begin(key, z, value, np.asarray(slope) @ factor), []
             for steps, keep in [*((n, False) for n in _blocks(warmup)), *((n, True) for n in _blocks(draws))]:
                 state, trace = advance(state, steps)
                 if keep:
@@ -122,7 +126,7 @@ def sample(
 
     cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
     with ThreadPoolExecutor(max_workers=min(chains, cores)) as pool:
-        z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, keys))
+        z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, keys, places))
     return Draws(mode + z @ factor.T, _named(statistics, kernel))
 
 
@@ -131,11 +135,13 @@ def _blocks(total: int) -> list[int]:
 
 
 def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compile the start of a chain and a block of up to `BLOCK` draws, once for all chains."""
+    """Compile the start of a chain and a block of up to `BLOCK` draws, once for all chains.
 
-    def begin(key: Array) -> Any:
-        place, walk = jax.random.split(key)
-        return kernel.init(walk, warmup, jax.random.normal(place, (coordinates,)), (), {})
+    A chain starts from a position, the potential and its gradient there: compiling these takes long and is done once.
+    """
+
+    def begin(key: Array, z: Array, potential: Array, gradient: Array) -> Any:
+        return kernel.init(key, warmup, ParamInfo(z, potential, gradient), (), {})
 
     def advance(state: Any, steps: Array) -> tuple[Any, Any]:
         trace = jax.tree.map(lambda leaf: jnp.zeros((BLOCK, *leaf.shape), leaf.dtype), _recorded(state))
@@ -147,10 +153,10 @@ def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[...,
 
         return jax.lax.fori_loop(0, steps, step, (state, trace))
 
-    key = jax.random.PRNGKey(0)
+    start = jax.random.PRNGKey(0), jnp.zeros(coordinates), jnp.zeros(()), jnp.zeros(coordinates)
     # The start fixes attributes of the kernel that a block needs, so it is traced first.
-    compiled_begin = compile_for(begin, key)
-    return compiled_begin, compile_for(advance, jax.eval_shape(begin, key), 0)
+    compiled_begin = compile_for(begin, *start)
+    return compiled_begin, compile_for(advance, jax.eval_shape(begin, *start), 0)
 
 
 def _recorded(state: Any) -> tuple[Array, dict[str, Array]]:

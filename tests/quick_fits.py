@@ -1,0 +1,40 @@
+"""Fits without the sampler: draws of the normal distribution that the curvature at the mode tells."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bayeslaw.sampling.sampler import Density, Draws
+
+
+def normal_draws(
+    target: Density, mode: np.ndarray, factor: np.ndarray, *, draws: int, chains: int, seed: int, **others: Any
+) -> tuple[Draws, dict[str, float]]:
+    """Stand in for `sample_until_trusted`: as it does, with draws around the mode in place of NUTS."""
+    del target, others
+    z = np.random.default_rng(seed).standard_normal((chains, draws, len(mode)))
+    lp = -(z**2).sum(axis=-1) / 2
+    steps = np.ones(lp.shape, dtype=int)
+    statistics = {
+        "diverging": np.zeros(lp.shape, dtype=bool),
+        "n_steps": steps,
+        "acceptance_rate": np.ones(lp.shape),
+        "energy": -lp + np.random.default_rng(seed + 1).chisquare(len(mode), lp.shape) / 2,
+        "lp": lp,
+        "tree_depth": steps,
+        "reached_max_treedepth": np.zeros(lp.shape, dtype=bool),
+    }
+    return Draws(mode + z @ factor.T, statistics), {"warmup": 0, "target_accept": 1.0, "attempts": 1}
+
+
+@contextmanager
+def quick_fits(quick: bool = True) -> Iterator[None]:
+    """Fit without compiling and running the sampler, where a test looks at what comes before or after it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in ("bayeslaw.fit", "bayeslaw.factor.fitting") if quick else ():
+            patch.setattr(sys.modules[module], "sample_until_trusted", normal_draws)
+        yield
