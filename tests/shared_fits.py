@@ -33,7 +33,7 @@ def tiny_noise(response: str) -> Noise:
 
 def collaboration() -> Fit:
     """Fit 171 pools of up to two of 18 models, drawn from a known law."""
-    return fit(CollaborationLaw(), simulate_pools(), draws=500)
+    return fit(CollaborationLaw(), simulate_pools(), draws=500, chains=2)
 
 
 def power() -> Fit:
@@ -45,12 +45,12 @@ def power() -> Fit:
 def chinchilla() -> Fit:
     """Fit models by parameters and training tokens, with Student-t noise of log losses."""
     noise = Noise(family="student_t", response="log_loss")
-    return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise)
+    return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise, draws=500)
 
 
-def factor() -> Fit:
+def factor(draws: int = 400) -> Fit:
     """Fit the losses of a few models on samples."""
-    return fit(FactorLaw(), small_losses(), draws=400, chains=2)
+    return fit(FactorLaw(), small_losses(), draws=draws, chains=2)
 
 
 def tiny() -> Fit:
@@ -86,4 +86,4 @@ def quick(make: Callable[[], Fit]) -> Callable[[], Fit]:
 FITS = {
     function.__name__: function
     for function in (collaboration, power, chinchilla, factor, tiny, tiny_log, partial, few_rows)
-} | {"quick_factor": quick(factor), "quick_few_rows": quick(few_rows)}
+} | {"quick_factor": quick(lambda: factor(draws=100)), "quick_few_rows": quick(few_rows)}

@@ -169,14 +169,12 @@ def test_from_table_to_band(factor_fit: bl.Fit, losses: xr.Dataset) -> None:
     assert list(result["samples"]) == ["same", "same"]
     mean = bl.predict(factor_fit, {"parameters": [1e11], "family": ["alder"]}, kind="mean")
     assert mean["upper"][0] - mean["lower"][0] < result["upper"][1] - result["lower"][1]
-    new = bl.predict(factor_fit, {"members": ["1e11:alder"]}, samples="new")
-    assert new["samples"][0] == "new"
-    draws = bl.predict_draws(factor_fit, {"members": ["1e11:alder"]}, rule="mixture")
-    assert draws["rule"].item() == "mixture"
+    draws = bl.predict_draws(factor_fit, {"members": ["1e11:alder"]}, rule="mixture", samples="new")
+    assert (draws["rule"].item(), draws.attrs["samples"]) == ("mixture", "new")
     assert draws.dims == ("chain", "draw", "target")
-    # Of 800 draws the largest R-hat of some forty parameters is above 1.01 by chance.
+    # Of few draws the largest R-hat of some forty parameters is above 1.01 by chance.
     figures = bl.diagnostics(factor_fit)
-    assert figures.rhat_max < 1.025
+    assert figures.rhat_max < 1 + 20 / (draws.sizes["chain"] * draws.sizes["draw"])
     assert figures.divergences == 0
 
 
@@ -205,6 +203,10 @@ def test_the_command_predicts_members(factor_file: Path) -> None:
     assert row["interval_kind"] == "equal-tailed"
     assert row["rule"] == "oracle"
     assert "families that the fit has not seen, predicted as new ones: unseen (seen: " in run.stderr
+
+
+@pytest.mark.slow
+def test_families_that_were_seen_are_not_named(factor_file: Path) -> None:
     known = CliRunner().invoke(app, ["predict", str(factor_file), "--members", "70e9:alder", "--json"])
     assert "not seen" not in known.stderr
 

@@ -43,7 +43,7 @@ def resaved(fit, path, **attrs):
     return path
 
 
-@pytest.mark.parametrize("ending", ["nc", "zarr"])
+@pytest.mark.parametrize("ending", ["nc", pytest.param("zarr", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ["collaboration_fit", pytest.param("chinchilla_fit", marks=pytest.mark.slow)])
 def test_a_new_process_predicts_the_same(request, tmp_path, name, ending):
     fit = request.getfixturevalue(name)

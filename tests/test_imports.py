@@ -43,6 +43,7 @@ def test_type_checkers_see_every_name(package):
     assert sorted(ast.literal_eval(exports)) == sorted(stub_names(package)) == sorted(package.__all__)
 
 
+@pytest.mark.slow
 def test_functions_are_not_hidden_by_modules_of_their_name():
     program = "import bayeslaw as bl; bl.load_fit, bl.Comparison, bl.Attainability, bl.predict_draws\n"
     program += "import inference, inference.score; assert callable(inference.score)\n"

@@ -74,7 +74,9 @@ def test_bands_hold_the_line_and_the_new_band_the_mean_band(collaboration_fit):
         }
         assert mean.keys() == new.keys() == drawn.keys()
         for x in drawn:
-            assert new[x][0] < mean[x][0] < drawn[x] < mean[x][1] < new[x][1]
+            # The ends of the new band have an error of some percent of its width: its noise is drawn.
+            slack = 0.02 * (new[x][1] - new[x][0])
+            assert new[x][0] - slack < mean[x][0] < drawn[x] < mean[x][1] < new[x][1] + slack
 
 
 def test_bands_are_those_of_predict(fitted):
