@@ -43,7 +43,7 @@ class Ours:
 
     def __init__(self, folder: Path, dtype: str) -> None:
         import jax.numpy as jnp
-        import transformers.models.auto.configuration_auto  # noqa: F401
+        from transformers.models.auto.configuration_auto import AutoConfig  # noqa: F401
 
         from inference.checkpoint import open_checkpoint
         from inference.decoder import Decoder
@@ -79,7 +79,7 @@ class Torch:
 
     def __init__(self, folder: Path, dtype: str) -> None:
         import torch  # pyright: ignore[reportMissingImports]
-        from transformers import AutoModelForCausalLM
+        from transformers.models.auto.modeling_auto import AutoModelForCausalLM
 
         self.torch = torch
         before, begun = reset_peak(), time.perf_counter()

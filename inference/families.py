@@ -316,7 +316,7 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     from huggingface_hub.errors import StrictDataclassError
 
     with quiet_transformers():
-        from transformers import AutoConfig
+        from transformers.models.auto.configuration_auto import AutoConfig
 
     try:
         with quiet_transformers():

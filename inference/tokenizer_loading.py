@@ -86,7 +86,7 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
 
 def _load(folder: Path) -> Any:
     with quiet_transformers():
-        from transformers import AutoTokenizer
+        from transformers.models.auto.tokenization_auto import AutoTokenizer
 
         try:
             return AutoTokenizer.from_pretrained(str(folder.absolute()), local_files_only=True, trust_remote_code=False)

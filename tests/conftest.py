@@ -115,7 +115,7 @@ def power_file(file_of_fit: Callable[[str], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def chinchilla_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("chinchilla")
+    return file_of_fit("quick_chinchilla")
 
 
 @pytest.fixture(scope="session", params=FORMS)
@@ -135,7 +135,7 @@ def power_fit(read_fit: Callable[[str], Fit]) -> Fit:
 
 @pytest.fixture(scope="session")
 def chinchilla_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("chinchilla")
+    return read_fit("quick_chinchilla")
 
 
 @pytest.fixture(scope="session", params=FORMS)

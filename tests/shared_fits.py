@@ -86,4 +86,8 @@ def quick(make: Callable[[], Fit]) -> Callable[[], Fit]:
 FITS = {
     function.__name__: function
     for function in (collaboration, power, chinchilla, factor, tiny, tiny_log, partial, few_rows)
-} | {"quick_factor": quick(lambda: factor(draws=100)), "quick_few_rows": quick(few_rows)}
+} | {
+    "quick_chinchilla": quick(chinchilla),
+    "quick_factor": quick(lambda: factor(draws=100)),
+    "quick_few_rows": quick(few_rows),
+}

@@ -31,7 +31,14 @@ def inputs(length, *, rows=2, groups=2, heads=3, width=8, seed=0):
 
 
 @pytest.mark.parametrize(
-    "length", [1, 2, QUERY_BLOCK - 1, QUERY_BLOCK, QUERY_BLOCK + 1, 3 * QUERY_BLOCK, 9 * QUERY_BLOCK + 5]
+    "length",
+    [
+        1,
+        QUERY_BLOCK,
+        QUERY_BLOCK + 1,
+        9 * QUERY_BLOCK + 5,
+        *(pytest.param(length, marks=pytest.mark.slow) for length in (2, QUERY_BLOCK - 1, 3 * QUERY_BLOCK)),
+    ],
 )
 @pytest.mark.parametrize("window", [1, 100, 10_000])
 def test_blocks_equal_one_dense_computation(length, window):

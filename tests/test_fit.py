@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from brute import WIDTHS, brute_posterior
+from forms import FORMS
 from numpyro.infer.util import log_density
 from shared_fits import tiny_law, tiny_noise
 from tables import (
@@ -110,8 +111,9 @@ def test_families_of_samples_are_recovered_with_one_amplitude(power_fit):
     assert (power_fit.values()["amplitude"].ndim, power_fit.values()["floor"].ndim) == (1, 2)
 
 
-def test_the_chinchilla_law_is_recovered(chinchilla_fit):
-    truth = ChinchillaTruth()
+@pytest.mark.parametrize("quick", FORMS)
+def test_the_chinchilla_law_is_recovered(read_fit, quick):
+    chinchilla_fit, truth = read_fit("quick_chinchilla" if quick else "chinchilla"), ChinchillaTruth()
     z = scores(
         chinchilla_fit,
         {

@@ -356,6 +356,7 @@ def test_what_cannot_be_relied_on_is_named():
 # K-fold through ArviZ.
 
 
+@pytest.mark.slow
 def test_k_fold_leaves_out_rows_as_we_do(tiny_fit):
     exact = brute("loss").elpd
     found = k_fold(tiny_fit, folds=8, draws=400, chains=2)

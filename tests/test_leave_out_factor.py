@@ -32,6 +32,7 @@ from bayeslaw.simulate import simulate_losses
 
 LOSSES = simulate_losses(samples=40, clusters=40, families=3, sizes=3, seed=2)
 HELD = {"the best": [2], "the smallest": [0], "a family": [3, 4, 5], "two of two": [1, 8]}
+FEW, MORE = ("the best", "a family"), ("the smallest", "two of two")
 
 
 def model_of(losses):
@@ -68,7 +69,7 @@ def of_families(values, families):
 # Densities.
 
 
-@pytest.mark.parametrize("which", HELD)
+@pytest.mark.parametrize("which", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_the_kept_have_the_density_of_a_table_of_their_own(model, which):
     held = held_rows(which)
     with jax.enable_x64(True):
@@ -85,7 +86,7 @@ def with_loss(model, row, loss):
     return FactorModel(model.law, replace(model.table, mean=mean))
 
 
-@pytest.mark.parametrize("which", ["the best", "the smallest"])
+@pytest.mark.parametrize("which", ["the best", pytest.param("the smallest", marks=pytest.mark.slow)])
 def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, which):
     held, (row,) = held_rows(which), HELD[which]
     with jax.enable_x64(True):
@@ -109,7 +110,7 @@ def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, whic
             assert float(joint) == pytest.approx(expected, abs=1e-5)
 
 
-@pytest.mark.parametrize("which", ["a family", "two of two"])
+@pytest.mark.parametrize("which", ["a family", pytest.param("two of two", marks=pytest.mark.slow)])
 def test_several_models_have_the_density_of_a_dense_normal(model, which):
     held = held_rows(which)
     with jax.enable_x64(True):

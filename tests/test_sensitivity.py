@@ -6,8 +6,10 @@ import arviz_base
 import jax
 import numpy as np
 import pytest
+from forms import FORMS
 from numpyro import distributions as dist
 from numpyro import handlers
+from quick_fits import quick_fits
 from scipy import stats
 from tables import SIZES, models_table, power
 from test_diagnose import codes, found
@@ -21,13 +23,14 @@ from bayeslaw.noise import Noise
 from bayeslaw.sensitivity import THRESHOLD, _joint_log_likelihood, sensitivity
 
 
-@pytest.fixture(scope="module")
-def conflicting():
+@pytest.fixture(scope="module", params=FORMS)
+def conflicting(request):
     """Return a fit whose prior wants a floor of 1.2 where the data, which leave no doubt, say 1.5."""
     loss = power(SIZES, 1.5, 1.4, 0.3) + 0.003 * np.random.default_rng(0).standard_normal(len(SIZES))
     law = PowerLaw(pooling="complete", floor=dist.LogNormal(np.log(1.2), 0.02), exponent=dist.LogNormal(-1.2, 0.02))
     noise = Noise(scale=dist.LogNormal(np.log(0.003), 0.1))
-    return fit(law, models_table(loss, SIZES, ["alder"] * len(SIZES)), noise=noise, draws=500, chains=2)
+    with quick_fits(request.param):
+        return fit(law, models_table(loss, SIZES, ["alder"] * len(SIZES)), noise=noise, draws=500, chains=2)
 
 
 def test_a_prior_at_odds_with_the_data_is_found(conflicting):

@@ -149,7 +149,8 @@ def _torch_log_probabilities(folder: Path, texts: list[str]) -> list[np.ndarray]
     import torch  # pyright: ignore[reportMissingImports]
 
     with quiet_transformers():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+        from transformers.models.auto.modeling_auto import AutoModelForCausalLM
+        from transformers.models.auto.tokenization_auto import AutoTokenizer
         from transformers.utils import logging
 
         logging.disable_progress_bar()

@@ -123,7 +123,7 @@ def _initial(rng: np.random.Generator, path: list[str], shape: tuple[int, ...], 
 def _transformers_config(config: Mapping[str, Any]) -> Any:
     model_type = check_choice("model_type", config.get("model_type", ""), ARCHITECTURES)
     with quiet_transformers():
-        from transformers import AutoConfig
+        from transformers.models.auto.configuration_auto import AutoConfig
 
         stated = {name: value for name, value in config.items() if name != "model_type"}
         return AutoConfig.for_model(model_type, **stated)
