@@ -28,7 +28,7 @@ def read_ours(file: Path, out: np.ndarray) -> None:
     """Read each tensor with `inference.shards`."""
     from inference.shards import read_header, read_tensor_into
 
-    places = read_header(file)[1]
+    places = read_header(file)
     for name, place in sorted(places.items(), key=lambda item: item[1].start):
         read_tensor_into(out, name, place)
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,9 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from inference import hub
-from inference.shards import TensorPlace, read_bytes, read_header, read_tensor, read_tensor_into
+from inference.shards import TensorPlace, read_header, read_tensor, read_tensor_into
+from inference.weight_digests import file_digests
 from inference.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
-
-SAMPLED_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -28,9 +27,8 @@ class Checkpoint:
     name
         The folder or hub id as the user gave it, without revision.
     revision
-        The commit hash on the hub; for a local folder ``"sha256:"`` and a hash of the configuration, of the headers of
-        all weight files and of a block of 4 KiB out of the middle of each tensor: another training shows, a change of
-        single numbers may not.
+        The commit hash on the hub; for a local folder ``"sha256:"`` and a hash of the configuration and of all bytes of
+        the weight files.
     config
         The content of ``config.json``.
     places
@@ -196,19 +194,19 @@ def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
     config = read_json(folder / CONFIG)
     index = read_index(folder / INDEX) if weights == INDEX else {}
     shards = sorted(set(index.values())) or [SINGLE]
-    headers, places = {}, {}
+    places: dict[str, TensorPlace] = {}
     for shard in shards:
-        headers[shard], found = _open_shard(folder, shard)
+        found = _open_shard(folder, shard)
         _check_promised(folder, shard, index, found)
         # A tensor that is in two shards is read from the one that the index names.
         places |= {tensor: place for tensor, place in found.items() if index.get(tensor, shard) == shard}
     if not places:
         raise InputError(f"the weights in {str(folder)!r} hold no tensor", "a model's weights", "save the model again")
-    revision = commit or _local_revision(folder, headers, places)
+    revision = commit or _local_revision(folder, shards)
     return Checkpoint(folder, name, revision, config, places)
 
 
-def _open_shard(folder: Path, shard: str) -> tuple[bytes, dict[str, TensorPlace]]:
+def _open_shard(folder: Path, shard: str) -> dict[str, TensorPlace]:
     if not os.path.exists(folder / shard):
         problem = f"{INDEX} in {str(folder)!r} names {shard!r}, which is not there"
         raise InputError(problem, "an index whose shards are all there", "copy or download the shard")
@@ -223,15 +221,13 @@ def _check_promised(folder: Path, shard: str, index: Mapping[str, str], found: M
         raise InputError(problem, "an index that fits its shards", "copy or download index and shards again")
 
 
-def _local_revision(folder: Path, headers: Mapping[str, bytes], places: Mapping[str, TensorPlace]) -> str:
-    """Hash what tells two trainings apart without reading all weights."""
+def _local_revision(folder: Path, shards: Sequence[str]) -> str:
+    """Hash what losses depend on: the configuration and all weights."""
     total = hashlib.sha256()
-    for name, content in ((CONFIG, (folder / CONFIG).read_bytes()), *sorted(headers.items())):
-        size = (folder / name).stat().st_size
-        # Lengths keep the end of one part from passing as the start of the next.
-        total.update(f"{len(name)} {name} {size} {len(content)} ".encode())
-        total.update(content)
-    for _, place in sorted(places.items()):
-        start = max(0, (place.size - SAMPLED_BYTES) // 2)
-        total.update(read_bytes(place, start, min(SAMPLED_BYTES, place.size)))
+    digests = file_digests([folder / shard for shard in shards])
+    # Lengths keep the end of one part from passing as the start of the next.
+    config = (folder / CONFIG).read_bytes()
+    total.update(f"{len(config)} ".encode() + config)
+    for shard, digest in zip(shards, digests, strict=True):
+        total.update(f"{len(shard)} {shard} {digest} ".encode())
     return f"sha256:{total.hexdigest()}"

@@ -81,7 +81,7 @@ def _damaged(path: Path, why: str, fix: str = "copy or download the file again")
     return InputError(f"{path.name} in {str(path.parent)!r} cannot be read: {why}", "a whole safetensors file", fix)
 
 
-def read_header(path: Path) -> tuple[bytes, dict[str, TensorPlace]]:
+def read_header(path: Path) -> dict[str, TensorPlace]:
     """Read where the tensors of a safetensors file lie, and check that the file is whole.
 
     Parameters
@@ -91,8 +91,6 @@ def read_header(path: Path) -> tuple[bytes, dict[str, TensorPlace]]:
 
     Returns
     -------
-    bytes
-        The header as it is stored.
     dict
         A place for each tensor, by name.
 
@@ -116,7 +114,7 @@ def read_header(path: Path) -> tuple[bytes, dict[str, TensorPlace]]:
     data = LENGTH_BYTES + length
     places = {name: _place(path, name, entry, data=data) for name, entry in entries.items() if name != "__metadata__"}
     _check_filled(path, places.values(), start=data, stop=size)
-    return header, places
+    return places
 
 
 def _header_length(path: Path, start: bytes, size: int) -> int:
@@ -173,36 +171,6 @@ def _check_filled(path: Path, places: Iterable[TensorPlace], *, start: int, stop
         raise _damaged(path, f"it is truncated: its header speaks of {end:,} bytes and the file has {stop:,}")
     if end < stop:
         raise _damaged(path, f"{stop - end:,} bytes at its end belong to no tensor")
-
-
-def read_bytes(place: TensorPlace, start: int, count: int) -> bytes:
-    """Read some of the bytes of a tensor.
-
-    Parameters
-    ----------
-    place
-        Where the tensor lies.
-    start
-        The first byte, counted from the first of the tensor.
-    count
-        Number of bytes.
-
-    Returns
-    -------
-    bytes
-        The bytes.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read.
-    """
-    try:
-        with place.file.open("rb") as stream:
-            stream.seek(place.start + start)
-            return stream.read(count)
-    except OSError as error:
-        raise _damaged(place.file, error.strerror or str(error), "check the path and its permissions") from error
 
 
 def read_tensor(name: str, place: TensorPlace) -> np.ndarray:

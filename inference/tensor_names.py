@@ -109,7 +109,8 @@ GPTJ: Names = (
 GPT_NEOX: Names = {
     "embedding": "embed_in",
     "final_norm": "final_layer_norm",
-    "head": "embed_out",
+    # The second is what transformers writes from 5.24 on.
+    "head": ("embed_out", "lm_head"),
     "attention_norm": "layers.{}.input_layernorm",
     "mlp_norm": "layers.{}.post_attention_layernorm",
     "attention.qkv": "layers.{}.attention.query_key_value",

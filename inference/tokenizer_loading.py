@@ -1,6 +1,5 @@
 """A checkpoint's tokenizer files to a tokenizer of ordinary text, without network and without remote code."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,17 @@ from tokenizers.models import BPE, Unigram, WordLevel, WordPiece
 
 from bayeslaw.errors import InputError
 from inference.quiet import quiet_transformers
+from inference.token_names import TokenNames, read_token_names
+from inference.weight_files import read_json
 
-TOKENIZER_FILES = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-ACCEPTED = "a checkpoint with its tokenizer.json (or vocab.json and merges.txt)"
+# How tokenizers are read; tables record it. The first way built the pipeline of the class that the settings name.
+READER = 2
+TOKENIZER = "tokenizer.json"
+PIECES, MERGES = "vocab.json", "merges.txt"
+# Files of tokenizers that are read by other packages.
+OTHERS = ("tokenizer.model", "spiece.model", "sentencepiece.bpe.model", "tiktoken.model", "qwen.tiktoken", "vocab.txt")
+ACCEPTED = f"a checkpoint with its {TOKENIZER} (or {PIECES} and {MERGES})"
+AGAIN = "copy the tokenizer's files again, or use another checkpoint"
 
 
 @dataclass(frozen=True)
@@ -39,6 +46,10 @@ class TokenizerFacts:
 def read_tokenizer(folder: Path) -> TokenizerFacts:
     """Read the tokenizer of a checkpoint.
 
+    Texts are cut as ``tokenizer.json`` says. The class that ``tokenizer_config.json`` names is not asked: transformers
+    5 builds the normaliser and the pre-tokeniser of that class anew, which may be others than the checkpoint was
+    trained with. Only where there is no such file are ``vocab.json`` and ``merges.txt`` read by that class.
+
     Parameters
     ----------
     folder
@@ -55,19 +66,14 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
         If there is no tokenizer in the folder, or one that cannot be read, that needs code from elsewhere, or that
         does not say which characters a token stands for.
     """
-    names = next((names for names in TOKENIZER_FILES if all((folder / name).is_file() for name in names)), None)
-    if names is None:
-        problem = f"the folder {str(folder)!r} has no tokenizer: neither tokenizer.json nor vocab.json and merges.txt"
-        raise InputError(problem, ACCEPTED, "copy the tokenizer's files into the folder, or name another checkpoint")
-    tokenizer = _load(folder)
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if not isinstance(backend, Tokenizer):
-        kind = type(tokenizer).__name__
-        problem = f"the tokenizer in {str(folder)!r} ({kind}) does not say which characters a token stands for"
-        raise InputError(problem, ACCEPTED, "convert it to a tokenizer.json, or use another checkpoint")
-    _check_pieces(backend, folder / names[0])
+    if (folder / TOKENIZER).is_file():
+        backend, names = _from_file(folder / TOKENIZER), read_token_names(folder)
+    elif all((folder / name).is_file() for name in (PIECES, MERGES)):
+        backend, names = _from_pieces(folder)
+    else:
+        raise _no_tokenizer(folder)
     # Named ones may lack the flag in old files; a text that spells one must not yield it either.
-    named = [token for token in tokenizer.all_special_tokens if backend.token_to_id(token) is not None]
+    named = [token for token in names.special if backend.token_to_id(token) is not None]
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in named])
     backend.no_truncation()
     backend.no_padding()
@@ -77,11 +83,56 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
     backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
     if isinstance(backend.model, BPE):
         backend.model.dropout = None
-    begin, end = (
-        None if token is None else backend.token_to_id(str(token))
-        for token in (tokenizer.bos_token, tokenizer.eos_token)
+    begin, end = (_known_id(backend, token) for token in (names.begin, names.end))
+    prepended = (begin,) if names.puts_begin and begin is not None else tuple(letter.ids[:inside])
+    return TokenizerFacts(backend.to_str(), prepended, begin, end)
+
+
+def _known_id(backend: Tokenizer, token: str | int | None) -> int | None:
+    if isinstance(token, int):
+        return token if backend.id_to_token(token) is not None else None
+    return None if token is None else backend.token_to_id(token)
+
+
+def _no_tokenizer(folder: Path) -> InputError:
+    there = next((name for name in OTHERS if (folder / name).is_file()), None)
+    if there is None:
+        problem = f"the folder {str(folder)!r} has no tokenizer: neither {TOKENIZER} nor {PIECES} and {MERGES}"
+        fix = "copy the tokenizer's files into the folder, or name another checkpoint"
+        return InputError(problem, ACCEPTED, fix)
+    problem = f"the folder {str(folder)!r} has its tokenizer in {there!r} alone, which is not read"
+    # A conversion may cut texts otherwise than the model was trained with: it is not made in silence.
+    fix = (
+        f"write a {TOKENIZER} where sentencepiece and tiktoken are installed, and compare its ids: "
+        f"python -c \"from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('FOLDER').save_pretrained("
+        "'FOLDER')\""
     )
-    return TokenizerFacts(backend.to_str(), tuple(letter.ids[:inside]), begin, end)
+    return InputError(problem, ACCEPTED, fix)
+
+
+def _from_file(file: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(file))
+    except Exception as error:  # The library raises plain Exception for a broken file.
+        raise _unreadable(file.parent, error) from error
+
+
+def _unreadable(folder: Path, error: Exception) -> InputError:
+    reason = str(error).strip().split("\n")[0] or type(error).__name__
+    return InputError(f"the tokenizer in {str(folder)!r} cannot be read: {reason}", ACCEPTED, AGAIN)
+
+
+def _from_pieces(folder: Path) -> tuple[Tokenizer, TokenNames]:
+    """Convert a vocabulary and merges, which do not say how texts are split, as the checkpoint's class does."""
+    tokenizer = _load(folder)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if not isinstance(backend, Tokenizer):
+        kind = type(tokenizer).__name__
+        problem = f"the tokenizer in {str(folder)!r} ({kind}) does not say which characters a token stands for"
+        raise InputError(problem, ACCEPTED, f"convert it to a {TOKENIZER}, or use another checkpoint")
+    _check_pieces(backend, folder / PIECES)
+    begin, end = (None if token is None else str(token) for token in (tokenizer.bos_token, tokenizer.eos_token))
+    return backend, TokenNames(begin, end, tuple(map(str, tokenizer.all_special_tokens)), None)
 
 
 def _load(folder: Path) -> Any:
@@ -91,20 +142,12 @@ def _load(folder: Path) -> Any:
         try:
             return AutoTokenizer.from_pretrained(str(folder.absolute()), local_files_only=True, trust_remote_code=False)
         except Exception as error:  # The libraries below raise plain Exception for a broken file.
-            reason = str(error).strip().split("\n")[0] or type(error).__name__
-            problem = f"the tokenizer in {str(folder)!r} cannot be read: {reason}"
-            raise InputError(
-                problem, ACCEPTED, "copy the tokenizer's files again, or use another checkpoint"
-            ) from error
+            raise _unreadable(folder, error) from error
 
 
 def _check_pieces(backend: Tokenizer, file: Path) -> None:
     """Check that the pieces are those of the file: a class made for other files builds a vocabulary of its own."""
-    content = json.loads(file.read_text(encoding="utf-8"))
-    pieces = content if file.name == "vocab.json" else content["model"]["vocab"]
-    if isinstance(pieces, list):
-        pieces = {piece: number for number, (piece, _) in enumerate(pieces)}
-    known = backend.get_vocab()
+    pieces, known = read_json(file), backend.get_vocab()
     wrong = next((piece for piece, number in pieces.items() if known.get(piece) != number), None)
     if wrong is not None or not pieces:
         problem = f"the tokenizer of {str(file)!r} was read without the pieces of that file"

@@ -188,6 +188,38 @@ def test_another_training_configuration_or_format_is_another_revision(tmp_path):
     assert len(set(map(revision, folders))) == len(folders)
 
 
+@pytest.mark.parametrize("place", [0, 1, 50_000, 99_999])
+def test_another_number_is_another_revision(tmp_path, place):
+    values = np.zeros(100_000, np.float32)
+    folder = single(tmp_path / "model", {"w": values})
+    before = revision(folder)
+    assert revision(folder) == before
+    values[place] = 1e-6
+    # Of the same size and written at once: the clock that stamps files may not have moved.
+    single(folder, {"w": values})
+    assert revision(folder) != before
+
+
+def test_hashes_are_kept_until_a_file_changes(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    folder = single(tmp_path / "model")
+    weights = folder / "model.safetensors"
+    kept = tmp_path / "cache" / "bayeslaw" / "weight_digests.json"
+    before = revision(folder)
+    assert not kept.exists(), "a file that was just written may be written again unseen"
+    monkeypatch.setattr("inference.weight_digests.SETTLED_NANOSECONDS", -1)
+    assert revision(folder) == before
+    (mark,) = json.loads(kept.read_text())
+    # What is kept is believed as long as size, place and times are the same.
+    kept.write_text(json.dumps({mark: "0" * 64}))
+    assert revision(folder) != before
+    os.utime(weights)
+    assert revision(folder) == before
+    for content in ("{", "[]", json.dumps({mark: "no hash"})):
+        kept.write_text(content)
+        assert revision(folder) == before
+
+
 # Memory
 
 
@@ -388,7 +420,7 @@ def test_damage_anywhere_in_the_header_is_refused_or_harmless(tmp_path_factory, 
     content[start : start + len(spilt)] = spilt
     path.write_bytes(content)
     with suppress(InputError):
-        _, places = read_header(path)
+        places = read_header(path)
         assert sum(place.size for place in places.values()) == len(content) - header
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bayeslaw.losses import clustered_standard_error, losses_from_frames, models_from_frame
+from bayeslaw.datasets.load import load_dataset
+from bayeslaw.losses import (
+    clustered_standard_error,
+    losses_from_frames,
+    models_from_frame,
+    read_losses,
+    write_losses,
+)
 from bayeslaw.simulate import simulate_losses
 from bayeslaw.tables.loss_report import loss_report
 from bayeslaw.tables.loss_warnings import loss_warnings
@@ -166,6 +173,23 @@ def test_whole_models():
     assert [warning.code for warning in loss_report(models_from_frame(points)).warnings] == ["out-of-line"]
     points["se"] = 0.01
     assert "larger-but-worse" in [warning.code for warning in loss_report(models_from_frame(points)).warnings]
+
+
+def test_tables_scored_with_rebuilt_tokenizers_are_named(tmp_path):
+    zoo = load_dataset("zoo").isel(sample=slice(0, 40))
+    write_losses(zoo, tmp_path / "t")
+    manifest = json.loads((tmp_path / "t" / "manifest.json").read_text())
+    first, second, third = zoo["lm"].to_numpy()[:3].tolist()
+    scored = {"tokenizer": "ab" * 32, "versions": {"bayeslaw": "0.1.0"}}
+    # One by the version before, one by this one, and one from elsewhere.
+    models = {first: scored, second: scored | {"tokenizer_reader": 2}, third: {"tokenizer": "ab" * 32}}
+    (tmp_path / "t" / "manifest.json").write_text(json.dumps(manifest | {"models": models}))
+    (warning,) = [
+        each for each in loss_report(read_losses(tmp_path / "t")).warnings if each.code == "rebuilt-tokenizer"
+    ]
+    assert warning.message.startswith(f"{first}: scored by a version")
+    assert "rebuilt-tokenizer" not in [each.code for each in loss_report(zoo).warnings]
+    assert "rebuilt-tokenizer" not in [each.code for each in loss_warnings(read_losses(tmp_path / "t").isel(lm=[1, 2]))]
 
 
 def test_parameters_given_in_millions_are_doubted() -> None:

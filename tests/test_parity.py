@@ -21,6 +21,8 @@ OTHER_NAMES = [
     ("gpt2", "transformer.", ""),
     ("bloom", "transformer.", ""),
     ("gpt_neox", "gpt_neox.", ""),
+    # What save_pretrained of transformers 5.24 writes.
+    ("gpt_neox", "embed_out", "lm_head"),
     ("llama", "model.", ""),
     ("opt", "model.decoder.", "decoder."),
     ("gemma3_text", "model.", "language_model.model."),

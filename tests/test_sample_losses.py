@@ -96,6 +96,23 @@ def test_the_cluster_of_a_text_is_that_of_its_samples(tokenizers, unit, samples)
     assert rows["cluster"].to_pylist() == ["web" if name.startswith("d1") else "book" for name in samples]
 
 
+def test_a_sample_without_a_token_of_its_own_has_no_loss():
+    """The second word lies in the token of the first, whose loss is of both."""
+    encoding = Encoding(
+        ids=np.array([1, 2], np.int32),
+        offsets=np.array([[0, 3], [3, 5]]),
+        covered=np.ones(2, bool),
+        scored_bytes=5,
+        scored_characters=np.ones(5, bool),
+    )
+    losses = document_losses("a b c", encoding, np.array([-3.0, -1.0], np.float32), "word")
+    assert losses.tokens.tolist() == [1, 0, 1]
+    assert losses.known.tolist() == [True, False, True]
+    rows = loss_rows(a_corpus("a b c"), [losses], name="m", unit="word")
+    assert rows["nll"].to_pylist() == [3.0, 1.0]
+    assert total_losses([losses]).samples == 2
+
+
 def test_what_is_unknown_has_no_loss():
     encoding = Encoding(
         ids=np.array([5, 0, 6], np.int32),

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from bayeslaw.commands.import_ import import_completions
 from bayeslaw.errors import InputError
-from bayeslaw.losses import read_losses
+from bayeslaw.losses import missing_note, read_losses
 from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
 from bayeslaw.sources.journal import Journal
 from bayeslaw.sources.prompt_scores import PromptTokens, prompt_score
@@ -111,11 +111,30 @@ def test_a_first_token_without_log_prob_is_refused_or_reported(how):
         texts = ["The cat sat.", " and", "  two spaces"]
         refused(served, "the first 3 of the 12 bytes", "'doc0'", "--prefix", "--allow-unscored", texts=texts)
         losses = scored(served, texts, names=["small"], allow_unscored=True)
-    # "The", " and" and the first of two spaces are not scored.
-    assert json.loads(losses.attrs["unscored_bytes"]) == {"small": 3 + 4 + 1}
-    np.testing.assert_array_equal(losses["bytes"], [12, 4, 12])
-    nll = [dense("small", " cat sat.", "The")[0], 0, dense("small", " two spaces", " ")[0]]
+        refused(served, "none of the 1 texts has a token with a log-prob", texts=[" and"], allow_unscored=True)
+    # "The" and the first of two spaces are not scored; of " and" nothing is, so that its loss is unknown and not 0.
+    assert json.loads(losses.attrs["unscored_bytes"]) == {"small": 3 + 1}
+    assert losses["sample"].to_numpy().tolist() == ["doc0", "doc2"]
+    assert missing_note(losses) == "1 sample with missing losses left out."
+    np.testing.assert_array_equal(losses["bytes"], [12, 12])
+    nll = [dense("small", " cat sat.", "The")[0], dense("small", " two spaces", " ")[0]]
     np.testing.assert_allclose(losses["nll"][:, 0], nll, rtol=1e-12)
+
+
+@pytest.mark.parametrize("style", ["echo"])
+def test_a_first_token_of_no_cost_is_not_scored(style):
+    """Some servers write 0 where there is no log-prob."""
+
+    def change(content, asked):
+        if asked["echo"]:
+            content["choices"][0]["logprobs"]["token_logprobs"][0] = 0.0
+        return content
+
+    with serve(Served(begins=False, formats=("echo",), change=change)) as served:
+        refused(served, "the first 3 of the 7 bytes", "--prefix", texts=["The cat"], style=style)
+        losses = scored(served, ["The cat"], names=["small"], style=style, allow_unscored=True)
+    np.testing.assert_allclose(losses["nll"], [[dense("small", " cat", "The")[0]]], rtol=1e-12)
+    assert losses["tokens"].values.tolist() == [1]
 
 
 def test_servers_that_score_the_first_token_too():

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_tokenizers import KINDS, save_tokenizer, vocabulary_size
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import AutoTokenizer
 
 from bayeslaw.errors import InputError
 from inference.spans import UNITS, span_of_tokens, span_starts
@@ -80,6 +78,41 @@ def test_auto_follows_the_post_processor_before_the_bos_token(tmp_path):
     assert TextTokenizer.from_folder(folder).prefix_text == "<s>"
 
 
+def test_settings_say_what_begins_a_text(tmp_path):
+    """They are read in the order of tokenizer_config.json, the older file, and the ids of config.json."""
+    folder = save_tokenizer("gpt2", tmp_path)
+    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    plain = {name: value for name, value in settings.items() if name not in ("bos_token", "eos_token")}
+
+    def prefix(config, older, model):
+        for name, content in (("tokenizer_config", config), ("special_tokens_map", older), ("config", model)):
+            (folder / f"{name}.json").write_text(json.dumps(content))
+        return TextTokenizer.from_folder(folder).prefix_text
+
+    model = {"bos_token_id": ids["b"], "eos_token_id": ids["c"]}
+    assert prefix(plain | {"bos_token": {"content": "a"}}, {"bos_token": "d"}, model) == "a"
+    assert prefix(plain, {"bos_token": {"content": "d"}}, model) == "d"
+    assert prefix(plain, {}, model) == "b"
+    # A tokenizer that is said to have none has none, whatever the model's configuration says.
+    assert prefix(plain | {"bos_token": None}, {}, model) == "c"
+    assert prefix(plain | {"bos_token": None, "eos_token": "e"}, {}, model) == "e"
+    # Several ends, as of turns in a chat, are no end of a text.
+    with pytest.raises(InputError, match="no token for the beginning or the end"):
+        prefix(plain, {}, {"bos_token_id": None, "eos_token_id": [1, 2]})
+    with pytest.raises(InputError, match="no token for the beginning or the end"):
+        prefix(plain, {}, {"bos_token_id": 10**9})
+
+
+def test_a_beginning_that_settings_put_in_front_is_the_prefix(tmp_path):
+    folder = save_tokenizer("llama", tmp_path)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing("</s> $A", special_tokens=[("</s>", 2)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    assert TextTokenizer.from_folder(folder).prefix_text == "</s>"
+    assert TextTokenizer.from_folder(edit(folder, "tokenizer_config.json", add_bos_token=True)).prefix_text == "<s>"
+
+
 def test_other_policies(folders):
     assert TextTokenizer.from_folder(folders["llama"], bos="always").prefix == 1
     never = TextTokenizer.from_folder(folders["llama"], bos="never")
@@ -103,7 +136,7 @@ def test_text_that_spells_special_tokens_is_ordinary(folders, loaded, kind, text
         assert encoding.scored_bytes == len(text.encode())
 
 
-def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path, monkeypatch):
+def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path):
     folder = save_tokenizer("gpt2", tmp_path)
     content = json.loads((folder / "tokenizer.json").read_text())
     content["added_tokens"][0]["special"] = False
@@ -111,12 +144,6 @@ def test_special_tokens_that_the_file_does_not_flag_are_special_too(tmp_path, mo
     tokenizer = TextTokenizer.from_folder(folder)
     assert tokenizer.prefix == 0
     assert 0 not in tokenizer.encode("<|endoftext|>").ids
-    # Also where the class that reads the file leaves the flag as it is.
-    backend = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    named = {"all_special_tokens": ["<|endoftext|>"], "bos_token": "<|endoftext|>", "eos_token": None}
-    reader = SimpleNamespace(backend_tokenizer=backend, **named)
-    monkeypatch.setattr("inference.tokenizer_loading._load", lambda folder: reader)
-    assert 0 not in TextTokenizer.from_folder(folder).encode("<|endoftext|>").ids
 
 
 def test_added_tokens_that_are_not_special_stay_tokens(loaded):
@@ -175,11 +202,11 @@ def test_spans_of_real_tokens_add_up(loaded, text, kind, unit):
         assert set(owners.tolist()) == set(range(len(starts)))
 
 
-def test_ids_are_those_of_transformers(folders, loaded):
+def test_ids_are_those_of_the_file(folders, loaded):
     text = "The naïve fox 😀 sells\n\nshells.  "
     for kind, folder in folders.items():
-        reference = AutoTokenizer.from_pretrained(folder)(text, add_special_tokens=False, split_special_tokens=True)
-        assert loaded[kind].encode(text).ids.tolist() == reference["input_ids"]
+        reference = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        assert loaded[kind].encode(text).ids.tolist() == reference.encode(text, add_special_tokens=False).ids
 
 
 def test_trimmed_offsets_are_whole_again(loaded):
@@ -307,10 +334,11 @@ def test_ids_beyond_the_embedding_are_refused(folders):
 def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
     tmp_path.joinpath("config.json").write_text('{"model_type": "gemma"}')
     refused(tmp_path, "has no tokenizer")
-    # A sentencepiece model alone, or merges without their vocabulary, would be an empty tokenizer.
-    for name in ("tokenizer.model", "spiece.model", "merges.txt"):
-        tmp_path.joinpath(name).write_text("")
+    tmp_path.joinpath("merges.txt").write_text("")
     refused(tmp_path, "has no tokenizer")
+    for name in ("spiece.model", "tokenizer.model"):
+        tmp_path.joinpath(name).write_text("")
+        refused(tmp_path, f"has its tokenizer in '{name}' alone", "save_pretrained('FOLDER')")
     # The class of this model type does not read these files, and knows no more than five special tokens.
     tmp_path.joinpath("tokenizer.model").unlink()
     tmp_path.joinpath("vocab.json").write_text('{"a": 0, "b": 1, "ab": 2, "<|endoftext|>": 3}')
@@ -325,14 +353,22 @@ def test_folders_without_a_usable_tokenizer_are_refused(tmp_path):
 def test_code_of_a_checkpoint_does_not_run(tmp_path):
     folder = save_tokenizer("gpt2", tmp_path)
     tmp_path.joinpath("own.py").write_text("raise SystemExit('it ran')")
+    before = TextTokenizer.from_folder(folder).encode("The fox").ids.tolist()
     edit(folder, "tokenizer_config.json", tokenizer_class="Own", auto_map={"AutoTokenizer": ["own.Own", None]})
+    assert TextTokenizer.from_folder(folder).encode("The fox").ids.tolist() == before
+    # Without the file the class would have to say how texts are cut.
+    model = json.loads((folder / "tokenizer.json").read_text())["model"]
+    (folder / "vocab.json").write_text(json.dumps(model["vocab"]))
+    (folder / "merges.txt").write_text("\n".join(" ".join(merge) for merge in model["merges"]))
+    (folder / "tokenizer.json").unlink()
     refused(folder, "custom code")
 
 
 def test_a_tokenizer_without_offsets_is_refused(tmp_path, monkeypatch):
-    folder = save_tokenizer("gpt2", tmp_path)
+    for name in ("vocab.json", "merges.txt"):
+        tmp_path.joinpath(name).write_text("")
     monkeypatch.setattr("inference.tokenizer_loading._load", lambda folder: object())
-    refused(folder, "does not say which characters a token stands for")
+    refused(tmp_path, "does not say which characters a token stands for")
 
 
 def test_the_network_is_left_alone(tmp_path, monkeypatch):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from bayeslaw.fit import Fit
 
+# Columns of targets that are text, whatever they look like.
+TEXT_COLUMNS = ("members", "regime", "family")
+
 
 def predict(
     ctx: typer.Context,
@@ -143,17 +146,14 @@ def _cross(given: dict[str, Any]) -> pd.DataFrame:
 
 
 def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
-    import pandas as pd
+    from bayeslaw.tables.readers import read_csv, read_header
 
     clash = [name for name, values in given.items() if values]
     if clash:
         raise InputError(f"both --at and {clash[0]} are given", "one of them", "put everything into the file")
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{str(path)!r} cannot be read: {error}", "a CSV with a header", "check the path and the file"
-        ) from None
+    header = read_header(path)
+    text = [name for name in header if name in TEXT_COLUMNS]
+    return read_csv(path, header, text=text, filled=[name for name in header if name not in text])
 
 
 def _show(result: pd.DataFrame) -> None:

@@ -90,7 +90,8 @@ def losses_from_completions(
         server puts nothing there itself: the beginning-of-text or end-of-text token of the model. It is not scored.
     allow_unscored
         Accept that the first token of a text has no log-prob. Its bytes count as if it had cost nothing, which makes
-        losses too low; how many bytes that are is in the attribute ``unscored_bytes``, a JSON object by model.
+        losses too low; how many bytes that are is in the attribute ``unscored_bytes``, a JSON object by model. A text
+        of which no token has one under some model is left out: its loss is unknown, not zero.
     quiet
         Show no progress.
 
@@ -239,14 +240,22 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
         "bytes": [len(text.encode()) for text in texts.texts],
     }
     counts = np.array([[score.tokens for score in found[name]] for name in names])
-    if (counts == counts[0]).all():
+    known = (counts > 0).all(axis=0)
+    if not known.any():
+        problem = f"none of the {len(texts.texts)} texts has a token with a log-prob under every model"
+        raise InputError(problem, "texts of two tokens and more, or a --prefix before them", "add --prefix")
+    if (counts[:, known] == counts[0, known]).all():
         columns["tokens"] = counts[0]
     if texts.domains is not None:
         columns["domain"] = list(texts.domains)
-    frame = pd.DataFrame(columns | {name: [score.nats for score in found[name]] for name in names})
+    nats = {name: [score.nats if score.tokens else np.nan for score in found[name]] for name in names}
+    frame = pd.DataFrame(columns | nats)
     frame.attrs["source"] = source
-    unscored = {name: sum(score.unscored_bytes for score in found[name]) for name in names}
-    dataset = losses_from_frames(frame, facts, unit="document")
+    unscored = {
+        name: sum(score.unscored_bytes for score, kept in zip(found[name], known, strict=True) if kept)
+        for name in names
+    }
+    dataset = losses_from_frames(frame, facts, unit="document", missing="drop-samples")
     return dataset.assign_attrs(
         unscored_bytes=json.dumps({name: count for name, count in unscored.items() if count}),
         prefix=json.dumps({name: text for name, text in scores.prefixes.items() if text}, ensure_ascii=False),

@@ -120,6 +120,7 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
     for index, value in enumerate(tokens.log_probabilities):
         if index and value is None:
             raise _malformed(f"token {index} of {len(tokens.texts)} has no log-prob")
+    tokens = _without_certain_start(tokens)
     before = _tokens_before(tokens, text, prefix)
     unscored = 0
     if before is None:
@@ -133,6 +134,13 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
             raise InputError(problem, f"finite numbers of at most zero, above {FLOOR:g}", fix)
         total -= min(value, 0.0)
     return PromptScore(total, len(tokens.texts) - before, len(text[:unscored].encode(errors="surrogatepass")))
+
+
+def _without_certain_start(tokens: PromptTokens) -> PromptTokens:
+    """Take a first log-prob of exactly zero for none: nothing stands before it that could have made it certain."""
+    if tokens.log_probabilities[:1] != (0.0,):
+        return tokens
+    return PromptTokens(tokens.texts, (None, *tokens.log_probabilities[1:]))
 
 
 def _tokens_before(tokens: PromptTokens, text: str, prefix: str) -> int | None:

@@ -131,6 +131,26 @@ def tokenizers(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {name: tokenizer for name, tokenizer in facts.items() if isinstance(tokenizer, str) and tokenizer}
 
 
+def rebuilt_tokenizers(manifest: Mapping[str, Any]) -> list[str]:
+    """Return the models that a version scored which did not read their tokenizers as their files have them.
+
+    Parameters
+    ----------
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+
+    Returns
+    -------
+    list of str
+        Their names; none of tables from elsewhere.
+    """
+    models = manifest.get("models")
+    if not isinstance(models, Mapping):
+        return []
+    known = {str(name): entry for name, entry in models.items() if isinstance(entry, Mapping) and "tokenizer" in entry}
+    return [name for name, entry in known.items() if "versions" in entry and "tokenizer_reader" not in entry]
+
+
 def tokenizer_variable(names: np.ndarray, lms: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str, Any]:
     """Return what is known of the models' tokenizers as a variable of the dataset.
 

@@ -1,5 +1,6 @@
 """Loss tables as folders of Parquet files with a manifest."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from bayeslaw.tables.by_model import (
     SECTION,
     check_scored_bytes,
     counts_by_model,
+    rebuilt_tokenizers,
     tokenizer_variable,
     whole_counts,
 )
@@ -125,6 +127,8 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
     dataset = dataset.assign(tokenizer_variable(dataset["lm"].to_numpy(), lms, manifest))
     check_scored_bytes(dataset)
     kept = {**attrs, "kind": "losses"}
+    if doubtful := [name for name in rebuilt_tokenizers(manifest) if name in dataset["lm"]]:
+        kept["rebuilt_tokenizers"] = json.dumps(doubtful)
     if dataset.attrs["missing"] != "{}":
         kept["missing"] = dataset.attrs["missing"]
     if unit is not None:

@@ -1,5 +1,6 @@
 """What is suspicious in a loss table: sentences with codes."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -74,7 +75,13 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
     if note := missing_note(losses):
         found.append(LossWarning("dropped", note))
     if "nll" in losses:
-        found += [*_unscored(losses), *_duplicates(losses), *_unaligned(losses), *_winners(losses)]
+        found += [
+            *_rebuilt_tokenizers(losses),
+            *_unscored(losses),
+            *_duplicates(losses),
+            *_unaligned(losses),
+            *_winners(losses),
+        ]
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     if "nll" in losses:
         found += [*_few_clusters(losses), *_unused_columns(losses)]
@@ -83,6 +90,17 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
+    given = set(json.loads(losses.attrs.get("rebuilt_tokenizers", "[]")))
+    names = [name for name in losses["lm"].to_numpy().tolist() if name in given]
+    if names:
+        message = (
+            f"{_listed(names)}: scored by a version that cut texts as the class of the tokenizer does, not as its "
+            "tokenizer.json says where the two differ. Such losses are wrong: score again."
+        )
+        yield LossWarning("rebuilt-tokenizer", message)
 
 
 def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import Any
 
 from inference.running.prepared import PreparedModel
+from inference.tokenizer_loading import READER
 
 VERSIONS = ("bayeslaw", "jax", "jaxlib", "flax", "transformers", "tokenizers", "numpy")
 
@@ -51,6 +52,7 @@ def model_facts(model: PreparedModel, *, device: str) -> dict[str, Any]:
         "revision": model.checkpoint.revision,
         "model_type": model.checkpoint.config["model_type"],
         "tokenizer": model.tokenizer.hash,
+        "tokenizer_reader": READER,
         "prefix_text": model.tokenizer.prefix_text,
         "keys": model.keys,
         "parameters": model.parameters,

@@ -33,6 +33,11 @@ class DocumentLosses:
     tokens: np.ndarray
     span: np.ndarray
 
+    @property
+    def known(self) -> np.ndarray:
+        """Which samples have a loss, bool [sample]: those of which a token was scored; of the others it is not zero."""
+        return (self.tokens > 0) & (self.scored_bytes > 0)
+
 
 def document_losses(text: str, encoding: Encoding, log_probabilities: np.ndarray, unit: str) -> DocumentLosses:
     """Add the losses of a document's tokens up over its samples.
@@ -90,7 +95,7 @@ class Totals:
 
 def total_losses(losses: Sequence[DocumentLosses]) -> Totals:
     """Add the losses of documents up, as far as `loss_rows` has rows of them."""
-    kept = [one.scored_bytes > 0 for one in losses]
+    kept = [one.known for one in losses]
     sums = {
         name: np.concatenate([getattr(one, name)[rows] for one, rows in zip(losses, kept, strict=True)])
         for name in ("nll", "tokens", "scored_bytes")
@@ -145,7 +150,7 @@ def loss_rows(corpus: Corpus, losses: Sequence[DocumentLosses], *, name: str, un
         columns["domain"] = pa.array(np.repeat(np.array(corpus.domains, object), counts), pa.string())
     table = pa.table(columns)
     table = table.add_column(1, "lm", pa.array([name] * table.num_rows, pa.string()))
-    return table.filter(pa.array(columns["scored_bytes"] > 0))
+    return table.filter(pa.array(np.concatenate([one.known for one in losses])))
 
 
 def token_rows(
@@ -180,7 +185,7 @@ def token_rows(
     for text, document, encoding, values, sums in zip(
         corpus.texts, corpus.names, encodings, found, losses, strict=True
     ):
-        scored = ~np.isnan(values) & (sums.scored_bytes > 0)[sums.span]
+        scored = ~np.isnan(values) & sums.known[sums.span]
         names = np.array(sample_names(document, len(sums.nll), unit), object)
         rows = {
             "lm": pa.array([name] * int(scored.sum()), pa.string()),
