@@ -14,6 +14,7 @@ from bayeslaw.commands.common import (
     ModelsOption,
     SampleOption,
     SeedOption,
+    StrictOption,
     TableArgument,
     UnitOption,
     console,
@@ -36,6 +37,7 @@ def advantage(
     sample: SampleOption = None,
     describe: DescribeOption = None,
     missing: MissingOption = "error",
+    strict: StrictOption = False,
     rule: Annotated[Literal["oracle", "mixture"], typer.Option("--rule", help="How members combine.")] = "oracle",
     max_size: Annotated[
         int | None, typer.Option("--max-size", help="Largest number of members (default: 3, or all models).")
@@ -54,7 +56,15 @@ def advantage(
     from bayeslaw.advantage import advantage as split_advantage
 
     losses = read_table(
-        ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
+        ctx,
+        table,
+        models=models,
+        unit=unit,
+        cluster=cluster,
+        sample=sample,
+        describe=describe,
+        missing=missing,
+        strict=strict,
     )
     found = split_advantage(
         losses,

@@ -13,6 +13,7 @@ from bayeslaw.commands.common import (
     MissingOption,
     ModelsOption,
     SeedOption,
+    StrictOption,
     UnitOption,
     console,
     is_quiet,
@@ -49,6 +50,7 @@ def calibrate(
     unit: UnitOption = None,
     cluster: ClusterOption = None,
     missing: MissingOption = "error",
+    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Hold a law's posteriors and bands to simulated tables; exit code 1 where they do not mean what they say."""
@@ -70,7 +72,7 @@ def calibrate(
         raise InputError("no law is named", f"one of {', '.join(LAW_NAMES)}", "add --law power")
     data = None
     if table is not None:
-        data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing)
+        data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing, strict=strict)
     journal = None if out is None else out.with_name(f"{out.name}.journal")
     result = calibrate_law(
         chosen,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bayeslaw.fit import Fit
+    from bayeslaw.tables.loss_warning import LossWarning
 
 Missing = Literal["error", "drop-models", "drop-samples"]
 TableArgument = Annotated[
@@ -44,6 +45,7 @@ DescribeOption = Annotated[
     list[str] | None, typer.Option("--describe", help="Column of fractions that describes samples; may be repeated.")
 ]
 MissingOption = Annotated[Missing, typer.Option("--missing", help="What to do where losses are missing.")]
+StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a table in which something is likely wrong.")]
 FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by bayeslaw fit.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
@@ -146,8 +148,9 @@ def read_table(
     sample: str | None = None,
     describe: list[str] | None = None,
     missing: str = "error",
+    strict: bool = False,
 ) -> xr.Dataset:
-    """Read a loss table as the options say, and note what was dropped.
+    """Read a loss table as the options say, note what was dropped, and say what is likely wrong.
 
     Parameters
     ----------
@@ -155,13 +158,21 @@ def read_table(
         The context of the command.
     table, models, unit, cluster, sample, describe, missing
         As in `bayeslaw.read_losses`.
+    strict
+        Refuse a table in which something is likely wrong, instead of saying so on standard error.
 
     Returns
     -------
     xarray.Dataset
         The loss table.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or is refused.
     """
     from bayeslaw.losses import missing_note, read_losses
+    from bayeslaw.tables.loss_warnings import table_errors
 
     losses = read_losses(
         find_table(table, unit),
@@ -173,7 +184,31 @@ def read_table(
         missing=missing,
     )
     note(ctx, missing_note(losses))
+    say_errors(table_errors(losses), strict=strict)
     return losses
+
+
+def say_errors(errors: list[LossWarning], *, strict: bool) -> None:
+    """Say what is likely wrong in a table on standard error, also where notes are not wanted.
+
+    Parameters
+    ----------
+    errors
+        What was found.
+    strict
+        Refuse the table.
+
+    Raises
+    ------
+    InputError
+        If there are errors and the table is refused.
+    """
+    for error in errors if strict else ():
+        more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
+        accepted = "a table without errors where --strict is given"
+        raise InputError(f"{error}{more}", accepted, "correct the table, or leave out --strict and see bayeslaw losses")
+    for error in errors:
+        typer.echo(f"error {error}", err=True)
 
 
 def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Dataset:
@@ -199,6 +234,8 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
         return read_table(ctx, table, **options)
     from bayeslaw.pools import read_pools
 
+    # What is wrong with losses was said when the pools were made of them.
+    options.pop("strict", None)
     defaults = {"missing": "error"}
     given = [name for name, value in options.items() if value and value != defaults.get(name)]
     if given:

@@ -14,6 +14,7 @@ from bayeslaw.commands.common import (
     ModelsOption,
     SampleOption,
     SeedOption,
+    StrictOption,
     UnitOption,
     is_quiet,
     note,
@@ -50,6 +51,7 @@ def fit(
     sample: SampleOption = None,
     describe: DescribeOption = None,
     missing: MissingOption = "error",
+    strict: StrictOption = False,
 ) -> None:
     """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads.
 
@@ -66,7 +68,15 @@ def fit(
     groups = kept_groups(keep)
     chosen, noise = read_config(config, law)
     data = read_any_table(
-        ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
+        ctx,
+        table,
+        models=models,
+        unit=unit,
+        cluster=cluster,
+        sample=sample,
+        describe=describe,
+        missing=missing,
+        strict=strict,
     )
     if chosen is None:
         recommendation = recommend(data, parameters=params)

@@ -11,11 +11,13 @@ from bayeslaw.commands.common import (
     MissingOption,
     ModelsOption,
     SampleOption,
+    StrictOption,
     TableArgument,
     UnitOption,
     console,
     find_table,
     print_json,
+    say_errors,
 )
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ def losses(
     sample: SampleOption = None,
     describe: DescribeOption = None,
     missing: MissingOption = "error",
+    strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
@@ -53,6 +56,8 @@ def losses(
         print_json(report.as_dict())
     else:
         _show(report, console())
+    if strict:
+        say_errors([warning for warning in report.warnings if warning.severity == "error"], strict=True)
 
 
 def _show(report: LossReport, out: Console) -> None:
@@ -76,7 +81,8 @@ def _show(report: LossReport, out: Console) -> None:
         )
     out.print(table)
     for warning in report.warnings:
-        out.print(f"[yellow]{warning.code}[/yellow]: {escape(warning.message)}", soft_wrap=True)
+        colour = "red" if warning.severity == "error" else "yellow"
+        out.print(f"[{colour}]{warning.severity} {warning.code}[/{colour}]: {escape(warning.message)}", soft_wrap=True)
 
 
 def _counts(report: LossReport) -> str:

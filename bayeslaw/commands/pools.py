@@ -14,6 +14,7 @@ from bayeslaw.commands.common import (
     ModelsOption,
     SampleOption,
     SeedOption,
+    StrictOption,
     TableArgument,
     UnitOption,
     find_table,
@@ -36,6 +37,7 @@ def pools(
     sample: SampleOption = None,
     describe: DescribeOption = None,
     missing: MissingOption = "error",
+    strict: StrictOption = False,
     rule: Annotated[
         str,
         typer.Option(
@@ -75,7 +77,15 @@ def pools(
     table = find_table(table, unit)
     _check_tokens(table, rule, tokenizer)
     losses = read_table(
-        ctx, table, models=models, unit=unit, cluster=cluster, sample=sample, describe=describe, missing=missing
+        ctx,
+        table,
+        models=models,
+        unit=unit,
+        cluster=cluster,
+        sample=sample,
+        describe=describe,
+        missing=missing,
+        strict=strict,
     )
     options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
     made = make_pools(losses, rule=rule, token_losses=_token_losses(table, losses, rule, tokenizer), **options)

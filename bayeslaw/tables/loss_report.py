@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.losses import cluster_codes, loss_unit, mean_losses, win_shares
-from bayeslaw.tables.loss_warnings import LossWarning, loss_warnings
+from bayeslaw.tables.loss_warning import LossWarning
+from bayeslaw.tables.loss_warnings import loss_warnings
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -21,6 +20,8 @@ from bayeslaw.losses import (
     win_shares,
 )
 from bayeslaw.tables.by_model import unscored_bytes
+from bayeslaw.tables.loss_errors import loss_errors
+from bayeslaw.tables.loss_warning import LossWarning, listed
 
 FEW_CLUSTERS = 20
 FEW_SIZES = 5
@@ -29,33 +30,14 @@ NEARLY_ALWAYS, NEARLY_NEVER = 0.95, 0.001
 # On six real tables the largest residual was 0.46 at 3.5 robust deviations, and the most deviations 5.6, at a
 # residual of 0.08: both at once is what a wrong unit or a swapped column makes.
 LARGE_RESIDUAL, MANY_DEVIATIONS = 0.2, 5.0
-# On seven measured tables the least correlation of an honest model was 0.79 of the median; shuffling leaves nothing.
-USUAL_CORRELATION, SHARE_OF_CORRELATION = 0.3, 0.5
+# On random parts of these tables the most was 0.28; bits in place of nats make 0.37.
+SURELY_WRONG, SURE_SAMPLES = 0.32, 200
 WORSE_BY_ERRORS, WORSE_BY_SHARE = 4.0, 0.01
 DOCUMENT_NAME = re.compile(
     r"(^|[_.-])(doc|document|sent|sentence|para|paragraph|passage|story|article|chapter|book|page|file|url|source)s?"
     r"([_.-]?(id|no|nr|num|number|index|idx|name))?$",
     re.IGNORECASE,
 )
-
-
-@dataclass(frozen=True)
-class LossWarning:
-    """Something in a loss table that deserves a look.
-
-    Attributes
-    ----------
-    code
-        A short name that stays the same between versions.
-    message
-        What was seen, and what to do about it.
-    """
-
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
 
 
 def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
@@ -75,21 +57,32 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
     if note := missing_note(losses):
         found.append(LossWarning("dropped", note))
     if "nll" in losses:
-        found += [
-            *_rebuilt_tokenizers(losses),
-            *_unscored(losses),
-            *_duplicates(losses),
-            *_unaligned(losses),
-            *_winners(losses),
-        ]
+        found += [*_rebuilt_tokenizers(losses), *_unscored(losses)]
+    found += loss_errors(losses)
+    if "nll" in losses:
+        found += _winners(losses)
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     if "nll" in losses:
         found += [*_few_clusters(losses), *_unused_columns(losses)]
     return found
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+def table_errors(losses: xr.Dataset) -> list[LossWarning]:
+    """Look for what is likely wrong in a loss table.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Returns
+    -------
+    list of LossWarning
+        Those of `loss_warnings` whose severity is ``"error"``.
+    """
+    found = [*(_rebuilt_tokenizers(losses) if "nll" in losses else ()), *loss_errors(losses)]
+    found += [*_tiny_models(losses), *_out_of_line(losses)]
+    return [warning for warning in found if warning.severity == "error"]
 
 
 def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
@@ -97,10 +90,10 @@ def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
     names = [name for name in losses["lm"].to_numpy().tolist() if name in given]
     if names:
         message = (
-            f"{_listed(names)}: scored by a version that cut texts as the class of the tokenizer does, not as its "
+            f"{listed(names)}: scored by a version that cut texts as the class of the tokenizer does, not as its "
             "tokenizer.json says where the two differ. Such losses are wrong: score again."
         )
-        yield LossWarning("rebuilt-tokenizer", message)
+        yield LossWarning("rebuilt-tokenizer", message, "error")
 
 
 def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
@@ -115,48 +108,6 @@ def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
             yield LossWarning("unscored-bytes", message)
 
 
-def _duplicates(losses: xr.Dataset) -> Iterator[LossWarning]:
-    nll, names = losses["nll"].to_numpy(), losses["lm"].to_numpy().tolist()
-    groups: dict[bytes, list[str]] = {}
-    for column, name in enumerate(names):
-        groups.setdefault(np.ascontiguousarray(nll[:, column]).tobytes(), []).append(name)
-    for same in groups.values():
-        if len(same) > 1:
-            message = f"{_listed(same)} have identical losses on every sample: the same scores were given twice."
-            yield LossWarning("duplicate-columns", message)
-
-
-def _unaligned(losses: xr.Dataset) -> Iterator[LossWarning]:
-    nll, names = losses["nll"].to_numpy(), losses["lm"].to_numpy().tolist()
-    if len(names) < 3 or len(nll) < FEW_CLUSTERS:
-        return
-    followed = [("losses", nll)]
-    if "bytes" in losses:
-        # Long samples lose more under any model, also where rows of about one length are exchanged.
-        followed.append(("losses per byte", nll / np.maximum(sample_weights(losses), 1)[:, None]))
-    seen = set()
-    for what, values in followed:
-        correlation = _correlation_with_others(values)
-        usual = float(np.median(correlation))
-        for name, own in zip(names, correlation, strict=True):
-            if usual > USUAL_CORRELATION and own < SHARE_OF_CORRELATION * usual and name not in seen:
-                seen.add(name)
-                message = (
-                    f"the {what} of {name} hardly follow those of the other models (correlation {own:.2f}, usually "
-                    f"{usual:.2f}): its rows may be in another order, or of another text."
-                )
-                yield LossWarning("unaligned", message)
-
-
-def _correlation_with_others(values: np.ndarray) -> np.ndarray:
-    """Correlate each column of values [sample, lm] with the mean of the others, all standardised; [lm]."""
-    scale = values.std(axis=0)
-    standard = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1)
-    others = (standard.sum(axis=1, keepdims=True) - standard) / (values.shape[1] - 1)
-    spread = others.std(axis=0)
-    return (standard * others).mean(axis=0) / np.where(spread > 0, spread, 1)
-
-
 def _winners(losses: xr.Dataset) -> Iterator[LossWarning]:
     names, wins = losses["lm"].to_numpy(), win_shares(losses)
     of = "bytes" if "bytes" in losses else "samples"
@@ -168,7 +119,7 @@ def _winners(losses: xr.Dataset) -> Iterator[LossWarning]:
     never = names[wins < NEARLY_NEVER].tolist()
     if never:
         has = "has" if len(never) == 1 else "have"
-        message = f"{_listed(never)} {has} the lowest loss of all models on under {NEARLY_NEVER:.1%} of the {of}."
+        message = f"{listed(never)} {has} the lowest loss of all models on under {NEARLY_NEVER:.1%} of the {of}."
         yield LossWarning("never-wins", message)
 
 
@@ -177,16 +128,21 @@ def _same_training(losses: xr.Dataset) -> bool:
 
 
 def _out_of_line(losses: xr.Dataset) -> Iterator[LossWarning]:
-    yield from (LossWarning("out-of-line", message) for message in out_of_line(losses).values())
+    enough = losses.sizes.get("sample", SURE_SAMPLES) >= SURE_SAMPLES
+    surely = out_of_line(losses, beyond=SURELY_WRONG) if enough else {}
+    for name, message in out_of_line(losses).items():
+        yield LossWarning("out-of-line", message, "error" if name in surely else "note")
 
 
-def out_of_line(losses: xr.Dataset) -> dict[str, str]:
+def out_of_line(losses: xr.Dataset, *, beyond: float = LARGE_RESIDUAL) -> dict[str, str]:
     """Find models whose mean loss is far from what their size lets expect beside the other models.
 
     Parameters
     ----------
     losses
         A loss table, or a table of whole models.
+    beyond
+        How far the log of the loss has to be off.
 
     Returns
     -------
@@ -202,7 +158,7 @@ def out_of_line(losses: xr.Dataset) -> dict[str, str]:
     # 1.4826 makes the median absolute deviation of a normal sample its standard deviation.
     deviations = np.abs(residuals) / max(1.4826 * float(np.median(np.abs(residuals))), 1e-12)
     found = {}
-    for index in np.flatnonzero((np.abs(residuals) > LARGE_RESIDUAL) & (deviations > MANY_DEVIATIONS)):
+    for index in np.flatnonzero((np.abs(residuals) > beyond) & (deviations > MANY_DEVIATIONS)):
         name = str(losses["lm"].to_numpy()[index])
         found[name] = (
             f"the mean loss of {name}, {means[index]:.4g} {loss_unit(losses)}, is "
@@ -258,8 +214,8 @@ def _tiny_models(losses: xr.Dataset) -> Iterator[LossWarning]:
     parameters = losses["parameters"].to_numpy()
     tiny = [str(name) for name in losses["lm"].to_numpy()[parameters < FEWEST_PARAMETERS]]
     if tiny:
-        message = f"{_listed(tiny)}: under {FEWEST_PARAMETERS:,} parameters; are they given in millions or billions?"
-        yield LossWarning("tiny-models", message)
+        message = f"{listed(tiny)}: under {FEWEST_PARAMETERS:,} parameters; are they given in millions or billions?"
+        yield LossWarning("tiny-models", message, "error")
 
 
 def _few_clusters(losses: xr.Dataset) -> Iterator[LossWarning]:
@@ -291,7 +247,7 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
         if DOCUMENT_NAME.search(str(name)) or (_comes_in_runs(groups) and factor > _chance_factor(groups)):
             seen.append(f"{name} ({groups.max() + 1} values; standard errors {factor:.1f} times as large)")
     if seen:
-        message = f"samples may come from the same document: {_listed(seen)}. Declare the column with --cluster."
+        message = f"samples may come from the same document: {listed(seen)}. Declare the column with --cluster."
         yield LossWarning("unused-column", message)
 
 
