@@ -22,6 +22,7 @@ from inference.running.scored_texts import ScoredTexts
 from inference.running.scoring import LocalScorer
 from inference.running.table_folder import TableFolder
 from inference.texts import Corpus
+from inference.tokenizer_loading import READER
 
 
 class RunScorer(Scorer, Protocol):
@@ -192,7 +193,8 @@ class _Run:
         for scored in parts:
             self._add(model, scored)
         if not lacking:
-            self.folder.set_facts(name, {"row": model_row(model)})
+            # Its keys are those of this version, the hash of its tokenizer among them.
+            self.folder.set_facts(name, {"row": model_row(model), "tokenizer_reader": READER})
             self.say(f"{name}: all texts are scored already")
         return ModelResult(name, tokens, seconds, gates)
 

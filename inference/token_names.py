@@ -10,6 +10,7 @@ from inference.weight_files import CONFIG, read_json
 SETTINGS = "tokenizer_config.json"
 OLDER_SETTINGS = "special_tokens_map.json"
 NAMED = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+LARGEST_ID = 1 << 32
 LISTED = ("additional_special_tokens", "extra_special_tokens")
 
 
@@ -36,7 +37,8 @@ class TokenNames:
 def read_token_names(folder: Path) -> TokenNames:
     """Read what the settings in a checkpoint's folder say.
 
-    A token that neither file of the tokenizer's settings mentions is the one whose id ``config.json`` gives.
+    A token that neither file of the tokenizer's settings mentions is the one whose id ``config.json`` gives; that id
+    counts only where the tokenizer has a special token there, since defaults of a configuration may be of another one.
 
     Parameters
     ----------
@@ -71,12 +73,13 @@ def _read(path: Path) -> dict[str, Any]:
 def _text(value: Any) -> str | None:
     """Return the text of a token, which is written plainly or as a table with its flags."""
     text = value.get("content") if isinstance(value, Mapping) else value
-    return text if isinstance(text, str) and text else None
+    # Half of a surrogate pair is no text, and no token of a vocabulary.
+    return text if isinstance(text, str) and text and not any("\ud800" <= c <= "\udfff" for c in text) else None
 
 
 def _id(value: Any) -> int | None:
     # Several ids, as of ends of turns in a chat, say nothing of the end of a text.
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LARGEST_ID else None
 
 
 def _special(settings: Mapping[str, Any]) -> Iterator[str]:

@@ -90,7 +90,8 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
 
 def _known_id(backend: Tokenizer, token: str | int | None) -> int | None:
     if isinstance(token, int):
-        return token if backend.id_to_token(token) is not None else None
+        added = backend.get_added_tokens_decoder().get(token)
+        return token if added is not None and added.special else None
     return None if token is None else backend.token_to_id(token)
 
 

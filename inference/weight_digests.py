@@ -41,7 +41,9 @@ def file_digests(files: Sequence[Path]) -> list[str]:
         If a file cannot be read, or is changed while it is read.
     """
     known = _read_known()
-    with ThreadPoolExecutor(max_workers=min(len(files), os.process_cpu_count() or 1) or 1) as pool:
+    # Python 3.12 has no count of the cores that a process may use.
+    cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
+    with ThreadPoolExecutor(max_workers=max(1, min(len(files), cores))) as pool:
         found = list(pool.map(lambda file: _digest(file, known), files))
     new = {mark: digest for mark, digest in found if mark is not None}
     if new:
@@ -53,7 +55,7 @@ def _digest(file: Path, known: dict[str, str]) -> tuple[str | None, str]:
     """Return what tells a file from others, where its hash is to be kept, and the hash."""
     try:
         with file.open("rb") as stream:
-            facts = os.fstat(stream.fileno())
+            facts, now = os.fstat(stream.fileno()), time.time_ns()
             mark = _mark(file, facts)
             if mark in known:
                 return None, known[mark]
@@ -66,7 +68,7 @@ def _digest(file: Path, known: dict[str, str]) -> tuple[str | None, str]:
     except OSError as error:
         problem = f"{file.name} in {str(file.parent)!r} cannot be read: {error.strerror or error}"
         raise InputError(problem, "a weight file that may be read", "check the path and its permissions") from error
-    settled = time.time_ns() - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NANOSECONDS
+    settled = now - max(facts.st_mtime_ns, facts.st_ctime_ns) > SETTLED_NANOSECONDS
     return mark if settled else None, total.hexdigest()
 
 
@@ -82,7 +84,8 @@ def _cache() -> Path:
 def _read_known() -> dict[str, str]:
     try:
         known = json.loads(_cache().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError, RuntimeError):
+        # Broken, too deep, or without a home to be in.
         return {}
     # What another program wrote there is no reason to believe that weights are others.
     well_formed = isinstance(known, dict) and all(_is_digest(value) for value in known.values())
@@ -97,5 +100,5 @@ def _keep(new: dict[str, str]) -> None:
     """Add hashes to those kept; where the folder may not be written to, files are hashed again the next time."""
     kept = {**_read_known(), **new}
     newest = dict(list(kept.items())[-MOST_KNOWN:])
-    with suppress(OSError, InputError), atomic_file(_cache()) as temporary:
+    with suppress(OSError, InputError, RuntimeError), atomic_file(_cache()) as temporary:
         temporary.write_text(json.dumps(newest), encoding="utf-8")

@@ -130,7 +130,7 @@ def test_the_command_prints_parts_definition_and_json(tmp_path):
     assert shown.exit_code == 0
     assert "better partners" in shown.output.lower()
     assert "own best members" in shown.output
-    record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).output)
+    record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert record["interval"] == 0.9
     assert "bootstrap" in record["interval_kind"]
     overall = record["parts"][0]

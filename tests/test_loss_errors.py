@@ -124,7 +124,7 @@ def test_a_size_in_another_unit(zoo, factor):
 def test_honest_tables_have_no_errors(unit):
     zoo, rng = load_dataset("zoo", unit=unit), np.random.default_rng(2)
     assert table_errors(zoo) == []
-    for _ in range(20):
+    for _ in range(8):
         models = np.sort(rng.permutation(zoo.sizes["lm"])[: rng.integers(1, 9)])
         samples = np.sort(rng.permutation(zoo.sizes["sample"])[: rng.choice([10, 30, 100, 1000])])
         part = zoo.isel(lm=models, sample=samples)

@@ -199,6 +199,8 @@ def test_a_tokenizer_without_a_beginning():
     tokenizer = json.loads(Path("model/tokenizer.json").read_text())
     Path("model/tokenizer.json").write_text(json.dumps(tokenizer | {"post_processor": None}))
     Path("model/tokenizer_config.json").write_text('{"tokenizer_class": "PreTrainedTokenizerFast"}')
+    config = json.loads(Path("model/config.json").read_text())
+    Path("model/config.json").write_text(json.dumps(config | {"bos_token_id": None, "eos_token_id": None}))
     refused(said=("no token for the beginning or the end", "never"))
 
 

@@ -21,6 +21,7 @@ from bayeslaw.commands.import_ import import_completions
 from bayeslaw.errors import InputError
 from bayeslaw.losses import missing_note, read_losses
 from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
+from bayeslaw.sources.completions import JOURNAL_VERSION
 from bayeslaw.sources.journal import Journal
 from bayeslaw.sources.prompt_scores import PromptTokens, prompt_score
 
@@ -417,7 +418,7 @@ def test_journals_of_another_run_are_refused(server, tmp_path):
     for content in (b"not a journal\n", b"\xff\n", b"[1]\n"):
         journal.write_bytes(content)
         refused(server, "journal", journal=journal)
-    header = {"journal": "bayeslaw completions", "version": 1, "url": f"{server.url}/completions"}
+    header = {"journal": "bayeslaw completions", "version": JOURNAL_VERSION, "url": f"{server.url}/completions"}
     journal.write_text(json.dumps(header) + "\n{}\n")
     refused(server, "a record that cannot be read", journal=journal)
     refused(server, "folder", journal=tmp_path)

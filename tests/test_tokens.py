@@ -81,7 +81,10 @@ def test_auto_follows_the_post_processor_before_the_bos_token(tmp_path):
 def test_settings_say_what_begins_a_text(tmp_path):
     """They are read in the order of tokenizer_config.json, the older file, and the ids of config.json."""
     folder = save_tokenizer("gpt2", tmp_path)
-    ids = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab()
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_special_tokens(["<b>", "<c>"])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    ids = tokenizer.get_vocab()
     settings = json.loads((folder / "tokenizer_config.json").read_text())
     plain = {name: value for name, value in settings.items() if name not in ("bos_token", "eos_token")}
 
@@ -90,13 +93,18 @@ def test_settings_say_what_begins_a_text(tmp_path):
             (folder / f"{name}.json").write_text(json.dumps(content))
         return TextTokenizer.from_folder(folder).prefix_text
 
-    model = {"bos_token_id": ids["b"], "eos_token_id": ids["c"]}
+    model = {"bos_token_id": ids["<b>"], "eos_token_id": ids["<c>"]}
     assert prefix(plain | {"bos_token": {"content": "a"}}, {"bos_token": "d"}, model) == "a"
     assert prefix(plain, {"bos_token": {"content": "d"}}, model) == "d"
-    assert prefix(plain, {}, model) == "b"
+    assert prefix(plain, {}, model) == "<b>"
     # A tokenizer that is said to have none has none, whatever the model's configuration says.
-    assert prefix(plain | {"bos_token": None}, {}, model) == "c"
+    assert prefix(plain | {"bos_token": None}, {}, model) == "<c>"
     assert prefix(plain | {"bos_token": None, "eos_token": "e"}, {}, model) == "e"
+    # An id that a default of another model's configuration gives may be that of any piece, or of none.
+    for other in (ids["b"], 10**9, 2**40, -1, True):
+        assert prefix(plain | {"eos_token": "e"}, {}, {"bos_token_id": other}) == "e"
+    # Half of a surrogate pair is the token of no vocabulary.
+    assert prefix(plain | {"bos_token": "\ud800", "eos_token": "e"}, {}, {}) == "e"
     # Several ends, as of turns in a chat, are no end of a text.
     with pytest.raises(InputError, match="no token for the beginning or the end"):
         prefix(plain, {}, {"bos_token_id": None, "eos_token_id": [1, 2]})

@@ -234,8 +234,6 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
         return read_table(ctx, table, **options)
     from bayeslaw.pools import read_pools
 
-    # What is wrong with losses was said when the pools were made of them.
-    options.pop("strict", None)
     defaults = {"missing": "error"}
     given = [name for name, value in options.items() if value and value != defaults.get(name)]
     if given:

@@ -23,7 +23,8 @@ from bayeslaw.sources.server import CompletionsServer
 from bayeslaw.tables.frames import losses_from_frames
 
 COLUMNS = ("sample", "cluster", "bytes", "tokens", "domain")
-JOURNAL_VERSION = 1
+# The second way takes a first log-prob of 0 for none.
+JOURNAL_VERSION = 2
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ ZERO_SHARE, ZERO_TIMES, FEWEST_ZEROS = 0.01, 5.0, 5
 SAME, NEARLY_ALL = 1e-4, 0.99
 # Measured: the least correlation of a model with the others is 0.79 of the median; shuffling leaves nothing.
 USUAL_CORRELATION, SHARE_OF_CORRELATION = 0.3, 0.5
-FEWEST_ALIGNED = 20
+LEAST_CORRELATION = -0.3
+FEWEST_ALIGNED, MOST_ALIGNED = 20, 50_000
 # Measured: between two models of one table at least 0.27.
 UNRELATED = 0.15
 SHIFTS = (-3, -2, -1, 1, 2, 3)
@@ -31,7 +32,9 @@ MOVED, MOVED_FEW = (0.6, 0.3), (0.9, 0.6)
 # many as of the next model. A tenth of the rows in another order makes 3 to 9 %.
 FAR, FAR_SHARE, FAR_TIMES, FAR_FLOOR = 5.0, 0.035, 2.5, 0.004
 FEWEST_ROWS = 300
-MOST_ROWS, MOST_PREDICTORS = 5_000, 20
+# Of fewer rows nothing is said: two models may well lose the same on one.
+FEW_ROWS = 8
+MOST_ROWS, MOST_PREDICTORS = 3_000, 20
 # Sizes of the models of a table lie closer, or the largest is better by far.
 SIZE_GAP, SIZE_GAIN = 100.0, 1.05
 
@@ -50,9 +53,12 @@ def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
         Of severity ``"error"``.
     """
     found = list(_sizes(losses))
-    if "nll" in losses:
-        found = [*_scores(losses), *_bits(losses), *_zeros(losses), *_same(losses), *_rows(losses), *found]
-    return found
+    if "nll" not in losses:
+        return found
+    found = [*_bits(losses), *_zeros(losses), *found]
+    if losses.sizes["sample"] < FEW_ROWS:
+        return found
+    return [*_scores(losses), *_same(losses), *_rows(losses), *found]
 
 
 def _error(code: str, message: str) -> LossWarning:
@@ -98,9 +104,10 @@ def _zeros(losses: xr.Dataset) -> Iterator[LossWarning]:
     if wrong.any():
         each = zip(_names(losses), shares, wrong, strict=True)
         told = [f"{name} ({share:.1%})" for name, share, one in each if one]
+        beside = f", under the other models usually on {usual[wrong].min():.1%}" if len(shares) > 1 else ""
         message = (
-            f"losses are exactly 0 on a share of the samples under {listed(told)}, under the other models usually on "
-            f"{usual[wrong].min():.1%}: what was not scored is missing, not zero. Leave such losses empty."
+            f"losses are exactly 0 on a share of the samples under {listed(told)}{beside}: what was not scored is "
+            "missing, not zero. Leave such losses empty."
         )
         yield _error("zero-losses", message)
 
@@ -126,13 +133,14 @@ def _same(losses: xr.Dataset) -> Iterator[LossWarning]:
 
 def _rows(losses: xr.Dataset) -> Iterator[LossWarning]:
     """Find models whose rows are in another order than those of the others."""
-    nll, names = losses["nll"].to_numpy(), _names(losses)
-    if len(names) < 2 or len(nll) < 8:
+    # One run of rows, so that moved ones stay beside those that they belong to.
+    nll, names = losses["nll"].to_numpy()[:MOST_ALIGNED], _names(losses)
+    if len(names) < 2 or len(nll) < FEW_ROWS:
         return
     followed, weights = {"losses": nll}, np.ones((len(nll), 1))
     if "bytes" in losses:
         # Long samples lose more under any model, also where rows of about one length are exchanged.
-        weights = np.maximum(sample_weights(losses), 1)[:, None]
+        weights = np.maximum(sample_weights(losses)[:MOST_ALIGNED], 1)[:, None]
         followed["losses per byte"] = nll / weights
     values = nll / weights
     seen: dict[str, str] = dict(_moved(nll, weights, names))
@@ -154,7 +162,8 @@ def _apart(values: np.ndarray, names: list[str], what: str) -> Iterator[tuple[st
     correlation = (standard * _standardised(others)).mean(axis=0)
     usual = float(np.median(correlation))
     for name, own in zip(names, correlation, strict=True):
-        if usual > USUAL_CORRELATION and own < SHARE_OF_CORRELATION * usual:
+        # A model of other strengths may be good where the others are bad; other rows have nothing to do with theirs.
+        if usual > USUAL_CORRELATION and LEAST_CORRELATION < own < SHARE_OF_CORRELATION * usual:
             message = (
                 f"its {what} hardly follow those of the other models (correlation {own:.2f}, usually {usual:.2f}): "
                 "its rows may be in another order, or of another text."

@@ -74,7 +74,8 @@ class LossReport:
         -------
         dict
             ``unit``, ``samples``, ``models`` (with ``model, family, parameters, loss, standard_error, loss_unit,
-            wins``), ``warnings`` (sentences that begin with their code), and more.
+            wins``), ``warnings`` (sentences that begin with their code), ``errors`` (the codes of those that say that
+            something is likely wrong), and more.
         """
         models = [
             {
@@ -96,6 +97,7 @@ class LossReport:
             "families": list(self.families),
             "models": models,
             "warnings": [str(warning) for warning in self.warnings],
+            "errors": [warning.code for warning in self.warnings if warning.severity == "error"],
         }
 
 
