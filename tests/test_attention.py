@@ -40,7 +40,7 @@ def inputs(length, *, rows=2, groups=2, heads=3, width=8, seed=0):
         *(pytest.param(length, marks=pytest.mark.slow) for length in (2, QUERY_BLOCK - 1, 3 * QUERY_BLOCK)),
     ],
 )
-@pytest.mark.parametrize("window", [1, 100, 10_000])
+@pytest.mark.parametrize("window", [1, pytest.param(100, marks=pytest.mark.slow), 10_000])
 def test_blocks_equal_one_dense_computation(length, window):
     q, k, v = inputs(length, rows=1, heads=2)
     found = attend(q, k, v, scale=0.3, window=window)

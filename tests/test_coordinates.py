@@ -50,8 +50,8 @@ MODELS = {
 }
 
 
-# Those of the gate: levels of several groups and of one, bounds on both sides, any sign, two exponents.
-FEW = ("partial", "bounded", "bounded-spread", "any-sign", "chinchilla-partial", "regimes")
+# Those of the gate: levels of several groups and of one, bounds on both sides, two exponents.
+FEW = ("partial", "bounded", "bounded-spread", "chinchilla-partial", "regimes")
 
 
 LEVELS = jax.jit(

@@ -33,7 +33,7 @@ OTHER_NAMES = [
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
-LIKE_OTHERS += ("mpt/long", "gpt_neo/long")
+LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),

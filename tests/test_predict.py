@@ -316,6 +316,7 @@ def test_an_unknown_family_is_refused(power_fit):
         predict(power_fit, {"parameters": 1e9, "family": "aldr"})
 
 
+@pytest.mark.slow
 def test_separate_families_say_nothing_of_a_new_one():
     with quick_fits():
         separate = fit(PowerLaw(pooling="separate"), family_table(sizes=np.geomspace(1e8, 5e10, 5)), draws=50, chains=1)
