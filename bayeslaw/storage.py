@@ -31,6 +31,14 @@ def _why(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def user_cache() -> Path | None:
+    """Return the folder for what may be worked out anew; None where the user has no home to keep it in."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeslaw"
+    except RuntimeError:
+        return None
+
+
 def check_output_file(path: str | os.PathLike[str]) -> Path:
     """Refuse early an output file that could not be written; nothing is created.
 

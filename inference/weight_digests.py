@@ -10,8 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from bayeslaw.errors import InputError
-from bayeslaw.storage import atomic_file
+from bayeslaw.storage import atomic_file, user_cache
 
+KNOWN = "weight_digests.json"
 READ_BYTES = 1 << 22
 # A file changed so lately may be changed again within the grain of the clock that stamps it, and is not kept.
 SETTLED_NANOSECONDS = 2_000_000_000
@@ -77,15 +78,13 @@ def _mark(file: Path, facts: os.stat_result) -> str:
     return " ".join(map(str, (*numbers, file.resolve())))
 
 
-def _cache() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeslaw" / "weight_digests.json"
-
-
 def _read_known() -> dict[str, str]:
+    folder = user_cache()
+    if folder is None:
+        return {}
     try:
-        known = json.loads(_cache().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):
-        # Broken, too deep, or without a home to be in.
+        known = json.loads((folder / KNOWN).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return {}
     # What another program wrote there is no reason to believe that weights are others.
     well_formed = isinstance(known, dict) and all(_is_digest(value) for value in known.values())
@@ -98,7 +97,9 @@ def _is_digest(value: object) -> bool:
 
 def _keep(new: dict[str, str]) -> None:
     """Add hashes to those kept; where the folder may not be written to, files are hashed again the next time."""
-    kept = {**_read_known(), **new}
-    newest = dict(list(kept.items())[-MOST_KNOWN:])
-    with suppress(OSError, InputError, RuntimeError), atomic_file(_cache()) as temporary:
+    folder = user_cache()
+    if folder is None:
+        return
+    newest = dict(list({**_read_known(), **new}.items())[-MOST_KNOWN:])
+    with suppress(OSError, InputError), atomic_file(folder / KNOWN) as temporary:
         temporary.write_text(json.dumps(newest), encoding="utf-8")

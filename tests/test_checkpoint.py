@@ -200,6 +200,19 @@ def test_another_number_is_another_revision(tmp_path, place):
     assert revision(folder) != before
 
 
+def test_without_a_home_nothing_is_kept(tmp_path, monkeypatch):
+    folder = single(tmp_path / "model")
+    before = revision(folder)
+    monkeypatch.setattr("inference.weight_digests.SETTLED_NANOSECONDS", -1)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", staticmethod(no_home))
+    assert revision(folder) == before
+
+
+def no_home():
+    raise RuntimeError("Could not determine home directory.")
+
+
 def test_hashes_are_kept_until_a_file_changes(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     folder = single(tmp_path / "model")

@@ -172,9 +172,13 @@ def test_from_table_to_band(factor_fit: bl.Fit, losses: xr.Dataset) -> None:
     draws = bl.predict_draws(factor_fit, {"members": ["1e11:alder"]}, rule="mixture", samples="new")
     assert (draws["rule"].item(), draws.attrs["samples"]) == ("mixture", "new")
     assert draws.dims == ("chain", "draw", "target")
-    # Of few draws the largest R-hat of some forty parameters is above 1.01 by chance.
-    figures = bl.diagnostics(factor_fit)
-    assert figures.rhat_max < 1 + 20 / (draws.sizes["chain"] * draws.sizes["draw"])
+
+
+@pytest.mark.slow
+def test_the_sampler_finds_its_way(read_fit) -> None:
+    # Of 800 draws the largest R-hat of some forty parameters is above 1.01 by chance.
+    figures = bl.diagnostics(read_fit("factor"))
+    assert figures.rhat_max < 1.025
     assert figures.divergences == 0
 
 

@@ -137,7 +137,8 @@ def test_floors_are_below_the_lowest_loss_of_their_regime(collaboration_fit):
 
 
 @pytest.mark.slow
-def test_few_rows_in_a_family_are_sampled_without_divergences(few_rows_fit):
+def test_few_rows_in_a_family_are_sampled_without_divergences(read_fit):
+    few_rows_fit = read_fit("few_rows")
     assert not few_rows_fit.tree["sample_stats"].dataset["diverging"].any()
     figures, codes = diagnostics(few_rows_fit), {finding.code for finding in check(few_rows_fit)}
     assert figures.divergences == 0

@@ -22,6 +22,7 @@ from inference.running.drift import measure_drift
 from inference.running.model_list import read_requests
 from inference.running.prepared import Plan, plan_texts, prepare_model
 from inference.running.table_folder import TableFolder
+from inference.tokenizer_loading import READER
 from inference.tokens import Encoding
 
 
@@ -186,6 +187,20 @@ def test_a_run_writes_a_table(tmp_path, places, documents):
     same = run(requests_of(places), documents, tmp_path, options, scorer=again, say=said.append)
     assert (again.asked, [result.tokens for result in same]) == ([], [0, 0])
     assert sum("all texts are scored already" in sentence for sentence in said) == 2
+
+
+def test_scores_of_an_older_reader_that_agree_are_known_to(tmp_path, places, documents):
+    run(requests_of(places), documents, tmp_path, WORDS, scorer=Scorer())
+    file = tmp_path / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for entry in manifest["models"].values():
+        assert entry.pop("tokenizer_reader") == READER
+    file.write_text(json.dumps(manifest))
+    assert json.loads(read_losses(tmp_path).attrs["rebuilt_tokenizers"]) == ["llama", "gpt2"]
+    again = Scorer()
+    run(requests_of(places), documents, tmp_path, WORDS, scorer=again)
+    assert again.asked == []
+    assert "rebuilt_tokenizers" not in read_losses(tmp_path).attrs
 
 
 def test_rows_do_not_depend_on_how_many_are_made_at_once(tmp_path, places, documents, monkeypatch):

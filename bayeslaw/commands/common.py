@@ -203,10 +203,11 @@ def say_errors(errors: list[LossWarning], *, strict: bool) -> None:
     InputError
         If there are errors and the table is refused.
     """
-    for error in errors if strict else ():
+    if strict and errors:
         more = f" ({len(errors) - 1} more)" if len(errors) > 1 else ""
         accepted = "a table without errors where --strict is given"
-        raise InputError(f"{error}{more}", accepted, "correct the table, or leave out --strict and see bayeslaw losses")
+        fix = "correct the table, or leave out --strict and see bayeslaw losses"
+        raise InputError(f"{errors[0]}{more}", accepted, fix)
     for error in errors:
         typer.echo(f"error {error}", err=True)
 
@@ -256,6 +257,8 @@ def use_compilation_cache() -> None:
     """Keep compiled programs between runs of the command line, in the user's cache folder."""
     import os
 
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "bayeslaw" / "compiled"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(default))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+    from bayeslaw.storage import user_cache
+
+    if (folder := user_cache()) is not None:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
+        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

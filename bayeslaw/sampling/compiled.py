@@ -71,7 +71,7 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
     return compiled
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def compiled_gradient(
     function: Callable[..., Any], coordinates: int, scalars: int = 0
 ) -> Callable[..., tuple[Any, Any]]:

@@ -124,10 +124,7 @@ def tokenizers(manifest: Mapping[str, Any]) -> dict[str, str]:
     dict
         From model to hash; models whose tokenizer is not known are left out.
     """
-    models = manifest.get("models")
-    if not isinstance(models, Mapping):
-        return {}
-    facts = {str(name): entry.get("tokenizer") for name, entry in models.items() if isinstance(entry, Mapping)}
+    facts = {name: entry.get("tokenizer") for name, entry in _entries(manifest).items()}
     return {name: tokenizer for name, tokenizer in facts.items() if isinstance(tokenizer, str) and tokenizer}
 
 
@@ -144,11 +141,18 @@ def rebuilt_tokenizers(manifest: Mapping[str, Any]) -> list[str]:
     list of str
         Their names; none of tables from elsewhere.
     """
+    return [
+        name
+        for name, entry in _entries(manifest).items()
+        if "tokenizer" in entry and "versions" in entry and "tokenizer_reader" not in entry
+    ]
+
+
+def _entries(manifest: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what a manifest tells of each model."""
     models = manifest.get("models")
-    if not isinstance(models, Mapping):
-        return []
-    known = {str(name): entry for name, entry in models.items() if isinstance(entry, Mapping) and "tokenizer" in entry}
-    return [name for name, entry in known.items() if "versions" in entry and "tokenizer_reader" not in entry]
+    entries = models.items() if isinstance(models, Mapping) else ()
+    return {str(name): entry for name, entry in entries if isinstance(entry, Mapping)}
 
 
 def tokenizer_variable(names: np.ndarray, lms: pd.DataFrame, manifest: Mapping[str, Any]) -> dict[str, Any]:

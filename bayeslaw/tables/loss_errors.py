@@ -1,7 +1,7 @@
 """Mistakes that people make with loss tables: of units, of rows, of columns and of sizes.
 
 What counts as a mistake was set on nine measured tables, none of which has one, and on random parts of them of two to
-eight models and ten samples or more, of which one in a thousand has: "measured" beside a limit says how near they come.
+eight models and ten samples or more, of which 1 of 2,000 has: "measured" beside a limit says how near they come.
 """
 
 from collections.abc import Iterator
@@ -28,8 +28,8 @@ SHIFTS = (-3, -2, -1, 1, 2, 3)
 # Correlation of moved rows, and how much higher than that of the rows as they are; of few rows more is asked for, of
 # which measured tables have at most 0.82 and 0.58 by chance.
 MOVED, MOVED_FEW = (0.6, 0.3), (0.9, 0.6)
-# Measured: at most 3.4 % of a model's losses lie so far from what the other models let expect, or at most 2.5 times as
-# many as of the next model. A tenth of the rows in another order makes 3 to 9 %.
+# Measured: at most 3.4 % of a model's losses lie so far from what the other models let expect. A tenth of the rows in
+# another order makes 1 to 9 %: most where models are many and alike.
 FAR, FAR_SHARE, FAR_TIMES, FAR_FLOOR = 5.0, 0.035, 2.5, 0.004
 FEWEST_ROWS = 300
 # Of fewer rows nothing is said: two models may well lose the same on one.
