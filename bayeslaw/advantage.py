@@ -8,13 +8,13 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.combine import check_table, combine
-from bayeslaw.errors import InputError, check_choice, check_whole
+from bayeslaw.errors import InputError, check_whole
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
 from bayeslaw.noise import check_interval
 from bayeslaw.parameter_counts import parameter_counts
 from bayeslaw.pooling.designs import matched_pairs
+from bayeslaw.pooling.rules import USUAL_RULE, find_rule
 
-RULES = ("oracle", "mixture")
 USUAL_SIZE = 3
 DEFINITION = (
     "Pairs of one homogeneous and one heterogeneous pool with as many members and nearly the same budget. The "
@@ -122,7 +122,7 @@ class Advantage:
 def advantage(
     losses: xr.Dataset,
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     max_size: int | None = None,
     parameters: str = "total",
     tolerance: float = 0.1,
@@ -164,7 +164,7 @@ def advantage(
         If the table has no losses on samples, one cluster, one family or no family of two models, if no pair is within
         the tolerance, or a choice is out of range.
     """
-    check_choice("rule", rule, RULES)
+    find_rule(rule, on_tokens=False, cross_fitted=False)
     check_whole("draws", draws, lowest=1, suggested=2000)
     check_whole("seed", seed, lowest=0, suggested=0)
     level, losses = check_interval(interval), check_table(losses)

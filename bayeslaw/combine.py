@@ -1,18 +1,18 @@
-"""How a pool's loss on a sample follows from its members': oracle, mixture, cross-fitted best, and rules of tokens."""
+"""How a pool's loss on a sample follows from its members', and which share of the oracle's gain a rule attains."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
-from scipy.special import logsumexp
 
-from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.errors import InputError, nearest
 from bayeslaw.losses import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
-from bayeslaw.token_rules import TOKEN_RULES, combine_tokens
+from bayeslaw.pooling.best_member import best_sums
+from bayeslaw.pooling.folds import assign_folds, check_two_clusters
+from bayeslaw.pooling.rules import RULES, USUAL_RULE, Rule, find_rule
+from bayeslaw.token_rules import combine_tokens
 
-RULES = ("oracle", "mixture", "best")
-FOLDS = 5
 DRAW_BLOCK = 64
 
 
@@ -52,26 +52,6 @@ def check_table(losses: xr.Dataset) -> xr.Dataset:
     return losses
 
 
-def assign_folds(clusters: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Deal whole clusters to folds.
-
-    Parameters
-    ----------
-    clusters
-        Number of each sample's cluster, [sample], from 0 without gaps.
-    seed
-        Seed of the deal.
-
-    Returns
-    -------
-    np.ndarray
-        Number of each sample's fold, [sample]: five folds, or as many as there are clusters where those are fewer.
-    """
-    number = int(clusters.max()) + 1
-    of_cluster = np.random.default_rng(seed).permutation(number) % FOLDS
-    return of_cluster[clusters]
-
-
 def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
     """Find a pool's members among the models of a table.
 
@@ -107,54 +87,11 @@ def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
     return np.array([names.index(name) for name in members])
 
 
-def choose_best(fold_sums: np.ndarray) -> np.ndarray:
-    """Choose, for each fold, the member that is best on the other folds.
-
-    Parameters
-    ----------
-    fold_sums
-        Sums of losses in nats, [..., fold, member].
-
-    Returns
-    -------
-    np.ndarray
-        Position of the chosen member, [..., fold].
-    """
-    return (fold_sums.sum(axis=-2, keepdims=True) - fold_sums).argmin(axis=-1)
-
-
-def check_two_clusters(clusters: np.ndarray) -> None:
-    """Refuse to cross-fit on one cluster.
-
-    Parameters
-    ----------
-    clusters
-        Number of each sample's cluster, [sample], from 0 without gaps.
-
-    Raises
-    ------
-    InputError
-        If there is one cluster.
-    """
-    if clusters.max() == 0:
-        raise InputError(
-            "the rule 'best' needs at least two clusters, and the table has one",
-            "a table with two clusters or more: the best member is chosen on clusters other than those it is scored on",
-            "declare a finer cluster, or use the rule 'oracle' or 'mixture'",
-        )
-
-
-def _best_per_sample(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
-    sums = np.zeros((folds.max() + 1, nll.shape[1]))
-    np.add.at(sums, folds, nll)
-    return nll[np.arange(len(nll)), choose_best(sums)[folds]]
-
-
 def combine(
     losses: xr.Dataset,
     members: Sequence[str],
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     seed: int = 0,
     token_losses: xr.Dataset | None = None,
 ) -> xr.DataArray:
@@ -189,23 +126,23 @@ def combine(
         If the rule or a member is not known, a member is named twice, ``"best"`` meets a table of one cluster, or a
         rule of tokens lacks the losses of tokens, is given those of other losses, or of models of other tokenizers.
     """
-    check_choice("rule", rule, (*RULES, *TOKEN_RULES))
+    wanted = find_rule(rule)
     losses = check_table(losses)
     positions = member_positions(losses, members)
-    nll = losses["nll"].to_numpy()[:, positions]
-    if rule in TOKEN_RULES:
+    if wanted.on_tokens:
         names = [str(name) for name in losses["lm"].to_numpy()[positions]]
         values = combine_tokens(losses, names, rule=rule, token_losses=token_losses)
-    elif rule == "oracle":
-        values = nll.min(axis=1)
-    elif rule == "mixture":
-        values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)
     else:
-        clusters = cluster_codes(losses)
-        check_two_clusters(clusters)
-        values = _best_per_sample(nll, assign_folds(clusters, seed))
+        values = _losses_of(wanted, losses["nll"].to_numpy()[:, positions], cluster_codes(losses), seed)
     attributes = {"rule": rule, "unit": f"nats per {losses.attrs.get('unit', 'sample')}"}
     return xr.DataArray(values, dims="sample", coords={"sample": losses["sample"]}, name="loss", attrs=attributes)
+
+
+def _losses_of(rule: Rule, nll: np.ndarray, clusters: np.ndarray, seed: int) -> np.ndarray:
+    """Return what a pool loses on each sample from its members' losses, [sample, member]."""
+    if rule.cross_fitted:
+        check_two_clusters(clusters, rule.name)
+    return rule.functions.losses(nll, assign_folds(clusters, seed))
 
 
 @dataclass(frozen=True)
@@ -300,8 +237,8 @@ def attainability(
     elif clusters.max() == 0:
         undefined = "the table has one cluster, so that the best member cannot be chosen on other clusters"
     folds = assign_folds(clusters, seed)
-    best = np.full(len(nll), np.nan) if undefined else _best_per_sample(nll, folds)
-    oracle = nll.min(axis=1)
+    best = np.full(len(nll), np.nan) if undefined else RULES["best"].functions.losses(nll, folds)
+    oracle = RULES["oracle"].functions.losses(nll, folds)
     if not undefined:
         room = (best - oracle).sum() / weights.sum()
         error = float(clustered_standard_error(best - oracle, weights, clusters))
@@ -318,7 +255,8 @@ def attainability(
         np.add.at(sums, clusters, columns)
         fold_of_cluster = np.zeros(len(sums), dtype=np.int64)
         fold_of_cluster[clusters] = folds
-        ratios = _bootstrap(sums, fold_of_cluster, rule, draws, np.random.default_rng([seed, 1]))
+        redrawn = find_rule(rule).functions.redrawn
+        ratios = _bootstrap(sums, fold_of_cluster, redrawn, draws, np.random.default_rng([seed, 1]))
         bounds = np.nanquantile(ratios, [(1 - interval) / 2, (1 + interval) / 2])
     return Attainability(
         value=float(value),
@@ -335,7 +273,11 @@ def attainability(
 
 
 def _bootstrap(
-    sums: np.ndarray, folds: np.ndarray, rule: str, draws: int, generator: np.random.Generator
+    sums: np.ndarray,
+    folds: np.ndarray,
+    redrawn: Callable[[np.ndarray], np.ndarray] | None,
+    draws: int,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """Draw the ratio from sums of [members, rule, oracle] over clusters [cluster, column]."""
     number, ratios = len(sums), []
@@ -343,8 +285,8 @@ def _bootstrap(
         counts = generator.multinomial(number, np.full(number, 1 / number), size=min(DRAW_BLOCK, draws - start))
         by_fold = np.stack([counts[:, folds == fold] @ sums[folds == fold] for fold in range(folds.max() + 1)], axis=1)
         members, total = by_fold[..., :-2], by_fold.sum(axis=1)
-        best = np.take_along_axis(members, choose_best(members)[..., None], axis=-1).sum(axis=(1, 2))
-        rule_sum = best if rule == "best" else total[:, -2]
+        best = best_sums(members)
+        rule_sum = total[:, -2] if redrawn is None else redrawn(members)
         room = best - total[:, -1]
         ratios.append(np.divide(best - rule_sum, room, out=np.full(len(room), np.nan), where=room > 0))
     return np.concatenate(ratios)

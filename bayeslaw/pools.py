@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.combine import RULES, check_table, check_two_clusters, member_positions
+from bayeslaw.combine import check_table, member_positions
 from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
 from bayeslaw.parameter_counts import parameter_counts
 from bayeslaw.pooling.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.pooling.evaluate import Evaluation, evaluate_pools
+from bayeslaw.pooling.folds import check_two_clusters
 from bayeslaw.pooling.pool_files import read_pools, write_pools
+from bayeslaw.pooling.rules import USUAL_RULE, find_rule
 from bayeslaw.regimes import REGIMES
-from bayeslaw.token_rules import TOKEN_RULES, token_rows
+from bayeslaw.token_rules import token_rows
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
 
@@ -26,7 +28,7 @@ USUAL_SIZE = 4
 def make_pools(
     losses: xr.Dataset,
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     max_size: int | None = None,
     limit: int | None = None,
     design: str | None = None,
@@ -87,9 +89,9 @@ def make_pools(
         one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
         ``"best"`` meets a table of one cluster, or a rule of tokens lacks the losses of tokens or is given others.
     """
-    check_choice("rule", rule, (*RULES, *TOKEN_RULES))
+    wanted = find_rule(rule)
     losses = check_table(losses)
-    if rule in TOKEN_RULES:
+    if wanted.on_tokens:
         losses = check_table(token_rows(losses, token_losses, rule=rule))
     budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
@@ -116,7 +118,7 @@ def pools_of(
     losses: xr.Dataset,
     members: Sequence[Sequence[str]],
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     parameters: str = "total",
     seed: int = 0,
 ) -> xr.Dataset:
@@ -146,7 +148,7 @@ def pools_of(
         If a choice or a member is not known, a member is named twice in a pool, a pool is named twice or none is, or
         the table is not one of losses on samples.
     """
-    check_choice("rule", rule, RULES)
+    find_rule(rule, on_tokens=False)
     losses = check_table(losses)
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise InputError(f"seed {seed!r}", "a whole number of at least zero", "use 0")
@@ -179,12 +181,13 @@ def _evaluated(
 ) -> xr.Dataset:
     """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
     weights, clusters = sample_weights(losses), cluster_codes(losses)
-    if rule == "best":
-        check_two_clusters(clusters)
+    wanted = find_rule(rule)
+    if wanted.cross_fitted:
+        check_two_clusters(clusters, rule)
     nll = losses["nll"].to_numpy()
     # What a token costs does not grow with its bytes, of which it may have none: it is shuffled whole.
-    alike = np.ones(len(nll)) if rule in TOKEN_RULES else None
-    choices = {"rule": TOKEN_RULES.get(rule, rule), "seed": seed, "null_weights": alike}
+    equal = np.ones(len(nll)) if wanted.on_tokens else None
+    choices = {"rule": rule, "seed": seed, "null_weights": equal}
     evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, **choices)
     every = {
         "kind": "pools",
@@ -198,7 +201,7 @@ def _evaluated(
         "parameters_kind": parameters,
         "source": str(losses.attrs.get("source", "")),
     }
-    if rule in TOKEN_RULES:
+    if wanted.on_tokens:
         every["tokenizer"] = str(losses.attrs["tokenizer"])
     return _assemble(losses, members, budgets, evaluation, every)
 
@@ -246,7 +249,7 @@ def _assemble(
 ) -> xr.Dataset:
     families, names = losses["family"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
     scale, weights = loss_scale(losses), sample_weights(losses)
-    alike = losses.drop_vars("bytes") if attributes["rule"] in TOKEN_RULES else losses
+    alike = losses.drop_vars("bytes") if find_rule(attributes["rule"]).on_tokens else losses
     by_family = family_parameters(members, pd.factorize(families)[0], budgets)
     number, size = (by_family > 0).sum(axis=1), (members >= 0).sum(axis=1)
     shares = np.zeros((len(members), len(names)))

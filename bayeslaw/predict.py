@@ -19,6 +19,7 @@ from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS
 from bayeslaw.new_pools import check_samples, pool_deviations
 from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, check_interval, draw_losses
+from bayeslaw.pooling.rules import USUAL_RULE
 from bayeslaw.targets import NEW_FAMILY, read_frame, read_targets
 
 KINDS = ("mean", "new")
@@ -153,7 +154,7 @@ def predicted(
             read_frame(at),
             kind=kind,
             samples=samples,
-            rule=rule or "oracle",
+            rule=rule or USUAL_RULE,
             seed=seed,
         )
     if rule is not None:

@@ -6,10 +6,11 @@ from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.pool_check import check_pools
 from bayeslaw.fit import Fit
 from bayeslaw.noise import check_interval
+from bayeslaw.pooling.rules import USUAL_RULE
 
 
 def pool_check(
-    fit: Fit, *, rule: str = "oracle", max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
+    fit: Fit, *, rule: str = USUAL_RULE, max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
     """Compare the losses of observed pools with those of replicates, by size and regime.
 

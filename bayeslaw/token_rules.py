@@ -5,13 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError
+from bayeslaw.pooling.rules import find_rule
 from bayeslaw.tables.token_losses import check_token_sums, tokenizer_groups
 
-# What each rule does with the losses of a single token.
-TOKEN_RULES = {"token_mixture": "mixture", "token_oracle": "oracle"}
 TOKEN_BLOCK = 1 << 18
 
 
@@ -28,7 +26,7 @@ def combine_tokens(
         Names of models of the table.
     rule
         ``"token_mixture"``: :math:`-\log \frac1K \sum_m p_m(t)` at every token t, a probability over texts cut by one
-        tokenizer. ``"token_oracle"``: :math:`\min_m -\log p_m(t)`.
+        tokenizer. ``"token_oracle"``: :math:`\min_m -\log p_m(t)`. Or another of `bayeslaw.pooling.rules.RULES`.
     token_losses
         Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them.
 
@@ -42,21 +40,17 @@ def combine_tokens(
     InputError
         If there are no losses of tokens, members are not in them, or they do not add up to the losses of the table.
     """
+    combined = find_rule(rule, on_tokens=True).functions.losses
     rows = token_rows(losses, token_losses, rule=rule, members=members)
     nll, sample = rows["nll"].to_numpy(), rows["number_of_sample"].to_numpy()
     total = np.zeros(losses.sizes["sample"])
+    no_folds = np.zeros(len(nll), dtype=np.int64)
     for start in range(0, len(nll), TOKEN_BLOCK):
         block = slice(start, start + TOKEN_BLOCK)
-        values = _combined(nll[block], TOKEN_RULES[rule])
+        # A probability is at most one, which rounding may hide.
+        values = np.maximum(combined(nll[block], no_folds[block]), 0.0)
         total += np.bincount(sample[block], values, minlength=len(total))
     return total
-
-
-def _combined(nll: np.ndarray, rule: str) -> np.ndarray:
-    if rule == "oracle":
-        return nll.min(axis=1)
-    # A mean of probabilities is at most one, which rounding may hide.
-    return np.maximum(np.log(nll.shape[1]) - logsumexp(-nll, axis=1), 0.0)
 
 
 def token_rows(

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.pooling.evaluate import usable_cores
+from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pools import make_pools
 
 MEMORY_TARGET = 1 << 30

@@ -21,6 +21,7 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
+from bayeslaw.pooling.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,7 +39,10 @@ def advantage(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
-    rule: Annotated[Literal["oracle", "mixture"], typer.Option("--rule", help="How members combine.")] = "oracle",
+    rule: Annotated[
+        str,
+        typer.Option("--rule", help=f"How members combine: {describe_rules(on_tokens=False, cross_fitted=False)}."),
+    ] = USUAL_RULE,
     max_size: Annotated[
         int | None, typer.Option("--max-size", help="Largest number of members (default: 3, or all models).")
     ] = None,

@@ -22,6 +22,7 @@ from bayeslaw.commands.common import (
     read_table,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.pooling.rules import USUAL_RULE, describe_rules, find_rule, rule_names
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -42,10 +43,9 @@ def pools(
         str,
         typer.Option(
             "--rule",
-            help="How members combine: oracle, mixture or best; token_oracle or token_mixture for a folder scored with "
-            "--tokens.",
+            help=f"How members combine: {describe_rules()}. Those of tokens are for a folder scored with --tokens.",
         ),
-    ] = "oracle",
+    ] = USUAL_RULE,
     tokenizer: Annotated[
         str | None,
         typer.Option(
@@ -94,25 +94,25 @@ def pools(
 
 
 def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
-    from bayeslaw.token_rules import TOKEN_RULES
-
-    if rule not in TOKEN_RULES and tokenizer is not None:
+    on_tokens = find_rule(rule).on_tokens
+    if not on_tokens and tokenizer is not None:
         raise InputError(
-            f"--tokenizer was given for the rule {rule!r}", f"it with {' or '.join(TOKEN_RULES)}", "leave it out"
+            f"--tokenizer was given for the rule {rule!r}",
+            f"it with {' or '.join(rule_names(on_tokens=True))}",
+            "leave it out",
         )
-    if rule in TOKEN_RULES and table.exists() and not table.is_dir():
+    if on_tokens and table.exists() and not table.is_dir():
         raise InputError(
             f"the rule {rule!r} needs the losses of tokens, and {str(table)!r} is a file",
             "a folder of losses scored with --tokens",
-            "name such a folder, or use the rule 'oracle' or 'mixture'",
+            f"name such a folder, or use one of the rules {', '.join(rule_names(on_tokens=False))}",
         )
 
 
 def _token_losses(table: Path, losses: xr.Dataset, rule: str, tokenizer: str | None) -> xr.Dataset | None:
     from bayeslaw.losses import read_token_losses
-    from bayeslaw.token_rules import TOKEN_RULES
 
-    if rule not in TOKEN_RULES:
+    if not find_rule(rule).on_tokens:
         return None
     return read_token_losses(table, models=losses["lm"].to_numpy().tolist(), tokenizer=tokenizer)
 

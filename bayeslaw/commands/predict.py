@@ -18,6 +18,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.pooling.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +59,11 @@ def predict(
         typer.Option("--samples", help="A new pool on the samples fitted (same, the default), or on as many new ones."),
     ] = None,
     rule: Annotated[
-        Literal["oracle", "mixture", "best"] | None,
-        typer.Option("--rule", help="How pools of a factor fit are combined (default: oracle)."),
+        str | None,
+        typer.Option(
+            "--rule",
+            help=f"How pools of a factor fit are combined: {describe_rules(on_tokens=False)} (default: {USUAL_RULE}).",
+        ),
     ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
     seed: SeedOption = 0,

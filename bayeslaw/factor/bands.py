@@ -10,7 +10,7 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.prediction import SAMPLES, draw_pools
 from bayeslaw.factor.targets import pool_extrapolation, read_pool_targets
-from bayeslaw.pooling.means import MEAN_RULES
+from bayeslaw.pooling.rules import find_rule
 
 MOST_DRAWS = 1000
 
@@ -72,7 +72,7 @@ def predict_pools(
     InputError
         If a target or choice is not usable.
     """
-    check_choice("rule", rule, MEAN_RULES)
+    find_rule(rule, on_tokens=False)
     if samples is not None:
         check_choice("samples", samples, SAMPLES)
     if kind == "mean" and samples is not None:

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from jax import Array
 
-from bayeslaw.errors import check_choice, check_whole
+from bayeslaw.errors import check_whole
 from bayeslaw.factor.columns import SampleScales, sample_scales, with_means
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.pooling.evaluate import usable_cores
-from bayeslaw.pooling.means import MEAN_RULES, PoolMeans
+from bayeslaw.pooling.cores import usable_cores
+from bayeslaw.pooling.means import PoolMeans
+from bayeslaw.pooling.rules import USUAL_RULE, find_rule
 from bayeslaw.regimes import REGIMES, regime_of
 from bayeslaw.sampling.compiled import compile_for
 
@@ -26,7 +27,7 @@ def check_pools(
     model: FactorModel,
     values: Mapping[str, np.ndarray],
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     max_size: int = 4,
     interval: float = 0.9,
     seed: int = 0,
@@ -63,7 +64,7 @@ def check_pools(
     InputError
         If the rule is not known or the size not a whole number of 2 or more.
     """
-    check_choice("rule", rule, MEAN_RULES)
+    find_rule(rule, on_tokens=False)
     check_whole("max_size", max_size, lowest=2, suggested=4)
     table = model.table
     members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))

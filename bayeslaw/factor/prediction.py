@@ -12,8 +12,9 @@ from bayeslaw.errors import check_choice
 from bayeslaw.factor.columns import NewColumns, sample_scales
 from bayeslaw.factor.hypothetical import Candidates, Member, read_candidates
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.pooling.evaluate import usable_cores
+from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pooling.means import PoolMeans
+from bayeslaw.pooling.rules import USUAL_RULE
 from bayeslaw.sampling.compiled import compile_for
 
 SAMPLES = ("same", "new")
@@ -24,7 +25,7 @@ def draw_pools(
     values: Mapping[str, np.ndarray],
     pools: Sequence[Sequence[Member]],
     *,
-    rule: str = "oracle",
+    rule: str = USUAL_RULE,
     samples: str = "same",
     own_part: bool = True,
     seed: int = 0,

@@ -1,0 +1,55 @@
+"""The weight of the samples on which each member of a pool has the lowest loss."""
+
+import numpy as np
+
+from bayeslaw.pooling import win_kernels
+from bayeslaw.pooling.parts import Part, Step
+
+BIT_WORDS = 256
+MOST_BIT_MODELS = 128
+LARGEST_BIT_WEIGHT = 1 << 20
+
+
+def win_step(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> Step:
+    """Count wins by bits where no models tie and weights are whole numbers, and by comparing losses elsewhere."""
+    whole = (weights == np.round(weights)).all() and weights.max() < LARGEST_BIT_WEIGHT
+    bit_tables, tied = [], np.ones(len(weights), dtype=bool)
+    if whole and len(columns) <= MOST_BIT_MODELS:
+        for start in range(0, len(weights), 64 * BIT_WORDS):
+            rows = slice(start, start + 64 * BIT_WORDS)
+            less, tied[rows] = _compare(columns[:, rows])
+            bit_tables.append((less, *_bit_planes(np.where(tied[rows], 0, weights[rows]).astype(np.int64))))
+    tied_columns, tied_weights = np.ascontiguousarray(columns[:, tied]), weights[tied]
+
+    def step(part: Part) -> None:
+        for tables in bit_tables:
+            win_kernels.bit_wins(*tables, part.pools, part.sizes, part.shared, wins[part.rows])
+        if len(tied_weights):
+            win_kernels.tied_wins(tied_columns, tied_weights, part.pools, part.sizes, wins[part.rows])
+
+    return step
+
+
+def _compare(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pack who beats whom, [lm, lm, word], and say on which samples any two tie, [sample]."""
+    columns = np.ascontiguousarray(columns)
+    models, samples = columns.shape
+    less = np.empty((models, models, -(-samples // 64)), dtype=np.uint64)
+    tied = np.zeros(less.shape[2], dtype=np.uint64)
+    win_kernels.compare_models(columns, less, tied)
+    bits = np.unpackbits(tied.astype("<u8").view(np.uint8), bitorder="little")
+    return less, bits[:samples].astype(bool)
+
+
+def _bit_planes(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pack whole-number weights bit by bit, [plane, word], with what a bit of each plane is worth, [plane]."""
+    present, largest = weights > 0, int(weights.max())
+    if (weights[present] == largest).all():
+        bits, values = present[None, :], np.array([float(largest)])
+    else:
+        levels = np.arange(largest.bit_length())
+        bits, values = (weights >> levels[:, None]) & 1 == 1, 2.0**levels
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    planes = np.zeros((len(values), -(-len(weights) // 64) * 8), dtype=np.uint8)
+    planes[:, : packed.shape[1]] = packed
+    return planes.view("<u8").astype(np.uint64), values
