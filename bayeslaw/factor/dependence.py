@@ -85,19 +85,23 @@ class ModelDependence:
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
         """Log density of the correlations and deviations seen, scalar."""
-        return self._correlations(values) + self._deviations(values)
+        correlations = correlation_log_density(
+            jnp.asarray(self.correlation), self.structure(values), self.freedom(values)
+        )
+        return correlations + jnp.asarray(self.deviation_distribution(values).log_prob(self.log_deviation))
 
-    def _correlations(self, values: Mapping[str, Any]) -> Array:
+    def freedom(self, values: Mapping[str, Any]) -> Array:
+        """Degrees of freedom with which the correlations seen scatter around the structure, scalar."""
         # What the structure misses and what the samples leave open add up.
         spare = 1 / (1 / values["structure_freedom"] + 1 / self.effective_samples)
-        freedom = len(self.quality) + 1 + spare
-        return correlation_log_density(jnp.asarray(self.correlation), self.structure(values), freedom)
+        return len(self.quality) + 1 + spare
 
-    def _deviations(self, values: Mapping[str, Any]) -> Array:
+    def deviation_distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
+        """Distribution of the log latent deviations of the models seen, [lm]."""
         covariance = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
         covariance = covariance + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
         mean = jnp.full(len(self.quality), self._deviation_mean)
-        return jnp.asarray(dist.MultivariateNormal(mean, covariance).log_prob(self.log_deviation))
+        return dist.MultivariateNormal(mean, covariance)
 
     @cached_property
     def _deviation_mean(self) -> float:
