@@ -9,16 +9,13 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.calibration.coverage import coverage_table, within_chance
-from bayeslaw.calibration.designs import default_design
-from bayeslaw.calibration.factor import CalibratedFactorLaw, factor_design
-from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import KINDS, Calibrated
 from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
 from bayeslaw.calibration.run import Outcome, run_simulations
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.fit import fit
 from bayeslaw.laws import Law
 from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import Noise
 from bayeslaw.progress import progress_bar
 
@@ -160,19 +157,9 @@ def calibrate(
 
 
 def _subject(law: Law | FactorLaw | Calibrated, data: xr.Dataset | None, noise: Noise | None, seed: int) -> Calibrated:
-    if isinstance(law, FactorLaw):
-        if data is not None or noise is not None:
-            raise InputError(
-                "the factor law was given a table or noise to be calibrated with",
-                "neither: its tables are drawn from its own prior on a small design",
-                "leave them out, or give calibrate a CalibratedFactorLaw with a design of your own",
-            )
-        return CalibratedFactorLaw(law, factor_design(law.link))
-    if not isinstance(law, Law):
-        return law
-    table = default_design(law) if data is None else data
-    # Fitted for what only a fit fixes: priors scaled to the data, the noise that the table allows, and its record.
-    return CalibratedLaw(fit(law, table, noise=noise, draws=50, chains=1, seed=seed).keep(()))
+    if isinstance(law, Law | FactorLaw):
+        return kind_of(law).calibrated(law, data, noise=noise, seed=seed)
+    return law
 
 
 def _collect(subject: Calibrated, kept: list[Outcome], *, simulations: int, seed: int, seconds: float) -> Calibration:

@@ -5,10 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.fit import Fit
-from bayeslaw.laws import DiversityLaw
-from bayeslaw.laws.diversity import log_gain_effect
+from bayeslaw.laws.kinds import kind_of
 
-LOG_GAIN = "log gain"
 CLAIMS = (
     (
         "exponent",
@@ -72,30 +70,26 @@ def claims(fit: Fit) -> tuple[Claim, ...]:
     InputError
         If the fit was saved without its prior.
     """
-    if isinstance(fit.law, DiversityLaw):
-        return tuple(_gain_claim(fit, number) for number in fit.law.diversity)
+    return kind_of(fit.law).claims(fit)
+
+
+def regime_claims(fit: Fit) -> tuple[Claim, ...]:
+    """State the paper's claims whose two regimes were both seen and have values of their own."""
     result = []
-    grouped = {p.name for p in fit.posed.parameters if p.grouped}
+    grouped = {p.name for p in fit.model.parameters if p.grouped}
     for parameter, larger, smaller, words in CLAIMS:
-        if fit.law.group != "regime" or parameter not in grouped or not {larger, smaller} <= set(fit.posed.groups):
+        if fit.law.group != "regime" or parameter not in grouped or not {larger, smaller} <= set(fit.model.groups):
             continue
         unit = fit.unit if parameter == "floor" else f"per unit of log parameters, loss in {fit.unit}"
-        posterior, prior = (claim_differences(fit, parameter, larger, smaller, group=g) for g in ("posterior", "prior"))
-        probabilities = float((posterior > 0).mean()), float((prior > 0).mean())
-        result.append(Claim(words, parameter, larger, smaller, *probabilities, unit))
+        result.append(make_claim(fit, words, parameter, larger, smaller, unit))
     return tuple(result)
 
 
-def _gain_claim(fit: Fit, number: str) -> Claim:
-    """Claim that pools gain more where they have more of a diversity number and all else is alike."""
-    assert isinstance(fit.law, DiversityLaw)
-    words = f"pools of more {number.replace('_', ' ')} gain more over their own best members"
-    if len(fit.law.diversity) > 1:
-        words += " at the same other diversity numbers"
-    larger, smaller = f"{number} + 1 SD", "usual pools"
-    posterior, prior = (claim_differences(fit, LOG_GAIN, larger, smaller, group=g) for g in ("posterior", "prior"))
+def make_claim(fit: Fit, words: str, parameter: str, larger: str, smaller: str, unit: str) -> Claim:
+    """Work out the probabilities of a claim, before and after the data."""
+    posterior, prior = (claim_differences(fit, parameter, larger, smaller, group=g) for g in ("posterior", "prior"))
     probabilities = float((posterior > 0).mean()), float((prior > 0).mean())
-    return Claim(words, LOG_GAIN, larger, smaller, *probabilities, f"log gain per standard deviation of {number}")
+    return Claim(words, parameter, larger, smaller, *probabilities, unit)
 
 
 def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, group: str = "posterior") -> np.ndarray:
@@ -117,7 +111,10 @@ def claim_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, gr
     np.ndarray
         Shape ``[draw]``, in the parameter's unit.
     """
-    if isinstance(fit.law, DiversityLaw):
-        return log_gain_effect(fit.values(group), larger.partition(" ")[0])
+    return kind_of(fit.law).claim_differences(fit, parameter, larger, smaller, group=group)
+
+
+def group_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
+    """Draw the difference of a parameter between two groups; as `claim_differences`."""
     draws = fit.values(group)[parameter]
-    return draws[:, fit.posed.groups.index(larger)] - draws[:, fit.posed.groups.index(smaller)]
+    return draws[:, fit.model.groups.index(larger)] - draws[:, fit.model.groups.index(smaller)]

@@ -17,14 +17,10 @@ from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
-from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import loss_log_jacobian
 
 PARETO_LIMIT = 0.7
-FLOOR_WARNING = (
-    "Floors of the factor law end at the lowest loss of a family, so that its draws do not cover those without "
-    "that model, and its score in this comparison is too high: leave out whole models, which refits."
-)
 OVERLAP_WARNING = (
     "The rows are pools that share models and samples. Leaving out one pool leaves its near copies in, so this "
     "comparison is too optimistic, and favours laws that follow the pools seen closely; it does not tell which law "
@@ -158,7 +154,8 @@ def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
             notes.append(
                 f"{name}: {unreliable} rows have a Pareto k above {PARETO_LIMIT}; their share of elpd is unreliable."
             )
-    notes += [f"{name}: {FLOOR_WARNING}" for name, fit in fits.items() if isinstance(fit.law, FactorLaw)]
+    caveats = {name: kind_of(fit.law).elpd_caveat() for name, fit in fits.items()}
+    notes += [f"{name}: {caveat}" for name, caveat in caveats.items() if caveat]
     if any(fit.observations.facts.get("overlapping") for fit in fits.values()):
         notes.insert(0, OVERLAP_WARNING)
     with warnings.catch_warnings():

@@ -8,10 +8,10 @@ import pandas as pd
 from bayeslaw.claims import claims
 from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.diagnosis.identification import identification_findings, sensitivity_findings
-from bayeslaw.diagnosis.rows import pool_findings, row_findings
+from bayeslaw.diagnosis.rows import pool_findings
 from bayeslaw.diagnosis.sampling import diagnostics, errors, sampling_findings
 from bayeslaw.fit import Fit
-from bayeslaw.predictive_check import pool_check
+from bayeslaw.laws.kinds import kind_of
 
 __all__ = ["check", "check_record", "errors", "trusted"]
 
@@ -29,7 +29,7 @@ def check(fit: Fit) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing was found.
     """
-    return _findings(fit, None if fit.factor is None else pool_check(fit))
+    return _findings(fit, kind_of(fit.law).pool_check(fit))
 
 
 def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
@@ -37,7 +37,7 @@ def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
         *sampling_findings(fit, diagnostics(fit)),
         *identification_findings(fit),
         *sensitivity_findings(fit),
-        *row_findings(fit),
+        *kind_of(fit.law).findings(fit),
     ]
     findings += [] if pools is None else pool_findings(fit, pools)
     order = ("error", "warning", "info")
@@ -62,7 +62,7 @@ def check_record(fit: Fit) -> dict[str, Any]:
     dict
         ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a factor fit, ``pools``: rows of `pool_check`.
     """
-    pools = None if fit.factor is None else pool_check(fit)
+    pools = kind_of(fit.law).pool_check(fit)
     findings = _findings(fit, pools)
     stated = claims(fit) if "prior" in fit.tree.children else ()
     fields = ("claim", "probability", "prior_probability", "unit")

@@ -1,7 +1,8 @@
 """Where to predict by a diversity law: pools by their members, or by what the law knows of a pool."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,7 @@ from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS, DiversityLaw
 from bayeslaw.laws.power import power_law
 from bayeslaw.regimes import regime_of
-
-NEW_FAMILY = "new"
+from bayeslaw.targets import NEW_FAMILY, complete_targets, read_frame
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,38 @@ def law_targets(fit: Fit, slates: Slates) -> pd.DataFrame:
     return pd.DataFrame({"parameters": slates.parameters[slates.new], "family": families})
 
 
+def columns(law: DiversityLaw) -> tuple[str, ...]:
+    """Name the columns that targets may have."""
+    return (*law.covariates[:3], *law.diversity, *law.covariates[3:], law.group, "members")
+
+
+def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
+    """Check where to predict, and complete it.
+
+    Parameters
+    ----------
+    fit
+        A fit of a diversity law.
+    at
+        Columns as described in `bayeslaw.predict`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `bayeslaw.targets.read_targets` returns it.
+
+    Raises
+    ------
+    InputError
+        As `diversity_targets`, and where a covariate is not positive or a group unknown.
+    """
+    return complete_targets(fit, diversity_targets(fit, read_frame(at)))
+
+
+def _law(fit: Fit) -> DiversityLaw:
+    return cast(DiversityLaw, fit.law)
+
+
 def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     """Complete targets of a diversity law.
 
@@ -147,9 +179,8 @@ def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     InputError
         If a column is unknown, missing or given twice, or a value cannot be used.
     """
-    law = fit.law
-    assert isinstance(law, DiversityLaw)
-    known = [*law.covariates[:3], *law.diversity, *law.covariates[3:], law.group, "members"]
+    law = _law(fit)
+    known = columns(law)
     for name in targets:
         if name not in known:
             raise InputError(
@@ -189,8 +220,7 @@ def _numbers(targets: pd.DataFrame, name: str) -> np.ndarray:
 
 
 def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
-    law = fit.law
-    assert isinstance(law, DiversityLaw)
+    law = _law(fit)
     own = {*law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
     for name in targets:
         if name in own:

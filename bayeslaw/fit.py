@@ -15,13 +15,12 @@ import xarray as xr
 
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.fitting import fit_factor
-from bayeslaw.factor.model import FactorModel
-from bayeslaw.factor.tree import model_from_tree
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
 from bayeslaw.gains import models_of_pools
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw, law_from_specification
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise, noise_from_specification
 from bayeslaw.observations import Observations
@@ -48,7 +47,7 @@ class Fit:
     tree: xr.DataTree
 
     @cached_property
-    def law(self) -> Law | FactorLaw:
+    def law(self) -> Any:
         """The law, every prior filled in."""
         return law_from_specification(json.loads(self.tree.attrs["law"]))
 
@@ -79,36 +78,14 @@ class Fit:
         )
 
     @cached_property
-    def model(self) -> LawModel:
-        """Law, noise and rows together.
-
-        Raises
-        ------
-        InputError
-            If the fit is of the factor law, which is not one of rows.
-        """
-        if isinstance(self.law, FactorLaw):
-            raise InputError(
-                "this is a fit of the factor law, which describes losses on samples, not rows",
-                "a fit of another law",
-                "use bayeslaw predict --members for pools of a factor fit, or fit --law collaboration",
-            )
-        return LawModel(self.law, self.noise, self.observations)
-
-    @cached_property
-    def factor(self) -> FactorModel | None:
-        """The factor law with its table, or None for the other laws."""
-        return model_from_tree(self.tree, self.law) if isinstance(self.law, FactorLaw) else None
+    def model(self) -> Any:
+        """The law with what it was fitted to: a `LawModel` of its rows, or what else a kind of law makes of a table."""
+        return kind_of(self.law).model(self)
 
     @cached_property
     def members(self) -> "Fit | None":
         """The power law of single models, fitted along with a diversity law to tell what its pools' members lose."""
         return Fit(self.tree.children[MEMBERS]) if MEMBERS in self.tree.children else None
-
-    @property
-    def posed(self) -> LawModel | FactorModel:
-        """Whatever was sampled, for what is common to all laws: sites, priors, groups and likelihood."""
-        return self.factor or self.model
 
     @property
     def unit(self) -> str:
@@ -178,7 +155,12 @@ class Fit:
 
     def __str__(self) -> str:
         sizes = self.tree["posterior"].sizes
-        return f"{self.posed}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
+        return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
+
+
+def model_of_rows(fit: Fit) -> LawModel:
+    """Put a law of rows, its noise and its rows together again."""
+    return LawModel(fit.law, fit.noise, fit.observations)
 
 
 def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:

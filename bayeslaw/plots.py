@@ -96,7 +96,7 @@ def _check_kept(fit: Fit, group: str) -> None:
 
 
 def _parameters(fit: Fit) -> list[str]:
-    return [parameter.name for parameter in fit.posed.parameters]
+    return [parameter.name for parameter in fit.model.parameters]
 
 
 def _few_parameters(fit: Fit) -> list[str]:

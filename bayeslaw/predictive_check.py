@@ -3,8 +3,8 @@
 import pandas as pd
 
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.factor.pool_check import check_pools
 from bayeslaw.fit import Fit
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import check_interval
 from bayeslaw.pooling.rules import USUAL_RULE
 
@@ -42,13 +42,12 @@ def pool_check(
     check_interval(interval)
     check_whole("draws", draws, lowest=20, suggested=400)
     check_whole("seed", seed, lowest=0, suggested=0)
-    if fit.factor is None:
+    choices = {"rule": rule, "max_size": max_size, "interval": interval, "draws": draws, "seed": seed}
+    table = kind_of(fit.law).pool_check(fit, **choices)
+    if table is None:
         raise InputError(
             f"this is a fit of the law {fit.law.name}",
             "a fit of the factor law, which replicates losses on samples",
             "use bayeslaw plot --what ppc, or ArviZ, for the rows of other laws",
         )
-    values = fit.values()
-    every = max(1, len(values["floor"]) // draws)
-    thinned = {name: values[name][::every][:draws] for name in fit.factor.sites}
-    return check_pools(fit.factor, thinned, rule=rule, max_size=max_size, interval=interval, seed=seed)
+    return table

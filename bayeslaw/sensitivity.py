@@ -45,8 +45,8 @@ def sensitivity(fit: Fit) -> pd.DataFrame:
             "log_likelihood": xr.Dataset({"joint": (("chain", "draw", "all_rows"), joint)}),
         }
     )
-    names = [*(parameter.name for parameter in fit.posed.parameters), *fit.posed.noise_priors]
-    scaled = {"prior": list(fit.posed.sites), "likelihood": ["joint"]}
+    names = [*(parameter.name for parameter in fit.model.parameters), *fit.model.noise_priors]
+    scaled = {"prior": list(fit.model.sites), "likelihood": ["joint"]}
     parts = [
         psense(tree, var_names=names, group=group, group_var_names=variables) for group, variables in scaled.items()
     ]
@@ -56,7 +56,7 @@ def sensitivity(fit: Fit) -> pd.DataFrame:
 
 def _joint_log_likelihood(fit: Fit) -> np.ndarray:
     """Log density of all rows at every draw, shape ``[draw]``."""
-    model, posterior = fit.posed, fit.values()
+    model, posterior = fit.model, fit.values()
     names = [*(parameter.name for parameter in model.parameters), *model.sites]
     with jax.enable_x64(True):
         values = {name: posterior[name] for name in names}

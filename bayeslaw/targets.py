@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.diversity_targets import NEW_FAMILY, diversity_targets
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fit import Fit
-from bayeslaw.laws import DiversityLaw
 from bayeslaw.member_text import read_member
 from bayeslaw.regimes import REGIMES, regime_of
+
+NEW_FAMILY = "new"
 
 
 def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
@@ -34,18 +34,37 @@ def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame
     InputError
         If a column is missing, unknown or of the wrong length, a number not positive, or a group unknown.
     """
-    targets = read_frame(at)
-    if isinstance(fit.law, DiversityLaw):
-        targets = diversity_targets(fit, targets)
-    else:
-        known = [*fit.law.covariates, fit.law.group, "members"]
-        for name in at:
-            if name not in known:
-                raise InputError(
-                    f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known)
-                )
-        if "members" in targets:
-            targets = _with_members(fit, targets)
+    targets, known = read_frame(at), (*fit.law.covariates, fit.law.group, "members")
+    for name in at:
+        if name not in known:
+            raise InputError(
+                f"there is no prediction at {name!r}", f"columns {', '.join(known)}", nearest(str(name), known)
+            )
+    if "members" in targets:
+        targets = _with_members(fit, targets)
+    return complete_targets(fit, targets)
+
+
+def complete_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
+    """Check the law's covariates, and add its groups where they are not named.
+
+    Parameters
+    ----------
+    fit
+        The fitted law that will predict.
+    targets
+        One row a target, with the law's covariates.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a target and group.
+
+    Raises
+    ------
+    InputError
+        If a covariate is missing or not positive, or a group unknown.
+    """
     for name in fit.law.covariates:
         targets[name] = _positive(targets, name)
     if not fit.model.groups:

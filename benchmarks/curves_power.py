@@ -18,7 +18,7 @@ import xarray as xr
 from curves_protocol import Curve, Prediction
 
 import bayeslaw as bl
-from bayeslaw.predict import law_draws
+from bayeslaw.row_prediction import law_draws
 from bayeslaw.targets import read_targets
 
 DRAWS = 1000

@@ -77,7 +77,7 @@ def time_fit(models: int, samples: int, draws: int) -> tuple[bl.Fit, FitTime]:
 
 def time_prediction(fitted: bl.Fit, pools: int, draws: int) -> PredictionTime:
     """Predict pools of known and hypothetical models, twice."""
-    model = fitted.factor
+    model = fitted.model
     assert model is not None
     generator = np.random.default_rng(0)
     largest = np.log(model.table.parameters.max())

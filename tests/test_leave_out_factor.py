@@ -9,9 +9,9 @@ import pytest
 from arviz_stats.loo import compare as rank_by_elpd
 from scipy import special, stats
 
-from bayeslaw.compare import FLOOR_WARNING, compare
+from bayeslaw.compare import compare
 from bayeslaw.criticism.densities import Densities
-from bayeslaw.criticism.factor_refits import FactorRefits
+from bayeslaw.criticism.factor_refits import FactorRefits, elpd_caveat
 from bayeslaw.criticism.folds import make_folds
 from bayeslaw.criticism.k_fold import k_fold
 from bayeslaw.criticism.kept_curve import KeptCurve, keep_models
@@ -220,7 +220,7 @@ class NoSampling:
 
 @pytest.mark.parametrize("by", ["model", "family"])
 def test_every_fold_of_a_factor_fit_is_refitted(factor_fit, monkeypatch, by):
-    monkeypatch.setattr("bayeslaw.criticism.leave_out.FactorRefits", NoSampling)
+    monkeypatch.setattr("bayeslaw.criticism.factor_refits.FactorRefits", NoSampling)
     found = leave_out(factor_fit, by=by, method="weights", draws=50, chains=1)
     assert {fold.method for fold in found.folds} == {"exact"}
     assert list(found.table.index) == [fold.name for fold in make_folds(factor_fit, by)]
@@ -232,7 +232,7 @@ def test_every_fold_of_a_factor_fit_is_refitted(factor_fit, monkeypatch, by):
 
 
 def test_k_fold_refits_the_factor_law(factor_fit, monkeypatch):
-    monkeypatch.setattr("bayeslaw.criticism.leave_out.FactorRefits", NoSampling)
+    monkeypatch.setattr("bayeslaw.criticism.factor_refits.FactorRefits", NoSampling)
     assert float(k_fold(factor_fit, folds=3, draws=50, chains=1).elpd) == pytest.approx(9)
 
 
@@ -245,7 +245,7 @@ def power_fit():
 def test_single_rows_of_the_factor_law_are_warned_about(factor_fit, power_fit):
     found = compare({"factor": factor_fit, "power": power_fit})
     assert set(found.table.index) == {"factor", "power"}
-    assert f"factor: {FLOOR_WARNING}" in found.warnings
+    assert f"factor: {elpd_caveat()}" in found.warnings
 
 
 @pytest.mark.slow

@@ -17,8 +17,9 @@ from tables import family_table
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import CollaborationLaw, PowerLaw
-from bayeslaw.predict import extrapolation, law_draws, new_group_draws, predict, predict_draws
+from bayeslaw.predict import predict, predict_draws
 from bayeslaw.regimes import regime_of
+from bayeslaw.row_prediction import extrapolation, law_draws, new_group_draws
 from bayeslaw.targets import parse_members, read_targets
 
 REGIMES = ("single", "homogeneous", "heterogeneous")

@@ -74,7 +74,7 @@ def test_the_factor_law_is_scaled_as_a_whole(factor_fit):
     joint = factor_fit.tree["sample_stats"]["joint_log_likelihood"].to_numpy().ravel()
     np.testing.assert_allclose(_joint_log_likelihood(factor_fit), joint, rtol=1e-6)
     table = sensitivity(factor_fit)
-    assert {f"exponent[{family}]" for family in factor_fit.posed.groups} < set(table.index)
+    assert {f"exponent[{family}]" for family in factor_fit.model.groups} < set(table.index)
     assert "model_spread" in table.index
     assert np.isfinite(table.to_numpy()).all()
 

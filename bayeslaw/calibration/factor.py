@@ -10,16 +10,19 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import xarray as xr
 from jax import Array
 
 from bayeslaw.calibration.factor_posterior import FactorPosterior, TableArrays, table_arrays
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
+from bayeslaw.errors import InputError
 from bayeslaw.factor.columns import NewColumns, SampleScales, sample_scales
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.simulation import FactorDesign, FactorSimulation, simulate_factor
 from bayeslaw.factor.table import FactorTable, factor_table
 from bayeslaw.factor.target import factor_target
 from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.noise import Noise
 
 WARMUP = 500
 DRAWS = 600
@@ -227,3 +230,20 @@ class CalibratedFactorLaw:
             return jax.lax.map(one, (values, jax.random.split(jax.random.PRNGKey(seed), draws)))
 
         return jax.jit(predict)
+
+
+def calibrated_joint(law: FactorLaw, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> CalibratedFactorLaw:
+    """Return what draws tables from the factor law, on a small design, and fits them.
+
+    Raises
+    ------
+    InputError
+        If a table or noise is given: the law's tables are drawn from its own prior.
+    """
+    if data is not None or noise is not None:
+        raise InputError(
+            "the factor law was given a table or noise to be calibrated with",
+            "neither: its tables are drawn from its own prior on a small design",
+            "leave them out, or give calibrate a CalibratedFactorLaw with a design of your own",
+        )
+    return CalibratedFactorLaw(law, factor_design(law.link))

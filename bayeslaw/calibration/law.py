@@ -14,9 +14,12 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 
+from bayeslaw.calibration.designs import default_design
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
 from bayeslaw.calibration.rows import ResponsePosterior
-from bayeslaw.fit import MODE_STARTS, Fit
+from bayeslaw.fit import MODE_STARTS, Fit, fit
+from bayeslaw.laws.base import Law
+from bayeslaw.noise import Noise
 from bayeslaw.predict import predict_draws
 from bayeslaw.targets import NEW_FAMILY
 
@@ -198,3 +201,10 @@ class CalibratedLaw:
 
 def _finite(draws: Mapping[str, np.ndarray]) -> bool:
     return all(np.isfinite(array).all() for array in draws.values())
+
+
+def calibrated_rows(law: Law, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> CalibratedLaw:
+    """Return what draws tables from a law of rows and fits them."""
+    table = default_design(law) if data is None else data
+    # Fitted for what only a fit fixes: priors scaled to the data, the noise that the table allows, and its record.
+    return CalibratedLaw(fit(law, table, noise=noise, draws=50, chains=1, seed=seed).keep(()))

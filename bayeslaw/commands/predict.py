@@ -105,14 +105,12 @@ def predict(
 
 
 def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
-    if fitted.factor is None:
-        return ""
-    from bayeslaw.factor.targets import new_families
+    from bayeslaw.laws.kinds import kind_of
 
-    new = new_families(fitted.factor, [str(text) for text in result["members"]])
+    new = kind_of(fitted.law).new_families(fitted, result)
     if not new:
         return ""
-    seen = ", ".join(fitted.factor.groups)
+    seen = ", ".join(fitted.model.groups)
     return f"note: families that the fit has not seen, predicted as new ones: {', '.join(new)} (seen: {seen})"
 
 

@@ -15,6 +15,7 @@ from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.kept_curve import KeptCurve, KeptModels, keep_models
 from bayeslaw.criticism.resampling import Resampler
 from bayeslaw.factor.model import BY_FAMILY, FactorModel
+from bayeslaw.fit import Fit
 from bayeslaw.laws.factor import CURVE_SITES
 from bayeslaw.priors import Prior
 from bayeslaw.sampling.compiled import hessian_one_by_one, one_by_one
@@ -125,3 +126,16 @@ class FactorRefits:
         values, log_determinant = self._values(position)
         prior = sum(jnp.sum(each.distribution().log_prob(values[name])) for name, each in self._sites.items())
         return -(prior + log_determinant + KeptCurve(self.model, kept).log_likelihood(values))
+
+
+def refits_of_models(fit: Fit, *, draws: int, chains: int) -> FactorRefits:
+    """Return what refits a factor law without some models."""
+    return FactorRefits(fit.model, draws=draws, chains=chains)
+
+
+def elpd_caveat() -> str:
+    """Say why draws given all models cannot be weighed; see `FactorRefits`."""
+    return (
+        "Floors of the factor law end at the lowest loss of a family, so that its draws do not cover those without "
+        "that model, and its score in this comparison is too high: leave out whole models, which refits."
+    )

@@ -40,7 +40,7 @@ class RefitWrapper(SamplingWrapper):
                 "rows of single models",
                 "leave out whole models: bayeslaw.leave_out",
             )
-        super().__init__(model=fit.posed, idata_orig=with_loss_densities(fit))
+        super().__init__(model=fit.model, idata_orig=with_loss_densities(fit))
         self.refits, self.seed, self.fit = refits_of(fit, draws=draws, chains=chains), seed, fit
 
     def sel_observations(self, idx: Any) -> tuple[np.ndarray, np.ndarray]:

@@ -11,12 +11,11 @@ from arviz_stats.utils import ELPDData, ELPDDataLOOKFold
 
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
-from bayeslaw.criticism.factor_refits import FactorRefits
 from bayeslaw.criticism.folds import Fold, make_folds
-from bayeslaw.criticism.refits import LawRefits
 from bayeslaw.criticism.resampling import RHAT_ACCEPTED
 from bayeslaw.errors import check_choice, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.progress import progress_bar
 
 METHODS = ("exact", "weights")
@@ -43,9 +42,7 @@ class Refits(Protocol):
 
 def refits_of(fit: Fit, *, draws: int, chains: int) -> Refits:
     """Return what refits a fitted law without some of its rows; `draws` and `chains` are of the refits."""
-    if fit.factor is not None:
-        return FactorRefits(fit.factor, draws=draws, chains=chains)
-    return LawRefits(fit.model, fit.values(), draws=draws, chains=chains)
+    return kind_of(fit.law).refits(fit, draws=draws, chains=chains)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from jax import Array
 
 from bayeslaw.criticism.densities import Densities, Kept, compile_densities, keep_rows, kept_log_likelihood
 from bayeslaw.criticism.resampling import Resampler
+from bayeslaw.fit import Fit
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, NOISE_SCALE, combined_scale
-from bayeslaw.predict import new_group_draws
+from bayeslaw.row_prediction import new_group_draws
 from bayeslaw.sampling.mode import Target, find_mode, make_target
 
 STARTS = 2
@@ -209,3 +210,8 @@ def with_new_groups(
         for index in new:
             scale[:, index] = scale[np.arange(len(scale)), rng.choice(known, size=len(scale))]
     return result, COPIES
+
+
+def refits_of_rows(fit: Fit, *, draws: int, chains: int) -> LawRefits:
+    """Return what refits a law of rows without some of them."""
+    return LawRefits(fit.model, fit.values(), draws=draws, chains=chains)

@@ -15,7 +15,7 @@ from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
-from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import check_interval
 from bayeslaw.predict import mean_is_infinite, predicted
 from bayeslaw.targets import read_frame
@@ -146,17 +146,15 @@ class Stack:
         seed: int,
     ) -> list[Predicted]:
         """Draw from every law."""
-        factor = {name: isinstance(fit.law, FactorLaw) for name, fit in self.fits.items()}
-        if rule is not None and not any(factor.values()):
+        asked = {name: rule if kind_of(fit.law).takes_rule() else None for name, fit in self.fits.items()}
+        if rule is not None and not any(asked.values()):
             raise InputError(
                 f"the rule {rule!r} was given, and no law of the stack is the factor law",
                 "a rule for a stack with the factor law",
                 "leave out the rule: these laws predict the rule of the pools that they were fitted to",
             )
         drawn = [
-            predicted(
-                fit, self._of(name, at), kind=kind, samples=samples, rule=rule if factor[name] else None, seed=seed
-            )
+            predicted(fit, self._of(name, at), kind=kind, samples=samples, rule=asked[name], seed=seed)
             for name, fit in self.fits.items()
         ]
         self._check_targets(at, drawn)
@@ -164,13 +162,13 @@ class Stack:
 
     def _of(self, name: str, at: Mapping[str, Any] | pd.DataFrame) -> dict[str, Any]:
         """Leave out columns that are for other laws of the stack."""
-        accepted = {other: {*fit.law.covariates, fit.law.group, "members"} for other, fit in self.fits.items()}
+        accepted = {other: set(kind_of(fit.law).columns(fit.law)) for other, fit in self.fits.items()}
         others = set().union(*accepted.values()) - accepted[name]
         return {str(column): at[column] for column in at if column not in others}
 
     def _check_targets(self, at: Mapping[str, Any] | pd.DataFrame, drawn: Sequence[Predicted]) -> None:
         lengths = {name: len(each.targets) for name, each in zip(self.fits, drawn, strict=True)}
-        groups = sorted({fit.law.group for fit in self.fits.values() if fit.posed.groups})
+        groups = sorted({fit.law.group for fit in self.fits.values() if fit.model.groups})
         apart = len(groups) > 1 and max(lengths.values()) > len(read_frame(at))
         if len(set(lengths.values())) > 1 or apart:
             raise InputError(

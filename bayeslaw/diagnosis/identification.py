@@ -33,7 +33,7 @@ def identification_findings(fit: Fit) -> Iterator[Finding]:
 def _learnt(fit: Fit) -> Iterator[Finding]:
     if "prior" in fit.tree.children:
         prior, posterior = fit.values("prior"), fit.values()
-        for parameter in fit.posed.parameters:
+        for parameter in fit.model.parameters:
             if parameter.name not in fit.law.exponents.values() and parameter.name != "floor":
                 continue
             label = "floor-prior" if parameter.name == "floor" else "exponent-prior"
@@ -47,7 +47,7 @@ def _learnt(fit: Fit) -> Iterator[Finding]:
 
 
 def _few_sizes(fit: Fit) -> Iterator[Finding]:
-    model = fit.posed
+    model = fit.model
     for name in fit.law.exponents:
         values = fit.observations.covariates[name]
         counts = {
@@ -68,7 +68,7 @@ def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) 
     if (prior > 0).all() and (posterior > 0).all():
         prior, posterior = np.log(prior), np.log(posterior)
     shares = np.atleast_1d(1 - posterior.std(axis=0) / prior.std(axis=0))
-    names = [f"{name} of {group}" for group in fit.posed.groups] if posterior.ndim > 1 else [name]
+    names = [f"{name} of {group}" for group in fit.model.groups] if posterior.ndim > 1 else [name]
     yield from zip(names, shares, strict=True)
 
 

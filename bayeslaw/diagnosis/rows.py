@@ -6,9 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.diagnosis.finding import Finding
-from bayeslaw.diagnosis.sampling import errors
 from bayeslaw.fit import Fit
-from bayeslaw.laws import DiversityLaw
 from bayeslaw.new_pools import shared_effects
 
 FEW_CLUSTERS = 20
@@ -19,7 +17,7 @@ TAIL_LIMIT = 0.005
 
 
 def row_findings(fit: Fit) -> Iterator[Finding]:
-    """Say where the rows cannot carry the law, or the noise does not suit them.
+    """Say where the rows cannot carry a law of rows, or the noise does not suit them.
 
     Parameters
     ----------
@@ -31,10 +29,9 @@ def row_findings(fit: Fit) -> Iterator[Finding]:
     Finding
         What was found.
     """
-    facts = fit.observations.facts
-    if fit.factor is None and fit.model.dependence is not None:
+    if fit.model.dependence is not None:
         yield from _dependence(fit)
-    elif facts.get("overlapping"):
+    elif fit.observations.facts.get("overlapping"):
         yield Finding(
             "overlapping-pools",
             "warning",
@@ -42,8 +39,12 @@ def row_findings(fit: Fit) -> Iterator[Finding]:
             "mean are too narrow, and probabilities of claims too near to 0 or 1.",
             "fit with normal noise and dependence: shared; do not read the probabilities as odds to bet on",
         )
-    if isinstance(fit.law, DiversityLaw):
-        yield from _diversity(fit)
+    yield from fact_findings(fit)
+
+
+def fact_findings(fit: Fit) -> Iterator[Finding]:
+    """Say what the facts of the table are, whatever the law, that make its rows tell little; as `row_findings`."""
+    facts = fit.observations.facts
     clusters = facts.get("clusters")
     if isinstance(clusters, int) and clusters < FEW_CLUSTERS:
         message = f"The samples come from {clusters} clusters; their sampling errors are themselves uncertain."
@@ -79,24 +80,6 @@ def _dependence(fit: Fit) -> Iterator[Finding]:
         )
         remedy = "read predictions on the same samples, not the law; fit another law, or independent rows beside it"
         yield Finding("strained-sampling-error", "warning", message, remedy)
-
-
-def _diversity(fit: Fit) -> Iterator[Finding]:
-    assert isinstance(fit.law, DiversityLaw)
-    facts = fit.observations.facts
-    for number in fit.law.diversity:
-        share = float(facts[f"{number}_explained"])
-        if share > COLLINEAR:
-            others = ", ".join([*(f"{other}" for other in fit.law.diversity if other != number), "size", "budget"])
-            message = (
-                f"The {number} of a pool follows to {share:.0%} from its {others}: what it adds to them cannot be "
-                "told, and its coefficients are the prior's or stand for the others."
-            )
-            yield Finding("collinear-diversity", "warning", message, "fit with fewer diversity numbers, one at a time")
-    codes = [] if fit.members is None else [finding.code for finding in errors(fit.members)]
-    if codes:
-        message = f"The law of single models beside this one must not be trusted ({', '.join(codes)})."
-        yield Finding("members-law", "warning", message, "predict pools of known models only, or fit with more --draws")
 
 
 def pool_findings(fit: Fit, table: pd.DataFrame) -> Iterator[Finding]:

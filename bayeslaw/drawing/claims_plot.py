@@ -46,7 +46,7 @@ def plot_claims(fit: Fit) -> Figure:
     """
     stated = claims(fit)
     if not stated:
-        names = ", ".join(fit.posed.groups)
+        names = ", ".join(fit.model.groups)
         raise InputError(
             f"this fit of the {fit.law.name} law has groups {names or 'none'}, and says nothing of the claims",
             "a collaboration law whose floor or exponent differs between single, homogeneous and heterogeneous pools",

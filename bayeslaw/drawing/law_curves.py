@@ -1,23 +1,16 @@
 """The numbers behind the picture of a law: curves with bands, and floors with intervals."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-import pandas as pd
 
 from bayeslaw.drawing.plot_style import nice_numbers
-from bayeslaw.factor.family_curves import family_curve, family_floor
 from bayeslaw.fit import Fit
-from bayeslaw.new_pools import pool_deviations
-from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
-from bayeslaw.predict import deviate, law_draws, new_group_draws
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.targets import NEW_FAMILY
 
 POINTS = 81
-CURVE_DRAWS = 1000
 MOST_LEVELS = 5
 EVERYTHING = ""
 
@@ -62,9 +55,9 @@ class Floor:
 
 def rows_of(fit: Fit, group: str) -> np.ndarray:
     """Rows of a group, shape ``[row]``; all of them where the group is none of the fit's."""
-    if group not in fit.posed.groups:
+    if group not in fit.model.groups:
         return np.ones(len(fit.observations.loss), dtype=bool)
-    return fit.posed.group_index == fit.posed.groups.index(group)
+    return fit.model.group_index == fit.model.groups.index(group)
 
 
 def law_curve(
@@ -95,50 +88,10 @@ def law_curve(
     """
     observed = fit.observations.covariates["parameters"][rows_of(fit, group)]
     grid = np.geomspace(observed.min(), end, POINTS)
-    draws = _factor_draws(fit, group, grid) or _row_draws(fit, group, grid, training_tokens, kinds)
+    draws = kind_of(fit.law).curve(fit, group, grid, training_tokens, kinds)
     tails = [(1 - interval) / 2, (1 + interval) / 2]
     bands = {kind: tuple(np.quantile(draws[kind], tails, axis=0)) for kind in kinds}
     return Curve(group, training_tokens, grid, np.median(draws["mean"], axis=0), bands, float(observed.max()))
-
-
-def _factor_draws(fit: Fit, group: str, grid: np.ndarray) -> dict[str, np.ndarray]:
-    if fit.factor is None:
-        return {}
-    values = fit.values()
-    every = -(-len(values["floor"]) // CURVE_DRAWS)
-    mean, new = family_curve(fit.factor, {name: draws[::every] for name, draws in values.items()}, group, grid, seed=0)
-    return {"mean": mean, "new": new}
-
-
-def _row_draws(
-    fit: Fit, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    targets = _targets(fit, group, grid, training_tokens)
-    mean, scale = law_draws(fit, targets, seed=0)
-    draws = {"mean": mean}
-    if "new" in kinds:
-        draws["new"] = _with_common_noise(fit, targets, mean, scale)
-    return draws
-
-
-def _targets(fit: Fit, group: str, parameters: np.ndarray, training_tokens: float | None) -> pd.DataFrame:
-    targets = pd.DataFrame({"parameters": parameters})
-    if training_tokens is not None:
-        targets["training_tokens"] = training_tokens
-    return targets.assign(**{fit.law.group: group}) if group else targets
-
-
-def _with_common_noise(fit: Fit, targets: pd.DataFrame, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    if fit.model.dependence is not None:
-        return deviate(fit, mean, pool_deviations(fit, targets, scale, samples="same", seed=0, common=True))
-    freedom = fit.values().get(DEGREES_OF_FREEDOM)
-    with jax.enable_x64(True):
-        additive = replace(fit.noise, response="loss")
-        zero, one = jnp.zeros(len(mean)), jnp.ones(len(mean))
-        noise = draw_losses(
-            jax.random.PRNGKey(0), additive, zero, one, None if freedom is None else jnp.asarray(freedom)
-        )
-    return deviate(fit, mean, scale * np.asarray(noise)[:, None])
 
 
 def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
@@ -158,14 +111,7 @@ def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
     Floor
         Median and interval.
     """
-    floor = fit.values()["floor"]
-    if fit.factor is not None:
-        floor = family_floor(fit.factor, fit.values(), group, seed=0)
-    elif floor.ndim > 1 and group in fit.posed.groups:
-        floor = floor[:, fit.posed.groups.index(group)]
-    elif floor.ndim > 1:
-        parameter = next(p for p in fit.posed.parameters if p.name == "floor")
-        floor = new_group_draws(fit.values(), parameter, np.random.default_rng(0))
+    floor = kind_of(fit.law).floor(fit, group)
     lower, upper = np.quantile(floor, [(1 - interval) / 2, (1 + interval) / 2])
     return Floor(group, float(np.median(floor)), float(lower), float(upper))
 
@@ -173,9 +119,9 @@ def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
 def shown_groups(fit: Fit) -> tuple[str, ...]:
     """Name the groups that have a curve: all known ones, and a new family where the population tells of it."""
     if not fit.law.varies:
-        return (EVERYTHING,) if not fit.posed.groups else fit.posed.groups
-    drawn = fit.law.group == "family" and all(p.pooling != "separate" for p in fit.posed.parameters)
-    return (*fit.posed.groups, *([NEW_FAMILY] if drawn else []))
+        return (EVERYTHING,) if not fit.model.groups else fit.model.groups
+    drawn = fit.law.group == "family" and all(p.pooling != "separate" for p in fit.model.parameters)
+    return (*fit.model.groups, *([NEW_FAMILY] if drawn else []))
 
 
 def token_levels(tokens: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Draws of pools' losses at what a user asks for."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,11 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.prediction import SAMPLES, draw_pools
 from bayeslaw.factor.targets import pool_extrapolation, read_pool_targets
-from bayeslaw.pooling.rules import find_rule
+from bayeslaw.pooling.rules import USUAL_RULE, find_rule
+from bayeslaw.targets import read_frame
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
 
 MOST_DRAWS = 1000
 
@@ -38,6 +43,12 @@ class Predicted:
     numbers: np.ndarray
     samples: str
     extrapolation: np.ndarray
+
+
+def predicted(fit: "Fit", at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
+    """Draw losses of pools at targets by a fit of the factor law; arguments as of `bayeslaw.predict`."""
+    choices = {"kind": kind, "samples": samples, "rule": rule or USUAL_RULE, "seed": seed}
+    return predict_pools(fit.model, fit.tree["posterior"].dataset, read_frame(at), **choices)
 
 
 def predict_pools(

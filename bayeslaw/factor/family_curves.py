@@ -1,6 +1,7 @@
 """The factor law's curve of one family, for pictures."""
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,11 @@ from jax import Array
 from bayeslaw.factor.curve import TAIL, Models
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.sampling.compiled import one_by_one
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+
+CURVE_DRAWS = 1000
 
 
 def family_curve(
@@ -69,3 +75,18 @@ def family_floor(model: FactorModel, values: Mapping[str, np.ndarray], family: s
         return values["floor"][:, model.groups.index(family)]
     noise = np.random.default_rng(seed).standard_normal(len(values["floor"]))
     return np.asarray(model.curve.new_floor(values, noise))
+
+
+def curve_draws(
+    fit: "Fit", group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Draw the curve of a family of a fit along a grid of sizes, by kind of band, [draw, point]."""
+    values = fit.values()
+    every = -(-len(values["floor"]) // CURVE_DRAWS)
+    mean, new = family_curve(fit.model, {name: draws[::every] for name, draws in values.items()}, group, grid, seed=0)
+    return {"mean": mean, "new": new}
+
+
+def floor_draws(fit: "Fit", group: str) -> np.ndarray:
+    """Draw the floor of a family of a fit, known or new, in the reported unit, [draw]."""
+    return family_floor(fit.model, fit.values(), group, seed=0)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from math import comb
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +21,20 @@ from bayeslaw.pooling.rules import USUAL_RULE, find_rule
 from bayeslaw.regimes import REGIMES, regime_of
 from bayeslaw.sampling.compiled import compile_for
 
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+
 POOLS_OF_A_SIZE = 300
+
+
+def check_fit(
+    fit: "Fit", *, rule: str = USUAL_RULE, max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
+) -> pd.DataFrame:
+    """Compare the observed pools of a fit with replicates of them; arguments as of `bayeslaw.pool_check`."""
+    values = fit.values()
+    every = max(1, len(values["floor"]) // draws)
+    thinned = {name: values[name][::every][:draws] for name in fit.model.sites}
+    return check_pools(fit.model, thinned, rule=rule, max_size=max_size, interval=interval, seed=seed)
 
 
 def check_pools(

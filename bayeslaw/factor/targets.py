@@ -1,7 +1,7 @@
 """Pools to predict by the factor law: members read from text, with what a reader asks of each pool."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,16 @@ from bayeslaw.factor.model import FactorModel
 from bayeslaw.member_text import EXAMPLE, is_number, read_member
 from bayeslaw.regimes import regime_of
 
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
+    from bayeslaw.laws.factor import FactorLaw
+
 COLUMNS = ("members", "parameters", "family")
+
+
+def columns(law: "FactorLaw") -> tuple[str, ...]:
+    """Name the columns that targets may have, of any factor law."""
+    return COLUMNS
 
 
 def read_pool_targets(model: FactorModel, at: pd.DataFrame) -> tuple[pd.DataFrame, list[list[Member]]]:
@@ -137,6 +146,11 @@ def new_families(model: FactorModel, texts: Sequence[str]) -> list[str]:
     members = [member for text in texts for member in read_pool(text, list(model.table.names))]
     families = [member.family for member in members if isinstance(member, NewModel)]
     return [family for family in dict.fromkeys(families) if family not in model.groups]
+
+
+def new_families_of(fit: "Fit", targets: pd.DataFrame) -> list[str]:
+    """Name the families of predicted pools that the table does not hold; as `new_families`."""
+    return new_families(fit.model, [str(text) for text in targets["members"]])
 
 
 def pool_extrapolation(model: FactorModel, pools: Sequence[Sequence[Member]]) -> np.ndarray:

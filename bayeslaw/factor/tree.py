@@ -1,7 +1,7 @@
 """The DataTree of a fitted factor law, and the model read back from it."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import arviz_base
 import jax
@@ -19,6 +19,9 @@ from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.sampler import Draws
 from bayeslaw.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
+
+if TYPE_CHECKING:
+    from bayeslaw.fit import Fit
 
 TEXT = "text"
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
@@ -116,6 +119,11 @@ def model_from_tree(tree: xr.DataTree, law: FactorLaw) -> FactorModel:
     """Put a fitted law and its table together again."""
     assert law.link is not None
     return FactorModel(law, table_from_tree(tree, law.link))
+
+
+def model_of_fit(fit: "Fit") -> FactorModel:
+    """Put the law of a fit and its table together again."""
+    return model_from_tree(fit.tree, fit.law)
 
 
 def _with_round_budget(model: FactorModel, reported: dict[str, Array]) -> dict[str, Array]:

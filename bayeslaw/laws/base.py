@@ -67,6 +67,7 @@ class Law(ABC):
     pooling: str | Mapping[str, str] = "partial"
     spread: Mapping[str, Any] = field(default_factory=dict)
 
+    kind: ClassVar[str] = "rows"
     name: ClassVar[str]
     equation: ClassVar[str]
     group: ClassVar[str]

@@ -189,6 +189,7 @@ class DiversityLaw(Law):
     win_entropy_on_amplitude: Any = None
     win_entropy_on_exponent: Any = None
 
+    kind: ClassVar[str] = "gains"
     name: ClassVar[str] = "diversity"
     equation: ClassVar[str] = (
         "best_member_loss - log2(K) ** growth * (floor * exp(on_floor . z) "

@@ -127,6 +127,7 @@ class FactorLaw:
     deviation_spread: Any = None
     deviation_family_spread: Any = None
 
+    kind: ClassVar[str] = "joint"
     name: ClassVar[str] = "factor"
     equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent * exp(drift(N) + own part)"
     group: ClassVar[str] = "family"

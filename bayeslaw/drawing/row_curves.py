@@ -1,0 +1,75 @@
+"""Draws of a law of rows along budgets, for its picture."""
+
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+
+from bayeslaw.fit import Fit
+from bayeslaw.new_pools import pool_deviations
+from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
+from bayeslaw.row_prediction import deviate, law_draws, new_group_draws
+
+
+def curve_draws(
+    fit: Fit, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Draw a law of rows along a grid of budgets.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    group
+        A group of the fit, ``"new"``, or nothing where one law holds for all rows.
+    grid
+        Budgets, [point].
+    training_tokens
+        Number of training tokens, where the law has them.
+    kinds
+        Which bands: ``"mean"``, ``"new"``.
+
+    Returns
+    -------
+    dict
+        Losses by kind, [draw, point]. All points of a new row have the same noise.
+    """
+    targets = _targets(fit, group, grid, training_tokens)
+    mean, scale = law_draws(fit, targets, seed=0)
+    draws = {"mean": mean}
+    if "new" in kinds:
+        draws["new"] = _with_common_noise(fit, targets, mean, scale)
+    return draws
+
+
+def _targets(fit: Fit, group: str, parameters: np.ndarray, training_tokens: float | None) -> pd.DataFrame:
+    targets = pd.DataFrame({"parameters": parameters})
+    if training_tokens is not None:
+        targets["training_tokens"] = training_tokens
+    return targets.assign(**{fit.law.group: group}) if group else targets
+
+
+def _with_common_noise(fit: Fit, targets: pd.DataFrame, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    if fit.model.dependence is not None:
+        return deviate(fit, mean, pool_deviations(fit, targets, scale, samples="same", seed=0, common=True))
+    freedom = fit.values().get(DEGREES_OF_FREEDOM)
+    with jax.enable_x64(True):
+        additive = replace(fit.noise, response="loss")
+        zero, one = jnp.zeros(len(mean)), jnp.ones(len(mean))
+        noise = draw_losses(
+            jax.random.PRNGKey(0), additive, zero, one, None if freedom is None else jnp.asarray(freedom)
+        )
+    return deviate(fit, mean, scale * np.asarray(noise)[:, None])
+
+
+def floor_draws(fit: Fit, group: str) -> np.ndarray:
+    """Draw the floor of a group, known or new, in the fit's unit, [draw]."""
+    floor = fit.values()["floor"]
+    if floor.ndim == 1:
+        return floor
+    if group in fit.model.groups:
+        return floor[:, fit.model.groups.index(group)]
+    parameter = next(p for p in fit.model.parameters if p.name == "floor")
+    return new_group_draws(fit.values(), parameter, np.random.default_rng(0))

@@ -1,0 +1,169 @@
+"""What a kind of law does: one entry each, looked up by what a law says of itself and never asked for elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from bayeslaw.errors import check_choice
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    import xarray as xr
+
+    from bayeslaw.calibration.protocol import Calibrated
+    from bayeslaw.claims import Claim
+    from bayeslaw.criticism.leave_out import Refits
+    from bayeslaw.diagnosis.finding import Finding
+    from bayeslaw.factor.bands import Predicted
+    from bayeslaw.fit import Fit
+    from bayeslaw.noise import Noise
+
+
+class LawKind(Protocol):
+    """The verbs of a kind of law. Each is a function, or ``"module:function"``, which is imported when it is needed.
+
+    A law belongs to a kind by its class attribute `kind`. Laws of rows, ``"rows"``, give a loss for each row of a table
+    and need nothing but what `bayeslaw.laws.base.Law` asks of them.
+    """
+
+    def model(self, fit: Fit) -> Any:
+        """Put the law of a fit and what it was fitted to together again."""
+        ...
+
+    def predicted(self, fit: Fit, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
+        """Draw losses at targets; arguments as of `bayeslaw.predict`."""
+        ...
+
+    def columns(self, law: Any) -> tuple[str, ...]:
+        """Name the columns that targets may have."""
+        ...
+
+    def takes_rule(self) -> bool:
+        """Say whether predictions are of a rule that is asked for, not of that of the pools fitted."""
+        ...
+
+    def new_families(self, fit: Fit, targets: pd.DataFrame) -> list[str]:
+        """Name the families of targets that are drawn from the population without being asked for by name."""
+        ...
+
+    def claims(self, fit: Fit) -> tuple[Claim, ...]:
+        """State what the law says of pools, as probabilities."""
+        ...
+
+    def claim_differences(self, fit: Fit, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
+        """Draw what a claim is about, [draw]; the claim holds where it is positive."""
+        ...
+
+    def findings(self, fit: Fit) -> Iterator[Finding]:
+        """Say where what was fitted cannot carry the law."""
+        ...
+
+    def pool_check(self, fit: Fit, **choices: Any) -> pd.DataFrame | None:
+        """Compare pools of the table with replicates, as `bayeslaw.pool_check`; None where these have no pools."""
+        ...
+
+    def refits(self, fit: Fit, *, draws: int, chains: int) -> Refits:
+        """Return what refits the law without some rows."""
+        ...
+
+    def elpd_caveat(self) -> str:
+        """Say why the densities of single rows, left out by weights, mislead; empty where they do not."""
+        ...
+
+    def curve(
+        self, fit: Fit, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
+    ) -> Mapping[str, np.ndarray]:
+        """Draw the law along a grid of budgets, by kind of band, each [draw, point]."""
+        ...
+
+    def floor(self, fit: Fit, group: str) -> np.ndarray:
+        """Draw the floor of a group, [draw]."""
+        ...
+
+    def calibrated(self, law: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> Calibrated:
+        """Return what draws tables from the law and fits them."""
+        ...
+
+
+@dataclass(frozen=True)
+class _Verbs:
+    """Verbs that are imported when they are asked for."""
+
+    found_at: Mapping[str, str | Callable[..., Any]]
+
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        if verb.startswith("__") or verb not in self.found_at:
+            raise AttributeError(verb)
+        found = self.found_at[verb]
+        if not isinstance(found, str):
+            return found
+        module, _, name = found.partition(":")
+        return getattr(import_module(module), name)
+
+
+_ROWS: Mapping[str, str | Callable[..., Any]] = {
+    "model": "bayeslaw.fit:model_of_rows",
+    "predicted": "bayeslaw.row_prediction:predicted",
+    "columns": "bayeslaw.row_prediction:columns",
+    "takes_rule": lambda: False,
+    "new_families": lambda fit, targets: [],
+    "claims": "bayeslaw.claims:regime_claims",
+    "claim_differences": "bayeslaw.claims:group_differences",
+    "findings": "bayeslaw.diagnosis.rows:row_findings",
+    "pool_check": lambda fit, **choices: None,
+    "refits": "bayeslaw.criticism.refits:refits_of_rows",
+    "elpd_caveat": lambda: "",
+    "curve": "bayeslaw.drawing.row_curves:curve_draws",
+    "floor": "bayeslaw.drawing.row_curves:floor_draws",
+    "calibrated": "bayeslaw.calibration.law:calibrated_rows",
+}
+_GAINS: Mapping[str, str | Callable[..., Any]] = {
+    **_ROWS,
+    "predicted": "bayeslaw.gain_prediction:predicted",
+    "columns": "bayeslaw.diversity_targets:columns",
+    "claims": "bayeslaw.gain_claims:gain_claims",
+    "claim_differences": "bayeslaw.gain_claims:gain_differences",
+    "findings": "bayeslaw.diagnosis.gains:gain_findings",
+}
+_JOINT: Mapping[str, str | Callable[..., Any]] = {
+    "model": "bayeslaw.factor.tree:model_of_fit",
+    "predicted": "bayeslaw.factor.bands:predicted",
+    "columns": "bayeslaw.factor.targets:columns",
+    "takes_rule": lambda: True,
+    "new_families": "bayeslaw.factor.targets:new_families_of",
+    "claims": lambda fit: (),
+    "claim_differences": "bayeslaw.claims:group_differences",
+    "findings": "bayeslaw.diagnosis.rows:fact_findings",
+    "pool_check": "bayeslaw.factor.pool_check:check_fit",
+    "refits": "bayeslaw.criticism.factor_refits:refits_of_models",
+    "elpd_caveat": "bayeslaw.criticism.factor_refits:elpd_caveat",
+    "curve": "bayeslaw.factor.family_curves:curve_draws",
+    "floor": "bayeslaw.factor.family_curves:floor_draws",
+    "calibrated": "bayeslaw.calibration.factor:calibrated_joint",
+}
+KINDS: dict[str, Any] = {"rows": _Verbs(_ROWS), "gains": _Verbs(_GAINS), "joint": _Verbs(_JOINT)}
+
+
+def kind_of(law: Any) -> LawKind:
+    """Return the verbs of a law.
+
+    Parameters
+    ----------
+    law
+        The law.
+
+    Returns
+    -------
+    LawKind
+        The entry of `KINDS` that the law's `kind` names.
+
+    Raises
+    ------
+    InputError
+        If there is none of that name.
+    """
+    return KINDS[check_choice("kind of law", law.kind, KINDS)]
