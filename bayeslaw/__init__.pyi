@@ -25,6 +25,7 @@ from .sources import CompletionsServer, ServedTexts, losses_from_completions, lo
 from .tables.folders import write_losses
 from .tables.frames import losses_from_frames
 from .tables.loss_report import LossReport, loss_report
+from .tables.loss_warning import LossTableWarning
 from .tables.model_frames import models_from_frame
 from .tables.readers import read_losses
 from .tables.token_losses import read_token_losses
@@ -48,6 +49,7 @@ __all__ = [
     "InputError",
     "LeftOut",
     "LossReport",
+    "LossTableWarning",
     "Noise",
     "PowerLaw",
     "PowerTruth",

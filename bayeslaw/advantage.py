@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional
 from bayeslaw.combine import check_table, combine
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
-from bayeslaw.noise import check_interval
-from bayeslaw.parameter_counts import parameter_counts
+from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.pooling.designs import matched_pairs
-from bayeslaw.pooling.rules import USUAL_RULE, find_rule
+from bayeslaw.pooling.rules import USUAL_RULE, pointwise_rules
+from bayeslaw.tables.arguments import loss_table
 
 USUAL_SIZE = 3
 DEFINITION = (
@@ -119,6 +120,16 @@ class Advantage:
         return asdict(self) | {"parts": [asdict(parts) for parts in self.parts]}
 
 
+@accepts(
+    losses=loss_table,
+    rule=a_choice(pointwise_rules),
+    max_size=optional(a_whole_number(lowest=2, suggested=USUAL_SIZE, words="max size {value}")),
+    parameters=a_choice(PARAMETER_COUNTS),
+    tolerance=a_number(lowest=0, accepted="a difference of log budgets of at least zero", suggested=0.1),
+    interval=a_level,
+    draws=a_whole_number(lowest=1, suggested=2000),
+    seed=a_seed,
+)
 def advantage(
     losses: xr.Dataset,
     *,
@@ -164,10 +175,7 @@ def advantage(
         If the table has no losses on samples, one cluster, one family or no family of two models, if no pair is within
         the tolerance, or a choice is out of range.
     """
-    find_rule(rule, on_tokens=False, cross_fitted=False)
-    check_whole("draws", draws, lowest=1, suggested=2000)
-    check_whole("seed", seed, lowest=0, suggested=0)
-    level, losses = check_interval(interval), check_table(losses)
+    losses = check_table(losses)
     clusters = cluster_codes(losses)
     if clusters.max() == 0:
         raise InputError(
@@ -182,7 +190,7 @@ def advantage(
     groups: dict[int | str, np.ndarray] = {"all": np.ones(len(size), dtype=bool)}
     groups |= {int(one): size == one for one in np.unique(size)}
     drawn = _bootstrap(losses, members, list(groups.values()), rule=rule, draws=draws, seed=seed)
-    tails = [(1 - level) / 2, (1 + level) / 2]
+    tails = [(1 - interval) / 2, (1 + interval) / 2]
 
     def estimate(values: np.ndarray) -> Estimate:
         lower, upper = np.quantile(values[1:], tails)
@@ -193,7 +201,7 @@ def advantage(
         total, partners = (values[:, number] for values in drawn)
         parts.append(Parts(name, int(own.sum()), estimate(total), estimate(partners), estimate(total - partners)))
     kind = "equal-tailed, bootstrap over clusters of samples"
-    return Advantage(tuple(parts), loss_unit(losses), rule, level, kind, float(tolerance))
+    return Advantage(tuple(parts), loss_unit(losses), rule, interval, kind, float(tolerance))
 
 
 def _pairs(losses: xr.Dataset, max_size: int, parameters: str, tolerance: float, seed: int) -> np.ndarray:

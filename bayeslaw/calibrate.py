@@ -8,16 +8,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_flag, a_path, a_seed, accepts, as_given, optional
 from bayeslaw.calibration.coverage import coverage_table, within_chance
 from bayeslaw.calibration.protocol import KINDS, Calibrated
 from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
 from bayeslaw.calibration.run import Outcome, run_simulations
 from bayeslaw.errors import InputError, check_whole
+from bayeslaw.fit import a_noise
 from bayeslaw.laws import Law
+from bayeslaw.laws.argument import a_calibrated_law
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import Noise
 from bayeslaw.progress import progress_bar
+from bayeslaw.tables.arguments import any_table
 
 SIMULATIONS = 200
 FEWEST_SIMULATIONS = 10
@@ -93,6 +97,15 @@ class Calibration:
         return self.ranks_inside and self.bands_hold
 
 
+@accepts(
+    law=a_calibrated_law,
+    data=optional(any_table),
+    noise=optional(a_noise),
+    simulations=as_given,
+    seed=a_seed,
+    journal=optional(a_path),
+    progress=a_flag,
+)
 def calibrate(
     law: Law | FactorLaw | Calibrated,
     data: xr.Dataset | None = None,
@@ -141,7 +154,6 @@ def calibrate(
         journal is of another run.
     """
     check_whole("simulations", simulations, lowest=FEWEST_SIMULATIONS, suggested=SIMULATIONS)
-    check_whole("seed", seed, lowest=0, suggested=0)
     subject = _subject(law, data, noise, seed)
     begun = time.perf_counter()
     with progress_bar("calibrating", simulations, shown=progress) as advance:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslaw.arguments import accepts
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
 
 CLAIMS = (
@@ -51,6 +53,7 @@ class Claim:
     unit: str
 
 
+@accepts(fit=a_fit)
 def claims(fit: Fit) -> tuple[Claim, ...]:
     """Give what is claimed of pools as probabilities.
 

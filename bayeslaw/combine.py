@@ -6,11 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.losses import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
 from bayeslaw.pooling.best_member import best_sums
 from bayeslaw.pooling.folds import assign_folds, check_two_clusters
-from bayeslaw.pooling.rules import RULES, USUAL_RULE, Rule, find_rule
+from bayeslaw.pooling.rules import RULES, USUAL_RULE, Rule, find_rule, rule_names
+from bayeslaw.tables.arguments import loss_table, untold_losses
 from bayeslaw.token_rules import combine_tokens
 
 DRAW_BLOCK = 64
@@ -87,6 +89,13 @@ def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
     return np.array([names.index(name) for name in members])
 
 
+@accepts(
+    losses=loss_table,
+    members=texts,
+    rule=a_choice(rule_names),
+    seed=a_seed,
+    token_losses=optional(untold_losses),
+)
 def combine(
     losses: xr.Dataset,
     members: Sequence[str],
@@ -181,6 +190,15 @@ class Attainability:
     reason: str = ""
 
 
+@accepts(
+    losses=loss_table,
+    members=texts,
+    rule=a_choice(rule_names),
+    interval=a_level,
+    draws=a_whole_number(lowest=1, suggested=1000),
+    seed=a_seed,
+    token_losses=optional(untold_losses),
+)
 def attainability(
     losses: xr.Dataset,
     members: Sequence[str],
@@ -222,10 +240,6 @@ def attainability(
     InputError
         As `combine`, and if the interval is not inside (0, 1) or draws is below 1.
     """
-    if not 0 < interval < 1:
-        raise InputError(f"interval {interval} is not inside (0, 1)", "a number inside (0, 1)", "use 0.9")
-    if draws < 1:
-        raise InputError(f"draws {draws} is below 1", "a number of draws, 1 or more", "use 1000")
     rule_values = combine(losses, members, rule=rule, seed=seed, token_losses=token_losses).to_numpy()
     losses = check_table(losses)
     weights, clusters = sample_weights(losses), cluster_codes(losses)

@@ -11,12 +11,15 @@ import xarray as xr
 from arviz_stats.loo import compare as rank_by_elpd
 from arviz_stats.loo import loo
 
+from bayeslaw.arguments import a_choice, a_flag, a_seed, a_whole_number, accepts, optional
 from bayeslaw.criticism.averages import error_of_sum
-from bayeslaw.criticism.leave_out import LeftOut, leave_out
+from bayeslaw.criticism.folds import LEFT_OUT
+from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import loss_log_jacobian
 
@@ -52,6 +55,15 @@ class Comparison:
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
+@accepts(
+    fits=fits_by_name,
+    by=optional(a_choice(LEFT_OUT)),
+    method=a_choice(METHODS),
+    draws=a_whole_number(lowest=1, suggested=500),
+    chains=a_whole_number(lowest=1, suggested=4),
+    seed=a_seed,
+    progress=a_flag,
+)
 def compare(
     fits: Mapping[str, Fit],
     *,
@@ -71,7 +83,7 @@ def compare(
     Parameters
     ----------
     fits
-        Two or more fits by name.
+        Two or more fits, or paths of fits, by name; or a list of paths.
     by
         ``"model"`` or ``"family"`` to leave out whole ones.
     method, draws, chains, seed, progress

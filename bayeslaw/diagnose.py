@@ -5,17 +5,20 @@ from typing import Any
 
 import pandas as pd
 
+from bayeslaw.arguments import accepts
 from bayeslaw.claims import claims
 from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.diagnosis.identification import identification_findings, sensitivity_findings
 from bayeslaw.diagnosis.rows import pool_findings
 from bayeslaw.diagnosis.sampling import diagnostics, errors, sampling_findings
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
 
 __all__ = ["check", "check_record", "errors", "trusted"]
 
 
+@accepts(fit=a_fit)
 def check(fit: Fit) -> list[Finding]:
     """Look for reasons not to trust a fit.
 

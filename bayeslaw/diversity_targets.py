@@ -16,7 +16,8 @@ from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS, DiversityLaw
 from bayeslaw.laws.power import power_law
 from bayeslaw.regimes import regime_of
-from bayeslaw.targets import NEW_FAMILY, complete_targets, read_frame
+from bayeslaw.tables.model_names import NEW_FAMILY
+from bayeslaw.targets import complete_targets, read_frame
 
 
 @dataclass(frozen=True)

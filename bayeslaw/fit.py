@@ -13,25 +13,31 @@ import jax
 import numpy as np
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, a_flag, a_path, a_seed, accepts, an_instance, as_given, check_fields, optional
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.fitting import fit_factor
-from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, read_fit, write_fit
+from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
 from bayeslaw.gains import models_of_pools
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw, law_from_specification
+from bayeslaw.laws.argument import a_law, a_law_of_rows
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise, noise_from_specification
 from bayeslaw.observations import Observations
+from bayeslaw.parameter_counts import PARAMETER_COUNTS
 from bayeslaw.sampling.compiled import stopwatch
 from bayeslaw.sampling.mode import find_mode, flat_prior_mode, make_target, preconditioner
 from bayeslaw.sampling.trusted import sample_until_trusted
+from bayeslaw.tables.arguments import any_table
 from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 
 MODE_STARTS = 4
 MEMBERS = "members"
 FEWEST_DRAWS = 50
+a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
+a_count_of_parameters = a_choice(PARAMETER_COUNTS)
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,10 @@ class Fit:
     """
 
     tree: xr.DataTree
+
+    def __post_init__(self) -> None:
+        tree = an_instance(xr.DataTree, accepted="the tree of a fit", fix="read a saved fit with bayeslaw.load_fit")
+        check_fields(self, tree=tree)
 
     @cached_property
     def law(self) -> Any:
@@ -97,6 +107,7 @@ class Fit:
         """Which count of parameters the budgets are: total, non-embedding or active."""
         return str(self.tree.attrs["parameters_kind"])
 
+    @accepts(self=as_given, group=a_choice(("posterior", "prior")))
     def values(self, group: str = "posterior") -> dict[str, np.ndarray]:
         """Draws of every variable with chains joined.
 
@@ -122,6 +133,7 @@ class Fit:
         arrays = {str(name): array.to_numpy() for name, array in self.tree[group].data_vars.items()}
         return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
 
+    @accepts(self=as_given, groups=optional_groups)
     def keep(self, groups: Iterable[str]) -> "Fit":
         """Leave out the optional groups that are not named, to make the file smaller.
 
@@ -138,6 +150,7 @@ class Fit:
         left_out = set(OPTIONAL_GROUPS) - set(groups)
         return Fit(self.tree.filter(lambda node: node.name not in left_out))
 
+    @accepts(self=as_given, path=a_path)
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fit to one netCDF file, or to a Zarr folder where the path ends in ``.zarr``.
 
@@ -163,6 +176,7 @@ def model_of_rows(fit: Fit) -> LawModel:
     return LawModel(fit.law, fit.noise, fit.observations)
 
 
+@accepts(path=a_path, keep=optional_groups)
 def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
     """Read a saved fit.
 
@@ -186,6 +200,16 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     return Fit(read_fit(path, keep=keep))
 
 
+@accepts(
+    law=a_law,
+    data=any_table,
+    noise=optional(a_noise),
+    draws=as_given,
+    chains=as_given,
+    seed=a_seed,
+    parameters=a_count_of_parameters,
+    progress=a_flag,
+)
 def fit(
     law: Law | FactorLaw,
     data: xr.Dataset,
@@ -205,9 +229,9 @@ def fit(
     Parameters
     ----------
     law
-        The law, such as `CollaborationLaw` for pools or `FactorLaw` for losses on samples.
+        The law, such as `CollaborationLaw` for pools or `FactorLaw` for losses on samples, or its name.
     data
-        A dataset of losses, of whole models, or of pools.
+        A dataset of losses, of whole models, or of pools, or its path.
     noise
         Noise of the rows around the law; where None normal on the loss, and pools share sampling error and members.
     draws, chains
@@ -231,7 +255,6 @@ def fit(
     """
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
     check_whole("chains", chains, lowest=1, suggested=4)
-    check_whole("seed", seed, lowest=0, suggested=0)
     if isinstance(law, FactorLaw):
         if noise is not None:
             raise InputError(
@@ -262,6 +285,7 @@ def fit(
     return Fit(tree)
 
 
+@accepts(law=a_law_of_rows, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
 def maximum_likelihood(
     law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
 ) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from bayeslaw.arguments import texts
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder
 
@@ -18,6 +19,11 @@ FIT_FORMAT_VERSION = 1
 ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"
 NEEDED_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data")
 NEEDED_ATTRS = ("law", "noise", "unit", "parameters_kind", "row_dimension", "reference", "facts")
+
+
+def optional_groups(name: str, value: object) -> tuple[str, ...]:
+    """Accept names of `OPTIONAL_GROUPS`."""
+    return tuple(check_choice("group", each, OPTIONAL_GROUPS) for each in texts(name, value))
 
 
 def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:

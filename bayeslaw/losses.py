@@ -5,11 +5,15 @@ A loss table is an `xarray.Dataset` on the dimensions ``sample`` and ``lm``, wit
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import accepts, optional, shown
+from bayeslaw.errors import InputError
+from bayeslaw.tables.arguments import untold_losses, untold_table
 from bayeslaw.tables.folders import write_losses
 from bayeslaw.tables.frames import losses_from_frames
 from bayeslaw.tables.missing import missing_note
@@ -34,6 +38,25 @@ __all__ = [
 ]
 
 
+def _numbers(name: str, value: Any) -> np.ndarray:
+    """Accept an array of finite numbers, of one dimension or more."""
+    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | pd.Series | xr.DataArray) else None
+    if array is None or array.ndim == 0 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+        held = shown(value) if array is None else f"an array of type {array.dtype} and shape {array.shape}"
+        raise InputError(f"{name} is {held}", "an array of finite numbers", f"give {name} as a NumPy array")
+    return array.astype(np.float64)
+
+
+def _labels(name: str, value: Any) -> np.ndarray:
+    """Accept an array of labels, of one dimension."""
+    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | pd.Series | xr.DataArray) else None
+    if array is None or array.ndim != 1 or pd.isna(array).any():
+        held = shown(value) if array is None else f"an array of shape {array.shape}, or one with gaps"
+        raise InputError(f"{name} is {held}", "a label for every sample", f"give {name} as a NumPy array")
+    return array
+
+
+@accepts(losses=untold_losses)
 def sample_weights(losses: xr.Dataset) -> np.ndarray:
     """Return the weight of each sample in every mean, share and standard error.
 
@@ -52,6 +75,7 @@ def sample_weights(losses: xr.Dataset) -> np.ndarray:
     return np.ones(losses.sizes["sample"])
 
 
+@accepts(losses=untold_table)
 def loss_unit(losses: xr.Dataset) -> str:
     """Return the unit of every mean loss of a table.
 
@@ -106,6 +130,7 @@ def cluster_codes(losses: xr.Dataset) -> np.ndarray:
     return pd.factorize(losses["cluster"].to_numpy())[0]
 
 
+@accepts(values=_numbers, weights=optional(_numbers), clusters=optional(_labels))
 def clustered_standard_error(
     values: np.ndarray, weights: np.ndarray | None = None, clusters: np.ndarray | None = None
 ) -> np.ndarray:
@@ -125,19 +150,29 @@ def clustered_standard_error(
     numpy.ndarray
         Standard errors in the unit of values per weight; shape (...). NaN where there is one cluster only.
 
+    Raises
+    ------
+    InputError
+        If an array has gaps or another length, or the weights are negative or all zero.
+
     Notes
     -----
     The linearised ratio estimator (Cochran, Sampling Techniques, 1977, section 11.8, on clusters as first-stage units):
     with ``e_s = values_s - ratio * weights_s`` summed to ``e_c`` over each of C clusters,
     :math:`\sqrt{\tfrac{C}{C-1} \sum_c e_c^2} / \sum_s w_s`.
     """
-    values = np.asarray(values, dtype=np.float64)
-    weights = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    weights = np.ones(len(values)) if weights is None else weights
+    for name, given in (("weights", weights), ("clusters", clusters)):
+        if given is not None and given.shape != values.shape[:1]:
+            problem = f"{name} of shape {given.shape} for values of shape {values.shape}"
+            raise InputError(problem, f"one of {name} for every sample", "give as many as there are values")
     total = weights.sum()
+    if not (len(values) and (weights >= 0).all() and total > 0):
+        raise InputError("there are no weights above zero", "weights of zero or more, not all zero", "correct them")
     ratio = values.sum(axis=0) / total
     residuals = (values - np.multiply.outer(weights, ratio)).reshape(len(values), -1)
     if clusters is not None:
-        codes, labels = pd.factorize(np.asarray(clusters))
+        codes, labels = pd.factorize(clusters)
         sums = np.zeros((len(labels), residuals.shape[1]))
         np.add.at(sums, codes, residuals)
         residuals = sums
@@ -146,6 +181,7 @@ def clustered_standard_error(
     return (np.sqrt(factor * (residuals**2).sum(axis=0)) / total).reshape(ratio.shape)
 
 
+@accepts(losses=untold_table)
 def mean_losses(losses: xr.Dataset) -> xr.Dataset:
     """Return the mean loss of every model with its standard error.
 
@@ -177,6 +213,7 @@ def mean_losses(losses: xr.Dataset) -> xr.Dataset:
     )
 
 
+@accepts(losses=untold_losses)
 def win_shares(losses: xr.Dataset) -> np.ndarray:
     """Return the share of the weight on which each model has the lowest loss of all.
 

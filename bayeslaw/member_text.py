@@ -1,10 +1,14 @@
 """Members of pools as people type them: ``70e9:llama``."""
 
+import re
+
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.tables.sizes import is_size, read_size
 
 EXAMPLE = "70e9:llama,7e9:mistral"
+BETWEEN = re.compile(r"(?<!\d),|,(?!\d{3}(?:,\d{3})*:)")
 
 
 def read_member(text: str) -> tuple[float, str]:
@@ -13,7 +17,7 @@ def read_member(text: str) -> tuple[float, str]:
     Parameters
     ----------
     text
-        ``"parameters:family"``, such as ``"70e9:llama"``.
+        ``"parameters:family"``, such as ``"70e9:llama"`` or ``"70B:llama"``.
 
     Returns
     -------
@@ -31,23 +35,19 @@ def read_member(text: str) -> tuple[float, str]:
     problem = None
     if not family:
         problem = "has no family"
-    elif not is_number(count):
+    elif not is_size(count):
         problem = f"has {count!r} where a number of parameters belongs"
-    elif not (np.isfinite(float(count)) and float(count) > 0):
-        problem = f"has {count} parameters, which is not a positive number"
+    elif not 1 <= read_size("members", count) < np.inf:
+        problem = f"has {count} parameters, which is not a positive number of at least 1"
     if problem:
         raise InputError(
             f"the member {text.strip()!r} cannot be read: it {problem}",
             "parameters:family",
             f'write it like "{EXAMPLE}"',
         )
-    return float(count), family
+    return read_size("members", count), family
 
 
-def is_number(text: str) -> bool:
-    """Say whether a text is a number."""
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+def split_members(text: str) -> list[str]:
+    """Take the members of a pool apart, at commas that do not stand within a number such as ``70,000,000``."""
+    return BETWEEN.split(text)

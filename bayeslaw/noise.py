@@ -1,6 +1,5 @@
 """How observed losses scatter around a law."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 
+from bayeslaw.arguments import a_choice, a_flag, a_level, check_fields, optional
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior, check_positive, parse_prior
@@ -109,9 +109,13 @@ class Noise:
 
     def __post_init__(self) -> None:
         check_choice("noise family", self.family, FAMILIES)
-        check_choice("response", self.response, RESPONSES)
-        if self.dependence is not None:
-            check_choice("dependence", self.dependence, DEPENDENCE)
+        check_fields(
+            self,
+            response=a_choice(RESPONSES),
+            standard_errors=optional(a_flag),
+            by_group=optional(a_flag),
+            dependence=optional(a_choice(DEPENDENCE)),
+        )
         self._check_dependence()
         sites = {"scale": NOISE_SCALE, "degrees_of_freedom": DEGREES_OF_FREEDOM, "member_scale": MEMBER_SCALE}
         for field, site in sites.items():
@@ -365,8 +369,4 @@ def check_interval(interval: float) -> float:
     InputError
         If it lies outside (0, 1).
     """
-    if not (isinstance(interval, (int, float)) and math.isfinite(interval) and 0 < interval < 1):
-        raise InputError(
-            f"the interval is {interval!r}", "a level between 0 and 1, both excluded", "use 0.9 for a 90 % interval"
-        )
-    return float(interval)
+    return a_level("interval", interval)

@@ -7,11 +7,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from bayeslaw.arguments import a_choice, a_level, a_path, accepts
 from bayeslaw.drawing.claims_plot import plot_claims
 from bayeslaw.drawing.law_plot import plot_law
 from bayeslaw.drawing.plot_style import check_picture_file, house_style, write_figure
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.noise import check_interval
 from bayeslaw.storage import check_output_file
 
@@ -20,6 +22,7 @@ __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
 LARGEST_PAIR = 9
 
 
+@accepts(fit=a_fit, path=a_path, what=a_choice(lambda: PLOTS), interval=a_level)
 def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9) -> None:
     """Draw a picture of a fit and write it to a file; the same fit gives the same bytes.
 

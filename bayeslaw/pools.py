@@ -1,30 +1,52 @@
 """Pools of models: which there are, what they lose, who wins in them, and how different their members are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import LARGEST_SEED, a_choice, a_number, a_whole_number, accepts, optional, shown, texts
 from bayeslaw.combine import check_table, member_positions
 from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
-from bayeslaw.errors import InputError, check_choice
+from bayeslaw.errors import InputError
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
-from bayeslaw.parameter_counts import parameter_counts
+from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.pooling.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.pooling.evaluate import Evaluation, evaluate_pools
 from bayeslaw.pooling.folds import check_two_clusters
 from bayeslaw.pooling.pool_files import read_pools, write_pools
-from bayeslaw.pooling.rules import USUAL_RULE, find_rule
+from bayeslaw.pooling.rules import USUAL_RULE, find_rule, rule_names, sample_rules
 from bayeslaw.regimes import REGIMES
+from bayeslaw.tables.arguments import loss_table, untold_losses
 from bayeslaw.token_rules import token_rows
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
 
 USUAL_SIZE = 4
+_seed = a_whole_number(lowest=0, highest=LARGEST_SEED, suggested=0, words="seed {value}")
+a_tolerance = a_number(lowest=0, accepted="a difference of log budgets of at least zero", suggested=0.1)
 
 
+def _lists_of_members(name: str, value: Any) -> list[list[str]]:
+    """Accept the names of the members of each pool."""
+    if isinstance(value, str | Mapping) or not isinstance(value, Iterable):
+        raise InputError(f"{name} is {shown(value)}", "a list of names for each pool", f'write {name}=[["a", "b"]]')
+    return [texts(f"{name}[{number}]", each) for number, each in enumerate(value)]
+
+
+@accepts(
+    losses=loss_table,
+    rule=a_choice(rule_names),
+    max_size=optional(a_whole_number(lowest=1, suggested=USUAL_SIZE, words="max size {value}")),
+    limit=optional(a_whole_number(lowest=1, suggested=20_000)),
+    design=optional(a_choice(DESIGNS)),
+    parameters=a_choice(PARAMETER_COUNTS),
+    tolerance=a_tolerance,
+    seed=_seed,
+    token_losses=optional(untold_losses),
+)
 def make_pools(
     losses: xr.Dataset,
     *,
@@ -96,7 +118,7 @@ def make_pools(
     budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
     max_size = min(USUAL_SIZE, losses.sizes["lm"]) if max_size is None else max_size
-    design = _check_request(losses.sizes["lm"], max_size, limit, design, seed)
+    design = _check_request(losses.sizes["lm"], max_size, limit, design)
     generator = np.random.default_rng([seed, 0])
     match = None
     if design == "all":
@@ -114,6 +136,13 @@ def make_pools(
     return pools
 
 
+@accepts(
+    losses=loss_table,
+    members=_lists_of_members,
+    rule=a_choice(sample_rules),
+    parameters=a_choice(PARAMETER_COUNTS),
+    seed=_seed,
+)
 def pools_of(
     losses: xr.Dataset,
     members: Sequence[Sequence[str]],
@@ -148,10 +177,7 @@ def pools_of(
         If a choice or a member is not known, a member is named twice in a pool, a pool is named twice or none is, or
         the table is not one of losses on samples.
     """
-    find_rule(rule, on_tokens=False)
     losses = check_table(losses)
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed {seed!r}", "a whole number of at least zero", "use 0")
     if len(members) == 0:
         raise InputError("no pool is named", "members of one pool or more", "name at least one pool")
     budgets = parameter_counts(losses, parameters)
@@ -206,19 +232,15 @@ def _evaluated(
     return _assemble(losses, members, budgets, evaluation, every)
 
 
-def _check_request(models: int, max_size: int, limit: int | None, design: str | None, seed: int) -> str:
+def _check_request(models: int, max_size: int, limit: int | None, design: str | None) -> str:
     """Check the numbers asked for before anything of their size is made, and return the design."""
-    if design is not None:
-        check_choice("design", design, DESIGNS)
-    if not isinstance(seed, int | np.integer) or seed < 0:
-        raise InputError(f"seed {seed!r}", "a whole number of at least zero", "use 0")
-    if not isinstance(max_size, int | np.integer) or not 1 <= max_size <= models:
+    if max_size > models:
         raise InputError(
             f"max size {max_size!r} does not suit a table of {models} models",
             f"a whole number from 1 to {models}",
-            f"use {models}" if isinstance(max_size, int) and max_size > models else "use 1 or more",
+            f"use {models}",
         )
-    if limit is not None and (not isinstance(limit, int | np.integer) or limit < models):
+    if limit is not None and limit < models:
         raise InputError(
             f"limit {limit} leaves no room for the {models} single models, which are always among the pools",
             f"a whole number of {models} or more",

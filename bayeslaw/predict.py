@@ -6,17 +6,29 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, a_level, a_seed, accepts, optional
 from bayeslaw.band_table import band_table
-from bayeslaw.errors import InputError, check_choice, check_whole
+from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.noise import check_interval
+from bayeslaw.pooling.rules import sample_rules
 from bayeslaw.row_prediction import mean_is_infinite
+from bayeslaw.targets import some_targets
 
 KINDS = ("mean", "new")
 
 
+@accepts(
+    fit=a_fit,
+    at=some_targets,
+    kind=a_choice(KINDS),
+    samples=optional(a_choice(("same", "new"))),
+    rule=optional(a_choice(sample_rules)),
+    interval=a_level,
+    seed=a_seed,
+)
 def predict(
     fit: Fit,
     at: Mapping[str, Any] | pd.DataFrame,
@@ -32,9 +44,10 @@ def predict(
     Parameters
     ----------
     fit
-        A fitted law.
+        A fitted law, or the path of its file.
     at
-        Where to predict: columns of equal length, or single values. ``parameters`` (count, of the kind the fit uses),
+        Where to predict: columns of equal length, or single values; a number or a list of numbers alone are
+        ``parameters``, and a path is that of a CSV of columns. ``parameters`` (count, of the kind the fit uses),
         or ``members`` such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or
         ``family`` where the law's parameters differ by it: without, every known group. ``family="new"`` is a family not
         seen, drawn from the population, and so is a regime of which no pool was seen. A diversity law takes ``members``
@@ -73,11 +86,18 @@ def predict(
         If a target is not positive, a group, kind or samples unknown, the interval outside (0, 1), or the fit knows
         nothing of other samples.
     """
-    level = check_interval(interval)
     drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
-    return band_table(drawn, kind=kind, level=level, unit=fit.unit, infinite_mean=mean_is_infinite(fit, kind))
+    return band_table(drawn, kind=kind, level=interval, unit=fit.unit, infinite_mean=mean_is_infinite(fit, kind))
 
 
+@accepts(
+    fit=a_fit,
+    at=some_targets,
+    kind=a_choice(KINDS),
+    samples=optional(a_choice(("same", "new"))),
+    rule=optional(a_choice(sample_rules)),
+    seed=a_seed,
+)
 def predict_draws(
     fit: Fit,
     at: Mapping[str, Any] | pd.DataFrame,
@@ -133,7 +153,6 @@ def predicted(
         As `predict`.
     """
     check_choice("kind", kind, KINDS)
-    check_whole("seed", seed, lowest=0, suggested=0)
     if rule is not None and not kind_of(fit.law).takes_rule():
         raise InputError(
             f"the rule {rule!r} was given for the law {fit.law.name}",

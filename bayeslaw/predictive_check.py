@@ -2,13 +2,22 @@
 
 import pandas as pd
 
+from bayeslaw.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, as_given
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.noise import check_interval
-from bayeslaw.pooling.rules import USUAL_RULE
+from bayeslaw.pooling.rules import USUAL_RULE, sample_rules
 
 
+@accepts(
+    fit=a_fit,
+    rule=a_choice(sample_rules),
+    max_size=a_whole_number(lowest=1, suggested=4),
+    interval=a_level,
+    draws=as_given,
+    seed=a_seed,
+)
 def pool_check(
     fit: Fit, *, rule: str = USUAL_RULE, max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
@@ -39,9 +48,7 @@ def pool_check(
     InputError
         If the fit is of another law, or a number is out of range.
     """
-    check_interval(interval)
     check_whole("draws", draws, lowest=20, suggested=400)
-    check_whole("seed", seed, lowest=0, suggested=0)
     choices = {"rule": rule, "max_size": max_size, "interval": interval, "draws": draws, "seed": seed}
     table = kind_of(fit.law).pool_check(fit, **choices)
     if table is None:

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, accepts
 from bayeslaw.errors import InputError
 from bayeslaw.factor.table import check_factor_table
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, Law, PowerLaw
-from bayeslaw.parameter_counts import parameter_counts
+from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
+from bayeslaw.tables.arguments import any_table
 
 FEWEST_MODELS_FOR_TOKENS = 8
 LARGEST_CORRELATION = 0.95
@@ -30,6 +32,7 @@ class Recommendation:
     reason: str
 
 
+@accepts(data=any_table, parameters=a_choice(PARAMETER_COUNTS))
 def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
     """Choose a law for a table by what the table holds.
 
@@ -48,6 +51,11 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
     -------
     Recommendation
         The law and the reason.
+
+    Raises
+    ------
+    InputError
+        If the data is no such table.
     """
     kind = data.attrs.get("kind")
     if kind == "pools":

@@ -4,11 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from itertools import chain, combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from .arguments import a_flag, a_number, a_seed, a_whole_number, accepts, an_instance, by_name, optional, shown
 from .errors import InputError, check_choice
 from .truth import ChinchillaTruth, PowerTruth, Truth
 
@@ -20,6 +22,31 @@ REGIME_TRUTHS = {
 }
 
 
+SIMPLE = "{name} {value}"
+a_few = a_whole_number(lowest=1, suggested=3, words=SIMPLE)
+_sizes_fix = "give (low, high), such as (7e7, 7e10)"
+
+
+def _two_sizes(name: str, value: Any) -> tuple[float, float]:
+    """Accept a smallest and a largest number of parameters."""
+    pair = list(value) if isinstance(value, list | tuple | np.ndarray) else []
+    size = a_number(lowest=1, accepted="two sizes of at least 1, the smaller first", suggested=7e7)
+    if len(pair) != 2 or not size(name, pair[0]) < size(name, pair[1]):
+        given = repr(tuple(pair)) if pair else shown(value)
+        raise InputError(f"{name} {given}", "two positive sizes, the smaller first", _sizes_fix)
+    return size(name, pair[0]), size(name, pair[1])
+
+
+@accepts(
+    families=a_few,
+    sizes=a_few,
+    samples=a_whole_number(lowest=2, suggested=2000, words=SIMPLE),
+    clusters=a_whole_number(lowest=1, suggested=100, words=SIMPLE),
+    parameters=_two_sizes,
+    with_bytes=a_flag,
+    truth=optional(an_instance(Truth, accepted="a truth, or None", fix="write truth=bayeslaw.Truth()")),
+    seed=a_seed,
+)
 def simulate_losses(
     *,
     families: int = 3,
@@ -62,8 +89,6 @@ def simulate_losses(
         If a count is below one (samples: two), there are more clusters than samples, or the sizes are not an
         increasing positive pair.
     """
-    _check_count("samples", samples, 2)
-    _check_count("clusters", clusters, 1)
     if clusters > samples:
         raise InputError(f"{clusters} clusters for {samples} samples", "at most one cluster a sample", "lower clusters")
     truth = truth or Truth()
@@ -105,6 +130,21 @@ def simulate_losses(
     )
 
 
+@accepts(
+    regimes=optional(
+        by_name(
+            an_instance(PowerTruth, accepted="a power law", fix="write bayeslaw.PowerTruth()"),
+            accepted="a mapping from regimes to power laws",
+            fix='write {"single": bayeslaw.PowerTruth()}',
+        )
+    ),
+    families=a_few,
+    sizes=a_few,
+    max_size=a_few,
+    noise=a_number(lowest=0, accepted="a number of at least zero", suggested=0.01, words=SIMPLE),
+    limit=optional(a_few),
+    seed=a_seed,
+)
 def simulate_pools(
     regimes: Mapping[str, PowerTruth] | None = None,
     *,
@@ -148,9 +188,6 @@ def simulate_pools(
     InputError
         If a count is below one, a regime is unknown or has no pool, or the noise is negative.
     """
-    _check_count("max_size", max_size, 1)
-    if not noise >= 0:
-        raise InputError(f"noise {noise!r}", "a number of at least zero", "give a noise of zero or more")
     laws = dict(regimes or REGIME_TRUTHS)
     for name in laws:
         check_choice("regime", name, REGIME_TRUTHS)
@@ -204,6 +241,13 @@ def simulate_pools(
     )
 
 
+@accepts(
+    points=a_whole_number(lowest=1, suggested=240, words=SIMPLE),
+    truth=optional(
+        an_instance(ChinchillaTruth, accepted="a truth, or None", fix="write truth=bayeslaw.ChinchillaTruth()")
+    ),
+    seed=a_seed,
+)
 def simulate_chinchilla(*, points: int = 240, truth: ChinchillaTruth | None = None, seed: int = 0) -> pd.DataFrame:
     """Draw the final losses of training runs of many sizes and lengths.
 
@@ -228,7 +272,6 @@ def simulate_chinchilla(*, points: int = 240, truth: ChinchillaTruth | None = No
     InputError
         If `points` is below one.
     """
-    _check_count("points", points, 1)
     truth = truth or ChinchillaTruth()
     rng = np.random.default_rng(seed)
     parameters = np.array([_round(n) for n in np.exp(rng.uniform(np.log(5e7), np.log(2e10), points))])
@@ -247,11 +290,6 @@ def simulate_chinchilla(*, points: int = 240, truth: ChinchillaTruth | None = No
     return frame
 
 
-def _check_count(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise InputError(f"{name} {value!r}", f"a whole number of at least {least}", f"give {name} {least} or more")
-
-
 def _round(number: float) -> float:
     return float(f"{number:.2e}")
 
@@ -261,11 +299,7 @@ def _label(parameters: float) -> str:
 
 
 def _draw_models(families: int, sizes: int, parameters: tuple[float, float], rng: np.random.Generator) -> pd.DataFrame:
-    _check_count("families", families, 1)
-    _check_count("sizes", sizes, 1)
     low, high = parameters
-    if not 0 < low < high < np.inf:
-        raise InputError(f"parameters {parameters!r}", "two positive sizes, the smaller first", "give (low, high)")
     rows = []
     for f in range(families):
         name = FAMILY_NAMES[f] if f < len(FAMILY_NAMES) else f"family{f}"

@@ -1,17 +1,86 @@
 """Where to predict: budgets and groups, checked and completed."""
 
+import os
 from collections.abc import Mapping
+from numbers import Real
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
+from bayeslaw.arguments import a_path, plain, shown
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fit import Fit
-from bayeslaw.member_text import read_member
+from bayeslaw.member_text import read_member, split_members
+from bayeslaw.observations import BUDGETS
 from bayeslaw.regimes import REGIMES, regime_of
+from bayeslaw.tables.model_names import NEW_FAMILY
+from bayeslaw.tables.readers import read_csv, read_header
+from bayeslaw.tables.sizes import is_size, read_counts
 
-NEW_FAMILY = "new"
+TEXT_COLUMNS = ("members", "regime", "family")
+"""Columns of targets that are text, whatever they look like."""
+_WAYS = "a mapping or frame of columns such as parameters, a list of budgets, or the path of a CSV of columns"
+_FIX = 'write at={"parameters": [7e9, 70e9]}'
+
+
+def some_targets(name: str, value: Any) -> dict[str, Any]:
+    """Accept columns of targets, budgets alone, or the path of a CSV."""
+    if isinstance(value, str) and is_size(value):
+        value = [value]
+    if isinstance(value, str | os.PathLike):
+        value = read_target_file(a_path(name, value))
+    if isinstance(value, pd.DataFrame):
+        if not value.columns.is_unique:
+            twice = value.columns[value.columns.duplicated()][0]
+            raise InputError(f"{name} has the column {twice!r} twice", "every column once", "leave one of them out")
+        value = {column: value[column] for column in value}
+    if not isinstance(value, Mapping):
+        alone = plain(value)
+        listed = isinstance(value, list | tuple | range | np.ndarray | pd.Series)
+        if not listed and (isinstance(alone, bool) or not isinstance(alone, Real)):
+            raise InputError(f"{name} is {shown(value)}", _WAYS, _FIX)
+        value = {"parameters": value if listed else [alone]}
+    return {str(column): _entries(str(column), entries) for column, entries in value.items()}
+
+
+def _entries(column: str, given: Any) -> list[Any]:
+    """Read the entries of a column: text, counts, or other numbers."""
+    listed = isinstance(given, list | tuple | range | np.ndarray | pd.Series | pd.Index | xr.DataArray)
+    entries = [plain(entry) for entry in (list(given) if listed and np.ndim(given) else [given])]
+    if column in BUDGETS:
+        return read_counts(column, entries).tolist()
+    text = column in TEXT_COLUMNS
+    for entry in entries:
+        if isinstance(entry, bool) or not isinstance(entry, str if text else Real | str):
+            accepted = "text for every target" if text else "a number for every target"
+            raise InputError(f"{column} is {shown(entry)}", accepted, f"correct {column}")
+    return entries
+
+
+def read_target_file(path: Path) -> pd.DataFrame:
+    """Read targets from a CSV.
+
+    Parameters
+    ----------
+    path
+        The file, with the columns of `bayeslaw.predict`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a target.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read.
+    """
+    header = read_header(path)
+    text = [name for name in header if name in TEXT_COLUMNS]
+    return read_csv(path, header, text=text, filled=[name for name in header if name not in text])
 
 
 def read_targets(fit: Fit, at: Mapping[str, Any] | pd.DataFrame) -> pd.DataFrame:
@@ -178,4 +247,4 @@ def parse_members(text: str) -> list[tuple[float, str]]:
     InputError
         If the text is not of that form.
     """
-    return [read_member(part) for part in text.split(",")]
+    return [read_member(part) for part in split_members(text)]

@@ -1,6 +1,7 @@
 """What simulated tables are drawn from: the parameters of their laws, frozen."""
 
 from dataclasses import asdict, dataclass
+from numbers import Real
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -9,7 +10,8 @@ from .errors import InputError
 
 
 def _check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    if not (np.isfinite(value) and (value > 0 or (zero and value == 0))):
+    real = isinstance(value, Real) and not isinstance(value, bool)
+    if not (real and np.isfinite(value) and (value > 0 or (zero and value == 0))):
         accepted = "a number of at least zero" if zero else "a positive number"
         raise InputError(f"{name} {value!r} of a simulated truth", accepted, f"give {name} {accepted}")
 

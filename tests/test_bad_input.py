@@ -434,7 +434,7 @@ def fit_file(bare_file):
         ("--parameters 7e9 --parameters=-1", ("-1.0", "positive")),
         ("--parameters inf", ("inf", "positive")),
         ("--parameters nan", ("nan", "positive")),
-        ("--parameters 7B", ("'7B'", "7e9")),
+        ("--parameters 7X", ("'7X'", "7e9")),
         ("--parameters 7e9 8x", ("'8x'", "7e9")),
         ("7e9", ("'7e9'", "--parameters 7e9")),
         ("", ("no target", "--parameters")),

@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from bayeslaw.fit import Fit
 
-# Columns of targets that are text, whatever they look like.
-TEXT_COLUMNS = ("members", "regime", "family")
-
 
 def predict(
     ctx: typer.Context,
@@ -115,13 +112,11 @@ def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:
-    numbers = []
-    for text in ",".join(values).split(",") if values else []:
-        try:
-            numbers.append(float(text))
-        except ValueError:
-            raise InputError(f"{name} is {text!r}", "numbers such as 7e9", "write it like 7e9 or 7000000000") from None
-    return numbers
+    from bayeslaw.tables.sizes import is_size, read_counts
+
+    # With commas a text is one number such as 70,000,000, or else several.
+    given = [part for text in values for part in ([text] if is_size(text) else text.split(","))]
+    return read_counts(name, given).tolist()
 
 
 def _cross(given: dict[str, Any]) -> pd.DataFrame:
@@ -148,14 +143,12 @@ def _cross(given: dict[str, Any]) -> pd.DataFrame:
 
 
 def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
-    from bayeslaw.tables.readers import read_csv, read_header
+    from bayeslaw.targets import read_target_file
 
     clash = [name for name, values in given.items() if values]
     if clash:
         raise InputError(f"both --at and {clash[0]} are given", "one of them", "put everything into the file")
-    header = read_header(path)
-    text = [name for name in header if name in TEXT_COLUMNS]
-    return read_csv(path, header, text=text, filled=[name for name in header if name not in text])
+    return read_target_file(path)
 
 
 def _show(result: pd.DataFrame) -> None:

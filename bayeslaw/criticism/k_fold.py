@@ -8,10 +8,12 @@ import numpy as np
 import xarray as xr
 from arviz_stats.loo import SamplingWrapper, loo_kfold
 
+from bayeslaw.arguments import a_seed, a_text, a_whole_number, accepts, as_given, optional
 from bayeslaw.criticism.folds import row_families
 from bayeslaw.criticism.leave_out import refits_of
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.noise import loss_log_jacobian
 
 
@@ -83,6 +85,14 @@ def with_loss_densities(fit: Fit) -> xr.DataTree:
     return xr.DataTree.from_dict(dict(groups))
 
 
+@accepts(
+    fit=a_fit,
+    folds=as_given,
+    by=optional(a_text),
+    draws=a_whole_number(lowest=1, suggested=500),
+    chains=a_whole_number(lowest=1, suggested=4),
+    seed=a_seed,
+)
 def k_fold(
     fit: Fit, *, folds: int = 10, by: str | None = None, draws: int = 500, chains: int = 4, seed: int = 0
 ) -> Any:
@@ -111,7 +121,6 @@ def k_fold(
     """
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=500)
     check_whole("chains", chains, lowest=1, suggested=4)
-    check_whole("seed", seed, lowest=0, suggested=0)
     rows = len(fit.observations.loss)
     check_whole("folds", folds, lowest=2, suggested=min(10, rows))
     if by is None and folds > rows:

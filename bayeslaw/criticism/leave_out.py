@@ -9,12 +9,14 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDData, ELPDDataLOOKFold
 
+from bayeslaw.arguments import LARGEST_SEED, a_choice, a_flag, a_seed, a_whole_number, accepts
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
-from bayeslaw.criticism.folds import Fold, make_folds
+from bayeslaw.criticism.folds import LEFT_OUT, Fold, make_folds
 from bayeslaw.criticism.resampling import RHAT_ACCEPTED
-from bayeslaw.errors import check_choice, check_whole
+from bayeslaw.errors import check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.progress import progress_bar
 
@@ -182,6 +184,15 @@ class LeftOut:
         return tuple(notes)
 
 
+@accepts(
+    fit=a_fit,
+    by=a_choice(LEFT_OUT),
+    method=a_choice(METHODS),
+    draws=a_whole_number(lowest=1, suggested=500),
+    chains=a_whole_number(lowest=1, suggested=4),
+    seed=a_seed,
+    progress=a_flag,
+)
 def leave_out(
     fit: Fit,
     *,
@@ -239,16 +250,14 @@ def leave_out(
         If a choice or number is out of range, there are fewer than two folds, a fold leaves too few sizes, or its group
         is new and the law's parameters are separate in every group.
     """
-    check_choice("method", method, METHODS)
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=500)
     check_whole("chains", chains, lowest=1, suggested=4)
-    check_whole("seed", seed, lowest=0, suggested=0)
     folds = make_folds(fit, by)
     with progress_bar("refitting", len(folds), shown=progress) as advance:
         refits = refits_of(fit, draws=draws, chains=chains)
         scores = []
         for number, fold in enumerate(folds):
-            scores.append(score_fold(refits, fold, method=method, seed=seed + number))
+            scores.append(score_fold(refits, fold, method=method, seed=(seed + number) % (LARGEST_SEED + 1)))
             advance(1)
     return LeftOut(tuple(scores), by, fit.unit, draws * chains)
 

@@ -9,16 +9,32 @@ import pandas as pd
 import xarray as xr
 from scipy import optimize
 
+from bayeslaw.arguments import (
+    a_choice,
+    a_flag,
+    a_level,
+    a_number,
+    a_seed,
+    a_whole_number,
+    accepts,
+    an_instance,
+    as_given,
+    by_name,
+    check_fields,
+    optional,
+)
 from bayeslaw.band_table import band_table
-from bayeslaw.criticism.leave_out import LeftOut, leave_out
+from bayeslaw.criticism.folds import LEFT_OUT
+from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
-from bayeslaw.errors import InputError, check_whole
+from bayeslaw.errors import InputError
 from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.noise import check_interval
-from bayeslaw.predict import mean_is_infinite, predicted
-from bayeslaw.targets import read_frame
+from bayeslaw.pooling.rules import sample_rules
+from bayeslaw.predict import KINDS, mean_is_infinite, predicted
+from bayeslaw.targets import read_frame, some_targets
 
 TOLERANCE = 1e-12
 STEPS = 1000
@@ -46,6 +62,9 @@ class Stack:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
+        weight = a_number(lowest=0, accepted="a weight of at least zero", suggested=0.5)
+        weights = by_name(weight, accepted="a mapping from names to weights", fix="make it with bayeslaw.stack")
+        check_fields(self, fits=fits_by_name, weights=weights)
         check_same_rows(self.fits)
         numbers = np.array([self.weights.get(name, np.nan) for name in self.fits], dtype=float)
         if set(self.weights) != set(self.fits) or not (numbers >= 0).all() or abs(numbers.sum() - 1) > 1e-6:
@@ -60,6 +79,15 @@ class Stack:
         """Unit of the loss."""
         return next(iter(self.fits.values())).unit
 
+    @accepts(
+        self=as_given,
+        at=some_targets,
+        kind=a_choice(KINDS),
+        samples=optional(a_choice(("same", "new"))),
+        rule=optional(a_choice(sample_rules)),
+        interval=a_level,
+        seed=a_seed,
+    )
     def predict(
         self,
         at: Mapping[str, Any] | pd.DataFrame,
@@ -88,12 +116,20 @@ class Stack:
         InputError
             As `bayeslaw.predict`, and where the laws would predict at different targets.
         """
-        level, drawn = check_interval(interval), self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
+        drawn = self._drawn(at, kind=kind, samples=samples, rule=rule, seed=seed)
         used = [fit for name, fit in self.fits.items() if self.weights[name] > 0]
         infinite = any(mean_is_infinite(fit, kind) for fit in used)
         mixed = self._mixed(drawn, seed=seed)
-        return band_table(mixed, kind=kind, level=level, unit=self.unit, infinite_mean=infinite)
+        return band_table(mixed, kind=kind, level=interval, unit=self.unit, infinite_mean=infinite)
 
+    @accepts(
+        self=as_given,
+        at=some_targets,
+        kind=a_choice(KINDS),
+        samples=optional(a_choice(("same", "new"))),
+        rule=optional(a_choice(sample_rules)),
+        seed=a_seed,
+    )
     def predict_draws(
         self,
         at: Mapping[str, Any] | pd.DataFrame,
@@ -190,6 +226,23 @@ def _targets(drawn: Sequence[Predicted]) -> pd.DataFrame:
     return result
 
 
+_left_out = by_name(
+    an_instance(LeftOut, accepted="what bayeslaw.leave_out returns", fix="leave out left_out to compute it"),
+    accepted="a mapping from names to what bayeslaw.leave_out returns",
+    fix="leave out left_out to compute it",
+)
+
+
+@accepts(
+    fits=fits_by_name,
+    left_out=optional(_left_out),
+    by=a_choice(LEFT_OUT),
+    method=a_choice(METHODS),
+    draws=a_whole_number(lowest=1, suggested=500),
+    chains=a_whole_number(lowest=1, suggested=4),
+    seed=a_seed,
+    progress=a_flag,
+)
 def stack(
     fits: Mapping[str, Fit],
     left_out: Mapping[str, LeftOut] | None = None,
@@ -334,7 +387,6 @@ def share_draws(weights: np.ndarray, count: int, *, seed: int) -> np.ndarray:
     np.ndarray
         Index of the law of each draw, shape ``[draw]``; its counts are the weights' to the nearest draw.
     """
-    check_whole("seed", seed, lowest=0, suggested=0)
     places = (np.arange(count) + 0.5) / count
     law = np.searchsorted(np.cumsum(weights)[:-1], places)
     return np.random.default_rng([seed, 2]).permutation(law)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bayeslaw.arguments import a_text, accepts, optional
 from bayeslaw.errors import InputError, check_choice, nearest
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ def dataset_table(name: str, unit: str | None = None) -> Path:
     return dataset.folder / chosen
 
 
+@accepts(name=a_text, unit=optional(a_text))
 def load_dataset(name: str, *, unit: str | None = None) -> xr.Dataset:
     """Load a loss table that comes with the package.
 

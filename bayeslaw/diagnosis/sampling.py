@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 from arviz_stats.sampling_diagnostics import ess, rhat
 
+from bayeslaw.arguments import accepts
 from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 
 RHAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
@@ -40,6 +42,7 @@ class Diagnostics:
     bfmi_min: float
 
 
+@accepts(fit=a_fit)
 def diagnostics(fit: Fit) -> Diagnostics:
     """Summarise how well the posterior was sampled.
 

@@ -8,10 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from bayeslaw.arguments import accepts
 from bayeslaw.claims import Claim, claim_differences, claims
 from bayeslaw.drawing.plot_style import FAINT, GROUP_STYLES, INK, house_style
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
+from bayeslaw.fit_argument import a_fit
 
 GRID_POINTS = 600
 SEEN = 0.01
@@ -23,6 +25,7 @@ PRIOR_FILL = "#dedee3"
 PRIOR_DASHES = (0, (4, 2))
 
 
+@accepts(fit=a_fit)
 def plot_claims(fit: Fit) -> Figure:
     """Draw what prior and posterior say of the paper's claims.
 

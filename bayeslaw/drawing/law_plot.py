@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bayeslaw.arguments import a_level, a_number, accepts, an_instance, optional, texts
 from bayeslaw.drawing.floor_strip import draw_floor_lines, draw_floor_strip, floor_digits, floor_text
 from bayeslaw.drawing.law_artists import (
     THIN,
@@ -22,11 +23,19 @@ from bayeslaw.drawing.law_curves import floor_of, law_curve, shown_groups, token
 from bayeslaw.drawing.plot_style import house_style
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
-from bayeslaw.noise import check_interval
+from bayeslaw.fit_argument import a_fit
 from bayeslaw.observations import BUDGETS
 from bayeslaw.predict import KINDS
 
 
+@accepts(
+    fit=a_fit,
+    interval=a_level,
+    kinds=texts,
+    beyond=a_number(lowest=1, accepted="a factor of at least 1", suggested=10),
+    groups=optional(texts),
+    ax=optional(an_instance(Axes, accepted="Axes of Matplotlib", fix="leave out ax")),
+)
 def plot_law(
     fit: Fit,
     *,
@@ -69,7 +78,7 @@ def plot_law(
         If the interval lies outside (0, 1), `beyond` is below 1, a kind or group is unknown, or one axes was given for
         several panels.
     """
-    scene = _scene(fit, check_interval(interval), kinds, beyond, groups)
+    scene = _scene(fit, interval, kinds, beyond, groups)
     names = [floor.group for floor in scene.floors]
     panels = len(names) > TOGETHER or (len(names) > 1 and scene.tokens is not None)
     if panels and ax is not None:
@@ -96,8 +105,6 @@ def _scene(fit: Fit, interval: float, kinds: Sequence[str], beyond: float, group
             "draw another: forest, pair, trace, ppc or prior_posterior",
         )
     kinds = tuple(check_choice("kind", kind, KINDS) for kind in kinds)
-    if not (np.isfinite(beyond) and beyond >= 1):
-        raise InputError(f"beyond is {beyond!r}", "a factor of at least 1", "use 10 for ten times the largest budget")
     known = shown_groups(fit)
     names = known if groups is None else tuple(check_choice(fit.law.group, name, known) for name in groups)
     if not names:

@@ -9,8 +9,9 @@ import pandas as pd
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.factor.hypothetical import Member, NewModel
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.member_text import EXAMPLE, is_number, read_member
+from bayeslaw.member_text import EXAMPLE, read_member, split_members
 from bayeslaw.regimes import regime_of
+from bayeslaw.tables.sizes import is_size
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -99,7 +100,7 @@ def read_pool(text: str, names: Sequence[str]) -> list[Member]:
         If a member is neither a name of the table nor of that form.
     """
     members: list[Member] = []
-    for part in (piece.strip() for piece in text.split(",")):
+    for part in (piece.strip() for piece in split_members(text)):
         if part in names:
             members.append(part)
             continue
@@ -107,7 +108,7 @@ def read_pool(text: str, names: Sequence[str]) -> list[Member]:
             raise InputError(
                 f"the members {text!r} have an empty one", "members with single commas between", f'write "{EXAMPLE}"'
             )
-        if ":" not in part and is_number(part):
+        if ":" not in part and is_size(part):
             raise InputError(
                 f"the member {part!r} has no family",
                 "parameters:family",

@@ -9,13 +9,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
+from bayeslaw.arguments import a_path, accepts
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
+from bayeslaw.tables.arguments import pools_table
 
 FACTOR = "sampling_factor"
 POOLS, SHARES, MODELS = "pools.parquet", "win_shares.parquet", "models.parquet"
 
 
+@accepts(pools=pools_table, folder=a_path)
 def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     """Write pools to a folder, whole or not at all.
 
@@ -33,8 +36,6 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     InputError
         If the dataset does not hold pools, or the folder cannot be written.
     """
-    if pools.attrs.get("kind") != "pools":
-        raise InputError("this dataset does not hold pools", "what make_pools returns", "make pools of it first")
     names = np.array([str(name) for name in pools["lm"].to_numpy()], dtype=object)
     member = pools["member"].transpose("pool", "slot").to_numpy()
     rows, slots = np.nonzero(member >= 0)
@@ -64,6 +65,7 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
         write_manifest(place, "pools", {str(name): value for name, value in pools.attrs.items()})
 
 
+@accepts(folder=a_path)
 def read_pools(folder: str | os.PathLike[str]) -> xr.Dataset:
     """Read pools from a folder.
 

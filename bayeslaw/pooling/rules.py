@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -112,6 +113,11 @@ def rule_names(*, on_tokens: bool | None = None, cross_fitted: bool | None = Non
         for name, rule in RULES.items()
         if all(choice is None or getattr(rule, kind) == choice for kind, choice in wanted.items())
     )
+
+
+sample_rules = partial(rule_names, on_tokens=False)
+pointwise_rules = partial(rule_names, on_tokens=False, cross_fitted=False)
+"""Rules by which what a pool loses on a sample depends on that sample alone."""
 
 
 def find_rule(name: str, *, on_tokens: bool | None = None, cross_fitted: bool | None = None) -> Rule:

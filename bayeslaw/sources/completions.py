@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_flag, a_path, a_text, accepts, an_instance, by_name, check_fields, optional, texts
 from bayeslaw.errors import InputError
 from bayeslaw.progress import progress_bar
 from bayeslaw.sources.asking import first_score, score_prompt
@@ -20,7 +21,9 @@ from bayeslaw.sources.journal import Journal
 from bayeslaw.sources.model_facts import facts_of_models
 from bayeslaw.sources.prompt_scores import PromptScore
 from bayeslaw.sources.server import CompletionsServer
+from bayeslaw.tables.dataset_arguments import a_frame_or_path
 from bayeslaw.tables.frames import losses_from_frames
+from bayeslaw.tables.told import tell_errors
 
 COLUMNS = ("sample", "cluster", "bytes", "tokens", "domain")
 # The second way takes a first log-prob of 0 for none.
@@ -49,6 +52,7 @@ class ServedTexts:
     clusters: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, names=texts, texts=texts, domains=optional(texts), clusters=optional(texts))
         if not len(self.texts):
             raise InputError("there are no texts", "at least one text", "name a file with texts")
         for what, given in (("names", self.names), ("domains", self.domains), ("clusters", self.clusters)):
@@ -61,6 +65,28 @@ class ServedTexts:
                 raise InputError(f"text {name!r} holds half of a surrogate pair", "text in UTF-8", "correct the text")
 
 
+def _a_prefix(name: str, value: Any) -> str | dict[str, str]:
+    """Accept one text for all models, or one by model."""
+    if isinstance(value, str):
+        return value
+    accepted = "text, or a mapping from models to text"
+    return by_name(a_text, accepted=accepted, fix='write prefix="<s>"')(name, value)
+
+
+@accepts(
+    server=an_instance(
+        CompletionsServer,
+        accepted="a server",
+        fix='write server=bayeslaw.CompletionsServer("http://localhost:8000/v1")',
+    ),
+    texts=an_instance(ServedTexts, accepted="texts to score", fix="write texts=bayeslaw.ServedTexts(names, texts)"),
+    names=texts,
+    models=optional(a_frame_or_path),
+    journal=optional(a_path),
+    prefix=_a_prefix,
+    allow_unscored=a_flag,
+    quiet=a_flag,
+)
 def losses_from_completions(
     server: CompletionsServer,
     texts: ServedTexts,
@@ -257,7 +283,8 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
         for name in names
     }
     dataset = losses_from_frames(frame, facts, unit="document", missing="drop-samples")
-    return dataset.assign_attrs(
+    dataset = dataset.assign_attrs(
         unscored_bytes=json.dumps({name: count for name, count in unscored.items() if count}),
         prefix=json.dumps({name: text for name, text in scores.prefixes.items() if text}, ensure_ascii=False),
     )
+    return tell_errors(dataset)

@@ -9,16 +9,27 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, accepts, optional, paths, texts
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.sources.harness_runs import HarnessLog, find_logs
 from bayeslaw.sources.harness_samples import UNIT_OF_OUTPUT, HarnessSample, read_samples, unsuitable
 from bayeslaw.sources.model_facts import facts_of_models, model_names
+from bayeslaw.tables.dataset_arguments import a_frame_or_path
 from bayeslaw.tables.frames import losses_from_frames
+from bayeslaw.tables.missing import MISSING_POLICIES
+from bayeslaw.tables.told import tell_errors
 
 REPEATS = ("error", "first")
 Samples = dict[str, HarnessSample]
 
 
+@accepts(
+    runs=paths,
+    models=optional(a_frame_or_path),
+    tasks=texts,
+    repeats=a_choice(REPEATS),
+    missing=a_choice(MISSING_POLICIES),
+)
 def losses_from_harness(
     runs: Sequence[str | os.PathLike[str]],
     *,
@@ -59,7 +70,6 @@ def losses_from_harness(
     InputError
         If a file cannot be used, runs do not score the same texts, or the parameters of a model are not known.
     """
-    check_choice("repeats", repeats, REPEATS)
     logs = _chosen(find_logs(runs, model_names(models)), tasks)
     found = {name: {"parameters": _parameters(logs, name)} for name in dict.fromkeys(log.model for log in logs)}
     read: dict[tuple[str, str], Samples] = {}
@@ -71,7 +81,8 @@ def losses_from_harness(
     facts = facts_of_models(found, models)
     dataset = losses_from_frames(_frame(read, list(found)), facts, unit=unit, missing=missing)
     listed = [{"file": log.path.name, "task": log.task, "model": log.model, **log.facts} for log in logs]
-    return dataset.assign_attrs(source="lm-evaluation-harness", runs=json.dumps(listed, ensure_ascii=False))
+    runs_read = json.dumps(listed, ensure_ascii=False)
+    return tell_errors(dataset.assign_attrs(source="lm-evaluation-harness", runs=runs_read))
 
 
 def _chosen(logs: list[HarnessLog], tasks: Sequence[str]) -> list[HarnessLog]:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.tables.sizes import read_size
 
 NOT_GIVEN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 
@@ -99,6 +100,27 @@ def numbers(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
     return values
 
 
+def sizes(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
+    """Return a column of sizes such as ``7e9``, ``7B`` or ``70,000,000`` as float64, NaN where it is empty.
+
+    Parameters
+    ----------
+    column, what, names
+        As in `numbers`.
+
+    Raises
+    ------
+    InputError
+        If an entry is no size.
+    """
+    if pd.api.types.is_numeric_dtype(column) or not any(isinstance(value, str) for value in column):
+        return numbers(column, what, names)
+    given = zip(column, column.isna(), names, strict=True)
+    return np.array(
+        [np.nan if empty else read_size(f"the {what} of {str(name)!r}", value) for value, empty, name in given]
+    )
+
+
 def check_positive(values: np.ndarray, what: str, names: np.ndarray, *, zero: bool = False) -> None:
     """Refuse numbers that are negative, infinite or (unless `zero` says so) zero; NaN passes."""
     wrong = ~np.isnan(values) & ~((values >= 0 if zero else values > 0) & np.isfinite(values))
@@ -162,10 +184,3 @@ def check_losses(values: np.ndarray, where: Callable[[tuple[int, ...]], str]) ->
         problem = f"the loss of {where(index)} is {what} ({values[index]:g})"
         fix = "give minus the log-probability" if what == "negative" else "correct it, or leave the field empty"
         raise InputError(problem, "finite losses of zero or more", fix)
-
-
-def checked_unit(unit: str) -> str:
-    """Return the unit, stripped, and refuse an empty one."""
-    if not unit.strip():
-        raise InputError("the unit is empty", "a word such as document, sentence, line or word", "declare the unit")
-    return unit.strip()

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import xarray as xr
 
+from bayeslaw.arguments import a_path, accepts
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
 from bayeslaw.tables.by_model import (
@@ -24,12 +25,15 @@ from bayeslaw.tables.by_model import (
     whole_counts,
 )
 from bayeslaw.tables.columns import column_list, joined_labels, labels, numbers, series
+from bayeslaw.tables.dataset_arguments import a_dataset
 from bayeslaw.tables.frames import losses_from_frames
+from bayeslaw.tables.given import LOSSES, MODELS
 from bayeslaw.tables.model_frames import models_from_frame
 
 ROWS_PER_PART = 1 << 20
 
 
+@accepts(dataset=a_dataset(LOSSES, MODELS, tell=False), folder=a_path)
 def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     """Write a loss table as a folder of Parquet files.
 

@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.arguments import a_choice, a_column_list, a_text, accepts, optional
+from bayeslaw.errors import InputError, nearest
 from bayeslaw.tables.columns import (
     check_losses,
     check_positive,
     check_unique,
-    checked_unit,
     column_list,
     description,
     holds_fractions,
@@ -22,14 +22,25 @@ from bayeslaw.tables.columns import (
     source_of,
     tidy,
 )
+from bayeslaw.tables.dataset_arguments import a_frame, a_unit
 from bayeslaw.tables.missing import MISSING_POLICIES, drop_missing
 from bayeslaw.tables.model_frames import OPTIONAL_COLUMNS, model_frame, model_variables
+from bayeslaw.tables.told import tell_errors
 
 SAMPLE_COLUMNS = ("sample", "item_id", "id")
 ON_SAMPLES = ("sample", "bytes", "tokens", "cluster")
 RESERVED = {*ON_SAMPLES, *OPTIONAL_COLUMNS, "nll", "lm", "family", "parameters", "loss", "standard_error"}
 
 
+@accepts(
+    losses=a_frame,
+    models=a_frame,
+    unit=a_unit,
+    cluster=optional(a_column_list),
+    sample=optional(a_text),
+    describe=a_column_list,
+    missing=a_choice(MISSING_POLICIES),
+)
 def losses_from_frames(
     losses: pd.DataFrame,
     models: pd.DataFrame,
@@ -76,8 +87,6 @@ def losses_from_frames(
     InputError
         If a column has no role, a model no column, a name is there twice, or a value is not what its column needs.
     """
-    check_choice("missing policy", missing, MISSING_POLICIES)
-    unit = checked_unit(unit)
     table, lms = tidy(losses, "the losses"), model_frame(models)
     names = lms["model"].tolist()
     if table.empty:
@@ -93,7 +102,7 @@ def losses_from_frames(
     dataset = dataset.assign({name: ("sample", description(series(table, name))) for name in described})
     dataset.attrs = {"kind": "losses", "unit": unit, "cluster": ",".join(cluster_columns), "missing": "{}"}
     dataset.attrs["source"] = source_of(losses, "frames")
-    return drop_missing(dataset, missing)
+    return tell_errors(drop_missing(dataset, missing))
 
 
 def _sample_column(table: pd.DataFrame, given: str | None, names: list[str]) -> str | None:

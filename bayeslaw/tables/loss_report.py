@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayeslaw.arguments import accepts
 from bayeslaw.losses import cluster_codes, loss_unit, mean_losses, win_shares
+from bayeslaw.tables.arguments import losses_or_models
 from bayeslaw.tables.loss_warning import LossWarning
 from bayeslaw.tables.loss_warnings import loss_warnings
 
@@ -101,6 +103,7 @@ class LossReport:
         }
 
 
+@accepts(losses=losses_or_models)
 def loss_report(losses: xr.Dataset) -> LossReport:
     """Say what is in a loss table.
 

@@ -4,6 +4,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 
+class LossTableWarning(UserWarning):
+    """Losses, sizes or rows of a table are likely wrong; `bayeslaw.loss_report` says all that deserves a look."""
+
+
 @dataclass(frozen=True)
 class LossWarning:
     """Something in a loss table that deserves a look.

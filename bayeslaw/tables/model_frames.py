@@ -4,19 +4,23 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.errors import InputError, check_choice
+from bayeslaw.arguments import a_choice, accepts, optional
+from bayeslaw.errors import InputError
 from bayeslaw.tables.columns import (
     check_losses,
     check_positive,
     check_unique,
-    checked_unit,
     labels,
     numbers,
     series,
+    sizes,
     source_of,
     tidy,
 )
+from bayeslaw.tables.dataset_arguments import a_frame, a_unit
 from bayeslaw.tables.missing import MISSING_POLICIES, drop_missing
+from bayeslaw.tables.model_names import check_family_names, check_model_names
+from bayeslaw.tables.told import tell_errors
 
 COUNTS = ("parameters", "active_parameters", "embedding_parameters", "non_embedding_parameters")
 OPTIONAL_COLUMNS = (*COUNTS[1:], "training_tokens", "price")
@@ -34,6 +38,7 @@ MODEL_ALIASES = {
 }
 
 
+@accepts(frame=a_frame, unit=optional(a_unit), missing=a_choice(MISSING_POLICIES))
 def models_from_frame(frame: pd.DataFrame, *, unit: str | None = None, missing: str = "error") -> xr.Dataset:
     """Make a table of whole models of a pandas frame.
 
@@ -58,7 +63,6 @@ def models_from_frame(frame: pd.DataFrame, *, unit: str | None = None, missing: 
     InputError
         If a column is missing, a model is there twice, or a value is not what its column needs.
     """
-    check_choice("missing policy", missing, MISSING_POLICIES)
     source = source_of(frame, "the table of models")
     frame = tidy(frame, "the table of models")
     if "model" not in frame:
@@ -77,10 +81,10 @@ def models_from_frame(frame: pd.DataFrame, *, unit: str | None = None, missing: 
         check_positive(error, "standard error", names)
         dataset["standard_error"] = ("lm", error)
     dataset = dataset.assign(model_variables(lms))
-    loss_unit = "nats" if unit is None else f"nats per {checked_unit(unit)}"
+    loss_unit = "nats" if unit is None else f"nats per {unit}"
     dataset.attrs = {"kind": "models", "unit": unit or "sample", "loss_unit": loss_unit, "missing": "{}"}
     dataset.attrs["source"] = source
-    return drop_missing(dataset, missing)
+    return tell_errors(drop_missing(dataset, missing))
 
 
 def model_frame(models: pd.DataFrame) -> pd.DataFrame:
@@ -113,9 +117,12 @@ def model_frame(models: pd.DataFrame) -> pd.DataFrame:
     checked = pd.DataFrame({name: labels(series(frame, name), name) for name in ("model", "family")})
     names = checked["model"].to_numpy(dtype=str)
     check_unique(names, "model", source)
+    check_model_names(names.tolist())
+    check_family_names(checked["family"])
     for name in ("parameters", *OPTIONAL_COLUMNS):
         if name in frame:
-            checked[name] = numbers(series(frame, name), name.replace("_", " "), names)
+            read = numbers if name == "price" else sizes
+            checked[name] = read(series(frame, name), name.replace("_", " "), names)
             check_positive(series(checked, name).to_numpy(), name.replace("_", " "), names, zero=name == "price")
     lacking = checked["parameters"].isna().to_numpy()
     if lacking.any():

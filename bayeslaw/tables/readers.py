@@ -9,13 +9,26 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional
 from bayeslaw.errors import InputError
 from bayeslaw.tables.columns import NOT_GIVEN, column_list
+from bayeslaw.tables.dataset_arguments import a_unit
 from bayeslaw.tables.folders import read_folder
 from bayeslaw.tables.frames import SAMPLE_COLUMNS, losses_from_frames
+from bayeslaw.tables.missing import MISSING_POLICIES
 from bayeslaw.tables.model_frames import MODEL_ALIASES, models_from_frame
+from bayeslaw.tables.told import tell_errors
 
 
+@accepts(
+    path=a_path,
+    models=optional(a_path),
+    unit=optional(a_unit),
+    cluster=optional(a_column_list),
+    sample=optional(a_text),
+    describe=a_column_list,
+    missing=a_choice(MISSING_POLICIES),
+)
 def read_losses(
     path: str | os.PathLike[str],
     *,
@@ -63,11 +76,11 @@ def read_losses(
         if models is not None or sample is not None or len(describe):
             problem = f"--models, --sample and --describe are for a CSV, and {str(path)!r} is a folder"
             raise InputError(problem, "a folder alone", "leave them out: the folder holds its models and columns")
-        return read_folder(path, unit=unit, cluster=cluster, missing=missing)
+        return tell_errors(read_folder(path, unit=unit, cluster=cluster, missing=missing))
     header = read_header(path)
     if models is not None:
         options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
-        return _read_wide(path, header, models, unit="sample" if unit is None else unit, **options)
+        return tell_errors(_read_wide(path, header, models, unit="sample" if unit is None else unit, **options))
     known = {MODEL_ALIASES.get(name, name) for name in header}
     if not {"loss", "parameters"} <= known:
         accepted = "--models CSV with columns model, family, parameters"
@@ -76,7 +89,7 @@ def read_losses(
         problem = f"{str(path)!r} is a table of whole models, without samples"
         raise InputError(problem, "--cluster, --sample and --describe for tables of samples", "leave them out")
     frame = read_csv(path, header, text=["model", "family"], filled=_numeric(header))
-    return models_from_frame(frame, unit=unit, missing=missing)
+    return tell_errors(models_from_frame(frame, unit=unit, missing=missing))
 
 
 def _read_wide(path: Path, header: list[str], models: str | os.PathLike[str], **options: Any) -> xr.Dataset:

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import xarray as xr
 
+from bayeslaw.arguments import a_path, a_text, accepts, optional, texts
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.storage import read_manifest
 from bayeslaw.tables.by_model import tokenizers
@@ -49,6 +50,7 @@ class _Tokens:
         return f"token {self.position[row]} of document {str(self.documents[self.document[row]])!r}"
 
 
+@accepts(folder=a_path, models=optional(texts), tokenizer=optional(a_text))
 def read_token_losses(
     folder: str | os.PathLike[str],
     *,

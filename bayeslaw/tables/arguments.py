@@ -1,0 +1,81 @@
+"""Tables as arguments: a dataset, or the path of one."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from bayeslaw.arguments import Converter, a_path
+from bayeslaw.storage import MANIFEST, read_manifest
+from bayeslaw.tables.dataset_arguments import a_dataset
+from bayeslaw.tables.given import LOSSES, MODELS, POOLS
+from bayeslaw.tables.readers import read_losses
+
+
+def find_table(table: str | os.PathLike[str], unit: str | None = None) -> Path:
+    """Return where a table is: the path itself, or the folder of a dataset of the package of that name.
+
+    Parameters
+    ----------
+    table
+        A path, or a name; what is there comes before what the package has.
+    unit
+        What a sample is, for a dataset of the package.
+
+    Returns
+    -------
+    pathlib.Path
+        The table.
+    """
+    from bayeslaw.datasets.load import DATASETS, dataset_table
+
+    known = str(table) in DATASETS and not Path(table).exists()
+    return dataset_table(str(table), unit) if known else Path(table)
+
+
+def holds_pools(path: Path) -> bool:
+    """Say whether a path is a folder of pools."""
+    return (path / MANIFEST).is_file() and read_manifest(path)["kind"] == POOLS
+
+
+def read_table(path: Path) -> xr.Dataset:
+    """Read a loss table, a table of whole models, or pools, whichever the path holds."""
+    if holds_pools(path):
+        from bayeslaw.pooling.pool_files import read_pools
+
+        return read_pools(path)
+    return read_losses(path)
+
+
+def a_table(*kinds: str, tell: bool = True) -> Converter:
+    """Accept tables of some kinds: datasets, or the paths of such.
+
+    Parameters
+    ----------
+    *kinds, tell
+        As in `bayeslaw.tables.dataset_arguments.a_dataset`.
+
+    Returns
+    -------
+    Converter
+        Returns the dataset.
+    """
+    dataset = a_dataset(*kinds, tell=tell)
+
+    def convert(name: str, value: Any) -> xr.Dataset:
+        given = isinstance(value, str | os.PathLike)
+        return dataset(name, read_table(find_table(a_path(name, value))) if given else value)
+
+    return convert
+
+
+loss_table = a_table(LOSSES)
+"""A loss table; errors in it are told."""
+losses_or_models = a_table(LOSSES, MODELS)
+"""A loss table or a table of whole models; errors in it are told."""
+untold_table = a_table(LOSSES, MODELS, tell=False)
+"""The same, for what is asked of a table by the way."""
+untold_losses = a_table(LOSSES, tell=False)
+any_table = a_table(LOSSES, MODELS, POOLS)
+pools_table = a_table(POOLS)
