@@ -17,6 +17,7 @@ from bayeslaw.pooling.rules import USUAL_RULE, pointwise_rules
 from bayeslaw.tables.arguments import loss_table
 
 USUAL_SIZE = 3
+MOST_DRAWS = 100_000
 DEFINITION = (
     "Pairs of one homogeneous and one heterogeneous pool with as many members and nearly the same budget. The "
     "advantage is the loss of the homogeneous pool minus that of the heterogeneous one, averaged over pairs. Better "
@@ -127,7 +128,7 @@ class Advantage:
     parameters=a_choice(PARAMETER_COUNTS),
     tolerance=a_number(lowest=0, accepted="a difference of log budgets of at least zero", suggested=0.1),
     interval=a_level,
-    draws=a_whole_number(lowest=1, suggested=2000),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=2000),
     seed=a_seed,
 )
 def advantage(

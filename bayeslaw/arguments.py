@@ -3,14 +3,14 @@
 import inspect
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
 from contextvars import ContextVar
 from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from bayeslaw.errors import InputError, check_choice
+from bayeslaw.errors import InputError, check_choice, shown
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Converter = Callable[[str, Any], Any]
@@ -63,17 +63,6 @@ def accepts(**converters: Converter) -> Callable[[Function], Function]:
 def called_by_user() -> bool:
     """Say whether the public function at work was called from outside, not by another one."""
     return _depth.get() <= 1
-
-
-def shown(value: Any) -> str:
-    """Write a value for a message: numbers and short text as they are, of everything else its type."""
-    if value is None or isinstance(value, bool | int | float | complex | str | bytes | os.PathLike):
-        text = repr(value) if not isinstance(value, os.PathLike) else repr(str(value))
-        return text if len(text) <= 80 else f"{text[:77]}..."
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    kind = type(value).__name__
-    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
 
 
 def plain(value: Any) -> Any:
@@ -166,23 +155,30 @@ def a_text(name: str, value: Any) -> str:
     return str(value)
 
 
-def a_choice(known: Callable[[], Iterable[str]] | Iterable[str]) -> Converter:
-    """Accept one of some names."""
+def a_choice(known: Callable[[], Iterable[str]] | Iterable[str], *, called: str | None = None) -> Converter:
+    """Accept one of some names, in messages `called` so."""
 
     def convert(name: str, value: Any) -> str:
         names = list(known() if callable(known) else known)
         if not isinstance(value, str):
             raise InputError(f"{name} is {shown(value)}", f"one of {', '.join(names)}", f"use {name}={names[0]!r}")
-        return check_choice(name, str(value), names)
+        return check_choice(called or name, str(value), names)
 
     return convert
+
+
+def _is_listed(value: Any) -> bool:
+    """Say whether a value has entries in an order: a list, an array, a column, or the names of a mapping."""
+    if isinstance(value, str | bytes | Mapping):
+        return False
+    return isinstance(value, Sequence | Iterator | MappingView) or getattr(value, "ndim", 0) == 1
 
 
 def texts(name: str, value: Any) -> list[str]:
     """Accept one text, or several in a list, a tuple, an array or a column."""
     if isinstance(value, str):
         return [value]
-    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
+    if not _is_listed(value):
         raise InputError(f"{name} is {shown(value)}", "a list of texts", f'write {name}=["...", "..."]')
     entries = list(value)
     for entry in entries:
@@ -193,7 +189,14 @@ def texts(name: str, value: Any) -> list[str]:
 
 def a_column_list(name: str, value: Any) -> str | list[str]:
     """Accept one text, which may hold several names, or a list of names."""
+    if isinstance(value, str) and not value.strip(" ,"):
+        raise InputError(f"{name} is {value!r}", "names of columns", f"leave {name} out")
     return value if isinstance(value, str) else texts(name, value)
+
+
+def some_columns(name: str, value: Any) -> str | list[str] | None:
+    """Accept what `a_column_list` does, and none."""
+    return None if value is None else a_column_list(name, value) or None
 
 
 def a_path(name: str, value: Any) -> Path:
@@ -202,7 +205,7 @@ def a_path(name: str, value: Any) -> Path:
         raise InputError(f"{name} is {shown(value)}", "a path, as text or pathlib.Path", f'write {name}="PATH"')
     text = os.fspath(value)
     if not isinstance(text, str) or not text.strip() or "\0" in text:
-        raise InputError(f"{name} is {text!r}", "a path that a file can have", f'write {name}="PATH"')
+        raise InputError(f"{name} is {text!r}", "a path that a file or folder can have", f'write {name}="PATH"')
     return Path(text)
 
 
@@ -210,7 +213,7 @@ def paths(name: str, value: Any) -> list[Path]:
     """Accept one path, or several in a list or a tuple."""
     if isinstance(value, str | os.PathLike):
         return [a_path(name, value)]
-    if isinstance(value, Mapping | bytes) or not isinstance(value, Iterable):
+    if not _is_listed(value):
         raise InputError(f"{name} is {shown(value)}", "a path, or a list of paths", f'write {name}=["PATH"]')
     return [a_path(name, entry) for entry in value]
 

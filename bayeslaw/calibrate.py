@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_flag, a_path, a_seed, accepts, as_given, optional
+from bayeslaw.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, optional
 from bayeslaw.calibration.coverage import coverage_table, within_chance
 from bayeslaw.calibration.protocol import KINDS, Calibrated
 from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
@@ -101,7 +101,7 @@ class Calibration:
     law=a_calibrated_law,
     data=optional(any_table),
     noise=optional(a_noise),
-    simulations=as_given,
+    simulations=a_whole_number(lowest=0, highest=1_000_000, suggested=SIMULATIONS),
     seed=a_seed,
     journal=optional(a_path),
     progress=a_flag,

@@ -16,6 +16,7 @@ from bayeslaw.tables.arguments import loss_table, untold_losses
 from bayeslaw.token_rules import combine_tokens
 
 DRAW_BLOCK = 64
+MOST_DRAWS = 1_000_000
 
 
 def check_table(losses: xr.Dataset) -> xr.Dataset:
@@ -195,7 +196,7 @@ class Attainability:
     members=texts,
     rule=a_choice(rule_names),
     interval=a_level,
-    draws=a_whole_number(lowest=1, suggested=1000),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=1000),
     seed=a_seed,
     token_losses=optional(untold_losses),
 )

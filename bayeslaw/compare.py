@@ -18,7 +18,7 @@ from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
-from bayeslaw.fit import Fit
+from bayeslaw.fit import MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import loss_log_jacobian
@@ -59,8 +59,8 @@ class Comparison:
     fits=fits_by_name,
     by=optional(a_choice(LEFT_OUT)),
     method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, suggested=500),
-    chains=a_whole_number(lowest=1, suggested=4),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
+    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     seed=a_seed,
     progress=a_flag,
 )

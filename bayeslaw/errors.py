@@ -1,9 +1,12 @@
 """The one exception that bad input raises."""
 
+import os
 from collections.abc import Iterable
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
+
+LONGEST_SHOWN = 80
 
 
 class InputError(ValueError):
@@ -25,6 +28,19 @@ class InputError(ValueError):
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
         return type(self), (self.problem, self.accepted, self.fix)
+
+
+def shown(value: Any) -> str:
+    """Write a value for a message: numbers, text and short lists as they are, of everything else its type."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes | os.PathLike):
+        text = repr(value) if not isinstance(value, os.PathLike) else repr(str(value))
+        return text if len(text) <= LONGEST_SHOWN else f"{text[:LONGEST_SHOWN]}..."
+    if isinstance(value, list | tuple | dict | set) and len(text := repr(value)) <= LONGEST_SHOWN and "\n" not in text:
+        return text
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    kind = type(value).__name__
+    return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
@@ -70,8 +86,8 @@ def check_choice(kind: str, name: str, known: Iterable[str]) -> str:
         If the name is not known.
     """
     names = [str(other) for other in known]
-    if name not in names:
-        raise InputError(f"{kind} {name!r} is not known", f"one of {', '.join(names)}", nearest(name, names))
+    if not isinstance(name, str) or name not in names:
+        raise InputError(f"{kind} {shown(name)} is not known", f"one of {', '.join(names)}", nearest(name, names))
     return name
 
 

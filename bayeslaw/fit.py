@@ -13,7 +13,18 @@ import jax
 import numpy as np
 import xarray as xr
 
-from bayeslaw.arguments import a_choice, a_flag, a_path, a_seed, accepts, an_instance, as_given, check_fields, optional
+from bayeslaw.arguments import (
+    a_choice,
+    a_flag,
+    a_path,
+    a_seed,
+    a_whole_number,
+    accepts,
+    an_instance,
+    as_given,
+    check_fields,
+    optional,
+)
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.fitting import fit_factor
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
@@ -36,6 +47,7 @@ from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 MODE_STARTS = 4
 MEMBERS = "members"
 FEWEST_DRAWS = 50
+MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
 a_count_of_parameters = a_choice(PARAMETER_COUNTS)
 
@@ -204,8 +216,8 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     law=a_law,
     data=any_table,
     noise=optional(a_noise),
-    draws=as_given,
-    chains=as_given,
+    draws=a_whole_number(lowest=0, highest=MOST_DRAWS, suggested=1000),
+    chains=a_whole_number(lowest=0, highest=MOST_CHAINS, suggested=4),
     seed=a_seed,
     parameters=a_count_of_parameters,
     progress=a_flag,

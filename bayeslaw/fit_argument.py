@@ -16,6 +16,9 @@ def a_fit(name: str, value: Any) -> Fit:
     """Accept a fit, or the path of one, which is then read."""
     if isinstance(value, str | os.PathLike):
         return load_fit(a_path(name, value))
+    # What stands in for a fit has its rows.
+    if not isinstance(value, Fit) and hasattr(value, "observations"):
+        return value
     if not isinstance(value, Fit) or value.tree.attrs.get("format") != FIT_FORMAT:
         held = "no fit of bayeslaw" if isinstance(value, Fit) else shown(value)
         raise InputError(f"{name} is {held}", ACCEPTED, f"write {name}=bayeslaw.fit(...), or {name}='f.nc'")

@@ -2,7 +2,7 @@
 
 import json
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from os import PathLike
 from pathlib import Path
 
@@ -23,7 +23,10 @@ NEEDED_ATTRS = ("law", "noise", "unit", "parameters_kind", "row_dimension", "ref
 
 def optional_groups(name: str, value: object) -> tuple[str, ...]:
     """Accept names of `OPTIONAL_GROUPS`."""
-    return tuple(check_choice("group", each, OPTIONAL_GROUPS) for each in texts(name, value))
+    return tuple(
+        check_choice("group", each, OPTIONAL_GROUPS)
+        for each in texts(name, list(value) if isinstance(value, Set) else value)
+    )
 
 
 def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:

@@ -38,9 +38,18 @@ __all__ = [
 ]
 
 
+def _array(value: Any) -> np.ndarray | None:
+    if not isinstance(value, np.ndarray | list | tuple | pd.Series | xr.DataArray):
+        return None
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return None
+
+
 def _numbers(name: str, value: Any) -> np.ndarray:
     """Accept an array of finite numbers, of one dimension or more."""
-    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | pd.Series | xr.DataArray) else None
+    array = _array(value)
     if array is None or array.ndim == 0 or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         held = shown(value) if array is None else f"an array of type {array.dtype} and shape {array.shape}"
         raise InputError(f"{name} is {held}", "an array of finite numbers", f"give {name} as a NumPy array")
@@ -49,7 +58,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
 
 def _labels(name: str, value: Any) -> np.ndarray:
     """Accept an array of labels, of one dimension."""
-    array = np.asarray(value) if isinstance(value, np.ndarray | list | tuple | pd.Series | xr.DataArray) else None
+    array = _array(value)
     if array is None or array.ndim != 1 or pd.isna(array).any():
         held = shown(value) if array is None else f"an array of shape {array.shape}, or one with gaps"
         raise InputError(f"{name} is {held}", "a label for every sample", f"give {name} as a NumPy array")

@@ -22,7 +22,7 @@ __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
 LARGEST_PAIR = 9
 
 
-@accepts(fit=a_fit, path=a_path, what=a_choice(lambda: PLOTS), interval=a_level)
+@accepts(fit=a_fit, path=a_path, what=a_choice(lambda: PLOTS, called="plot"), interval=a_level)
 def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9) -> None:
     """Draw a picture of a fit and write it to a file; the same fit gives the same bytes.
 

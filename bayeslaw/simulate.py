@@ -23,7 +23,8 @@ REGIME_TRUTHS = {
 
 
 SIMPLE = "{name} {value}"
-a_few = a_whole_number(lowest=1, suggested=3, words=SIMPLE)
+MOST = 10_000_000
+a_few = a_whole_number(lowest=1, highest=1000, suggested=3, words=SIMPLE)
 _sizes_fix = "give (low, high), such as (7e7, 7e10)"
 
 
@@ -40,8 +41,8 @@ def _two_sizes(name: str, value: Any) -> tuple[float, float]:
 @accepts(
     families=a_few,
     sizes=a_few,
-    samples=a_whole_number(lowest=2, suggested=2000, words=SIMPLE),
-    clusters=a_whole_number(lowest=1, suggested=100, words=SIMPLE),
+    samples=a_whole_number(lowest=2, highest=MOST, suggested=2000, words=SIMPLE),
+    clusters=a_whole_number(lowest=1, highest=MOST, suggested=100, words=SIMPLE),
     parameters=_two_sizes,
     with_bytes=a_flag,
     truth=optional(an_instance(Truth, accepted="a truth, or None", fix="write truth=bayeslaw.Truth()")),
@@ -142,7 +143,7 @@ def simulate_losses(
     sizes=a_few,
     max_size=a_few,
     noise=a_number(lowest=0, accepted="a number of at least zero", suggested=0.01, words=SIMPLE),
-    limit=optional(a_few),
+    limit=optional(a_whole_number(lowest=1, suggested=100, words=SIMPLE)),
     seed=a_seed,
 )
 def simulate_pools(
@@ -242,7 +243,7 @@ def simulate_pools(
 
 
 @accepts(
-    points=a_whole_number(lowest=1, suggested=240, words=SIMPLE),
+    points=a_whole_number(lowest=1, highest=MOST, suggested=240, words=SIMPLE),
     truth=optional(
         an_instance(ChinchillaTruth, accepted="a truth, or None", fix="write truth=bayeslaw.ChinchillaTruth()")
     ),

@@ -49,7 +49,7 @@ def some_targets(name: str, value: Any) -> dict[str, Any]:
 def _entries(column: str, given: Any) -> list[Any]:
     """Read the entries of a column: text, counts, or other numbers."""
     listed = isinstance(given, list | tuple | range | np.ndarray | pd.Series | pd.Index | xr.DataArray)
-    entries = [plain(entry) for entry in (list(given) if listed and np.ndim(given) else [given])]
+    entries = [plain(entry) for entry in (list(given) if listed and getattr(given, "ndim", 1) else [given])]
     if column in BUDGETS:
         return read_counts(column, entries).tolist()
     text = column in TEXT_COLUMNS

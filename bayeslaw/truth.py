@@ -1,19 +1,25 @@
 """What simulated tables are drawn from: the parameters of their laws, frozen."""
 
+import math
 from dataclasses import asdict, dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .arguments import a_number, an_instance, check_fields, plain, shown
 from .errors import InputError
 
+_A_SHARE = a_number(lowest=0, accepted="a share in [0, 1]", suggested=0.2, words="{name} {value}")
 
-def _check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    real = isinstance(value, Real) and not isinstance(value, bool)
-    if not (real and np.isfinite(value) and (value > 0 or (zero and value == 0))):
+
+def _check_positive(name: str, value: Any, *, zero: bool = False) -> None:
+    number = plain(value)
+    real = isinstance(number, Real) and not isinstance(number, bool)
+    if not (real and math.isfinite(number) and (number > 0 or (zero and number == 0))):
         accepted = "a number of at least zero" if zero else "a positive number"
-        raise InputError(f"{name} {value!r} of a simulated truth", accepted, f"give {name} {accepted}")
+        raise InputError(f"{name} {shown(number)} of a simulated truth", accepted, f"give {name} {accepted}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +137,9 @@ class Truth:
     cluster_share: float = 0.2
 
     def __post_init__(self) -> None:
+        law = an_instance(PowerTruth, accepted="a power law", fix="write law=bayeslaw.PowerTruth()")
+        check_fields(self, law=law, cluster_share=_A_SHARE)
         for name in ("family_spread", "difficulty", "family_part", "own_part"):
             _check_positive(name, getattr(self, name), zero=True)
-        if not 0 <= self.cluster_share <= 1:
+        if self.cluster_share > 1:
             raise InputError(f"cluster_share {self.cluster_share!r}", "a share in [0, 1]", "give a share in [0, 1]")

@@ -130,7 +130,7 @@ def test_members_are_read_as_names_and_as_sizes_with_families(model: FactorModel
     ("text", "words"),
     [
         ("llama:7e9", "'llama' where a number"),
-        ("7B:llama", "'7B' where a number"),
+        ("7X:llama", "'7X' where a number"),
         ("7e9", "'7e9' has no family"),
         ("7e9:", "'7e9:' cannot be read: it has no family"),
         ("-1:llama", "-1 parameters, which is not a positive"),

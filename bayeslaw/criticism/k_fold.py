@@ -12,7 +12,7 @@ from bayeslaw.arguments import a_seed, a_text, a_whole_number, accepts, as_given
 from bayeslaw.criticism.folds import row_families
 from bayeslaw.criticism.leave_out import refits_of
 from bayeslaw.errors import InputError, check_choice, check_whole
-from bayeslaw.fit import FEWEST_DRAWS, Fit
+from bayeslaw.fit import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import a_fit
 from bayeslaw.noise import loss_log_jacobian
 
@@ -89,8 +89,8 @@ def with_loss_densities(fit: Fit) -> xr.DataTree:
     fit=a_fit,
     folds=as_given,
     by=optional(a_text),
-    draws=a_whole_number(lowest=1, suggested=500),
-    chains=a_whole_number(lowest=1, suggested=4),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
+    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     seed=a_seed,
 )
 def k_fold(

@@ -15,7 +15,7 @@ from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.folds import LEFT_OUT, Fold, make_folds
 from bayeslaw.criticism.resampling import RHAT_ACCEPTED
 from bayeslaw.errors import check_whole
-from bayeslaw.fit import FEWEST_DRAWS, Fit
+from bayeslaw.fit import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.progress import progress_bar
@@ -188,8 +188,8 @@ class LeftOut:
     fit=a_fit,
     by=a_choice(LEFT_OUT),
     method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, suggested=500),
-    chains=a_whole_number(lowest=1, suggested=4),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
+    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     seed=a_seed,
     progress=a_flag,
 )

@@ -29,7 +29,7 @@ from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.errors import InputError
 from bayeslaw.factor.bands import Predicted
-from bayeslaw.fit import Fit
+from bayeslaw.fit import MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.pooling.rules import sample_rules
@@ -62,7 +62,7 @@ class Stack:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        weight = a_number(lowest=0, accepted="a weight of at least zero", suggested=0.5)
+        weight = a_number(accepted="a weight of at least zero", suggested=0.5)
         weights = by_name(weight, accepted="a mapping from names to weights", fix="make it with bayeslaw.stack")
         check_fields(self, fits=fits_by_name, weights=weights)
         check_same_rows(self.fits)
@@ -238,8 +238,8 @@ _left_out = by_name(
     left_out=optional(_left_out),
     by=a_choice(LEFT_OUT),
     method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, suggested=500),
-    chains=a_whole_number(lowest=1, suggested=4),
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
+    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     seed=a_seed,
     progress=a_flag,
 )

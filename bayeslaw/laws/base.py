@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from jax import Array
 
+from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.observations import Observations, observe
 from bayeslaw.priors import Prior, check_positive, parse_prior
@@ -102,6 +103,11 @@ class Law(ABC):
         accepted, every = {f.name for f in fields(self)} - set(self.settings), type(self).parameter_names
         if accepted != set(every):
             raise TypeError(f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(every)}")
+        if not isinstance(self.spread, Mapping):
+            problem = f"spread is {shown(self.spread)}"
+            raise InputError(
+                problem, "a mapping from parameters to priors", 'write spread={"floor": "HalfNormal(0.1)"}'
+            )
         for name in self.parameter_names:
             given = getattr(self, name)
             if given is not None:
@@ -129,7 +135,7 @@ class Law(ABC):
     def _pooling(self) -> dict[str, str]:
         if not isinstance(self.pooling, (str, Mapping)):
             raise InputError(
-                f"pooling is {self.pooling!r}",
+                f"pooling is {shown(self.pooling)}",
                 f"one of {', '.join(POOLING)}, or one of them for each parameter",
                 "write pooling: partial",
             )

@@ -10,6 +10,7 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
+from bayeslaw.arguments import texts
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.gains import (
     DIVERSITY_NUMBERS,
@@ -210,7 +211,7 @@ class DiversityLaw(Law):
     parameter_names: ClassVar[tuple[str, ...]] = (*PARTS, "growth", *coefficient_names(DIVERSITY_NUMBERS))
 
     def __post_init__(self) -> None:
-        chosen = (self.diversity,) if isinstance(self.diversity, str) else tuple(self.diversity)
+        chosen = tuple(texts("diversity", self.diversity))
         for number in chosen:
             check_choice("diversity number", str(number), DIVERSITY_NUMBERS)
         if not chosen or len(set(chosen)) < len(chosen):

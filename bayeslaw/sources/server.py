@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from bayeslaw.arguments import a_number, a_text, check_fields
 from bayeslaw.errors import InputError, check_choice, check_whole
 
 API_KEY = "OPENAI_API_KEY"
@@ -87,6 +88,8 @@ class CompletionsServer:
     concurrency: int = 8
 
     def __post_init__(self) -> None:
+        seconds = a_number(accepted="a number of seconds above zero", suggested=120)
+        check_fields(self, url=a_text, style=a_text, timeout=seconds, pause=seconds)
         check_choice("style", self.style, STYLES)
         check_whole("retries", self.retries, lowest=0, suggested=4)
         check_whole("concurrency", self.concurrency, lowest=1, suggested=8)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_choice, a_column_list, a_text, accepts, optional
+from bayeslaw.arguments import a_choice, a_column_list, a_text, accepts, optional, some_columns
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.tables.columns import (
     check_losses,
@@ -36,7 +36,7 @@ RESERVED = {*ON_SAMPLES, *OPTIONAL_COLUMNS, "nll", "lm", "family", "parameters",
     losses=a_frame,
     models=a_frame,
     unit=a_unit,
-    cluster=optional(a_column_list),
+    cluster=some_columns,
     sample=optional(a_text),
     describe=a_column_list,
     missing=a_choice(MISSING_POLICIES),

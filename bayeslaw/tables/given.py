@@ -75,15 +75,15 @@ def checked_table(table: xr.Dataset, kinds: Sequence[str], *, whole: bool = True
 
 
 def _kind(table: xr.Dataset, kinds: Sequence[str]) -> str:
-    kind = table.attrs.get("kind")
-    if kind is None:
+    kind = str(table.attrs.get("kind", ""))
+    if not kind:
         likely = {LOSSES: "nll" in table, POOLS: "member" in table, MODELS: "loss" in table}
-        kind = next((name for name, seen in likely.items() if seen), None)
+        kind = next((name for name, seen in likely.items() if seen), "")
     accepted = "; or ".join(ACCEPTED[name] for name in kinds)
     if kind not in kinds:
         held = HELD.get(kind, f"is of the kind {kind!r}" if kind else "is no table of losses")
         raise InputError(f"this dataset {held}, and does not hold {' or '.join(kinds)}", accepted, FIX[kinds[0]])
-    return str(kind)
+    return kind
 
 
 def _check_variable(table: xr.Dataset, kind: str, name: str, dims: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional
+from bayeslaw.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional, some_columns
 from bayeslaw.errors import InputError
 from bayeslaw.tables.columns import NOT_GIVEN, column_list
 from bayeslaw.tables.dataset_arguments import a_unit
@@ -24,7 +24,7 @@ from bayeslaw.tables.told import tell_errors
     path=a_path,
     models=optional(a_path),
     unit=optional(a_unit),
-    cluster=optional(a_column_list),
+    cluster=some_columns,
     sample=optional(a_text),
     describe=a_column_list,
     missing=a_choice(MISSING_POLICIES),
