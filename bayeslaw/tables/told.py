@@ -5,6 +5,7 @@ import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -80,7 +81,7 @@ def _known(losses: xr.Dataset) -> _Known:
     # Computed with means and shares of the same table, which come through the same door.
     from bayeslaw.tables.loss_warnings import table_errors
 
-    data = losses["nll" if "nll" in losses else "loss"].variable.data
+    data: Any = losses["nll" if "nll" in losses else "loss"].variable.data
     base = data if data.base is None else data.base
     key = (id(base), data.shape, *(losses[name].to_numpy().tobytes() for name in ("parameters", "lm")))
     key = (*key, id(losses["bytes"].variable.data) if "bytes" in losses else 0)
