@@ -4,33 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_yaml import LARGEST, parse_yaml
 from bayeslaw.laws import LAW_NAMES, DiversityLaw, FactorLaw, Law, law_from_specification
 from bayeslaw.noise import Noise, noise_from_specification
 
 SECTIONS = ("law", "priors", "pooling", "noise", "link", "diversity")
 ACCEPTED = "a YAML mapping with law, priors, pooling, noise, link and diversity, each optional"
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """A safe loader to which a key given twice is an error, not a silent overwrite."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, yaml.ScalarNode):
-                continue
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                raise InputError(
-                    f"{key!r} is given twice, the second time in line {key_node.start_mark.line + 1}",
-                    "every key once",
-                    "remove one of the two",
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def read_config(path: str | Path | None, law: str | None) -> tuple[Law | FactorLaw | None, Noise | None]:
@@ -95,13 +76,14 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[Law | FactorL
 def _load(path: Path) -> dict[str, Any]:
     fix = "write it like\n  priors:\n    exponent: LogNormal(-1.2, 0.5)"
     try:
-        config = yaml.load(path.read_text(encoding="utf-8"), _UniqueKeyLoader)
+        config = parse_yaml(read_regular(path, most=LARGEST).decode("utf-8-sig"))
     except InputError as error:
         raise InputError(f"{str(path)!r}: {error.problem}", error.accepted, error.fix) from None
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{str(path)!r} cannot be read: {error}", "a YAML file", "check the path") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{str(path)!r} is not YAML: {str(error).splitlines()[0]}", ACCEPTED, fix) from None
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"{str(path)!r} cannot be read: {why}", "a YAML file", "check the path") from None
+    except ValueError as error:
+        raise InputError(f"{str(path)!r} is not YAML: {error}", ACCEPTED, fix) from None
     if config is None:
         raise InputError(f"{str(path)!r} is empty", ACCEPTED, fix)
     if not isinstance(config, dict):

@@ -6,11 +6,16 @@ from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
+from bayeslaw.foreign_text import printable, shortened
+
 LONGEST_SHOWN = 80
 
 
 class InputError(ValueError):
     """Something the user gave cannot be used.
+
+    All three parts are printable and none is endless, whatever text from outside is in them: they hold no control
+    characters but line feeds, and no key of the environment.
 
     Parameters
     ----------
@@ -23,8 +28,8 @@ class InputError(ValueError):
     """
 
     def __init__(self, problem: str, accepted: str, fix: str) -> None:
-        self.problem, self.accepted, self.fix = problem, accepted, fix
-        super().__init__(f"{problem}\naccepted: {accepted}\nfix: {fix}")
+        self.problem, self.accepted, self.fix = (shortened(printable(part)) for part in (problem, accepted, fix))
+        super().__init__(f"{self.problem}\naccepted: {self.accepted}\nfix: {self.fix}")
 
     def __reduce__(self) -> tuple[type["InputError"], tuple[str, str, str]]:
         return type(self), (self.problem, self.accepted, self.fix)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from bayeslaw.foreign_text import printable
+
 PATIENCE_SECONDS = 2.0
 
 
@@ -46,7 +48,7 @@ def progress_bar(what: str, total: int, *, shown: bool, unit: str | None = None)
     columns += [Speed()] if unit is not None else []
     columns += [TimeRemainingColumn(), TextColumn("left")]
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    task, lock, begun = bar.add_task(escape(what), total=total), threading.Lock(), time.monotonic()
+    task, lock, begun = bar.add_task(escape(printable(what)), total=total), threading.Lock(), time.monotonic()
 
     def advance(done: int) -> None:
         with lock:

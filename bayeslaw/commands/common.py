@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_text import printable, replace_unseen
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -66,8 +68,13 @@ class Group(TyperGroup):
         try:
             return super().invoke(ctx)
         except InputError as error:
-            typer.echo(f"Error: {error}", err=True)
+            say(f"Error: {error}")
             raise typer.Exit(2) from None
+        except Exception as error:
+            # What is wrong with the usage is said by typer, in words that hold what was typed or a shell filled in.
+            if isinstance(message := getattr(error, "message", None), str):
+                error.__dict__["message"] = printable(message)
+            raise
 
 
 def add(app: typer.Typer, function: Any, *, example: str, name: str | None = None) -> None:
@@ -92,15 +99,21 @@ def is_quiet(ctx: typer.Context) -> bool:
     return bool((ctx.find_root().obj or {}).get("quiet", False))
 
 
+def say(message: str) -> None:
+    """Print a message on standard error, also where notes are not wanted; nothing in it can steer the terminal."""
+    typer.echo(printable(message), err=True)
+
+
 def note(ctx: typer.Context, message: str) -> None:
     """Print a remark on standard error, unless ``--quiet`` was given or there is nothing to say."""
     if message and not is_quiet(ctx):
-        typer.echo(message, err=True)
+        say(message)
 
 
 def print_json(value: Any) -> None:
-    """Print a value as JSON, with null where a number is not finite."""
-    typer.echo(json.dumps(_finite(value), indent=2, ensure_ascii=False))
+    """Print a value as JSON, with null where a number is not finite, and escapes for what could steer a terminal."""
+    text = json.dumps(_finite(value), indent=2, ensure_ascii=False)
+    typer.echo(replace_unseen(text, lambda character: json.dumps(character)[1:-1]))
 
 
 def _finite(value: Any) -> Any:
@@ -114,8 +127,21 @@ def _finite(value: Any) -> Any:
 def console() -> Console:
     """Return the console for results: as wide as the terminal, or wide enough for any table in a file or a pipe."""
     from rich.console import Console
+    from rich.segment import Segment
+    from rich.text import Text
 
-    return Console(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+    class PrintableConsole(Console):
+        """A console whose texts, such as names of models, cannot steer the terminal; its own colours can."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            # Before it is measured, so that columns are as wide as what is shown.
+            return super().render_str(printable(text), **options)
+
+        def render(self, *arguments: Any, **options: Any) -> Iterator[Segment]:
+            for text, style, control in super().render(*arguments, **options):
+                yield Segment(text if control else printable(text), style, control)
+
+    return PrintableConsole(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
 
 
 def find_table(table: Path, unit: str | None) -> Path:
@@ -209,7 +235,7 @@ def say_errors(errors: list[LossWarning], *, strict: bool) -> None:
         fix = "correct the table, or leave out --strict and see bayeslaw losses"
         raise InputError(f"{errors[0]}{more}", accepted, fix)
     for error in errors:
-        typer.echo(f"error {error}", err=True)
+        say(f"error {error}")
 
 
 def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Dataset:
@@ -250,7 +276,7 @@ def warn_if_untrusted(fit: Fit, name: Path) -> None:
 
     codes = [finding.code for finding in errors(fit)]
     if codes:
-        typer.echo(f"warning: {name} must not be trusted ({', '.join(codes)}); see bayeslaw check {name}", err=True)
+        say(f"warning: {name} must not be trusted ({', '.join(codes)}); see bayeslaw check {name}")
 
 
 def use_compilation_cache() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayeslaw.commands.common import MissingOption, is_quiet, note
+from bayeslaw.commands.common import MissingOption, is_quiet, note, say
 from bayeslaw.commands.scoring_package import require_scoring_package
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def import_completions(
     write_losses(losses, out)
     journal.unlink(missing_ok=True)
     for name, count in json.loads(losses.attrs["unscored_bytes"]).items():
-        typer.echo(f"warning: {count:,} bytes have no log-prob by {name}, whose losses are too low", err=True)
+        say(f"warning: {count:,} bytes have no log-prob by {name}, whose losses are too low")
     note(ctx, _summary(losses, out))
 
 

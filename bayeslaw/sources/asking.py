@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_text import excerpt
 from bayeslaw.sources.prompt_scores import PromptScore, prompt_score, tokens_of_echo, tokens_of_prompt_logprobs
 from bayeslaw.sources.server import CompletionsServer, Reply
 
@@ -55,6 +56,10 @@ def first_score(server: CompletionsServer, model: str, *, text: str, prefix: str
         if reply.content is None:
             refusals.append(f"{way}: {reply.refusal}")
             continue
+        if _choice(reply.content) is None:
+            # Some say so with status 200 that they generate one token at least.
+            refusals.append(f"{way}: {_without_choices(reply.content)}")
+            continue
         score = _read_score(reply.content, text, prefix=prefix, way=way, name=name)
         if score is not None:
             return way, score
@@ -102,24 +107,32 @@ def _ask(server: CompletionsServer, model: str, prompt: str, way: str) -> Reply:
     return server.post({"model": model, "prompt": prompt, **REQUESTS[way], **UNCHANGED})
 
 
-def _read_score(content: Any, text: str, *, prefix: str, way: str, name: str) -> PromptScore | None:
+def _choice(content: Any) -> dict[str, Any] | None:
     choices = content.get("choices") if isinstance(content, dict) else None
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        problem = f"the server's answer for text {name!r} has no choices: {json.dumps(content)[:80]}"
+    return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else None
+
+
+def _without_choices(content: Any) -> str:
+    return f"the answer has no choices: {excerpt(json.dumps(content), 80)}"
+
+
+def _read_score(content: Any, text: str, *, prefix: str, way: str, name: str) -> PromptScore | None:
+    choice = _choice(content)
+    if choice is None:
+        problem = f"text {name!r}: {_without_choices(content)}"
         raise InputError(problem, "an OpenAI-compatible completions server", "check --url")
     try:
         if way == "prompt_logprobs":
-            tokens = tokens_of_prompt_logprobs(choices[0])
+            tokens = tokens_of_prompt_logprobs(choice)
         else:
-            tokens = tokens_of_echo(choices[0], _generated(content, way))
+            asked = REQUESTS[way]["max_tokens"]
+            tokens = tokens_of_echo(choice, prefix + text, asked=asked, said=_said_generated(content))
         return None if tokens is None else prompt_score(tokens, text, prefix)
     except InputError as error:
         raise InputError(f"text {name!r}: {error.problem}", error.accepted, error.fix) from error
 
 
-def _generated(content: dict[str, Any], way: str) -> int:
-    asked = REQUESTS[way]["max_tokens"]
+def _said_generated(content: dict[str, Any]) -> int | None:
     usage = content.get("usage")
     said = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    # Some count a token that they made and do not show; they show none that was not asked for.
-    return min(asked, said) if isinstance(said, int) and said >= 0 else asked
+    return said if isinstance(said, int) and not isinstance(said, bool) and said >= 0 else None

@@ -3,10 +3,12 @@
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_text import excerpt, hide_secrets
 
 ACCEPTED = "a log-prob for every token of the prompt"
 # Servers write minus infinity as the lowest number that the OpenAI format takes.
@@ -20,6 +22,8 @@ MOST_BEFORE = {False: 2, True: 6}
 SPACE = re.compile(r"\s+")
 # How SentencePiece writes a space.
 WRITTEN_SPACE = "\u2581"
+# How vLLM writes tokens where it was started with --return-tokens-as-token-ids.
+TOKEN_ID = re.compile(r"token_id:\d+")
 ESCAPED_BYTES = re.compile(r"(?:bytes:(?:\\x[0-9a-fA-F]{2})+)+")
 
 
@@ -73,14 +77,36 @@ def tokens_of_prompt_logprobs(choice: dict[str, Any]) -> PromptTokens | None:
         # Where more than one was asked for, the token of the prompt itself comes first.
         first = next(iter(entry.values()), None) if isinstance(entry, dict) else None
         if not isinstance(first, dict) or not isinstance(first.get("decoded_token"), str):
-            raise _malformed(f"prompt_logprobs[{index}] is {entry!r:.80}")
+            raise _malformed(f"prompt_logprobs[{index}] is {excerpt(repr(entry), 80)}")
         texts.append(first["decoded_token"])
         log_probabilities.append(_number(first.get("logprob"), f"prompt_logprobs[{index}]"))
     return PromptTokens(tuple(texts), tuple(log_probabilities))
 
 
-def tokens_of_echo(choice: dict[str, Any], generated: int) -> PromptTokens | None:
-    """Read the ``logprobs`` of an echoed prompt without the tokens generated after it; None where there are none."""
+def tokens_of_echo(choice: dict[str, Any], prompt: str, *, asked: int, said: int | None) -> PromptTokens | None:
+    """Read the ``logprobs`` of an echoed prompt; None where there are none.
+
+    Parameters
+    ----------
+    choice
+        What the server answered.
+    prompt
+        What it was asked for, prefix included.
+    asked
+        How many tokens it was to generate after the prompt; they are left out.
+    said
+        How many it says that it generated; None where it says nothing.
+
+    Returns
+    -------
+    PromptTokens or None
+        The tokens of the prompt.
+
+    Raises
+    ------
+    InputError
+        If tokens and log-probs are no lists of one length, of texts and of numbers.
+    """
     logprobs = choice.get("logprobs")
     if not isinstance(logprobs, dict) or not logprobs.get("tokens"):
         return None
@@ -89,7 +115,10 @@ def tokens_of_echo(choice: dict[str, Any], generated: int) -> PromptTokens | Non
         raise _malformed("logprobs.tokens and logprobs.token_logprobs are not lists of one length")
     if not all(isinstance(text, str) for text in texts):
         raise _malformed("logprobs.tokens holds something that is no text")
-    count = len(texts) - generated
+    # What is generated is told by where the prompt ends; only where tokens do not spell it exactly, by its number.
+    # Some count a token that they made and do not show; they show none that was not asked for.
+    exact = (made for made in range(asked, -1, -1) if "".join(texts[: len(texts) - made]).endswith(prompt))
+    count = len(texts) - next(exact, asked if said is None else min(asked, said))
     numbers = [_number(value, f"token_logprobs[{index}]") for index, value in enumerate(values[:count])]
     return PromptTokens(tuple(texts[:count]), tuple(numbers))
 
@@ -114,9 +143,10 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
     Raises
     ------
     InputError
-        If the tokens do not spell the text (it was cut), if one within it has no log-prob, or if one has a probability
-        of zero.
+        If the tokens do not spell the text (it was cut, or they are numbers), if one within it has no log-prob, or if
+        one has a probability of zero.
     """
+    _check_spelt(tokens, text)
     for index, value in enumerate(tokens.log_probabilities):
         if index and value is None:
             raise _malformed(f"token {index} of {len(tokens.texts)} has no log-prob")
@@ -130,10 +160,20 @@ def prompt_score(tokens: PromptTokens, text: str, prefix: str = "") -> PromptSco
     for index, value in enumerate(tokens.log_probabilities[before:], before):
         if value is None or math.isnan(value) or value <= FLOOR or value > ROUNDING:
             fix = "check the model and its number format: an overflow makes such numbers"
-            problem = f"the log-prob of token {index} ({tokens.texts[index]!r}) is {value}"
+            problem = f"the log-prob of token {index} ({excerpt(tokens.texts[index], 80)!r}) is {value}"
             raise InputError(problem, f"finite numbers of at most zero, above {FLOOR:g}", fix)
         total -= min(value, 0.0)
     return PromptScore(total, len(tokens.texts) - before, len(text[:unscored].encode(errors="surrogatepass")))
+
+
+def _check_spelt(tokens: PromptTokens, text: str) -> None:
+    """Refuse tokens that are given by their numbers: what they spell cannot be compared with the text."""
+    known = [part for part in tokens.texts if part is not None]
+    numbered = next((part for part in reversed(known) if TOKEN_ID.fullmatch(part)), None)
+    if numbered is not None and numbered not in text:
+        problem = f"the server gives its tokens by number ({numbered!r}), so that what they spell is not known"
+        fix = "start vLLM without --return-tokens-as-token-ids, or ask with --style prompt_logprobs"
+        raise InputError(problem, "tokens by their text", fix)
 
 
 def _without_certain_start(tokens: PromptTokens) -> PromptTokens:
@@ -179,7 +219,7 @@ def _unscored_characters(tokens: PromptTokens, text: str, prefix: str) -> int:
         for start in _starts(rest, _squashed(text), LONGEST_TOKEN):
             if _may_be(tokens.texts[0], text[: kept[start]]):
                 return kept[start]
-    seen = "".join(part or "" for part in tokens.texts)
+    seen = hide_secrets("".join(part or "" for part in tokens.texts))
     problem = f"the server's {len(tokens.texts)} tokens spell {len(seen):,} characters, not the text of {len(text):,}"
     if prefix:
         problem += f" after the prefix {prefix!r}"
@@ -239,9 +279,13 @@ def _ends(piece: str, text: str, begin: int) -> Sequence[int]:
 
 
 def _number(value: Any, where: str) -> float | None:
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
-        return None if value is None else float(value)
-    raise _malformed(f"{where} is {value!r:.80}")
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # A whole number may be beyond those of a float.
+        with suppress(OverflowError):
+            return float(value)
+    raise _malformed(f"{where} is {excerpt(repr(value), 80)}")
 
 
 def _malformed(problem: str) -> InputError:

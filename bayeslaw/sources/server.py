@@ -14,6 +14,16 @@ from urllib.parse import urlsplit
 
 from bayeslaw.arguments import a_number, a_text, check_fields
 from bayeslaw.errors import InputError, check_choice, check_whole
+from bayeslaw.foreign_json import parse_json
+from bayeslaw.foreign_text import excerpt
+from bayeslaw.sources.bounded_http import (
+    AnswerBound,
+    BoundedHTTPHandler,
+    BoundedHTTPSHandler,
+    BoundedRequest,
+    TooLongError,
+    read_body,
+)
 
 API_KEY = "OPENAI_API_KEY"
 STYLES = ("auto", "prompt_logprobs", "echo")
@@ -23,7 +33,11 @@ PASSING = (408, 429, 500, 502, 503, 504)
 REFUSED = (400, 422)
 BROKEN = (TimeoutError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError)
 LONGEST_WAIT = 60.0
-LONGEST_MESSAGE = 300
+# An answer has two lists or four of an entry for each token of the prompt, of less than 300 bytes together even where
+# every byte is a token; how much it may have is this for each byte of the request, and a mebibyte.
+ANSWER_BYTES_A_BYTE = 512
+ANSWER_BYTES = 1 << 20
+MOST_ERROR_BYTES = 1 << 16
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -70,7 +84,7 @@ class CompletionsServer:
     style
         ``"prompt_logprobs"`` asks as vLLM wants it, ``"echo"`` with ``echo`` and ``logprobs``, ``"auto"`` finds out.
     timeout
-        Seconds to wait for an answer.
+        Seconds until the whole of an answer has to be there.
     retries
         How often to ask again where the server is busy, fails or breaks the connection.
     pause
@@ -132,16 +146,12 @@ class CompletionsServer:
         ------
         InputError
             If the server cannot be reached, refuses for another reason, keeps failing, or answers with anything but
-            JSON.
+            JSON, too slowly or with more bytes than the log-probs of the request can take.
         """
-        request = urllib.request.Request(
-            self.endpoint,
-            data=json.dumps(payload).encode(),
-            headers={"Content-Type": "application/json", "Accept": "application/json", **_authorization()},
-        )
+        data = json.dumps(payload).encode()
         for attempt in itertools.count(1):
             try:
-                return self._attempt(request, attempt)
+                return self._attempt(data, attempt)
             except _AttemptError as failure:
                 if failure.lasting or attempt > self.retries:
                     raise failure.error from None
@@ -149,10 +159,13 @@ class CompletionsServer:
             time.sleep(min(wait, LONGEST_WAIT))
         raise RuntimeError("itertools.count ended")
 
-    def _attempt(self, request: urllib.request.Request, attempt: int) -> Reply:
+    def _attempt(self, data: bytes, attempt: int) -> Reply:
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **_authorization()}
+        bound = AnswerBound(self.timeout, ANSWER_BYTES_A_BYTE * len(data) + ANSWER_BYTES)
+        request = BoundedRequest(self.endpoint, data=data, headers=headers, bound=bound)
         try:
             with _opener().open(request, timeout=self.timeout) as response:
-                return Reply(self._parsed(response.read()))
+                body = read_body(response, bound)
         except urllib.error.HTTPError as error:
             with error:
                 message = _message(error)
@@ -160,19 +173,28 @@ class CompletionsServer:
                 return Reply(None, message or f"HTTP {error.code}")
             refusal = self._refusal(error.code, message, attempt)
             raise _AttemptError(refusal, lasting=error.code not in PASSING, wait=_retry_after(error)) from None
+        except TooLongError:
+            raise self._too_long(bound.most, len(data)) from None
         except (OSError, http.client.HTTPException, UnicodeError) as error:
             reason = getattr(error, "reason", error)
             # A refused connection, an unknown host or a wrong certificate will not pass; a broken connection may.
             lasting = isinstance(reason, OSError | UnicodeError) and not isinstance(reason, BROKEN)
             raise _AttemptError(self._unreachable(reason, attempt), lasting=lasting, wait=None) from None
+        return Reply(self._parsed(body))
 
     def _parsed(self, body: bytes) -> Any:
         try:
-            return json.loads(body)
-        except ValueError:
-            start = body[:80].decode(errors="replace")
-            problem = f"{self.endpoint} did not answer with JSON but with {start!r}"
+            return parse_json(body)
+        except ValueError as error:
+            start = excerpt(body.decode(errors="replace"), 80)
+            why = "" if not start.startswith(("{", "[")) else f" ({excerpt(error, 80)})"
+            problem = f"{self.endpoint} did not answer with JSON but with {start!r}{why}"
             raise InputError(problem, "an OpenAI-compatible server", "check the URL; it often ends in /v1") from None
+
+    def _too_long(self, most: int, asked: int) -> InputError:
+        problem = f"{self.endpoint} answers a request of {asked:,} bytes with more than {most:,}"
+        accepted = f"at most {most:,} bytes, several times what the log-probs of such a prompt take"
+        return InputError(problem, accepted, "check --url, or ask in another --style")
 
     def _refusal(self, code: int, message: str, attempts: int) -> InputError:
         said = f": {message}" if message else ""
@@ -192,13 +214,13 @@ class CompletionsServer:
         if isinstance(reason, TimeoutError):
             problem = f"{self.endpoint} did not answer within {self.timeout:g} s ({attempts} times asked)"
             return InputError(problem, "an answer in time", "raise --timeout or lower --concurrency, and run again")
-        problem = f"{self.endpoint} cannot be reached: {getattr(reason, 'strerror', None) or reason}"
+        problem = f"{self.endpoint} cannot be reached: {excerpt(getattr(reason, 'strerror', None) or reason)}"
         return InputError(problem, "the address of a running server", "start the server, or correct --url")
 
 
 @cache
 def _opener() -> urllib.request.OpenerDirector:
-    return urllib.request.build_opener(_NoRedirect)
+    return urllib.request.build_opener(_NoRedirect, BoundedHTTPHandler, BoundedHTTPSHandler)
 
 
 def _authorization() -> dict[str, str]:
@@ -213,18 +235,15 @@ def _authorization() -> dict[str, str]:
 
 def _message(error: urllib.error.HTTPError) -> str:
     try:
-        body = error.read(1 << 16).decode(errors="replace")
-    except (OSError, http.client.HTTPException):
+        body = error.read(MOST_ERROR_BYTES).decode(errors="replace")
+    except (OSError, http.client.HTTPException, ValueError, TooLongError):
         return ""
     try:
-        content = json.loads(body)
+        content = parse_json(body)
         inner = content.get("error", content.get("message", content.get("detail", body)))
-        text = str(inner.get("message", inner) if isinstance(inner, dict) else inner)
+        return excerpt(inner.get("message", inner) if isinstance(inner, dict) else inner)
     except (ValueError, AttributeError):
-        text = body
-    key = os.environ.get(API_KEY, "").strip()
-    text = " ".join(text.replace(key, "...").split() if key else text.split())
-    return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + " ..."
+        return excerpt(body)
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_text import excerpt
+from bayeslaw.foreign_yaml import LARGEST, parse_yaml
 from bayeslaw.tables.model_names import family_of_name
 
 YAML_ENDINGS = (".yaml", ".yml")
@@ -82,11 +83,12 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
 def _from_file(path: Path) -> list[ModelRequest]:
     accepted = f"a list of models with the fields {', '.join(FIELDS)}"
     try:
-        entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        # Dates and numbers that are none give a ValueError, and so does what is not UTF-8.
-        why = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise InputError(f"cannot read {str(path)!r}: {why}", accepted, "check the path and the file") from error
+        entries = parse_yaml(read_regular(path, most=LARGEST).decode("utf-8-sig"))
+    except InputError as error:
+        raise InputError(f"cannot read {str(path)!r}: {error.problem}", error.accepted, error.fix) from None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot read {str(path)!r}: {why}", accepted, "check the path and the file") from None
     if isinstance(entries, dict) and list(entries) == ["models"]:
         entries = entries["models"]
     if not isinstance(entries, list) or not entries:
@@ -98,7 +100,7 @@ def _from_file(path: Path) -> list[ModelRequest]:
 def _request(entry: Any, where: str) -> ModelRequest:
     accepted = f"a model with the fields {', '.join(FIELDS)}"
     if not isinstance(entry, dict) or not isinstance(entry.get("model"), str) or not entry["model"].strip():
-        raise InputError(f"{entry!r}{where} names no model", accepted, "add 'model: FOLDER or ID'")
+        raise InputError(f"{excerpt(repr(entry))}{where} names no model", accepted, "add 'model: FOLDER or ID'")
     for name in entry:
         if name not in FIELDS:
             raise InputError(f"the field {name!r}{where} is not known", accepted, nearest(str(name), FIELDS))
