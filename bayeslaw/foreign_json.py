@@ -7,13 +7,15 @@ from typing import Any
 DEEPEST = 100
 
 
-def parse_json(content: str | bytes) -> Any:
+def parse_json(content: str | bytes, **options: Any) -> Any:
     """Read JSON.
 
     Parameters
     ----------
     content
         The JSON; bytes in UTF-8, UTF-16 or UTF-32.
+    **options
+        As in `json.loads`.
 
     Returns
     -------
@@ -26,7 +28,7 @@ def parse_json(content: str | bytes) -> Any:
         If it is not JSON, its encoding is another, a number has thousands of digits, or it is nested too deeply.
     """
     try:
-        value = json.loads(content)
+        value = json.loads(content, **options)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
     _check_depth(value)

@@ -31,18 +31,6 @@ class _Loader(yaml.SafeLoader):
             _check_nodes(node)
         return node
 
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            if not isinstance(key_node, ScalarNode):
-                continue
-            key = self.construct_object(key_node, deep=deep)
-            if key in seen:
-                problem = f"{key!r} is given twice, the second time in line {_line(key_node)}"
-                raise InputError(problem, "every key once", "remove one of the two")
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
 
 def parse_yaml(text: str) -> Any:
     """Read one YAML document.
@@ -131,8 +119,19 @@ def _check_kind(node: Node) -> None:
     if tag in ("int", "float") and isinstance(node, ScalarNode) and len(node.value) > LONGEST_NUMBER:
         problem = f"line {_line(node)} holds a number of {len(node.value):,} digits"
         raise InputError(problem, "numbers of a few digits", "correct it")
-    for key, _ in node.value if isinstance(node, MappingNode) else ():
-        if isinstance(key, ScalarNode) and key.tag.removeprefix(_PREFIX) not in KEYS:
-            kind = key.tag.removeprefix(_PREFIX)
-            problem = f"the key {excerpt(key.value, 40)!r} in line {_line(key)} is a {kind}"
+    if isinstance(node, MappingNode):
+        _check_keys([key for key, _ in node.value if isinstance(key, ScalarNode)])
+
+
+def _check_keys(keys: list[ScalarNode]) -> None:
+    seen = set()
+    for key in keys:
+        tag, shown = key.tag.removeprefix(_PREFIX), excerpt(key.value, 80)
+        if tag not in KEYS:
+            problem = f"the key {shown!r} in line {_line(key)} is {KINDS.get(tag, f'a {tag}')}"
             raise InputError(problem, "keys that are text", "write it in quotes if it is meant as text")
+        # To PyYAML the second is a silent overwrite.
+        if (tag, key.value) in seen:
+            problem = f"{shown!r} is given twice, the second time in line {_line(key)}"
+            raise InputError(problem, "every key once", "remove one of the two")
+        seen.add((tag, key.value))

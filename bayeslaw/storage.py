@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_json import parse_json
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -276,7 +278,7 @@ def read_manifest(folder: str | os.PathLike[str], *kinds: str) -> dict[str, Any]
     folder = Path(folder)
     accepted = f"a folder of {' or '.join(kinds) or 'this package'}, with its {MANIFEST}"
     try:
-        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        content = parse_json(read_regular(folder / MANIFEST))
     except FileNotFoundError as error:
         fix = "name a folder that this package wrote, or a CSV file"
         raise InputError(f"the folder {str(folder)!r} has no {MANIFEST}", accepted, fix) from error

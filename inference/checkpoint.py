@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import IrregularFileError, check_regular, read_regular
 from inference import hub
 from inference.shards import TensorPlace, read_header, read_tensor, read_tensor_into
 from inference.weight_digests import file_digests
@@ -187,6 +188,7 @@ def open_checkpoint(
 def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
     try:
         files = {entry.name for entry in folder.iterdir()}
+        _check_kinds(folder, files)
     except OSError as error:
         problem = f"the folder {str(folder)!r} cannot be read: {error.strerror or error}"
         raise InputError(problem, hub.ACCEPTED, "check its permissions") from error
@@ -204,6 +206,19 @@ def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
         raise InputError(f"the weights in {str(folder)!r} hold no tensor", "a model's weights", "save the model again")
     revision = commit or _local_revision(folder, shards)
     return Checkpoint(folder, name, revision, config, places)
+
+
+def _check_kinds(folder: Path, files: Collection[str]) -> None:
+    """Refuse a folder with a pipe, a device or a socket in it: libraries that read its files would wait for ever."""
+    for name in sorted(files):
+        try:
+            check_regular(folder / name)
+        except IrregularFileError as error:
+            problem = f"{name} in {str(folder)!r} cannot be used: {error.strerror}"
+            raise InputError(problem, "a folder of regular files", "replace it by a file, or remove it") from error
+        except OSError:
+            # A link that leads nowhere is missed where it is needed.
+            continue
 
 
 def _open_shard(folder: Path, shard: str) -> dict[str, TensorPlace]:
@@ -226,7 +241,7 @@ def _local_revision(folder: Path, shards: Sequence[str]) -> str:
     total = hashlib.sha256()
     digests = file_digests([folder / shard for shard in shards])
     # Lengths keep the end of one part from passing as the start of the next.
-    config = (folder / CONFIG).read_bytes()
+    config = read_regular(folder / CONFIG)
     total.update(f"{len(config)} ".encode() + config)
     for shard, digest in zip(shards, digests, strict=True):
         total.update(f"{len(shard)} {shard} {digest} ".encode())

@@ -6,7 +6,6 @@ for each tensor, and by 144 with this reader, in no more time (``benchmarks/read
 files that the library writes.
 """
 
-import json
 import math
 import struct
 from collections.abc import Iterable
@@ -18,10 +17,15 @@ import ml_dtypes
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import open_regular
+from bayeslaw.foreign_json import parse_json
 
 LENGTH_BYTES = 8
 # What the reference implementation accepts; a longer header is no header.
 LONGEST_HEADER = 100_000_000
+# Of a dimension or a place in a file, and of the dimensions of a tensor, in NumPy.
+LARGEST_SIZE = (1 << 63) - 1
+MOST_DIMENSIONS = 64
 LFS_POINTER = b"version https://git-lfs"
 
 # Safetensors are little-endian and packed. Types that share bytes between numbers (F4, F6) have no NumPy type.
@@ -101,7 +105,7 @@ def read_header(path: Path) -> dict[str, TensorPlace]:
     """
     try:
         size = path.stat().st_size
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(LENGTH_BYTES + len(LFS_POINTER))
             if start.startswith(LFS_POINTER):
                 raise _damaged(path, "it is a pointer of git-lfs, not the weights", "fetch them: git lfs pull")
@@ -137,8 +141,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _parse_header(path: Path, header: bytes) -> dict[str, Any]:
     try:
-        entries = json.loads(header.decode("utf-8"), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
+        entries = parse_json(header.decode("utf-8"), object_pairs_hook=_unique)
+    except ValueError as error:
         raise _damaged(path, f"its header is not JSON ({error})") from error
     if not isinstance(entries, dict):
         raise _damaged(path, "its header is not a table of tensors")
@@ -146,14 +150,15 @@ def _parse_header(path: Path, header: bytes) -> dict[str, Any]:
 
 
 def _is_natural(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_SIZE
 
 
 def _place(path: Path, name: str, entry: Any, *, data: int) -> TensorPlace:
     entry = entry if isinstance(entry, dict) else {}
     stored, shape, offsets = entry.get("dtype"), entry.get("shape"), entry.get("data_offsets")
     lists = isinstance(shape, list) and isinstance(offsets, list) and all(map(_is_natural, [*shape, *offsets]))
-    if not isinstance(stored, str) or not lists or len(offsets) != 2 or offsets[0] > offsets[1]:
+    lists = lists and len(offsets) == 2 and offsets[0] <= offsets[1] and len(shape) <= MOST_DIMENSIONS
+    if not isinstance(stored, str) or not lists:
         raise _damaged(path, f"its header does not say where tensor {name!r} lies")
     size = offsets[1] - offsets[0]
     if stored in DTYPES and size != math.prod(shape) * DTYPES[stored].itemsize:
@@ -227,7 +232,7 @@ def read_tensor_into(values: np.ndarray, name: str, place: TensorPlace) -> None:
     kind, flat = DTYPES[place.stored], values.reshape(-1)
     step = max(1, READ_BYTES // kind.itemsize)
     try:
-        with place.file.open("rb") as stream, np.errstate(over="ignore"):
+        with open_regular(place.file) as stream, np.errstate(over="ignore"):
             stream.seek(place.start)
             for start in range(0, len(flat), step):
                 part = flat[start : start + step]

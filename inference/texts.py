@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_json import parse_json
 
 ENDINGS = (".txt", ".jsonl", ".parquet")
 NAME_FIELDS = ("id", "sample", "name")
@@ -193,7 +195,7 @@ def _read_file(path: Path) -> list[_Document]:
             raise _unreadable(path, "the file is empty", "name a file with texts")
         if ending == ".parquet":
             return [_document(path, place, number, row) for number, place, row in _parquet_rows(path)]
-        content = _decode(path, path.read_bytes())
+        content = _decode(path, read_regular(path))
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
     if not content.strip():
@@ -226,8 +228,8 @@ def _json_rows(path: Path, content: str) -> Iterator[tuple[int, str, dict[str, A
             continue
         place = f"line {line_number} of {path.name}"
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            row = parse_json(line)
+        except ValueError as error:
             problem = f"{place} is not JSON: {error}"
             raise InputError(problem, "one JSON object a line", "correct that line") from error
         if not isinstance(row, dict):

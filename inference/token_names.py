@@ -67,7 +67,7 @@ def read_token_names(folder: Path) -> TokenNames:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.is_file() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def _text(value: Any) -> str | None:

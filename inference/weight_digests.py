@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import open_regular, read_regular
+from bayeslaw.foreign_json import parse_json
 from bayeslaw.storage import atomic_file, user_cache
 
 KNOWN = "weight_digests.json"
@@ -55,7 +57,7 @@ def file_digests(files: Sequence[Path]) -> list[str]:
 def _digest(file: Path, known: dict[str, str]) -> tuple[str | None, str]:
     """Return what tells a file from others, where its hash is to be kept, and the hash."""
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             facts, now = os.fstat(stream.fileno()), time.time_ns()
             mark = _mark(file, facts)
             if mark in known:
@@ -83,8 +85,8 @@ def _read_known() -> dict[str, str]:
     if folder is None:
         return {}
     try:
-        known = json.loads((folder / KNOWN).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        known = parse_json(read_regular(folder / KNOWN))
+    except (OSError, ValueError):
         return {}
     # What another program wrote there is no reason to believe that weights are others.
     well_formed = isinstance(known, dict) and all(_is_digest(value) for value in known.values())

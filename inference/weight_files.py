@@ -1,11 +1,12 @@
 """Which files make up a checkpoint, and which of them hold its weights."""
 
-import json
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import MEBIBYTE, read_regular
+from bayeslaw.foreign_json import parse_json
 
 CONFIG = "config.json"
 SINGLE = "model.safetensors"
@@ -21,6 +22,8 @@ TOKENIZER_FILES = (
     "tokenizer.model",
     "spiece.model",
 )
+# Settings have kilobytes, vocabularies and indices of the largest models tens of mebibytes.
+LARGEST_JSON = 256 * MEBIBYTE
 PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 OTHER_WEIGHTS = (".gguf", ".h5", ".msgpack", ".onnx", ".npz")
 ACCEPTED = f"{CONFIG} beside {SINGLE}, or {INDEX} and the shards it names"
@@ -47,10 +50,10 @@ def read_json(path: Path) -> dict[str, Any]:
     where = f"{path.name} in {str(path.parent)!r}"
     fix = "copy or download the file again"
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_json(read_regular(path, most=LARGEST_JSON).decode("utf-8-sig"))
     except OSError as error:
         raise InputError(f"{where} cannot be read: {error.strerror or error}", "a JSON file", fix) from error
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise InputError(f"{where} is not JSON: {error}", "a JSON file in UTF-8", fix) from error
     if not isinstance(content, dict):
         raise InputError(f"{where} holds no table but a {type(content).__name__}", 'JSON such as {"name": value}', fix)

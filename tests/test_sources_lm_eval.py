@@ -3,12 +3,14 @@
 import hashlib
 import json
 import math
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
 from typer.testing import CliRunner
@@ -394,3 +396,82 @@ def test_the_command_writes_a_table(tmp_path, runs):
     result = CliRunner().invoke(app, [*map(str, runs), "--out", str(runs[0])])
     assert isinstance(result.exception, InputError)
     assert "samples_" in str(result.exception) or "results_" in str(result.exception)
+
+
+def write_old_run(folder, model):
+    """Write a run as versions before 0.4.3 did: results and logs in the folder that ``--output_path`` named."""
+    folder.mkdir(parents=True)
+    content = results(model, MODELS[model])
+    del content["model_name"]
+    (folder / "results.json").write_text(json.dumps(content))
+    records = [sample(doc, model, version="0.4.0") for doc in range(4)]
+    (folder / f"pretrained__{model.replace('/', '__')}_{TASK}.jsonl").write_text(json.dumps(records))
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_logs_of_any_version_are_found_below_a_folder(tmp_path, depth):
+    old, new = MODELS
+    root = tmp_path / "root"
+    middle = root.joinpath(*["more"] * depth)
+    write_old_run(middle / "a run", old)
+    write_run(middle, new)
+    (root / "notes").mkdir()
+    (root / "notes" / "texts.jsonl").write_text("{}")
+    losses = losses_from_harness([root])
+    assert sorted(losses["lm"].values.tolist()) == sorted(MODELS)
+    np.testing.assert_array_equal(losses.sel(lm=list(MODELS))["nll"], expected("loglikelihood")[0])
+
+
+def test_only_regular_files_are_read_as_logs(tmp_path, runs):
+    log = next(runs[0].glob("samples_*"))
+    log.unlink()
+    os.mkfifo(log)
+    refused("a named pipe", runs=runs)
+    log.unlink()
+    log.symlink_to("/dev/zero")
+    refused("a device", runs=runs)
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3) | st.just(10**400)
+JSON = st.recursive(
+    SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(max_size=3), part, max_size=3)
+)
+
+
+def _places(value, path=()):
+    yield path
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, part in parts:
+        yield from _places(part, (*path, name))
+
+
+def _with(value, path, other):
+    if not path:
+        return other
+    copy = value.copy()
+    copy[path[0]] = _with(value[path[0]], path[1:], other)
+    return copy
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), other=JSON, version=st.sampled_from(["0.4.0", "0.4.8"]))
+def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, data, other, version):
+    folder = tmp_path_factory.getbasetemp() / "any run"
+    shutil.rmtree(folder, ignore_errors=True)
+    model = next(iter(MODELS))
+    records = [sample(doc, model, version=version) for doc in range(4)]
+    write_run(folder, model, records=records)
+    file = data.draw(st.sampled_from(sorted(path.name for path in folder.rglob("*.json*"))))
+    path = next(folder.rglob(file))
+    content = json.loads(path.read_text()) if path.suffix == ".json" else records
+    place = data.draw(st.sampled_from(list(_places(content))))
+    content = _with(content, place, other)
+    whole = path.suffix == ".json" or not isinstance(content, list)
+    path.write_text(json.dumps(content) if whole else "\n".join(map(json.dumps, content)))
+    try:
+        losses = losses_from_harness([folder], models=pd.DataFrame({"model": [model], "parameters": [1e8]}))
+    except InputError:
+        return
+    # Another log-likelihood that may be one is one.
+    if not {"resps", "filtered_resps", "arguments"} & set(place):
+        np.testing.assert_array_equal(losses["nll"][:, 0], expected("loglikelihood")[0][:, 0])

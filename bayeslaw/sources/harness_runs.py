@@ -1,6 +1,5 @@
 """The files of lm-evaluation-harness: which sample logs there are, and what the results beside them say."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -9,10 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_json import parse_json
+from bayeslaw.foreign_text import excerpt
 
 TIME = r"\d{4}-\d{2}-\d{2}T[\d.-]+"
 SAMPLES = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{TIME}))?\.jsonl")
 ACCEPTED = "the output folder of lm-evaluation-harness, run with --log_samples"
+RESULTS = "results.json"
+# Levels of folders below one that is named in which logs are looked for.
+LEVELS = 4
 MODEL_ARGUMENTS = ("peft", "delta", "pretrained", "model", "path", "engine")
 
 
@@ -50,7 +55,8 @@ def find_logs(runs: Sequence[str | os.PathLike[str]], known: Iterable[str] = ())
     Parameters
     ----------
     runs
-        Sample logs, folders that hold them, or folders of such folders (what ``--output_path`` named).
+        Sample logs, folders that hold them, or folders with such folders some levels below (what ``--output_path``
+        named, or what is above).
     known
         Names of models that a folder may stand for where no results file names its model.
 
@@ -76,10 +82,27 @@ def _log_paths(run: Path) -> list[Path]:
         return [run]
     if not run.is_dir():
         raise InputError(f"there is no file or folder {str(run)!r}", ACCEPTED, "check the path")
-    for pattern in ("samples_*.jsonl", "*/samples_*.jsonl", "*.jsonl"):
-        if found := sorted(run.glob(pattern)):
-            return found
-    raise InputError(f"the folder {str(run)!r} holds no sample logs", ACCEPTED, "run the task with --log_samples")
+    try:
+        found = sorted(run.glob("samples_*.jsonl")) or sorted(run.glob("*.jsonl")) or _logs_below(run, LEVELS)
+    except OSError as error:
+        problem = f"the folder {str(run)!r} cannot be read: {error.strerror or error}"
+        raise InputError(problem, ACCEPTED, "check its permissions") from error
+    if not found:
+        raise InputError(f"the folder {str(run)!r} holds no sample logs", ACCEPTED, "run the task with --log_samples")
+    return found
+
+
+def _logs_below(folder: Path, levels: int) -> list[Path]:
+    """Return the logs of the runs in a folder of folders; what lies within a run's folder is not looked at."""
+    found = []
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            logs = sorted(entry.glob("samples_*.jsonl"))
+            # Before 0.4.3 a log could have any name, but had the results beside it.
+            if not logs and (entry / RESULTS).is_file():
+                logs = sorted(entry.glob("*.jsonl"))
+            found += logs or (_logs_below(entry, levels - 1) if levels > 1 else [])
+    return found
 
 
 def _log(path: Path, folder_names: dict[str, str]) -> HarnessLog:
@@ -103,20 +126,27 @@ def _log(path: Path, folder_names: dict[str, str]) -> HarnessLog:
         path=path,
         task=task,
         model=model if revision == "main" else f"{model}@{revision}",
-        output_type=_mapping(configs.get(task)).get("output_type"),
+        output_type=_output_type(_mapping(configs.get(task)).get("output_type"), path),
         parameters=count if isinstance(count, int) and count > 0 else None,
         facts={name: str(value) for name, value in facts.items() if value},
     )
 
 
+def _output_type(stated: Any, path: Path) -> str | None:
+    if stated is None or isinstance(stated, str):
+        return stated
+    problem = f"the results beside {str(path)!r} give the output_type {excerpt(repr(stated), 80)}"
+    raise InputError(problem, "the JSON that lm-evaluation-harness wrote", "run the task again")
+
+
 def _results_beside(path: Path, time: str | None) -> dict[str, Any]:
     # Every run of a model writes into one folder: the time says which results belong to which samples.
     found = sorted(path.parent.glob(f"*_{time}.json")) if time else []
-    found = found or [file for file in (path.parent / "results.json",) if file.is_file() and not time]
+    found = found or [file for file in (path.parent / RESULTS,) if file.is_file() and not time]
     if not found:
         return {}
     try:
-        results = json.loads(found[0].read_text(encoding="utf-8"))
+        results = parse_json(read_regular(found[0]))
     except (OSError, ValueError) as error:
         problem = f"the results {str(found[0])!r} cannot be read: {error}"
         raise InputError(problem, "the JSON that lm-evaluation-harness wrote", "run the task again") from error

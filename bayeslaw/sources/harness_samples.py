@@ -1,6 +1,7 @@
 """One sample log of lm-evaluation-harness: what it says of every document."""
 
 import hashlib
+import io
 import json
 import math
 import re
@@ -10,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import open_regular
+from bayeslaw.foreign_json import parse_json
+from bayeslaw.foreign_text import excerpt
 
 # What the harness asks a model for, and what one number per document then is the loss of.
 UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}
@@ -73,44 +77,53 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
         If the file is no sample log, if its task does not give one log-likelihood a document, or if one is not finite
         or above zero.
     """
-    samples, first_filter = [], None
+    samples, first_filter, others = [], None, {}
     for where, record in _records(path):
-        if not isinstance(record, dict) or not isinstance(record.get("doc_id"), int):
+        if not isinstance(record, dict) or not _is_whole(record.get("doc_id")):
             raise InputError(f"{where} is no record of a document: it has no doc_id", ACCEPTED, "name the sample log")
         if not samples:
             first_filter = record.get("filter")
         if record.get("filter") == first_filter:
             samples.append(_sample(record, output_type, f"document {record['doc_id']} in {str(path)!r}"))
+        else:
+            others.setdefault(record["doc_id"], where)
     if not samples:
         raise InputError(f"{str(path)!r} holds no documents", ACCEPTED, "run the task again with --log_samples")
+    if lone := set(others) - {sample.doc_id for sample in samples}:
+        problem = f"{others[min(lone)]} has document {min(lone)} under another filter than {first_filter!r} alone"
+        raise InputError(problem, "every document under every filter", "run the task again with --log_samples")
     return samples
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:
     try:
-        with path.open(encoding="utf-8") as stream:
+        with io.TextIOWrapper(open_regular(path), encoding="utf-8") as stream:
             start = stream.read(64).lstrip()[:1]
             stream.seek(0)
             if start == "[":
-                for index, record in enumerate(json.load(stream)):
+                for index, record in enumerate(_parsed(stream.read(), repr(str(path)))):
                     yield f"entry {index} (from 0) of {str(path)!r}", record
                 return
             for number, line in enumerate(stream, 1):
                 if line.strip():
-                    try:
-                        record = json.loads(line)
-                    except json.JSONDecodeError as error:
-                        problem = f"line {number} of {str(path)!r} is not JSON: {error.msg}"
-                        raise InputError(
-                            problem, ACCEPTED, "the run may have been cut off: run the task again"
-                        ) from error
-                    yield f"line {number} of {str(path)!r}", record
+                    where = f"line {number} of {str(path)!r}"
+                    yield where, _parsed(line, where)
     except OSError as error:
         raise InputError(f"cannot read {str(path)!r}: {error.strerror}", ACCEPTED, "check the path") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{str(path)!r} is not text in UTF-8", ACCEPTED, "name the sample log") from error
-    except json.JSONDecodeError as error:
-        raise InputError(f"{str(path)!r} is not JSON: {error}", ACCEPTED, "run the task again") from error
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return parse_json(text)
+    except ValueError as error:
+        fix = "the run may have been cut off: run the task again"
+        raise InputError(f"{where} is not JSON: {error}", ACCEPTED, fix) from error
 
 
 def _sample(record: dict[str, Any], output_type: str | None, where: str) -> HarnessSample:
@@ -119,9 +132,11 @@ def _sample(record: dict[str, Any], output_type: str | None, where: str) -> Harn
     if kind not in UNIT_OF_OUTPUT or len(requests) != 1:
         raise unsuitable(where, kind if kind not in UNIT_OF_OUTPUT else f"{kind} with {len(requests)} requests")
     [request] = requests
-    context, target = ("", *request) if kind == "loglikelihood_rolling" else (*request, "")[:2]
+    # A rolling task scores the text after nothing.
+    context, target = ("", *request) if kind == "loglikelihood_rolling" and len(request) == 1 else (*request, 0, 0)[:2]
     if len(request) != (1 if kind == "loglikelihood_rolling" else 2) or not isinstance(target, str):
-        raise InputError(f"the request of {where} is {request!r:.80}, which is not {kind}", ACCEPTED, "check the log")
+        problem = f"the request of {where} is {excerpt(repr(request), 80)}, which is not {kind}"
+        raise InputError(problem, ACCEPTED, "check the log")
     if not target:
         raise InputError(f"the text scored in {where} is empty", "a text of at least one byte", "leave the task out")
     return HarnessSample(
@@ -181,7 +196,7 @@ def _nats(record: dict[str, Any], where: str) -> float:
         value = value[0]
     found = NUMBER.match(str(value).strip()) if isinstance(value, str | int | float) else None
     if found is None or isinstance(value, bool):
-        problem = f"the response of {where} is {value!r:.80}, which is no log-likelihood"
+        problem = f"the response of {where} is {excerpt(repr(value), 80)}, which is no log-likelihood"
         raise InputError(problem, "a number in resps", "run the task again with --log_samples")
     log_likelihood = float(found[1])
     if not math.isfinite(log_likelihood) or log_likelihood > 0:

@@ -6,6 +6,9 @@ from contextlib import suppress
 from typing import IO, Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_json import parse_json
+from bayeslaw.foreign_text import excerpt
 from bayeslaw.storage import atomic_file, check_output_file
 
 ACCEPTED = "a file that an earlier run of the same command wrote, or none"
@@ -43,11 +46,11 @@ class Journal:
         if not self.path.exists():
             return []
         try:
-            text = self.path.read_bytes().decode()
+            text = read_regular(self.path).decode()
             # What follows the last line break was being written when the run broke off.
-            lines = [json.loads(line) for line in text.split("\n")[:-1]]
+            lines = [parse_json(line) for line in text.split("\n")[:-1]]
         except (OSError, ValueError) as error:
-            problem = f"the journal {str(self.path)!r} cannot be read: {error}"
+            problem = f"the journal {str(self.path)!r} cannot be read: {excerpt(error)}"
             raise InputError(problem, ACCEPTED, "move it away") from error
         if not all(isinstance(line, dict) for line in lines) or (text and not lines):
             raise InputError(f"{str(self.path)!r} is no journal", ACCEPTED, "move it away")

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayeslaw.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional, some_columns
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import open_regular
 from bayeslaw.tables.columns import NOT_GIVEN, column_list
 from bayeslaw.tables.dataset_arguments import a_unit
 from bayeslaw.tables.folders import read_folder
@@ -138,7 +139,7 @@ def read_header(path: Path) -> list[str]:
     if path.is_dir():
         raise _unreadable(path, "it is a folder", "name a CSV file")
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             start = stream.read(1 << 16)
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error

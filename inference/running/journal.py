@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_files import read_regular
+from bayeslaw.foreign_json import parse_json
 from bayeslaw.storage import atomic_file
 
 KEYS = "keys.json"
@@ -65,7 +67,9 @@ class Journal:
     def __init__(self, folder: Path, name: str, keys: Mapping[str, Any]) -> None:
         self.folder, self.name = folder, name
         try:
-            known = json.loads((folder / KEYS).read_text(encoding="utf-8"))
+            known = parse_json(read_regular(folder / KEYS))
+            if not isinstance(known, dict):
+                raise ValueError("it holds no table")
         except FileNotFoundError:
             known = None
         except (OSError, ValueError) as error:
