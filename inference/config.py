@@ -1,7 +1,8 @@
 """What a decoder is made of: one frozen, checked description for every family."""
 
+import math
 from dataclasses import dataclass, fields
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from bayeslaw.errors import InputError
 
@@ -13,6 +14,8 @@ Position = Literal["rope", "learned", "alibi"]
 Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
+# Positions are 32-bit numbers.
+MOST_POSITIONS = (1 << 31) - 1
 ENUMERATIONS = {
     "norm": NormKind,
     "placement": Placement,
@@ -26,6 +29,14 @@ SIZES = ("vocabulary", "width", "depth", "heads", "key_value_heads", "head_width
 
 def _refuse(name: str, value: object, accepted: str) -> InputError:
     return InputError(f"{name} is {value!r}", accepted, "correct config.json, or use another checkpoint")
+
+
+def _check_finite(settings: Any) -> None:
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise _refuse(field.name.replace("_", " "), value, "finite numbers")
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,7 @@ class Rope:
     long_factors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         if self.kind not in get_args(RopeKind):
             raise _refuse("the rope type", self.kind, f"one of {', '.join(get_args(RopeKind))}")
         if self.width < 2 or self.width % 2:
@@ -191,6 +203,7 @@ class DecoderConfig:
     alibi_rounded: bool = False
 
     def __post_init__(self) -> None:
+        _check_finite(self)
         for name in SIZES:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -213,6 +226,8 @@ class DecoderConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise _refuse(name.replace("_", " "), value, "a number above 0, or none")
+        if not 0 <= self.max_length <= MOST_POSITIONS:
+            raise _refuse("max length", self.max_length, f"a whole number up to {MOST_POSITIONS:,}")
         for name in ("logit_scale", "embedding_scale", "residual_scale"):
             if not getattr(self, name) > 0:
                 raise _refuse(name.replace("_", " "), getattr(self, name), "a number above 0")
@@ -225,12 +240,12 @@ class DecoderConfig:
         if len({rope.width for rope in self.ropes}) > 1 or any(rope.width > self.head_width for rope in self.ropes):
             widths = tuple(rope.width for rope in self.ropes)
             raise _refuse("the rotated dimensions", widths, f"one number of at most {self.head_width}")
-        for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, None)):
+        for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, MOST_POSITIONS)):
             values = getattr(self, name)
             if values and len(values) != self.depth:
                 raise _refuse(name.replace("_", " "), values, f"one number for each of {self.depth} layers")
-            if values and (min(values) < lowest or (highest is not None and max(values) > highest)):
-                raise _refuse(name.replace("_", " "), values, f"numbers from {lowest} on")
+            if values and (min(values) < lowest or max(values) > highest):
+                raise _refuse(name.replace("_", " "), values, f"numbers from {lowest} to {highest}")
 
     @property
     def scale(self) -> float:

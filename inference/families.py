@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.foreign_text import excerpt
 from inference import tensor_names
 from inference.checkpoint import Checkpoint
 from inference.config import DecoderConfig
 from inference.config_reading import Settings, read_settings, window_by_type
+from inference.config_values import check_config_values
 from inference.family_settings import (
     ATTENTION_BIASES,
     BY_TYPE,
@@ -313,6 +315,7 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     if "quantization_config" in checkpoint.config:
         problem = f"the weights of {checkpoint.name!r} are quantised"
         raise InputError(problem, "weights in float32, bfloat16 or float16", "use the checkpoint it was made from")
+    check_config_values(checkpoint.config, {name: checkpoint.shape(name) for name in checkpoint.names})
     from huggingface_hub.errors import StrictDataclassError
 
     with quiet_transformers():
@@ -327,7 +330,7 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     except InputError:
         raise
     except (ValueError, TypeError, KeyError, AttributeError, ZeroDivisionError, OSError, StrictDataclassError) as error:
-        why = " ".join(str(error).split())
+        why = excerpt(error)
         problem = f"config.json of {checkpoint.name!r} cannot be used: {type(error).__name__}: {why}"
         raise InputError(problem, f"the configuration of a {model_type}", "correct config.json") from error
 

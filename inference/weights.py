@@ -72,7 +72,9 @@ class _Plan:
                 return self._fused(fused, part, leaf, layer, shape)
         name = self.tensors.names.get(stem, f"({stem} of this family)")
         if isinstance(name, str) and name.endswith(".*"):
-            heads = [f"{name[:-2].format(layer)}.{head}.{leaf}" for head in range(shape[0])]
+            # Where there cannot be as many, one that is missing says it.
+            count = min(shape[0], len(self.checkpoint.names) + 1)
+            heads = [f"{name[:-2].format(layer)}.{head}.{leaf}" for head in range(count)]
             return Piece(tuple(self._find([one], shape[1:]) for one in heads), np.stack)
         options = [name] if isinstance(name, str) else list(name)
         wanted = [f"{option.format(layer)}.{leaf}" for option in options]
