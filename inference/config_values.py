@@ -12,8 +12,9 @@ from bayeslaw.errors import InputError
 from bayeslaw.foreign_text import excerpt
 from inference.config import MOST_POSITIONS
 
-LARGEST_NUMBER = 1e30
-MOST_LABELS = 100_000
+# Beyond any of a model, and far below where 32-bit numbers end.
+LARGEST_NUMBER = 1e15
+LABELS, MOST_LABELS = "num_labels", 100_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def _is_number(value: Any, lowest: float, highest: float) -> bool:
 
 
 def _are(value: Any, holds: Callable[[Any], bool]) -> bool:
-    return isinstance(value, list) and all(map(holds, value))
+    return isinstance(value, list) and bool(value) and all(map(holds, value))
 
 
 def _is_switch(value: Any) -> bool:
@@ -108,7 +109,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
-    "num_labels": whole(0, MOST_LABELS),
+    LABELS: whole(0, MOST_LABELS),
     **dict.fromkeys(("rope_parameters", "rope_scaling", "attn_config", "text_config"), TABLE),
 }
 # Parts that are looked into, and parts of these: settings by type of layer.
@@ -157,3 +158,6 @@ def _fields(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
                 yield f"{name}.{path}", inner, part
                 if name in NESTED and isinstance(part, dict):
                     yield from ((f"{name}.{path}.{key}", key, each) for key, each in part.items())
+        elif isinstance(value, dict) and LABELS in value:
+            # Of other parts, such as one for images, only what costs memory to read.
+            yield f"{name}.{LABELS}", LABELS, value[LABELS]

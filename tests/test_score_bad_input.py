@@ -387,3 +387,30 @@ def test_a_full_disk_ends_the_run_until_there_is_space(small, disk):
         assert not (out / "journal").exists()
         shutil.rmtree(out)
     assert 0 < failed < 8
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "accepted"),
+    [
+        ("num_hidden_layers", 10**9, "the number of its tensors"),
+        ("hidden_size", 10**12, "the largest dimension of its tensors"),
+        ("max_position_embeddings", 0, "a whole number from 1"),
+        ("rope_theta", float("inf"), "a finite number above 1"),
+        ("rms_norm_eps", float("nan"), "a number above zero"),
+        ("rope_scaling", {"rope_type": "linear", "factor": 0}, "a finite number above zero"),
+        ("tie_word_embeddings", "false", "true or false"),
+    ],
+)
+def test_values_that_no_configuration_has(name, value, accepted):
+    spoil_config(**{name: value})
+    refused(said=(name, "in config.json", accepted))
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors", "new"])
+def test_files_of_a_model_that_never_end(file):
+    Path("model", file).unlink(missing_ok=True)
+    os.mkfifo(Path("model", file))
+    refused(said=(f"{file} in 'model'", "a named pipe"), unchanged=False)
+    Path("model", file).unlink()
+    Path("model", file).symlink_to("/dev/zero")
+    refused(said=(f"{file} in 'model'", "a device"), unchanged=False)
