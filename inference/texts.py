@@ -40,6 +40,8 @@ class Corpus:
     clusters
         What each document was taken from, such as a book or a web site, whose documents are not independent of each
         other; None where no record says: every document is then a cluster of its own.
+    blank
+        How many records of white space only were left out.
     """
 
     names: tuple[str, ...]
@@ -47,6 +49,7 @@ class Corpus:
     domains: tuple[str, ...] | None
     sources: tuple[str, ...]
     clusters: tuple[str, ...] | None = None
+    blank: int = 0
 
     def select(self, numbers: Sequence[int]) -> "Corpus":
         """Return some of the documents.
@@ -107,6 +110,7 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     there is; else the number of the row, from 0), possibly ``domain``, and possibly ``cluster``, what the document was
     taken from, such as a book; a cluster may have documents in several files. Where a name is in two files, all names
     of those files get the file's name in front, as in ``news/17``. A byte order mark is not a part of the text.
+    Texts of white space only are left out and counted.
 
     Parameters
     ----------
@@ -121,9 +125,9 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     Raises
     ------
     InputError
-        If a file cannot be read, is not of one of the three kinds or not in UTF-8, if a record has no text, a text of
-        white space only or one with lone surrogates, if a name is there twice, or if some documents have a cluster and
-        some have none.
+        If a file cannot be read, is not of one of the three kinds or not in UTF-8, if a record has no text, an empty
+        one or one with lone surrogates, if all are white space, if a name is there twice, or if some documents have a
+        cluster and some have none.
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]
@@ -133,7 +137,12 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     for file, count in Counter(file.absolute() for file in files).items():
         if count > 1:
             raise InputError(f"the file {str(file)!r} is given {count} times", "every file once", "name it once")
-    documents = _distinct([(file, _read_file(file)) for file in files])
+    read = [(file, _read_file(file)) for file in files]
+    full = [(file, [document for document in documents if document.text.strip()]) for file, documents in read]
+    blank = sum(len(documents) for _, documents in read) - sum(len(documents) for _, documents in full)
+    documents = _distinct(full)
+    if not documents:
+        raise _unreadable(files[0], "it holds white space only", "name a file with texts")
     domains = [document.domain for document in documents if document.domain is not None]
     return Corpus(
         names=tuple(document.name for document in documents),
@@ -141,7 +150,16 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
         domains=tuple(domains) if len(domains) == len(documents) else None,
         sources=tuple(file.name for file in files),
         clusters=_clusters(documents),
+        blank=blank,
     )
+
+
+def blank_note(corpus: Corpus) -> str:
+    """Return a sentence on the texts of white space only that were left out; an empty one where there were none."""
+    if not corpus.blank:
+        return ""
+    texts = "1 text" if corpus.blank == 1 else f"{corpus.blank:,} texts"
+    return f"left out {texts} of white space only"
 
 
 def _clusters(documents: list[_Document]) -> tuple[str, ...] | None:
@@ -196,10 +214,10 @@ def _read_file(path: Path) -> list[_Document]:
         if ending == ".parquet":
             return [_document(path, place, number, row) for number, place, row in _parquet_rows(path)]
         content = _decode(path, read_regular(path))
+        if ending != ".txt" and not content.strip():
+            raise _unreadable(path, "it holds white space only", "name a file with texts")
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
-    if not content.strip():
-        raise _unreadable(path, "it holds white space only", "name a file with texts")
     if ending == ".txt":
         return [_document(path, path.name, 0, {"text": content, "name": path.stem})]
     return [_document(path, place, number, row) for number, place, row in _json_rows(path, content)]
@@ -264,9 +282,8 @@ def _document(path: Path, place: str, number: int, row: dict[str, Any]) -> _Docu
         raise InputError(f"{place} has no text; {fields}", "a field 'text' in every record", "name that field text")
     if not isinstance(text, str):
         raise InputError(f"the text in {place} is {_shown(text)}", "text in quotes", "correct or remove that record")
-    if not text.strip():
-        problem = f"the text in {place} is empty" if not text else f"the text in {place} is white space only"
-        raise InputError(problem, "a text with at least one visible character", "remove that record")
+    if not text and place != path.name:
+        raise InputError(f"the text in {place} is empty", "a text with at least one character", "remove that record")
     given = [row[field] for field in NAME_FIELDS if row.get(field) is not None]
     name = _label("name", given[0], place) if given else str(number)
     domain, cluster = (

@@ -389,6 +389,15 @@ def test_a_full_disk_ends_the_run_until_there_is_space(small, disk):
     assert 0 < failed < 8
 
 
+def test_texts_of_white_space_only_are_no_stop(small):
+    with Path("texts.jsonl").open("a") as stream:
+        stream.write(json.dumps({"text": " \n", "id": "blank"}) + "\n")
+    result = run()
+    assert result.exit_code == 0
+    assert "left out 1 text of white space only" in result.stderr
+    pd.testing.assert_frame_equal(rows(OUT), rows(small / OUT))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "accepted"),
     [

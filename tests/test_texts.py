@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.errors import InputError
-from inference.texts import read_texts, text_hash
+from inference.texts import blank_note, read_texts, text_hash
 
 
 def jsonl(*rows):
@@ -102,6 +102,17 @@ def test_clusters_of_rows_are_text_or_whole_numbers(tmp_path):
         read_texts([halves])
 
 
+def test_texts_of_white_space_only_are_left_out_and_counted(tmp_path):
+    rows = jsonl({"text": "a"}, {"text": " \n\u3000"}, {"text": "c", "cluster": None}, {"text": "\t", "cluster": 5})
+    files = [write(tmp_path, "t.jsonl", rows), write(tmp_path, "blank.txt", "\n"), write(tmp_path, "d.txt", "d")]
+    corpus = read_texts([*files, parquet(tmp_path, "t.parquet", text=[" ", "e"], id=["x", "y"])])
+    # Rows keep their numbers.
+    assert corpus.names == ("0", "2", "d", "y")
+    assert (corpus.texts, corpus.clusters, corpus.blank) == (("a", "c", "d", "e"), None, 4)
+    assert blank_note(corpus) == "left out 4 texts of white space only"
+    assert blank_note(read_texts(files[2:])) == ""
+
+
 def test_names_that_clash_between_files_get_the_file_in_front(tmp_path):
     first = write(tmp_path, "news.jsonl", jsonl({"text": "a"}, {"text": "b"}))
     second = write(tmp_path, "web.jsonl", jsonl({"text": "c"}, {"text": "d", "id": "own"}))
@@ -159,7 +170,8 @@ def test_the_hash_of_a_text_is_that_of_its_bytes():
         ("a.jsonl", '{"text": 5}', "the text in line 1 of a.jsonl is 5"),
         ("a.jsonl", '{"text": null}', "the text in line 1 of a.jsonl is null"),
         ("a.jsonl", '{"text": ""}', "the text in line 1 of a.jsonl is empty"),
-        ("a.jsonl", '{"text": "a"}\n{"text": " \\n"}', "the text in line 2 of a.jsonl is white space only"),
+        ("a.jsonl", '{"text": " \\n"}', "it holds white space only"),
+        ("a.jsonl", '{"text": "a"}\n{"text": " ", "id": true}', "the name in line 2 of a.jsonl is true"),
         ("a.jsonl", '{"text": "ab\\ud800"}', "the text in line 1 of a.jsonl has a lone surrogate at character 2"),
         ("a.jsonl", '{"text": "a", "id": "\\udc00"}', "the name in line 1 of a.jsonl has a lone surrogate"),
         ("a.jsonl", '{"text": "a", "id": true}', "the name in line 1 of a.jsonl is true"),

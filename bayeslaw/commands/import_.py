@@ -90,11 +90,12 @@ def import_completions(
     from bayeslaw.losses import write_losses
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
     from bayeslaw.storage import check_output_folder
-    from inference.texts import read_texts
+    from inference.texts import blank_note, read_texts
 
     check_output_folder(out, "losses")
     server = CompletionsServer(url, style=style, timeout=timeout, retries=retries, concurrency=concurrency)
     corpus = read_texts(texts)
+    note(ctx, blank_note(corpus))
     journal = out.absolute().with_name(f"{out.absolute().name}.journal.jsonl")
     losses = losses_from_completions(
         server,

@@ -81,7 +81,7 @@ def score(
     from inference.runner import run
     from inference.running.model_list import read_requests
     from inference.running.options import ScoreOptions
-    from inference.texts import read_texts
+    from inference.texts import blank_note, read_texts
 
     options = ScoreOptions(
         unit=unit,
@@ -96,6 +96,7 @@ def score(
         tensor_parallel=tensor_parallel,
     )
     requests, corpus = read_requests(models), read_texts(texts)
+    note(ctx, blank_note(corpus))
     scorer = None if ray is None else _cluster(ray, offline)
     results = run(requests, corpus, out, options, scorer=scorer, say=partial(note, ctx), progress=not is_quiet(ctx))
     if as_json:
