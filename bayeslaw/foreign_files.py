@@ -3,8 +3,8 @@
 import errno
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -37,7 +37,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     _check_kind(os.stat(path))
 
 
-def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BufferedReader:
     """Open a regular file to read its bytes.
 
     Parameters
@@ -47,7 +47,7 @@ def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
 
     Returns
     -------
-    BinaryIO
+    io.BufferedReader
         The open file.
 
     Raises
