@@ -21,6 +21,8 @@ from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
 from bayeslaw.commands.score import score
 
+FATAL_ALONE = "3"
+
 app = typer.Typer(
     name="bayeslaw",
     cls=Group,
@@ -82,6 +84,9 @@ def main() -> None:
 
     Exit codes: 0 done, 1 a failed check, 2 bad input or usage.
     """
+    # JAX reads it when it is first imported. What the compiler logs, such as alarms that it is slow, is for those who
+    # work on it; what goes wrong is an exception.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", FATAL_ALONE)
     try:
         app()
     finally:

@@ -31,6 +31,11 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
         value = json.loads(content, **options)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except ValueError:
+        # Python's own words say how to lift its limit.
+        raise ValueError("it holds a number of thousands of digits") from None
     _check_depth(value)
     return value
 

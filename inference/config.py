@@ -100,6 +100,9 @@ class Rope:
         if self.kind == "llama3" and not self.high_frequency_factor > self.low_frequency_factor:
             values = (self.low_frequency_factor, self.high_frequency_factor)
             raise _refuse("low and high frequency factor", values, "the high one above the low one")
+        if self.kind == "yarn" and not self.beta_fast >= self.beta_slow > 0:
+            values = (self.beta_fast, self.beta_slow)
+            raise _refuse("beta_fast and beta_slow", values, "the first at least the second, and both above 0")
         if self.kind == "longrope":
             for name, factors in (("short_factor", self.short_factors), ("long_factor", self.long_factors)):
                 if len(factors) != self.width // 2 or min(factors, default=0) <= 0:

@@ -91,7 +91,9 @@ SWITCH_FIELDS = (
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"), POSITIONS),
-    **dict.fromkeys(("original_max_position_embeddings", "window_size"), POSITIONS),
+    # Its logarithm divides.
+    "original_max_position_embeddings": whole(2, MOST_POSITIONS),
+    "window_size": POSITIONS,
     **dict.fromkeys(("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
     **dict.fromkeys(("sliding_window", "max_window_layers"), WINDOW),
     **dict.fromkeys(("rope_theta", "rotary_emb_base", "rope_local_base_freq"), THETA),

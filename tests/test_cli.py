@@ -1,6 +1,7 @@
 """The frame of the command line, and ``bayeslaw losses``."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -153,3 +154,16 @@ def test_a_closed_pipe_is_quiet():
     program += "assert w == 1 or os.dup2(w, 1) == 1\nfrom bayeslaw.cli import main\nmain()"
     result = subprocess.run([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, check=False)
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize("level", [None, "2"])
+def test_what_the_compiler_logs_stays_off_the_terminal(level):
+    program = (
+        "import sys; sys.argv = ['bayeslaw', '--version']\nfrom bayeslaw.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\nimport jax; jax.jit(lambda x: x + 1)(1.0)"
+    )
+    # The compiler cannot write there, which is an error to it, as a slow compilation is.
+    settings = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    settings |= {"XLA_FLAGS": "--xla_dump_to=/proc/nowhere"} | ({"TF_CPP_MIN_LOG_LEVEL": level} if level else {})
+    result = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=True)
+    assert bool(result.stderr) == (level is not None)

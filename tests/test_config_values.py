@@ -1,12 +1,17 @@
 """Values that no field of ``config.json`` can have: every field of every family, whatever reads it."""
 
+import json
 import math
+from contextlib import suppress
 from functools import cache
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from parity.checkpoints import read_reference, tensor_shapes
 
 from bayeslaw.errors import InputError
+from inference.checkpoint import Checkpoint
 from inference.config import DecoderConfig, Rope
 from inference.config_values import (
     DEPTHS,
@@ -23,8 +28,9 @@ from inference.config_values import (
     WINDOW,
     check_config_values,
 )
-from inference.families import FAMILIES, decoder_config
+from inference.families import FAMILIES, decoder_config, read_decoder_config
 from inference.quiet import quiet_transformers
+from inference.shards import TensorPlace
 
 # What is read of a configuration and has its values listed where it is read.
 LISTED = {"attn_type", "alibi_bias_max", "expansion_ratio"}
@@ -177,3 +183,21 @@ def test_a_decoder_has_finite_numbers_alone(value):
     for name in ("max_length", "layer_window"):
         with pytest.raises(InputError):
             DecoderConfig(**DECODER, ropes=ropes, **{name: 1 << 31 if name == "max_length" else (1 << 31,)})
+
+
+SCALARS = st.none() | st.booleans() | st.integers(-3, 300) | st.floats() | st.text(max_size=2) | st.just(10**400)
+VALUES = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(st.sampled_from(["factor", "a"]), SCALARS)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt_neo", "gemma3_text", "smollm3", "mpt", "olmo3", "falcon", "cohere2"])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data(), other=VALUES)
+def test_any_value_of_any_field_is_taken_or_refused(tmp_path, family, data, other):
+    config = read_reference(family)["config"]
+    name = data.draw(st.sampled_from(sorted(config)))
+    part = data.draw(st.sampled_from([None, *config[name]])) if isinstance(config[name], dict) else None
+    changed = config | {name: other if part is None else config[name] | {part: other}}
+    (tmp_path / "config.json").write_text(json.dumps(changed))
+    places = {name: TensorPlace(tmp_path, "F32", shape, 0, 0) for name, shape in shapes_of(family).items()}
+    with suppress(InputError):
+        read_decoder_config(Checkpoint(tmp_path, "a", None, changed, places))

@@ -53,7 +53,7 @@ def first_score(server: CompletionsServer, model: str, *, text: str, prefix: str
     refusals = []
     for way in WAYS[server.style]:
         reply = _ask(server, model, prefix + text, way)
-        if reply.content is None:
+        if reply.refusal:
             refusals.append(f"{way}: {reply.refusal}")
             continue
         if _choice(reply.content) is None:
@@ -93,7 +93,7 @@ def score_prompt(server: CompletionsServer, model: str, *, text: str, prefix: st
         If the server refuses the text or its log-probs do not cover it.
     """
     reply = _ask(server, model, prefix + text, way)
-    if reply.content is None:
+    if reply.refusal:
         problem = f"{server.endpoint} refuses text {name!r} for model {model!r}: {reply.refusal}"
         raise InputError(problem, "texts that fit the model", "shorten or remove it, and run again to go on")
     score = _read_score(reply.content, text, prefix=prefix, way=way, name=name)

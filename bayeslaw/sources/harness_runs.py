@@ -11,6 +11,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.foreign_files import read_regular
 from bayeslaw.foreign_json import parse_json
 from bayeslaw.foreign_text import excerpt
+from bayeslaw.sources.harness_samples import is_whole
 
 TIME = r"\d{4}-\d{2}-\d{2}T[\d.-]+"
 SAMPLES = re.compile(rf"samples_(?P<task>.+?)(?:_(?P<time>{TIME}))?\.jsonl")
@@ -127,7 +128,7 @@ def _log(path: Path, folder_names: dict[str, str]) -> HarnessLog:
         task=task,
         model=model if revision == "main" else f"{model}@{revision}",
         output_type=_output_type(_mapping(configs.get(task)).get("output_type"), path),
-        parameters=count if isinstance(count, int) and count > 0 else None,
+        parameters=count if is_whole(count) and count > 0 else None,
         facts={name: str(value) for name, value in facts.items() if value},
     )
 

@@ -18,6 +18,7 @@ from bayeslaw.foreign_text import excerpt
 # What the harness asks a model for, and what one number per document then is the loss of.
 UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}
 ACCEPTED = "a log that lm-evaluation-harness wrote with --log_samples"
+LARGEST_NUMBER = (1 << 63) - 1
 # Old versions wrote the pair (log-likelihood, greedy) as one text, some with NumPy's names of its types in it.
 NUMBER = re.compile(
     r"^\(?(?:np\.float\d+\()?([-+]?(?:inf|nan|(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?))(?![\w.])", re.IGNORECASE
@@ -79,7 +80,7 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
     """
     samples, first_filter, others = [], None, {}
     for where, record in _records(path):
-        if not isinstance(record, dict) or not _is_whole(record.get("doc_id")):
+        if not isinstance(record, dict) or not is_whole(record.get("doc_id")):
             raise InputError(f"{where} is no record of a document: it has no doc_id", ACCEPTED, "name the sample log")
         if not samples:
             first_filter = record.get("filter")
@@ -95,8 +96,9 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
     return samples
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def is_whole(value: Any) -> bool:
+    """Say whether a value is a whole number that a table has room for."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
 
 def _records(path: Path) -> Iterator[tuple[str, Any]]:

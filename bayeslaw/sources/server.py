@@ -64,7 +64,7 @@ class Reply:
     content
         The parsed body; None where the server refused the request as malformed.
     refusal
-        The server's words, where it did.
+        The server's words, or its status, where it did; else empty.
     """
 
     content: Any
