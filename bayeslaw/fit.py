@@ -27,7 +27,16 @@ from bayeslaw.arguments import (
 )
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.factor.fitting import fit_factor
-from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
+from bayeslaw.fit_checks import check_fit
+from bayeslaw.fit_file import (
+    FIT_FORMAT,
+    FIT_FORMAT_VERSION,
+    MEMBERS,
+    OPTIONAL_GROUPS,
+    optional_groups,
+    read_fit,
+    write_fit,
+)
 from bayeslaw.gains import models_of_pools
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw, law_from_specification
 from bayeslaw.laws.argument import a_law, a_law_of_rows
@@ -45,7 +54,6 @@ from bayeslaw.tables.arguments import any_table
 from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
 
 MODE_STARTS = 4
-MEMBERS = "members"
 FEWEST_DRAWS = 50
 MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
@@ -207,9 +215,12 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     Raises
     ------
     InputError
-        If the file is missing, truncated, not a fit, or of a format version that cannot be read.
+        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, or if what it
+        holds does not go together.
     """
-    return Fit(read_fit(path, keep=keep))
+    loaded = Fit(read_fit(path, keep=keep))
+    check_fit(loaded, str(path))
+    return loaded
 
 
 @accepts(

@@ -2,14 +2,17 @@
 
 import json
 import warnings
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
+from numbers import Integral
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import xarray as xr
 
 from bayeslaw.arguments import texts
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.fit_seal import ATTRIBUTE, check_sealed_file, check_sealed_folder, seal_folder, sealed
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder
 
 ZARR = ".zarr"
@@ -17,6 +20,8 @@ OPTIONAL_GROUPS: tuple[str, ...] = ("prior", "prior_predictive", "posterior_pred
 FIT_FORMAT = "bayeslaw fit"
 FIT_FORMAT_VERSION = 1
 ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"
+MEMBERS = "members"
+"""Group that holds the fit of a diversity law's single models."""
 NEEDED_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data")
 NEEDED_ATTRS = ("law", "noise", "unit", "parameters_kind", "row_dimension", "reference", "facts")
 
@@ -50,9 +55,12 @@ def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:
             # Zarr has not yet settled how it stores text; the version written is the version read.
             warnings.simplefilter("ignore")
             tree.to_zarr(temporary, mode="w", consolidated=False)
+            seal_folder(temporary)
         return
+    # HDF5 ends the process where the disk is full: it writes to memory, and what it wrote goes to disk in one piece.
+    content = sealed(tree.to_netcdf(None, engine="h5netcdf"))
     with atomic_file(path) as temporary:
-        tree.to_netcdf(temporary, engine="h5netcdf")
+        temporary.write_bytes(content)
 
 
 def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> xr.DataTree:
@@ -73,7 +81,7 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     Raises
     ------
     InputError
-        If the file is missing, truncated, not a fit, or of another format version.
+        If the file is missing, truncated, damaged, not a fit, or of another format version.
     """
     path = Path(path)
     if not path.exists():
@@ -83,18 +91,29 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     left_out = set(OPTIONAL_GROUPS) - set(keep)
     try:
         if path.is_dir():
+            check_sealed_folder(path, left_out)
             tree = _without(xr.open_datatree(path, engine="zarr", consolidated=False), left_out).load()
+            tree.attrs.pop(ATTRIBUTE, None)
         else:
+            check_sealed_file(path)
             with xr.open_datatree(path, engine="h5netcdf") as opened:
                 tree = _without(opened, left_out).load()
+    except InputError:
+        raise
     except Exception as error:
         raise InputError(
             f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again"
         ) from error
-    if tree.attrs.get("format") != FIT_FORMAT:
+    _check_format(tree, path)
+    return tree
+
+
+def _check_format(tree: xr.DataTree, path: Path) -> None:
+    """Refuse a tree that is no fit, or of another format, or lacks a part; also where it is a part of another."""
+    if not _is_fit(tree.attrs):
         raise InputError(f"{str(path)!r} is not a fit of bayeslaw", ACCEPTED, "name a file written by bayeslaw fit")
     found = tree.attrs.get("format_version")
-    if found != FIT_FORMAT_VERSION:
+    if not isinstance(found, Integral) or found != FIT_FORMAT_VERSION:
         raise InputError(
             f"{str(path)!r} has fit format version {found}",
             f"format version {FIT_FORMAT_VERSION}",
@@ -103,7 +122,13 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     missing = [n for n in NEEDED_GROUPS if n not in tree.children] + [n for n in NEEDED_ATTRS if n not in tree.attrs]
     if missing:
         raise InputError(f"{str(path)!r} lacks {missing[0]}", ACCEPTED, "fit again")
-    return tree
+    if MEMBERS in tree.children:
+        _check_format(tree.children[MEMBERS], path)
+
+
+def _is_fit(attrs: Mapping[Any, Any]) -> bool:
+    found = attrs.get("format")
+    return isinstance(found, str) and found == FIT_FORMAT
 
 
 def _without(tree: xr.DataTree, left_out: set[str]) -> xr.DataTree:
@@ -168,4 +193,4 @@ def _is_own_zarr(path: Path) -> bool:
         attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return attributes.get("format") == FIT_FORMAT
+    return isinstance(attributes, dict) and _is_fit(attributes)

@@ -92,6 +92,24 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     return tree
 
 
+def variables(model: LawModel) -> dict[str, dict[str, list[str]]]:
+    """Name the variables of the posterior of a law of rows, each with the labels of its dimensions after chain and draw.
+
+    Parameters
+    ----------
+    model
+        The model.
+
+    Returns
+    -------
+    dict
+        From variable to a mapping from dimension to labels.
+    """
+    grouped = grouped_names(model)
+    names = [*(p.name for p in model.parameters), *(f"{name}_1e9" for name in model.law.amplitudes), *model.sites]
+    return {name: {model.law.group: list(model.groups)} if name in grouped else {} for name in names}
+
+
 def grouped_names(model: LawModel) -> list[str]:
     """Names of the variables that have a value for each group."""
     names = [p.name for p in model.parameters if p.grouped]

@@ -121,6 +121,13 @@ def model_from_tree(tree: xr.DataTree, law: FactorLaw) -> FactorModel:
     return FactorModel(law, table_from_tree(tree, law.link))
 
 
+def variables(model: FactorModel) -> dict[str, dict[str, list[str]]]:
+    """Name the variables of the posterior of the factor law; as `bayeslaw.tree.variables`."""
+    families, models = {"family": list(model.groups)}, {"lm": list(map(str, model.table.names))}
+    after = dict.fromkeys((*BY_FAMILY, *REPORTED), families) | dict.fromkeys(BY_MODEL, models)
+    return {name: dict(after.get(name, {})) for name in (*model.shapes, *REPORTED)}
+
+
 def model_of_fit(fit: "Fit") -> FactorModel:
     """Put the law of a fit and its table together again."""
     return model_from_tree(fit.tree, fit.law)

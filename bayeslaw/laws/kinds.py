@@ -107,6 +107,7 @@ class _Verbs:
 
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "model": "bayeslaw.fit:model_of_rows",
+    "variables": "bayeslaw.tree:variables",
     "predicted": "bayeslaw.row_prediction:predicted",
     "columns": "bayeslaw.row_prediction:columns",
     "takes_rule": lambda: False,
@@ -131,6 +132,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "model": "bayeslaw.factor.tree:model_of_fit",
+    "variables": "bayeslaw.factor.tree:variables",
     "predicted": "bayeslaw.factor.bands:predicted",
     "columns": "bayeslaw.factor.targets:columns",
     "takes_rule": lambda: True,
