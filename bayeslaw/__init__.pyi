@@ -11,11 +11,12 @@ from .diagnose import check
 from .diagnosis.finding import Finding
 from .diagnosis.sampling import Diagnostics, diagnostics
 from .errors import InputError
-from .fit import Fit, fit, load_fit, maximum_likelihood
+from .fit import Fit, fit, load_fit
 from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
 from .plots import plot_claims, plot_law, save_plot
+from .point_fit import maximum_likelihood
 from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
 from .predictive_check import pool_check

@@ -9,6 +9,8 @@ from typing import Any
 from bayeslaw.foreign_text import printable, shortened
 
 LONGEST_SHOWN = 80
+HIGHEST = 2**62
+"""The largest whole number accepted anywhere; seeds are added to, and stay below what 64 bits hold."""
 
 
 class InputError(ValueError):
@@ -118,8 +120,11 @@ def check_whole(name: str, value: Any, *, lowest: int, suggested: int) -> int:
     Raises
     ------
     InputError
-        If it is not a whole number (true and false are none), or too small.
+        If it is not a whole number (true and false are none), or too small, or more than 64 bits hold.
     """
     if isinstance(value, bool) or not isinstance(value, Integral) or value < lowest:
         raise InputError(f"{name} is {value!r}", f"a whole number of at least {lowest}", f"use {name}={suggested}")
+    if int(value) > HIGHEST:
+        accepted = f"a whole number of at least {lowest} and at most {HIGHEST}"
+        raise InputError(f"{name} is {value!r}", accepted, f"use {name}={suggested}")
     return int(value)

@@ -1,15 +1,13 @@
 """Fit a law: mode, preconditioner, NUTS, and the result that is saved and loaded."""
 
-import contextlib
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.metadata import version
 from os import PathLike
 from typing import Any
 
-import jax
 import numpy as np
 import xarray as xr
 
@@ -26,34 +24,21 @@ from bayeslaw.arguments import (
     optional,
 )
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.factor.fitting import fit_factor
 from bayeslaw.fit_checks import check_fit
-from bayeslaw.fit_file import (
-    FIT_FORMAT,
-    FIT_FORMAT_VERSION,
-    MEMBERS,
-    OPTIONAL_GROUPS,
-    optional_groups,
-    read_fit,
-    write_fit,
-)
-from bayeslaw.gains import models_of_pools
-from bayeslaw.laws import DiversityLaw, Law, PowerLaw, law_from_specification
-from bayeslaw.laws.argument import a_law, a_law_of_rows
-from bayeslaw.laws.base import POPULATION
+from bayeslaw.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
+from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.laws.argument import a_law
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.model import LawModel
-from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise, noise_from_specification
+from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.observations import Observations
 from bayeslaw.parameter_counts import PARAMETER_COUNTS
-from bayeslaw.sampling.compiled import stopwatch
-from bayeslaw.sampling.mode import find_mode, flat_prior_mode, make_target, preconditioner
-from bayeslaw.sampling.trusted import sample_until_trusted
+from bayeslaw.sampling.checkpoint import Checkpoint
+from bayeslaw.sampling.identity import identity_of
 from bayeslaw.tables.arguments import any_table
-from bayeslaw.tree import MEMBER, ROW_ARRAYS, build_tree
+from bayeslaw.tree import MEMBER, ROW_ARRAYS
 
-MODE_STARTS = 4
 FEWEST_DRAWS = 50
 MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
@@ -232,6 +217,7 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     seed=a_seed,
     parameters=a_count_of_parameters,
     progress=a_flag,
+    checkpoint=optional(a_path),
 )
 def fit(
     law: Law | FactorLaw,
@@ -243,6 +229,7 @@ def fit(
     seed: int = 0,
     parameters: str = "total",
     progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
 ) -> Fit:
     """Fit a law to a table by NUTS.
 
@@ -265,6 +252,9 @@ def fit(
         Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
     progress
         Whether to show progress on standard error, if that is a terminal.
+    checkpoint
+        A folder in which draws are kept while the fit goes on. The same call goes on from them, to the very same draws;
+        of another law, table or number it begins anew. The folder stays until you remove it.
 
     Returns
     -------
@@ -274,117 +264,40 @@ def fit(
     Raises
     ------
     InputError
-        If the law cannot be fitted to this table, or a number is out of range.
+        If the law cannot be fitted to this table, a number is out of range or would take more memory than there is, or
+        another process is at work in the checkpoint.
     """
-    check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
-    check_whole("chains", chains, lowest=1, suggested=4)
-    if isinstance(law, FactorLaw):
-        if noise is not None:
-            raise InputError(
-                "the factor law was given noise", "no noise: its noise is part of the law", "leave out the noise"
-            )
-        choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters, "progress": progress}
-        return Fit(fit_factor(law, data, attrs=_common_attrs(Noise(), data, parameters), **choices))
-    observations = law.observe(data, parameters=parameters)
-    with jax.enable_x64(True):
-        model = LawModel(law, noise or Noise(), observations)
-        model = _resolved(model)
-        with stopwatch() as watch:
-            target = make_target(model)
-            mode = find_mode(target, starts=MODE_STARTS, seed=seed)
-            factor = preconditioner(target, mode)
-            drawn, settings = sample_until_trusted(
-                target, mode, factor, draws=draws, chains=chains, seed=seed, progress=progress
-            )
-        settings |= {"draws": draws, "chains": chains, "seed": seed}
-        attrs = _attrs(model, data, parameters) | {"settings": json.dumps(settings)}
-        tree = build_tree(target, drawn, seed=seed, attrs=attrs)
-        tree["sample_stats"].attrs |= {"sampling_time": watch.total - watch.compiling, "compile_time": watch.compiling}
-    if isinstance(law, DiversityLaw):
-        # Without three sizes of models there is no law of them, and members must have been scored.
-        with contextlib.suppress(InputError):
-            choices = {"draws": draws, "chains": chains, "seed": seed, "progress": progress}
-            tree[MEMBERS] = fit(PowerLaw(), models_of_pools(data), **choices).keep(()).tree
-    return Fit(tree)
+    kept = Checkpoint(checkpoint, logging.getLogger(__name__).warning)
+    choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters, "progress": progress}
+    with kept.locked():
+        return fit_with(kept, law, data, noise=noise, **choices)
 
 
-@accepts(law=a_law_of_rows, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
-def maximum_likelihood(
-    law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
-) -> dict[str, Any]:
-    """Maximise the likelihood of a law under flat priors: a point fit, to compare with published ones.
+def fit_with(
+    checkpoint: Checkpoint, law: Law | FactorLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any
+) -> Fit:
+    """Fit a law as `fit` does, with draws kept in a checkpoint that is locked.
 
     Parameters
     ----------
-    law
-        The law; its pooling must be ``"complete"`` or ``"separate"``.
-    data, parameters
-        As in `fit`.
-    noise
-        Noise of the rows around the law; where None normal on the loss and independent, as published fits have it.
+    checkpoint
+        Where draws are kept.
+    law, data, noise, **choices
+        As in `fit`, all of them.
 
     Returns
     -------
-    dict
-        Value of every parameter and noise site at the mode; amplitudes at the reference budget, which ``reference``
-        gives by covariate.
+    Fit
+        The fit.
 
     Raises
     ------
     InputError
-        If the law cannot be fitted to this table, or a parameter is partially pooled.
+        As `fit` does.
     """
-    if "partial" in law.pooling_by_parameter.values():
-        raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
-    observations = law.observe(data, parameters=parameters)
-    with jax.enable_x64(True):
-        mode = flat_prior_mode(LawModel(law, noise or Noise(dependence="independent"), observations))
-    return {**mode, "reference": observations.reference}
-
-
-def _resolved(model: LawModel) -> LawModel:
-    """Fill in every default prior, so that a saved fit says what it used whatever later defaults are."""
-    priors = {
-        name.removesuffix(POPULATION): prior for name, prior in model.sites.items() if name not in model.noise_priors
-    }
-    law = type(model.law).from_specification({**model.law.specification, "priors": priors})
-    noise = Noise(
-        **{
-            **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},
-            "scale": model.noise_priors[NOISE_SCALE],
-            "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
-            "by_group": model.noise_by_group,
-            "dependence": "independent" if model.dependence is None else "shared",
-            "member_scale": model.noise_priors.get(MEMBER_SCALE),
-        }
-    )
-    return LawModel(law, noise, model.observations)
-
-
-def _attrs(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]:
-    kind = str(data.attrs.get("parameters_kind", parameters)) if data.attrs.get("kind") == "pools" else parameters
-    return {
-        "law": json.dumps(model.law.specification),
-        "unit": model.observations.unit,
-        "row_dimension": model.observations.row_dimension,
-        "reference": json.dumps(model.observations.reference),
-        "facts": json.dumps(dict(model.observations.facts)),
-        "families": json.dumps(_families(data)),
-    } | _common_attrs(model.noise, data, kind)
-
-
-def _common_attrs(noise: Noise, data: xr.Dataset, parameters: str) -> dict[str, Any]:
-    packages = ("bayeslaw", "jax", "numpyro", "arviz", "xarray", "numpy")
-    return {
-        "format": FIT_FORMAT,
-        "format_version": FIT_FORMAT_VERSION,
-        "noise": json.dumps(noise.specification),
-        "parameters_kind": parameters,
-        "source": str(data.attrs.get("source", "")),
-        "versions": json.dumps({name: version(name) for name in packages}),
-    }
-
-
-def _families(data: xr.Dataset) -> dict[str, str]:
-    """Family of every model of the table, by which whole families are left out."""
-    return dict(zip(data["lm"].to_numpy().astype(str), data["family"].to_numpy().astype(str), strict=True))
+    for name, lowest, suggested in (("draws", FEWEST_DRAWS, 1000), ("chains", 1, 4)):
+        check_whole(name, choices[name], lowest=lowest, suggested=suggested)
+    if checkpoint.path is not None:
+        settings = {name: choice for name, choice in choices.items() if name != "progress"}
+        checkpoint.begin(identity_of(law.specification, None if noise is None else noise.specification, data, settings))
+    return Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, **choices))

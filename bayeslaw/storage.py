@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -59,6 +60,12 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     InputError
         If the path is a folder or a device, or its parent cannot be a folder that may be written to.
     """
+    path = _checked_file(path)
+    _probe(path)
+    return path
+
+
+def _checked_file(path: str | os.PathLike[str]) -> Path:
     path = Path(path)
     try:
         if path.name in ("", "..") or path.is_dir():
@@ -96,6 +103,12 @@ def check_output_folder(
         If a file is in the way, if a folder there is neither empty nor one of ours of the same kind, or if its parent
         cannot be a folder that may be written to.
     """
+    path = _checked_folder(path, kind, replaceable)
+    _probe(path)
+    return path
+
+
+def _checked_folder(path: str | os.PathLike[str], kind: str, replaceable: Callable[[Path], bool] | None) -> Path:
     path = Path(path)
     try:
         if path.is_dir():
@@ -108,10 +121,25 @@ def check_output_folder(
     return path
 
 
-def _check_parent(path: Path) -> None:
+def _existing_parent(path: Path) -> Path:
     parent = path.absolute().parent
     while not parent.exists():
         parent = parent.parent
+    return parent
+
+
+def _probe(path: Path) -> None:
+    """Make a file without a name where the path would go: what permissions promise, not every file system keeps."""
+    parent = _existing_parent(path)
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+    except OSError as error:
+        raise _cannot_write(path, f"nothing can be written into {str(parent)!r} ({_why(error)})") from error
+
+
+def _check_parent(path: Path) -> None:
+    parent = _existing_parent(path)
     if not parent.is_dir():
         raise _cannot_write(path, f"{str(parent)!r} is not a folder")
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -157,7 +185,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     InputError
         If the output cannot be written, also where that shows only while writing (a full disk).
     """
-    path = check_output_file(path)
+    path = _checked_file(path)
     temporary = _temporary_sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +225,7 @@ def atomic_folder(
     InputError
         If the output cannot be written, also where that shows only while writing (a full disk).
     """
-    path = check_output_folder(path, kind, replaceable=replaceable)
+    path = _checked_folder(path, kind, replaceable)
     temporary = _temporary_sibling(path)
     try:
         temporary.mkdir(parents=True)

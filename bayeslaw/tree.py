@@ -71,7 +71,7 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
     groups = {
         "posterior": draws.by_chain(_ordered(model, values)),
         "sample_stats": draws.statistics | joint,
-        "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
+        "prior": {name: np.asarray(array)[None] for name, array in _ordered(model, prior).items()},
         "prior_predictive": {response: np.asarray(prior[response], dtype=np.float32)[None]},
         "posterior_predictive": draws.by_chain({response: replicates}),
         "log_likelihood": draws.by_chain({response: log_likelihood}),
@@ -93,7 +93,7 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
 
 
 def variables(model: LawModel) -> dict[str, dict[str, list[str]]]:
-    """Name the variables of the posterior of a law of rows, each with the labels of its dimensions after chain and draw.
+    """Name the variables of the posterior of a law of rows, each with the labels of its dimensions.
 
     Parameters
     ----------

@@ -1,6 +1,5 @@
 """Fits without the sampler: draws of the normal distribution that the curvature at the mode tells."""
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -35,7 +34,7 @@ def normal_draws(
 def quick_fits(quick: bool = True) -> Iterator[None]:
     """Fit from one start and without the sampler, where a test looks at what comes before or after them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("bayeslaw.fit", "bayeslaw.factor.fitting") if quick else ():
-            patch.setattr(sys.modules[module], "sample_until_trusted", normal_draws)
-            patch.setattr(sys.modules[module], "MODE_STARTS", 1)
+        for module in ("bayeslaw.row_fitting", "bayeslaw.factor.fitting") if quick else ():
+            patch.setattr(f"{module}.sample_until_trusted", normal_draws)
+            patch.setattr(f"{module}.MODE_STARTS", 1)
         yield

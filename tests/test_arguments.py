@@ -265,9 +265,9 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
 
 # Where the work of a function begins that takes long.
 WORK = (
-    ("bayeslaw.fit", "make_target"),
-    ("bayeslaw.fit", "flat_prior_mode"),
-    ("bayeslaw.fit", "fit_factor"),
+    ("bayeslaw.row_fitting", "make_target"),
+    ("bayeslaw.point_fit", "flat_prior_mode"),
+    ("bayeslaw.factor.fitting", "fit_factor"),
     ("bayeslaw.calibrate", "run_simulations"),
     ("bayeslaw.compare", "_loo"),
     ("bayeslaw.criticism.leave_out", "refits_of"),
@@ -344,7 +344,7 @@ def test_paths_and_names_stand_for_what_they_name(tiny_fit, tmp_path, monkeypatc
     bl.write_pools(bl.make_pools(tmp_path / "losses", max_size=2), tmp_path / "pools")
     assert bl.recommend(str(tmp_path / "pools")).law == bl.CollaborationLaw()
     seen = []
-    monkeypatch.setattr(sys.modules["bayeslaw.fit"], "make_target", lambda model: seen.append(model) or reach())
+    monkeypatch.setattr(sys.modules["bayeslaw.row_fitting"], "make_target", lambda model: seen.append(model) or reach())
     for law, data in (("power", "losses"), ("collaboration", "pools")):
         with pytest.raises(ReachedError):
             bl.fit(law, tmp_path / data)

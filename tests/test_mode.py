@@ -11,11 +11,11 @@ from scipy import optimize
 from tables import FLOORS, family_table, rows
 
 from bayeslaw.errors import InputError
-from bayeslaw.fit import maximum_likelihood
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, Law, PowerLaw
 from bayeslaw.losses import models_from_frame
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
+from bayeslaw.point_fit import maximum_likelihood
 from bayeslaw.priors import parse_prior
 from bayeslaw.sampling.mode import find_mode, make_target, minimize, preconditioner
 from bayeslaw.simulate import simulate_chinchilla, simulate_pools

@@ -17,10 +17,11 @@ from numpyro import handlers
 from bayeslaw.calibration.designs import default_design
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
 from bayeslaw.calibration.rows import ResponsePosterior
-from bayeslaw.fit import MODE_STARTS, Fit, fit
+from bayeslaw.fit import Fit, fit
 from bayeslaw.laws.base import Law
 from bayeslaw.noise import Noise
 from bayeslaw.predict import predict_draws
+from bayeslaw.row_fitting import MODE_STARTS
 from bayeslaw.targets import NEW_FAMILY
 
 WARMUP = 300

@@ -55,13 +55,14 @@ def fit(
 ) -> None:
     """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads.
 
-    Without a law the one recommended for the table is fitted, and the reason is said.
+    Without a law the one recommended for the table is fitted, and the reason is said. Where the command is interrupted,
+    it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
     """
     use_compilation_cache()
     from bayeslaw.config import read_config
     from bayeslaw.diagnose import check
-    from bayeslaw.fit import fit as fit_law
     from bayeslaw.fit_file import check_fit_output, kept_groups
+    from bayeslaw.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.recommend import recommend
 
     check_fit_output(out)
@@ -82,12 +83,26 @@ def fit(
         recommendation = recommend(data, parameters=params)
         chosen = recommendation.law
         note(ctx, f"law {chosen.name}: {recommendation.reason}")
-    result = fit_law(
-        chosen, data, noise=noise, draws=draws, chains=chains, seed=seed, parameters=params, progress=not is_quiet(ctx)
-    )
-    findings = check(result)
-    result.keep(groups).save(out)
+    try:
+        result = fit_to_file(
+            chosen,
+            data,
+            out,
+            keep=groups,
+            noise=noise,
+            say=lambda text: note(ctx, text),
+            draws=draws,
+            chains=chains,
+            seed=seed,
+            parameters=params,
+            progress=not is_quiet(ctx),
+        )
+    except KeyboardInterrupt:
+        kept = checkpoint_beside(out)
+        told = f"the same command goes on from the draws kept in {str(kept)!r}" if kept.exists() else "nothing is drawn"
+        typer.echo(f"interrupted: {told}", err=True)
+        raise typer.Exit(130) from None
     note(ctx, str(result))
-    for finding in findings:
+    for finding in check(result):
         note(ctx, f"{finding.severity} {finding.code}: {finding.message}")
     note(ctx, f"wrote {out}")

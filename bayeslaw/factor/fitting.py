@@ -7,13 +7,19 @@ import jax
 import numpy as np
 import xarray as xr
 
+from bayeslaw.errors import InputError
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.table import FactorTable, factor_table
 from bayeslaw.factor.target import curvature_factor, factor_target
 from bayeslaw.factor.tree import factor_tree
+from bayeslaw.fit_attributes import common_attributes
 from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.noise import Noise
+from bayeslaw.sampling.checkpoint import NOTHING_KEPT, Checkpoint
 from bayeslaw.sampling.compiled import stopwatch
+from bayeslaw.sampling.identity import kept_start
 from bayeslaw.sampling.mode import find_mode
+from bayeslaw.sampling.room import check_room
 from bayeslaw.sampling.trusted import sample_until_trusted
 
 MODE_STARTS = 4
@@ -30,6 +36,7 @@ def fit_factor(
     parameters: str,
     progress: bool,
     attrs: dict[str, Any],
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> xr.DataTree:
     """Fit the factor law to a loss table.
 
@@ -43,6 +50,8 @@ def fit_factor(
         As in `bayeslaw.fit`.
     attrs
         Attributes of the tree besides those of law and table.
+    checkpoint
+        Where draws are kept while the fit goes on; it has begun.
 
     Returns
     -------
@@ -58,22 +67,40 @@ def fit_factor(
     with jax.enable_x64(True), stopwatch() as watch:
         model = FactorModel(law.resolved(table.link.name), table)
         target = factor_target(model)
-        mode = find_mode(target, starts=MODE_STARTS, seed=seed)
+        check_room(draws, chains, coordinates=len(target.start), rows=len(table.mean))
+
+        def start() -> tuple[np.ndarray, np.ndarray]:
+            mode = find_mode(target, starts=MODE_STARTS, seed=seed)
+            return mode, curvature_factor(target, mode)
+
+        mode, factor = kept_start(checkpoint, target.potential, start)
+        choices = {"draws": draws, "chains": chains, "seed": seed}
         drawn, settings = sample_until_trusted(
-            target,
-            mode,
-            curvature_factor(target, mode),
-            draws=draws,
-            chains=chains,
-            seed=seed,
-            progress=progress,
-            attempts=ATTEMPTS,
+            target, mode, factor, progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
         )
-        settings |= {"draws": draws, "chains": chains, "seed": seed}
-        own = table_attrs(model.law, table) | {"settings": json.dumps(settings)}
+        own = table_attrs(model.law, table) | {"settings": json.dumps(settings | choices)}
         tree = factor_tree(target, drawn, seed=seed, attrs=attrs | own)
-    tree["sample_stats"].attrs |= {"sampling_time": watch.total - watch.compiling, "compile_time": watch.compiling}
+    seconds = watch.total - watch.compiling + checkpoint.seconds_before
+    tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree
+
+
+def fit_joint(
+    checkpoint: Checkpoint, law: FactorLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any
+) -> xr.DataTree:
+    """Fit the factor law; arguments as of `bayeslaw.row_fitting.fit_rows`.
+
+    Raises
+    ------
+    InputError
+        If noise is given, and as `fit_factor`.
+    """
+    if noise is not None:
+        raise InputError(
+            "the factor law was given noise", "no noise: its noise is part of the law", "leave out the noise"
+        )
+    attrs = common_attributes(Noise(), data, choices["parameters"])
+    return fit_factor(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
 
 
 def table_attrs(law: FactorLaw, table: FactorTable) -> dict[str, Any]:

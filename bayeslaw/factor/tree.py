@@ -124,8 +124,10 @@ def model_from_tree(tree: xr.DataTree, law: FactorLaw) -> FactorModel:
 def variables(model: FactorModel) -> dict[str, dict[str, list[str]]]:
     """Name the variables of the posterior of the factor law; as `bayeslaw.tree.variables`."""
     families, models = {"family": list(model.groups)}, {"lm": list(map(str, model.table.names))}
-    after = dict.fromkeys((*BY_FAMILY, *REPORTED), families) | dict.fromkeys(BY_MODEL, models)
-    return {name: dict(after.get(name, {})) for name in (*model.shapes, *REPORTED)}
+    return {
+        name: families if name in (*BY_FAMILY, *REPORTED) else models if name in BY_MODEL else {}
+        for name in (*model.shapes, *REPORTED)
+    }
 
 
 def model_of_fit(fit: "Fit") -> FactorModel:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bayeslaw.factor.bands import Predicted
     from bayeslaw.fit import Fit
     from bayeslaw.noise import Noise
+    from bayeslaw.sampling.checkpoint import Checkpoint
 
 
 class LawKind(Protocol):
@@ -30,8 +31,18 @@ class LawKind(Protocol):
     and need nothing but what `bayeslaw.laws.base.Law` asks of them.
     """
 
+    def sample(
+        self, checkpoint: Checkpoint, law: Any, data: xr.Dataset, *, noise: Noise | None, **choices: Any
+    ) -> xr.DataTree:
+        """Fit a law, keeping draws in a checkpoint that has begun; choices as of `bayeslaw.fit`."""
+        ...
+
     def model(self, fit: Fit) -> Any:
         """Put the law of a fit and what it was fitted to together again."""
+        ...
+
+    def variables(self, model: Any) -> dict[str, dict[str, list[str]]]:
+        """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
 
     def predicted(self, fit: Fit, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
@@ -106,6 +117,7 @@ class _Verbs:
 
 
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
+    "sample": "bayeslaw.row_fitting:fit_rows",
     "model": "bayeslaw.fit:model_of_rows",
     "variables": "bayeslaw.tree:variables",
     "predicted": "bayeslaw.row_prediction:predicted",
@@ -124,6 +136,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
 }
 _GAINS: Mapping[str, str | Callable[..., Any]] = {
     **_ROWS,
+    "sample": "bayeslaw.row_fitting:fit_gains",
     "predicted": "bayeslaw.gain_prediction:predicted",
     "columns": "bayeslaw.diversity_targets:columns",
     "claims": "bayeslaw.gain_claims:gain_claims",
@@ -131,6 +144,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "findings": "bayeslaw.diagnosis.gains:gain_findings",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
+    "sample": "bayeslaw.factor.fitting:fit_joint",
     "model": "bayeslaw.factor.tree:model_of_fit",
     "variables": "bayeslaw.factor.tree:variables",
     "predicted": "bayeslaw.factor.bands:predicted",

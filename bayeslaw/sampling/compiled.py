@@ -72,9 +72,7 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
 
 
 @lru_cache(maxsize=1)
-def compiled_gradient(
-    function: Callable[..., Any], coordinates: int, scalars: int = 0
-) -> Callable[..., tuple[Any, Any]]:
+def compiled_gradient(function: Callable[..., Any], coordinates: int, scalars: int) -> Callable[..., tuple[Any, Any]]:
     """Compile a function of a flat position along with its gradient, once for the search of a mode and all chains.
 
     Parameters

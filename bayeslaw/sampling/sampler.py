@@ -1,6 +1,8 @@
 """NUTS in preconditioned coordinates, its chains in parallel on the cores there are."""
 
 import os
+import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +15,12 @@ from jax import Array
 from numpyro.infer import NUTS
 from numpyro.infer.util import ParamInfo
 
+from bayeslaw.sampling.checkpoint import NOTHING_KEPT, ChainRecord, Checkpoint
 from bayeslaw.sampling.compiled import compile_for, compiled_gradient
 
 BLOCK = 100
+FIRST_BLOCK = 10
+BLOCK_SECONDS = 2.0
 STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")
 
 
@@ -77,6 +82,7 @@ def sample(
     seed: int,
     target_accept: float,
     progress: Callable[[int], Any] = lambda done: None,
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Draws:
     """Draw from a posterior with NUTS (Hoffman and Gelman 2014), as NumPyro implements it.
 
@@ -94,6 +100,8 @@ def sample(
         Target acceptance probability.
     progress
         Called with the number of draws just made, from the chains' threads.
+    checkpoint
+        Where draws are kept while chains run; what is kept there is gone on from.
 
     Returns
     -------
@@ -107,31 +115,76 @@ def sample(
         dense_mass=True,
     )
     begin, advance = _compile(kernel, len(mode), warmup)
-    gradient = compiled_gradient(target.potential, len(mode))
+    gradient = compiled_gradient(target.potential, len(mode), 0)
     keys = jax.random.split(jax.random.PRNGKey(seed), chains)
     places = np.random.default_rng(seed).standard_normal((chains, len(mode)))
+    stop = threading.Event()
 
-    def run(key: Array, z: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def run(number: int, key: Array, z: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         # The switch to float64 is local to a thread.
         with jax.enable_x64(True):
             value, slope = gradient(mode + factor @ z)
-            state, kept = begin(key, z, value, np.asarray(slope) @ factor), []
-            for steps, keep in [*((n, False) for n in _blocks(warmup)), *((n, True) for n in _blocks(draws))]:
-                state, trace = advance(state, steps)
-                if keep:
-                    kept.append(jax.tree.map(lambda leaf, n=steps: np.asarray(leaf)[:n], trace))
-                progress(steps)
-        z, statistics = jax.tree.map(lambda *leaves: np.concatenate(leaves), *kept)
-        return z, statistics
+            chain = _Chain(begin(key, z, value, np.asarray(slope) @ factor), checkpoint.chain(f"chain-{number}"))
+            chain.go_on(warmup)
+            progress(chain.steps)
+            chain.run(advance, warmup, warmup + draws, stop, progress)
+        return chain.joined()
 
     cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
     with ThreadPoolExecutor(max_workers=min(chains, cores)) as pool:
-        z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, keys, places))
+        try:
+            z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, range(chains), keys, places))
+        except BaseException:
+            # Whoever interrupts waits for a block, not for a chain.
+            stop.set()
+            raise
     return Draws(mode + z @ factor.T, _named(statistics, kernel))
 
 
-def _blocks(total: int) -> list[int]:
-    return [min(BLOCK, total - done) for done in range(0, total, BLOCK)]
+class _Chain:
+    """A chain on its way: its state, how many steps it has made, and what it has drawn."""
+
+    def __init__(self, state: Any, record: ChainRecord) -> None:
+        self.state, self.record, self.steps = state, record, 0
+        self.kept: list[Any] = []
+
+    def go_on(self, warmup: int) -> None:
+        """Take up what was kept of the chain."""
+        if (found := self.record.read()) is None:
+            return
+        steps, leaves, draws = found
+        kind, example = jax.tree.structure(self.state), jax.tree.leaves(self.state)
+        same = [(leaf.shape, leaf.dtype) for leaf in leaves] == [(leaf.shape, leaf.dtype) for leaf in example]
+        if not same or sum(len(part[0]) for part in draws) != max(0, steps - warmup):
+            self.record.clear()
+            return
+        self.steps, self.state = steps, jax.tree.unflatten(kind, leaves)
+        trace = jax.tree.structure(_recorded(self.state))
+        self.kept = [jax.tree.unflatten(trace, part) for part in draws]
+
+    def run(
+        self, advance: Callable[..., Any], warmup: int, last: int, stop: threading.Event, progress: Callable[[int], Any]
+    ) -> None:
+        """Make the steps that are left, in blocks of a second or two, unless told to stop."""
+        pace = FIRST_BLOCK
+        while self.steps < last and not stop.is_set():
+            begun = time.monotonic()
+            steps = min(pace, (warmup if self.steps < warmup else last) - self.steps)
+            self.state, trace = advance(self.state, steps)
+            # What a block draws depends on no other block, so that blocks may be of any size.
+            trace = jax.tree.map(lambda leaf, n=steps: np.asarray(leaf)[:n], trace)
+            drawn = [] if self.steps < warmup else [trace]
+            self.kept += drawn
+            self.steps += steps
+            self.record.keep(self.steps, jax.tree.leaves(self.state), jax.tree.leaves(drawn), now=self.steps == last)
+            pace = int(np.clip(steps * BLOCK_SECONDS / max(time.monotonic() - begun, 1e-9), 1, BLOCK))
+            progress(steps)
+        if self.steps < last:
+            self.record.keep(self.steps, jax.tree.leaves(self.state), (), now=True)
+
+    def joined(self) -> Any:
+        """Everything drawn, as one block."""
+        return jax.tree.map(lambda *leaves: np.concatenate(leaves), *self.kept)
 
 
 def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[..., Any], Callable[..., Any]]:

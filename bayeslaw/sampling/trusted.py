@@ -6,6 +6,7 @@ import numpy as np
 from arviz_stats.sampling_diagnostics import rhat
 
 from bayeslaw.progress import progress_bar
+from bayeslaw.sampling.checkpoint import NOTHING_KEPT, Checkpoint
 from bayeslaw.sampling.sampler import Density, Draws, sample
 
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
@@ -23,6 +24,7 @@ def sample_until_trusted(
     seed: int,
     progress: bool,
     attempts: Sequence[tuple[int, float]] = ATTEMPTS,
+    checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Draws, dict[str, float]]:
     """Draw from a posterior, again where chains disagree or trajectories diverge.
 
@@ -36,6 +38,8 @@ def sample_until_trusted(
         As in `bayeslaw.fit`.
     attempts
         Draws of adaptation and target acceptance probability of each attempt.
+    checkpoint
+        Where draws are kept while chains run, those of each attempt apart.
 
     Returns
     -------
@@ -62,6 +66,7 @@ def sample_until_trusted(
                 seed=seed,
                 target_accept=target_accept,
                 progress=advance,
+                checkpoint=checkpoint.within(f"attempt-{made}"),
             )
         divergences, largest = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
         if best is None or (divergences, largest) < best[0]:

@@ -128,7 +128,7 @@ def _log(path: Path, folder_names: dict[str, str]) -> HarnessLog:
         task=task,
         model=model if revision == "main" else f"{model}@{revision}",
         output_type=_output_type(_mapping(configs.get(task)).get("output_type"), path),
-        parameters=count if is_whole(count) and count > 0 else None,
+        parameters=int(count) if is_whole(count) and count and count > 0 else None,
         facts={name: str(value) for name, value in facts.items() if value},
     )
 

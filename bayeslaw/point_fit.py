@@ -1,0 +1,50 @@
+"""Point fits, to compare with published ones."""
+
+from typing import Any
+
+import jax
+import xarray as xr
+
+from bayeslaw.arguments import accepts, optional
+from bayeslaw.errors import InputError
+from bayeslaw.fit import a_count_of_parameters, a_noise
+from bayeslaw.laws import Law
+from bayeslaw.laws.argument import a_law_of_rows
+from bayeslaw.model import LawModel
+from bayeslaw.noise import Noise
+from bayeslaw.sampling.mode import flat_prior_mode
+from bayeslaw.tables.arguments import any_table
+
+
+@accepts(law=a_law_of_rows, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
+def maximum_likelihood(
+    law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
+) -> dict[str, Any]:
+    """Maximise the likelihood of a law under flat priors: a point fit, to compare with published ones.
+
+    Parameters
+    ----------
+    law
+        The law; its pooling must be ``"complete"`` or ``"separate"``.
+    data, parameters
+        As in `fit`.
+    noise
+        Noise of the rows around the law; where None normal on the loss and independent, as published fits have it.
+
+    Returns
+    -------
+    dict
+        Value of every parameter and noise site at the mode; amplitudes at the reference budget, which ``reference``
+        gives by covariate.
+
+    Raises
+    ------
+    InputError
+        If the law cannot be fitted to this table, or a parameter is partially pooled.
+    """
+    if "partial" in law.pooling_by_parameter.values():
+        raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
+    observations = law.observe(data, parameters=parameters)
+    with jax.enable_x64(True):
+        mode = flat_prior_mode(LawModel(law, noise or Noise(dependence="independent"), observations))
+    return {**mode, "reference": observations.reference}
