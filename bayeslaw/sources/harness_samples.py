@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from bayeslaw.errors import InputError
 from bayeslaw.foreign_files import open_regular
@@ -96,7 +96,7 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
     return samples
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """Say whether a value is a whole number that a table has room for."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_NUMBER
 
