@@ -33,14 +33,16 @@ def no_key_and_no_proxy(monkeypatch):
 
 @contextmanager
 def raw_server(begin, repeated=b"", pause=0.0):
-    """Answer every request with the given bytes, and then with others for ever."""
+    """Answer every request with the given bytes, and then with others far longer than any client should listen."""
     stopped = threading.Event()
 
     def answer(connection):
         with connection, suppress(OSError):
             connection.recv(1 << 16)
             connection.sendall(begin)
-            while repeated and not stopped.wait(pause):
+            for _ in range(100 if pause else 2000):
+                if not repeated or stopped.wait(pause):
+                    break
                 connection.sendall(repeated)
 
     def listen():
