@@ -274,8 +274,8 @@ WORK = (
     ("bayeslaw.criticism.k_fold", "loo_kfold"),
     ("bayeslaw.drawing.claims_plot", "_draw_claim"),
     ("bayeslaw.drawing.law_plot", "law_curve"),
-    ("bayeslaw.predict", "law_draws"),
-    ("bayeslaw.predictive_check", "check_pools"),
+    ("bayeslaw.row_prediction", "law_draws"),
+    ("bayeslaw.factor.pool_check", "check_pools"),
     ("bayeslaw.sources.completions", "first_score"),
 )
 
