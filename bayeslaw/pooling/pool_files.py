@@ -13,8 +13,10 @@ from bayeslaw.arguments import a_path, accepts
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
 from bayeslaw.tables.arguments import pools_table
+from bayeslaw.tables.file_digests import FILES, check_file, check_no_others, folder_files
 
 FACTOR = "sampling_factor"
+AGAIN = "make the pools again"
 POOLS, SHARES, MODELS = "pools.parquet", "win_shares.parquet", "models.parquet"
 
 
@@ -62,7 +64,8 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
                 "share": pa.array(shares),
             }
             pq.write_table(pa.table(won), place / SHARES)
-        write_manifest(place, "pools", {str(name): value for name, value in pools.attrs.items()})
+        attributes = {str(name): value for name, value in pools.attrs.items()}
+        write_manifest(place, "pools", attributes, sections={FILES: folder_files(place)})
 
 
 @accepts(folder=a_path)
@@ -87,6 +90,9 @@ def read_pools(folder: str | os.PathLike[str]) -> xr.Dataset:
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "pools")
+    for name in (POOLS, MODELS, SHARES):
+        check_file(folder, manifest, name, fix=AGAIN)
+    check_no_others(folder, manifest, [path.name for path in folder.glob("[!.]*.parquet")], fix=AGAIN)
     table, models = _read(folder / POOLS), _read(folder / MODELS)
     try:
         return _assemble(table, models, folder, manifest["attrs"])
@@ -96,7 +102,7 @@ def read_pools(folder: str | os.PathLike[str]) -> xr.Dataset:
         raise InputError(
             f"the tables of {str(folder)!r} do not fit together: {error}",
             f"{POOLS}, {SHARES} and {MODELS} as write_pools wrote them",
-            "make the pools again",
+            AGAIN,
         ) from error
 
 
@@ -105,9 +111,7 @@ def _read(path: Path) -> pa.Table:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         what = "is missing" if isinstance(error, FileNotFoundError) else "cannot be read"
-        raise InputError(
-            f"{str(path)!r} {what}", "a folder that write_pools wrote, whole", "make the pools again"
-        ) from error
+        raise InputError(f"{str(path)!r} {what}", "a folder that write_pools wrote, whole", AGAIN) from error
 
 
 def _assemble(table: pa.Table, models: pa.Table, folder: Path, attributes: dict[str, object]) -> xr.Dataset:

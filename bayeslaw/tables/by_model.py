@@ -31,8 +31,8 @@ def counts_by_model(manifest: Mapping[str, Any]) -> list[str]:
     return [name for name in BY_MODEL if name in named] if isinstance(named, list) else []
 
 
-def whole_counts(rows: pd.DataFrame, name: str, *, cell: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Spread a column of counts over samples and models.
+def whole_counts(rows: pd.DataFrame, name: str) -> np.ndarray:
+    """Return a column of counts of rows of losses.
 
     Parameters
     ----------
@@ -40,15 +40,11 @@ def whole_counts(rows: pd.DataFrame, name: str, *, cell: np.ndarray, shape: tupl
         One row for each loss, with columns ``sample``, ``lm`` and the counts.
     name
         The column.
-    cell
-        Number of each row's sample times the number of models, plus the number of its model, [row].
-    shape
-        Numbers of samples and of models.
 
     Returns
     -------
     numpy.ndarray
-        The counts, [sample, lm], float64; NaN where there is no row.
+        The counts, float64 [row].
 
     Raises
     ------
@@ -56,15 +52,13 @@ def whole_counts(rows: pd.DataFrame, name: str, *, cell: np.ndarray, shape: tupl
         If a count is missing, or no whole number of at least zero.
     """
     values = numbers(series(rows, name), name, rows["sample"].to_numpy())
-    wrong = ~((values >= 0) & (values % 1 == 0) & np.isfinite(values))
+    wrong = ~((values >= 0) & (values % 1 == 0) & (values < 2**63))
     if wrong.any():
         row, value = rows.iloc[int(wrong.argmax())], values[wrong.argmax()]
         given = "missing" if np.isnan(value) else f"{value:g}"
         problem = f"{name} of sample {str(row['sample'])!r} by model {str(row['lm'])!r}: {given}"
         raise InputError(problem, "a whole number of at least zero for every loss", f"correct or remove {name}")
-    counts = np.full(shape, np.nan)
-    counts.ravel()[cell] = values
-    return counts
+    return values
 
 
 def check_scored_bytes(losses: xr.Dataset) -> None:

@@ -9,6 +9,10 @@ import pandas as pd
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.tables.sizes import read_size
 
+# Fixed-width text, the sums of squares and single precision must all hold what a table has.
+MOST_CHARACTERS, LARGEST = 1_000, 1e30
+# Losses that are checked at once.
+ROWS, SHOWN = 1 << 16, 100
 NOT_GIVEN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 
 
@@ -55,19 +59,54 @@ def column_list(table: pd.DataFrame, given: str | Sequence[str] | None) -> list[
 
 
 def labels(column: pd.Series, what: str) -> np.ndarray:
-    """Return a column as text.
+    """Return a column of names as text.
+
+    Parameters
+    ----------
+    column
+        The column.
+    what
+        What it names, for the message.
+
+    Returns
+    -------
+    numpy.ndarray
+        The names without white space around them, as Python text: equal ones share their memory where they can.
 
     Raises
     ------
     InputError
-        If an entry is empty.
+        If an entry is empty, or longer than a name may be.
     """
-    text = np.array([str(value).strip() for value in column], dtype=object)
-    empty = column.isna().to_numpy(dtype=bool) | (text == "")
+    codes, words = _coded(column)
+    text = np.array([str(word).strip() for word in words], dtype=object)
+    empty = np.append(text == "", True)[codes]
     if empty.any():
         problem = f"row {int(empty.argmax())} (from 0) has no {what}"
         raise InputError(problem, f"a {what} in every row", "fill it in, or remove the row")
-    return text.astype(str)
+    for word in text:
+        check_length(word, what)
+    return text[codes]
+
+
+def _coded(column: pd.Series) -> tuple[np.ndarray, list[object]]:
+    """Return the number of each row's value, -1 where there is none, and the values."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(), column.cat.categories.tolist()
+    return np.where(column.isna().to_numpy(dtype=bool), -1, np.arange(len(column))), column.tolist()
+
+
+def check_length(name: str, what: str) -> None:
+    """Refuse a name that is so long that it is none."""
+    if len(name) > MOST_CHARACTERS:
+        problem = f"a {what} has {len(name):,} characters: {shown(name)}"
+        raise InputError(problem, f"a {what} of at most {MOST_CHARACTERS:,} characters", "shorten it")
+
+
+def shown(value: object) -> str:
+    """Return a value for a message, its beginning where it is long."""
+    text = repr(str(value)[:SHOWN])
+    return text if len(str(value)) <= SHOWN else f"{text}..."
 
 
 def numbers(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
@@ -95,7 +134,7 @@ def numbers(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
         wrong[:] = True
     if wrong.any():
         row = int(wrong.argmax())
-        problem = f"the {what} of {str(names[row])!r} is {str(column.iloc[row])!r}, which is not a number"
+        problem = f"the {what} of {str(names[row])!r} is {shown(column.iloc[row])}, which is not a number"
         raise InputError(problem, "a number such as 3.25", "correct it; leave the field empty where nothing is known")
     return values
 
@@ -122,11 +161,13 @@ def sizes(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
 
 
 def check_positive(values: np.ndarray, what: str, names: np.ndarray, *, zero: bool = False) -> None:
-    """Refuse numbers that are negative, infinite or (unless `zero` says so) zero; NaN passes."""
-    wrong = ~np.isnan(values) & ~((values >= 0 if zero else values > 0) & np.isfinite(values))
+    """Refuse numbers that are negative, infinite, without sense or (unless `zero` says so) zero; NaN passes."""
+    wrong = ~np.isnan(values) & ~((values >= 0 if zero else values > 0) & (values <= LARGEST))
     if wrong.any():
         row = int(wrong.argmax())
         accepted = f"{what} of zero or more" if zero else f"{what} above zero and finite"
+        if np.isfinite(values[row]) and values[row] > LARGEST:
+            accepted = f"{what} of at most {LARGEST:g}"
         raise InputError(f"the {what} of {str(names[row])!r} is {values[row]:g}", accepted, "correct it")
 
 
@@ -170,17 +211,36 @@ def description(column: pd.Series) -> np.ndarray:
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_numeric_dtype(column):
         return column.to_numpy()
     # Fixed-width text would give every row the length of the longest passage.
-    return np.array(
-        ["" if missing else str(value) for value, missing in zip(column, column.isna(), strict=True)], object
-    )
+    codes, words = _coded(column)
+    return np.array([*(str(word) for word in words), ""], dtype=object)[codes]
 
 
 def check_losses(values: np.ndarray, where: Callable[[tuple[int, ...]], str]) -> None:
-    """Refuse losses that are negative or infinite, and say where; NaN passes."""
-    wrong = (values < 0) | np.isinf(values)
-    if wrong.any():
-        index = tuple(int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
-        what = "negative" if values[index] < 0 else "infinite"
-        problem = f"the loss of {where(index)} is {what} ({values[index]:g})"
-        fix = "give minus the log-probability" if what == "negative" else "correct it, or leave the field empty"
-        raise InputError(problem, "finite losses of zero or more", fix)
+    """Refuse losses that are negative, infinite or too large to be added up, and say where; NaN passes.
+
+    Parameters
+    ----------
+    values
+        The losses.
+    where
+        Names the loss at some index.
+
+    Raises
+    ------
+    InputError
+        If there is such a loss.
+    """
+    for start in range(0, len(values), ROWS):
+        rows = values[start : start + ROWS]
+        wrong = (rows < 0) | (rows > LARGEST)
+        if not wrong.any():
+            continue
+        first, *rest = (int(i) for i in np.unravel_index(int(wrong.argmax()), wrong.shape))
+        value = rows[(first, *rest)]
+        what, fix = "negative", "give minus the log-probability"
+        if value > 0:
+            infinite = np.isinf(value)
+            what = "infinite" if infinite else f"beyond {LARGEST:g}, of which sums and squares are no numbers"
+            fix = "correct it, or leave the field empty"
+        problem = f"the loss of {where((start + first, *rest))} is {what} ({value:g})"
+        raise InputError(problem, f"finite losses of zero or more, and at most {LARGEST:g}", fix)

@@ -14,7 +14,7 @@ import xarray as xr
 
 from bayeslaw.arguments import a_path, accepts
 from bayeslaw.errors import InputError
-from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
+from bayeslaw.storage import MANIFEST, atomic_folder, read_manifest, write_manifest
 from bayeslaw.tables.by_model import (
     BY_MODEL,
     SECTION,
@@ -22,18 +22,23 @@ from bayeslaw.tables.by_model import (
     counts_by_model,
     rebuilt_tokenizers,
     tokenizer_variable,
-    whole_counts,
 )
-from bayeslaw.tables.columns import column_list, joined_labels, labels, numbers, series
+from bayeslaw.tables.columns import column_list, joined_labels, tidy
 from bayeslaw.tables.dataset_arguments import a_dataset
-from bayeslaw.tables.frames import losses_from_frames
-from bayeslaw.tables.given import LOSSES, MODELS
-from bayeslaw.tables.model_frames import models_from_frame
+from bayeslaw.tables.file_digests import FILES, check_file, folder_files, named_files
+from bayeslaw.tables.frames import losses_from_matrix
+from bayeslaw.tables.given import LOSSES
+from bayeslaw.tables.given import MODELS as WHOLE_MODELS
+from bayeslaw.tables.long_rows import LongRows, read_long_rows
+from bayeslaw.tables.missing import drop_missing
+from bayeslaw.tables.model_frames import model_frame, models_from_frame
+from bayeslaw.tables.parquet_files import MODELS, again, loss_parts, read_parquet
+from bayeslaw.tables.sample_names import sample_index
 
 ROWS_PER_PART = 1 << 20
 
 
-@accepts(dataset=a_dataset(LOSSES, MODELS, tell=False), folder=a_path)
+@accepts(dataset=a_dataset(LOSSES, WHOLE_MODELS, tell=False), folder=a_path)
 def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     """Write a loss table as a folder of Parquet files.
 
@@ -63,7 +68,8 @@ def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
                 pq.write_table(rows, temporary / f"part-{part:05d}.parquet", compression="zstd")
         # Counts that happen to agree for the models at hand are still read as they were.
         columns = [name for name in BY_MODEL if name in dataset and "lm" in dataset[name].dims]
-        write_manifest(temporary, kind, dataset.attrs, sections={SECTION: columns} if columns else None)
+        sections = {FILES: folder_files(temporary)} | ({SECTION: columns} if columns else {})
+        write_manifest(temporary, kind, dataset.attrs, sections=sections)
 
 
 def _plain(values: xr.DataArray) -> np.ndarray:
@@ -112,24 +118,18 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
     if unit is not None and known not in ("sample", unit):
         raise InputError(f"the unit of {str(path)!r} is {known!r}, not {unit!r}", known, "leave --unit out")
     scored = _scored_models(path, manifest)
-    lms = read_parquet(path, ["models.parquet"])
+    lms = read_models(path, manifest)
     if manifest["kind"] == "models":
         dataset = models_from_frame(lms, unit=unit, missing=missing)
         kept = attrs if unit is None else attrs | {name: dataset.attrs[name] for name in ("unit", "loss_unit")}
         return dataset.assign_attrs(kept)
-    rows = read_parts(path)
     if scored is not None:
         # A run that was killed may have left files of a model that its manifest does not name yet.
-        lms, rows = (
-            frame.loc[frame[name].isin(scored)].reset_index(drop=True) for frame, name in ((lms, "model"), (rows, "lm"))
-        )
-    wide, roles, counts = wide_frame(rows, lms, path, counts_by_model(manifest))
-    wide.attrs["source"] = str(path)
-    declared = [name for name in roles if name not in ("bytes", "tokens", "cluster")]
-    dataset = losses_from_frames(wide, lms, sample="sample", describe=declared, missing=missing)
-    dataset = dataset.assign(counts.sel(sample=dataset["sample"], lm=dataset["lm"]).astype(np.int64).data_vars)
+        lms = lms.loc[lms["model"].isin(scored)].reset_index(drop=True)
+    dataset = _losses(path, manifest, model_frame(lms), scored)
     dataset = dataset.assign(tokenizer_variable(dataset["lm"].to_numpy(), lms, manifest))
     check_scored_bytes(dataset)
+    dataset = drop_missing(dataset, missing)
     kept = {**attrs, "kind": "losses"}
     if doubtful := [name for name in rebuilt_tokenizers(manifest) if name in dataset["lm"]]:
         kept["rebuilt_tokenizers"] = json.dumps(doubtful)
@@ -138,12 +138,101 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
     if unit is not None:
         kept["unit"] = unit
     if cluster is not None:
-        columns = column_list(wide, cluster)
-        named = [dataset[name].to_numpy().astype(str) for name in columns]
+        columns = column_list(_sample_frame(dataset), cluster)
+        named = [dataset[name].to_numpy().astype(str).astype(object) for name in columns]
         dataset = dataset.assign(cluster=("sample", joined_labels(named)))
         kept["cluster"] = ",".join(columns)
     dataset.attrs = kept
     return dataset
+
+
+def _losses(path: Path, manifest: Mapping[str, Any], lms: pd.DataFrame, scored: Sequence[str] | None) -> xr.Dataset:
+    """Read the losses of a folder, gaps and all."""
+    rows = read_rows(path, manifest, lms["model"].tolist(), wanted=scored)
+    dataset = losses_from_matrix(
+        tidy(pd.DataFrame(rows.described, copy=False), "the losses"),
+        lms,
+        sample_index(rows.samples),
+        rows.nll,
+        rows.there,
+    )
+    return dataset.assign({name: (("sample", "lm"), counts) for name, counts in rows.counts.items()})
+
+
+def _sample_frame(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return an empty frame of the columns that describe samples."""
+    names = [str(name) for name, values in dataset.variables.items() if values.dims == ("sample",)]
+    return pd.DataFrame(columns=names)
+
+
+def read_rows(
+    path: Path, manifest: Mapping[str, Any], models: Sequence[str], *, wanted: Sequence[str] | None = None
+) -> LongRows:
+    """Read the losses of a folder as they are.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+    models, wanted
+        As in `read_long_rows`.
+
+    Returns
+    -------
+    LongRows
+        The losses, and what describes their samples.
+
+    Raises
+    ------
+    InputError
+        As `read_long_rows`, and if a file is not one that the folder was written with.
+    """
+    parts = loss_parts(path, manifest)
+    for name in parts:
+        check_file(path, manifest, name, fix=again(manifest))
+    rows = read_long_rows(path, parts, models, wanted=wanted, by_model=counts_by_model(manifest))
+    if not len(rows.samples):
+        raise InputError(f"the folder {str(path)!r} has no losses", "rows of losses", "write the folder again")
+    # What Arrow has read and let go of it would keep for what it reads next.
+    pa.default_memory_pool().release_unused()
+    return rows
+
+
+def read_models(path: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:
+    """Read the table of models of a folder.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    manifest
+        As `bayeslaw.storage.read_manifest` returns it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a model.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or is not the one that the folder was written with.
+    """
+    check_file(path, manifest, MODELS, fix=again(manifest))
+    lms = read_parquet(path, [MODELS])
+    models = manifest.get("models")
+    if named_files(path, manifest) is None or not isinstance(models, Mapping) or "model" not in lms:
+        return lms
+    found = {str(row["model"]): row for row in lms.to_dict(orient="records")}
+    for name, facts in models.items():
+        told = facts.get("row", {})
+        if name not in found or any(found[name].get(key) != value for key, value in told.items()):
+            problem = f"{MODELS} in {str(path)!r} does not say of model {name!r} what {MANIFEST} does"
+            fix = again(manifest).removeprefix("remove it and ")
+            raise InputError(problem, "both as they were written", f"{fix}, which writes {MODELS} anew")
+    return lms
 
 
 def _scored_models(path: Path, manifest: Mapping[str, Any]) -> list[str] | None:
@@ -156,127 +245,3 @@ def _scored_models(path: Path, manifest: Mapping[str, Any]) -> list[str] | None:
         fix = "run bayeslaw score with the same --out again: it goes on where it was"
         raise InputError(problem, "a table with at least one model", fix)
     return [str(name) for name in models]
-
-
-def read_parquet(path: Path, names: Sequence[str]) -> pd.DataFrame:
-    """Read Parquet files of a folder as one frame.
-
-    Parameters
-    ----------
-    path
-        The folder.
-    names
-        The files, in order.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Their rows.
-
-    Raises
-    ------
-    InputError
-        If a file is missing or cannot be read.
-    """
-    try:
-        tables = [pq.read_table(path / name) for name in names]
-        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-    except (pa.ArrowException, OSError) as error:
-        problem = f"{names[0]} in {str(path)!r} cannot be read: {str(error).splitlines()[0]}"
-        raise InputError(problem, "whole Parquet files of one set of columns", "write the folder again") from error
-    frame.attrs["source"] = names[0]
-    return frame
-
-
-def read_parts(path: Path) -> pd.DataFrame:
-    """Read the losses of a folder.
-
-    Parameters
-    ----------
-    path
-        The folder.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row for each loss: ``sample, lm, nll`` and what describes the sample.
-
-    Raises
-    ------
-    InputError
-        If there are no losses, they cannot be read, or lack one of these three columns.
-    """
-    # A name that begins with a dot is that of a file still being written.
-    named = (entry.name for entry in path.glob("[!.]*.parquet"))
-    parts = sorted(name for name in named if name != "models.parquet")
-    if not parts:
-        raise InputError(f"the folder {str(path)!r} has no losses", "part-*.parquet in it", "write the folder again")
-    rows = read_parquet(path, parts)
-    for name in ("sample", "lm", "nll"):
-        if name not in rows:
-            raise InputError(f"the losses in {str(path)!r} have no column {name!r}", "sample, lm, nll", f"add {name}")
-    return rows
-
-
-def wide_frame(
-    rows: pd.DataFrame, lms: pd.DataFrame, path: Path, by_model: Sequence[str] = ()
-) -> tuple[pd.DataFrame, list[str], xr.Dataset]:
-    """Turn rows of losses into a row a sample and a column a model.
-
-    Parameters
-    ----------
-    rows
-        As `read_parts` returns them.
-    lms
-        The table of models.
-    path
-        The folder, for messages.
-    by_model
-        Columns that were counts by model when the table was written, even if they agree between the models.
-
-    Returns
-    -------
-    wide
-        One row a sample: ``sample``, what describes it, and its loss by each model, NaN where there is none.
-    roles
-        The columns of `wide` that describe the samples.
-    counts
-        What differs between the models of a sample, (sample, lm), NaN where there is no loss.
-
-    Raises
-    ------
-    InputError
-        If a model is not in the table of models, a loss is there twice or is no number, or a column other than the
-        counts of `by_model.BY_MODEL` differs between the models of a sample.
-    """
-    sample_code, samples = pd.factorize(rows["sample"])
-    lm_code, names = pd.factorize(rows["lm"])
-    unknown = set(names) - set(lms["model"]) if "model" in lms else set()
-    if unknown:
-        problem = f"model {min(unknown)!r} has losses but no row in models.parquet"
-        raise InputError(problem, "every model in models.parquet", "add it there")
-    cell = sample_code * len(names) + lm_code
-    repeated = pd.Series(cell).duplicated().to_numpy()
-    if repeated.any():
-        row = rows.iloc[int(repeated.argmax())]
-        problem = f"the loss of sample {row['sample']!r} by model {row['lm']!r} is there twice"
-        raise InputError(problem, "one loss for every sample and model", "remove one of them")
-    nll = np.full((len(samples), len(names)), np.nan)
-    nll[sample_code, lm_code] = numbers(series(rows, "nll"), "loss", rows["sample"].to_numpy())
-    roles = [str(name) for name in rows.columns if name not in ("sample", "lm", "nll")]
-    first = rows.loc[~pd.Series(sample_code).duplicated(), roles].reset_index(drop=True)
-    differing = [name for name in roles if name in by_model or not _agrees(rows, first, name, sample_code)]
-    for name in differing:
-        if name not in BY_MODEL:
-            problem = f"column {name!r} differs between the models of a sample"
-            raise InputError(problem, "one value a sample", "correct the column, or remove it")
-    roles = [name for name in roles if name not in differing]
-    wide = pd.concat([pd.DataFrame({"sample": samples}), first[roles], pd.DataFrame(nll, columns=names)], axis=1)
-    counts = {name: whole_counts(rows, name, cell=cell, shape=nll.shape) for name in differing}
-    index = {"sample": labels(pd.Series(samples), "sample name"), "lm": labels(pd.Series(names), "model")}
-    return wide, roles, xr.Dataset({name: (("sample", "lm"), each) for name, each in counts.items()}, coords=index)
-
-
-def _agrees(rows: pd.DataFrame, first: pd.DataFrame, name: str, sample_code: np.ndarray) -> bool:
-    spread = first[name].iloc[sample_code].reset_index(drop=True)
-    return spread.equals(rows[name].reset_index(drop=True))

@@ -93,16 +93,69 @@ def losses_from_frames(
         raise InputError(f"{source_of(losses, 'the losses')} has no rows", "one row a sample", "add the samples")
     cluster_columns = column_list(table, cluster) or [c for c in ("cluster",) if c in table and c not in names]
     sample_column = _sample_column(table, sample, names)
-    described = _described_columns(table, names, sample_column, cluster_columns, column_list(table, describe))
+    absent = [name for name in names if name not in table]
+    described = _described_columns(table, names, sample_column, cluster_columns, column_list(table, describe), absent)
     samples = _sample_names(table, sample_column)
-
-    dataset = xr.Dataset(coords={"sample": ("sample", samples), "lm": ("lm", np.array(names, dtype=str))})
-    dataset["nll"] = (("sample", "lm"), _loss_matrix(table, names, samples))
-    dataset = dataset.assign(model_variables(lms)).assign(_sample_variables(table, names, samples, cluster_columns))
-    dataset = dataset.assign({name: ("sample", description(series(table, name))) for name in described})
-    dataset.attrs = {"kind": "losses", "unit": unit, "cluster": ",".join(cluster_columns), "missing": "{}"}
-    dataset.attrs["source"] = source_of(losses, "frames")
+    nll = _loss_matrix(table, names, samples)
+    dataset = assembled(table, lms, samples, nll, cluster=cluster_columns, described=described)
+    dataset.attrs |= {"unit": unit, "source": source_of(losses, "frames")}
     return tell_errors(drop_missing(dataset, missing))
+
+
+def losses_from_matrix(
+    table: pd.DataFrame, lms: pd.DataFrame, samples: pd.Index, nll: np.ndarray, there: np.ndarray
+) -> xr.Dataset:
+    """Make a loss table of a matrix of losses and of what describes its samples.
+
+    Parameters
+    ----------
+    table
+        What describes the samples, one row a sample; all columns have a role.
+    lms
+        The models, as `model_frame` returns them.
+    samples
+        Names of the samples, none twice.
+    nll
+        Losses in nats, [sample, lm], NaN where there is none; becomes the table's own.
+    there
+        Which models have losses at all, [lm].
+
+    Returns
+    -------
+    xarray.Dataset
+        As `losses_from_frames` makes it, gaps and all.
+
+    Raises
+    ------
+    InputError
+        If a model has no losses, or a value is not what its column needs.
+    """
+    names = lms["model"].tolist()
+    cluster = [name for name in ("cluster",) if name in table]
+    declared = [str(name) for name in table.columns if name not in ("bytes", "tokens", "cluster")]
+    absent = [name for name, has in zip(names, there, strict=True) if not has]
+    described = _described_columns(table, names, None, cluster, declared, absent)
+    _check_matrix(nll, names, samples)
+    return assembled(table, lms, samples, nll, cluster=cluster, described=described)
+
+
+def assembled(
+    table: pd.DataFrame,
+    lms: pd.DataFrame,
+    samples: np.ndarray | pd.Index,
+    nll: np.ndarray,
+    *,
+    cluster: list[str],
+    described: list[str],
+) -> xr.Dataset:
+    """Put losses and what is known of samples and models into one dataset; arguments as in `losses_from_matrix`."""
+    names = lms["model"].tolist()
+    dataset = xr.Dataset(coords={"sample": ("sample", samples), "lm": ("lm", np.array(names, dtype=str))})
+    dataset["nll"] = (("sample", "lm"), nll)
+    dataset = dataset.assign(model_variables(lms)).assign(_sample_variables(table, names, samples, cluster))
+    dataset = dataset.assign({name: ("sample", description(series(table, name))) for name in described})
+    dataset.attrs = {"kind": "losses", "unit": "sample", "cluster": ",".join(cluster), "missing": "{}"}
+    return dataset
 
 
 def _sample_column(table: pd.DataFrame, given: str | None, names: list[str]) -> str | None:
@@ -120,9 +173,13 @@ def _sample_names(table: pd.DataFrame, column: str | None) -> np.ndarray:
 
 
 def _described_columns(
-    table: pd.DataFrame, names: list[str], sample: str | None, cluster: list[str], declared: list[str]
+    table: pd.DataFrame,
+    names: list[str],
+    sample: str | None,
+    cluster: list[str],
+    declared: list[str],
+    absent: list[str],
 ) -> list[str]:
-    absent = [name for name in names if name not in table]
     with_role = {sample, "bytes", token_column(table), "cluster" if "cluster" in cluster else None, *names}
     rest = [str(column) for column in table.columns if column not in with_role]
     stray = [name for name in rest if name not in {*cluster, *declared} and holds_fractions(series(table, name))]
@@ -156,13 +213,18 @@ def _loss_matrix(table: pd.DataFrame, names: list[str], samples: np.ndarray) -> 
     nll = np.empty((len(table), len(names)))
     for column, name in enumerate(names):
         nll[:, column] = numbers(series(table, name), f"loss by {name!r}", samples)
-    check_losses(nll, lambda index: f"sample {str(samples[index[0]])!r} by model {names[index[1]]!r}")
-    nll += 0.0
+    _check_matrix(nll, names, samples)
     return nll
 
 
+def _check_matrix(nll: np.ndarray, names: list[str], samples: np.ndarray | pd.Index) -> None:
+    """Check losses, [sample, lm], and write zero for minus zero."""
+    check_losses(nll, lambda index: f"sample {str(samples[index[0]])!r} by model {names[index[1]]!r}")
+    nll += 0.0
+
+
 def _sample_variables(
-    table: pd.DataFrame, names: list[str], samples: np.ndarray, cluster: list[str]
+    table: pd.DataFrame, names: list[str], samples: np.ndarray | pd.Index, cluster: list[str]
 ) -> dict[str, tuple[str, np.ndarray]]:
     variables = {}
     for role, column in (("bytes", "bytes"), ("tokens", token_column(table))):

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,22 @@ from bayeslaw.arguments import a_path, a_text, accepts, optional, texts
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.storage import read_manifest
 from bayeslaw.tables.by_model import tokenizers
-from bayeslaw.tables.columns import check_losses, labels, series
-from bayeslaw.tables.folders import read_parquet, read_parts, wide_frame
+from bayeslaw.tables.columns import check_losses, labels, numbers
+from bayeslaw.tables.file_digests import check_file
+from bayeslaw.tables.folders import read_models, read_rows
 from bayeslaw.tables.model_frames import model_frame, model_variables
+from bayeslaw.tables.parquet_files import again, loss_parts, readable_schema, unreadable
+from bayeslaw.tables.sample_names import sample_index
 
 TOKENS = "tokens"
-LABELS = ("lm", "document", "sample")
+LABELS = ("document", "sample")
 COLUMNS = pa.schema(
-    [*((name, pa.string()) for name in LABELS), ("position", pa.int64()), ("nll", pa.float64()), ("bytes", pa.int64())]
+    [
+        *((name, pa.string()) for name in ("lm", *LABELS)),
+        ("position", pa.int64()),
+        ("nll", pa.float64()),
+        ("bytes", pa.int64()),
+    ]
 )
 SUM_TOLERANCE = 1e-6
 SHOWN_OF_HASH = 12
@@ -32,9 +41,8 @@ AGAIN = "score the texts again with --tokens"
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Tokens of one model or of several, all [token] but `documents`."""
+    """Tokens of one model, all [token] but `documents`."""
 
-    lm: np.ndarray
     document: np.ndarray
     position: np.ndarray
     sample: np.ndarray
@@ -43,7 +51,7 @@ class _Tokens:
     documents: np.ndarray
 
     def of(self, rows: np.ndarray) -> "_Tokens":
-        columns = (self.lm, self.document, self.position, self.sample, self.size, self.nll)
+        columns = (self.document, self.position, self.sample, self.size, self.nll)
         return _Tokens(*(column[rows] for column in columns), documents=self.documents)
 
     def name(self, row: int) -> str:
@@ -87,18 +95,22 @@ def read_token_losses(
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "losses")
-    _token_files(folder)
-    lms = model_frame(read_parquet(folder, ["models.parquet"]))
+    files = _token_files(folder, manifest)
+    lms = model_frame(read_models(folder, manifest))
     names, found = _one_tokenizer(_named(lms["model"].tolist(), models), tokenizers(manifest), tokenizer)
-    table = _read_tokens(folder, names)
-    samples, nll, known = _samples(folder, lms, names)
-    tokens = _placed(table, names, samples)
-    aligned = [_sorted(tokens, lm, name) for lm, name in enumerate(names)]
-    first = aligned[0]
-    for name, other in zip(names[1:], aligned[1:], strict=True):
+    for file in files:
+        check_file(folder, manifest, file, fix=again(manifest))
+    samples, nll, known = _samples(folder, manifest, names)
+    first = _tokens(folder, files, names[0], samples)
+    token_nll = np.empty((len(first.nll), len(names)))
+    token_nll[:, 0] = first.nll
+    for lm, name in enumerate(names[1:], start=1):
+        # One model after the other, since memory holds all columns of one alone.
+        other = _tokens(folder, files, name, samples, first)
         _check_alike(first, other, names[0], name)
+        token_nll[:, lm] = other.nll
     dataset = xr.Dataset(coords={"sample": np.arange(len(first.nll)), "lm": np.array(names, dtype=str)})
-    dataset["nll"] = (("sample", "lm"), np.stack([each.nll for each in aligned], axis=1))
+    dataset["nll"] = (("sample", "lm"), token_nll)
     check_token_sums(dataset["nll"].to_numpy(), first.sample, nll, samples=samples, names=names)
     if "bytes" in known and (size := known["bytes"].sum()) < first.size.sum():
         problem = f"the tokens in {str(folder)!r} have {first.size.sum():,} bytes, and their texts {size:,.0f}"
@@ -107,7 +119,7 @@ def read_token_losses(
     dataset["position"] = ("sample", first.position)
     dataset["document"] = ("sample", first.documents[first.document])
     dataset["cluster"] = ("sample", known["cluster"][first.sample]) if "cluster" in known else dataset["document"]
-    dataset["sample_of_token"] = ("sample", samples.astype(object)[first.sample])
+    dataset["sample_of_token"] = ("sample", samples.to_numpy(dtype=object)[first.sample])
     dataset = dataset.assign(model_variables(lms.set_index("model", drop=False).loc[names].reset_index(drop=True)))
     named = "cluster" if "cluster" in known else "document"
     dataset.attrs = {"kind": "losses", "unit": "token", "cluster": named, "missing": "{}"}
@@ -175,75 +187,85 @@ def _one_tokenizer(names: list[str], known: Mapping[str, str], tokenizer: str | 
     return names, known[names[0]]
 
 
-def _samples(folder: Path, lms: pd.DataFrame, names: list[str]) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def _samples(
+    folder: Path, manifest: Mapping[str, Any], names: list[str]
+) -> tuple[pd.Index, np.ndarray, dict[str, np.ndarray]]:
     """Read the table's samples, their losses [sample, lm] and, where known, their ``bytes`` and ``cluster``."""
-    rows = read_parts(folder)
-    wide, _, _ = wide_frame(rows.loc[rows["lm"].isin(names)].reset_index(drop=True), lms, folder)
-    nll = wide.reindex(columns=names).to_numpy(dtype=np.float64)
-    gaps = np.isnan(nll).sum(axis=0)
+    rows = read_rows(folder, manifest, names, wanted=names)
+    gaps = np.isnan(rows.nll).sum(axis=0)
     if gaps.any():
-        problem = f"model {names[int(gaps.argmax())]!r} lacks {gaps.max()} of {len(nll)} losses"
+        problem = f"model {names[int(gaps.argmax())]!r} lacks {gaps.max()} of {len(rows.nll)} losses"
         raise InputError(problem, "a loss for every sample and model", "score what is missing, or name other models")
-    known: dict[str, np.ndarray] = {}
-    if "bytes" in wide:
-        known["bytes"] = wide["bytes"].to_numpy(dtype=np.float64)
-    if "cluster" in wide:
-        known["cluster"] = labels(series(wide, "cluster"), "cluster").astype(object)
-    return labels(series(wide, "sample"), "sample name"), nll, known
+    samples, known = sample_index(rows.samples), {}
+    if "bytes" in rows.described:
+        known["bytes"] = numbers(rows.described["bytes"], "bytes", samples)
+    if "cluster" in rows.described:
+        known["cluster"] = labels(rows.described["cluster"], "cluster")
+    return samples, rows.nll, known
 
 
-def _token_files(folder: Path) -> list[Path]:
-    files = sorted((folder / TOKENS).glob("[!.]*.parquet"))
+def _token_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
+    files = loss_parts(folder, manifest, below=f"{TOKENS}/")
     if not files:
         problem = f"{str(folder)!r} keeps no losses of tokens"
         raise InputError(problem, "a folder of losses scored with --tokens", AGAIN)
     return files
 
 
-def _read_tokens(folder: Path, names: list[str]) -> pa.Table:
-    """Read the tokens of some models, with labels as dictionaries."""
-    tables = [_read_file(path, names) for path in _token_files(folder)]
-    return pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+def _tokens(folder: Path, files: list[str], name: str, samples: pd.Index, first: _Tokens | None = None) -> _Tokens:
+    """Read the tokens of a model in the order of the text, that of the `first` model where one is given."""
+    tables = [_read_file(folder, file, name) for file in files]
+    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+    if not len(table):
+        fix = f"{AGAIN}, or name the models that have them"
+        raise InputError(f"no tokens of model {name!r} were kept", "models scored with --tokens", fix)
+    return _sorted(_placed(table, name, samples, first), name)
 
 
-def _read_file(path: Path, names: list[str]) -> pa.Table:
+def _read_file(folder: Path, file: str, name: str) -> pa.Table:
     accepted = f"a Parquet file with columns {', '.join(COLUMNS.names)}"
+    schema = readable_schema(folder, file)
+    absent = [column for column in COLUMNS.names if column not in schema.names]
+    if absent:
+        raise InputError(f"{str(folder / file)!r} has no column {absent[0]!r}", accepted, AGAIN)
     try:
-        absent = [name for name in COLUMNS.names if name not in pq.read_schema(path).names]
-        if absent:
-            raise InputError(f"{str(path)!r} has no column {absent[0]!r}", accepted, AGAIN)
-        wanted = pc.field("lm").cast(pa.string()).isin(names)
-        table = pq.read_table(path, columns=COLUMNS.names, filters=wanted).cast(COLUMNS)
+        wanted = pc.field("lm").cast(pa.string()) == name
+        table = pq.read_table(folder / file, columns=COLUMNS.names, filters=wanted).cast(COLUMNS)
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"{str(path)!r} cannot be read: {str(error).splitlines()[0]}", accepted, AGAIN) from error
-    for name in COLUMNS.names:
-        if table[name].null_count:
-            raise InputError(f"column {name!r} of {str(path)!r} has gaps", "a value in every row", AGAIN)
-        if name in LABELS:
-            # A name in every row would take many times the room of a number.
-            table = table.set_column(table.column_names.index(name), name, table[name].dictionary_encode())
-    return table
+        raise unreadable(folder, file, error) from error
+    for column in COLUMNS.names:
+        if table[column].null_count:
+            raise InputError(f"column {column!r} of {str(folder / file)!r} has gaps", "a value in every row", AGAIN)
+    for column in LABELS:
+        # A name in every row would take many times the room of a number.
+        table = table.set_column(table.column_names.index(column), column, table[column].dictionary_encode())
+    return table.drop_columns(["lm"])
 
 
-def _placed(table: pa.Table, names: list[str], samples: np.ndarray) -> _Tokens:
-    """Give models and samples their numbers in the loss table, and documents numbers in its order."""
+def _placed(table: pa.Table, name: str, samples: pd.Index, first: _Tokens | None) -> _Tokens:
+    """Give samples their numbers in the loss table, and documents numbers in its order."""
     codes, words = {}, {}
-    for name in LABELS:
-        column = table[name].combine_chunks()
-        codes[name], words[name] = column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
+    for label in LABELS:
+        column = table[label].combine_chunks()
+        codes[label], words[label] = column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
     place = _positions(words["sample"], samples)
     if (place < 0).any():
         problem = f"tokens belong to the sample {words['sample'][int(place.argmin())]!r}, which is not in the table"
         raise InputError(problem, "tokens of the table's own samples", AGAIN)
     sample = place[codes["sample"]]
-    earliest = np.full(len(words["document"]), len(samples))
-    np.minimum.at(earliest, codes["document"], sample)
-    order = np.argsort(earliest, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    documents = np.array(words["document"], dtype=object)[order]
+    if first is None:
+        earliest = np.full(len(words["document"]), len(samples))
+        np.minimum.at(earliest, codes["document"], sample)
+        order = np.argsort(earliest, kind="stable")
+        rank, documents = np.empty_like(order), np.array(words["document"], dtype=object)[order]
+        rank[order] = np.arange(len(order))
+    else:
+        rank, documents = _positions(words["document"], pd.Index(first.documents)), first.documents
+        if (rank < 0).any():
+            problem = f"model {name!r} has tokens of the document {words['document'][int(rank.argmin())]!r}, "
+            problem += "of which other models of the same tokenizer have none"
+            raise InputError(problem, "the same tokens for all models of one tokenizer", AGAIN)
     return _Tokens(
-        lm=_positions(words["lm"], np.array(names))[codes["lm"]],
         document=rank[codes["document"]],
         position=table["position"].to_numpy(),
         sample=sample,
@@ -253,17 +275,13 @@ def _placed(table: pa.Table, names: list[str], samples: np.ndarray) -> _Tokens:
     )
 
 
-def _positions(words: list[str], known: np.ndarray) -> np.ndarray:
-    return pd.Index(known.astype(object)).get_indexer(pd.Index(words, dtype=object))
+def _positions(words: list[str], known: pd.Index) -> np.ndarray:
+    return known.get_indexer(pd.Index(words, dtype=known.dtype))
 
 
-def _sorted(tokens: _Tokens, lm: int, name: str) -> _Tokens:
-    """Return one model's tokens in the order of the text."""
-    rows = np.flatnonzero(tokens.lm == lm)
-    if not len(rows):
-        fix = f"{AGAIN}, or name the models that have them"
-        raise InputError(f"no tokens of model {name!r} were kept", "models scored with --tokens", fix)
-    own = tokens.of(rows[np.lexsort((tokens.position[rows], tokens.document[rows]))])
+def _sorted(tokens: _Tokens, name: str) -> _Tokens:
+    """Return tokens in the order of the text."""
+    own = tokens.of(np.lexsort((tokens.position, tokens.document)))
     for what, values in (("position", own.position), ("count of bytes", own.size)):
         if (values < 0).any():
             problem = f"the {what} of {own.name(int(values.argmin()))} by model {name!r} is {values.min()}"
@@ -298,7 +316,7 @@ def _check_alike(first: _Tokens, other: _Tokens, first_name: str, other_name: st
 
 
 def check_token_sums(
-    token_nll: np.ndarray, sample: np.ndarray, nll: np.ndarray, *, samples: np.ndarray, names: Sequence[str]
+    token_nll: np.ndarray, sample: np.ndarray, nll: np.ndarray, *, samples: np.ndarray | pd.Index, names: Sequence[str]
 ) -> None:
     """Refuse tokens whose losses do not add up to those of their samples.
 

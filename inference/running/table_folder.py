@@ -16,12 +16,14 @@ import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError
 from bayeslaw.storage import LOCK, MANIFEST, atomic_file, check_output_folder, read_manifest, write_manifest
+from bayeslaw.tables.file_digests import FILES, check_file, file_facts, named_files
 from inference.running.file_names import is_own_file, model_slug
 from inference.running.prepared import corpus_hash
 from inference.texts import Corpus, text_hash
 
 FORMAT = 1
 LISTED = 3
+AGAIN = "run bayeslaw score with the same --out again"
 CORPUS, TOKENS, JOURNAL, MODELS = "corpus", "tokens", "journal", "models.parquet"
 
 
@@ -45,6 +47,7 @@ class TableFolder:
         self.path, self.unit = path, unit
         self.models: dict[str, dict[str, Any]] = {}
         self.segments: list[dict[str, Any]] = []
+        self.files: dict[str, Mapping[str, Any]] = {}
         if not (path / MANIFEST).is_file():
             check_output_folder(path, "losses", replaceable=_is_begun)
             return
@@ -57,6 +60,7 @@ class TableFolder:
             problem = f"the table in {str(path)!r} has the unit {scoring['unit']!r}, not {unit!r}"
             raise InputError(problem, scoring["unit"], "use that unit, or give another --out")
         self.segments, self.models = scoring["segments"], manifest["models"]
+        self.files = dict(named_files(path, manifest) or {})
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -84,18 +88,44 @@ class TableFolder:
             lock.release()
 
     def sweep(self) -> None:
-        """Remove what a killed run left: temporary files, and files of models that the manifest does not name."""
-        files = [part["file"] for model in self.models.values() for part in model["parts"]]
-        named = {segment["file"] for segment in self.segments}
-        named |= {f"{folder}{file}" for file in files for folder in ("part-", f"{TOKENS}/")}
+        """Remove what a killed run left: temporary files, and files of models that the manifest does not name.
+
+        A part that is missing is forgotten, so that it is scored again.
+
+        Raises
+        ------
+        InputError
+            If a file is not the one that a run wrote.
+        """
+        for name, model in list(self.models.items()):
+            absent = [part["segment"] for part in model["parts"] if not self._is_whole(part["file"])]
+            if absent:
+                self._forget_parts(name, absent)
+        named = self._named()
         for name, entry in _files(self.path):
             if is_own_file(name) and name not in named and entry.is_file():
                 entry.unlink(missing_ok=True)
         if _rows(self.path / MODELS) != [dict(model["row"]) for model in self.models.values()]:
             self._write_models()
 
+    def _named(self) -> set[str]:
+        """Return the files that belong to what the manifest tells of, whether or not they are there."""
+        files = [part["file"] for model in self.models.values() for part in model["parts"]]
+        named = {segment["file"] for segment in self.segments}
+        return named | {f"{folder}{file}" for file in files for folder in ("part-", f"{TOKENS}/")}
+
+    def _is_whole(self, file: str) -> bool:
+        """Say whether the losses of a part are there, and refuse others than were written."""
+        names = [name for name in (f"part-{file}", f"{TOKENS}/{file}") if name in self.files or name.startswith("part")]
+        if not all((self.path / name).is_file() for name in names):
+            return False
+        for name in names:
+            check_file(self.path, {FILES: self.files}, name, fix=f"remove it and {AGAIN}")
+        return True
+
     def _documents(self, segment: int) -> pd.DataFrame:
         path = self.path / self.segments[segment]["file"]
+        check_file(self.path, {FILES: self.files}, self.segments[segment]["file"], fix="score into another --out")
         try:
             return pq.read_table(path).to_pandas()
         except (OSError, pa.ArrowException) as error:
@@ -167,6 +197,7 @@ class TableFolder:
         columns |= {label: list(values) for label, values in _labels(corpus).items() if values is not None}
         with atomic_file(self.path / file) as path:
             pq.write_table(pa.table(columns), path)
+            self.files[file] = file_facts(path)
         segment = {"file": file, "documents": len(corpus.names), "hash": corpus_hash(corpus)}
         self.segments.append(segment | {"domains": corpus.domains is not None, "sources": list(corpus.sources)})
         self._write_manifest()
@@ -213,9 +244,11 @@ class TableFolder:
         if tokens is not None:
             with atomic_file(self.path / TOKENS / file) as path:
                 _write_tables(path, tokens)
+                self.files[f"{TOKENS}/{file}"] = file_facts(path)
         parts = [*self.models.get(name, {}).get("parts", ()), {"file": file} | dict(part)]
         with atomic_file(self.path / f"part-{file}") as path:
             _write_tables(path, rows)
+            self.files[f"part-{file}"] = file_facts(path)
             # Written last, since readers want losses of every model that it names.
             self.models[name] = _with_sums(facts, parts)
             self._write_models()
@@ -230,6 +263,10 @@ class TableFolder:
 
     def remove_parts(self, name: str, segments: Iterable[int]) -> None:
         """Take the losses of a model on some segments out of the table, and the model if none are left."""
+        self._forget_parts(name, segments)
+        self.sweep()
+
+    def _forget_parts(self, name: str, segments: Iterable[int]) -> None:
         model, removed = self.models[name], set(segments)
         parts = [part for part in model["parts"] if part["segment"] not in removed]
         if parts:
@@ -237,7 +274,6 @@ class TableFolder:
         else:
             del self.models[name]
         self._write_manifest()
-        self.sweep()
 
     def _write_models(self) -> None:
         path = self.path / MODELS
@@ -250,7 +286,12 @@ class TableFolder:
     def _write_manifest(self) -> None:
         attrs = {"unit": self.unit, "cluster": "cluster", "missing": "{}", "source": self.path.name}
         scoring = {"format": FORMAT, "unit": self.unit, "segments": self.segments}
+        # Files of a version that did not say what they are belong to the table as they are found. The table of models
+        # is not among them: it is written before the manifest, which tells all that is in it.
+        named = sorted(name for name in self._named() if name in self.files or (self.path / name).is_file())
+        self.files = {name: self.files.get(name) or file_facts(self.path / name) for name in named}
         sections = {"models": self.models, "scoring": scoring, "by_model": ["tokens", "scored_bytes"]}
+        sections[FILES] = self.files
         write_manifest(self.path, "losses", attrs, sections=sections)
 
 
