@@ -21,6 +21,9 @@ from bayeslaw.tables.model_frames import models_from_frame
 from bayeslaw.tables.readers import read_losses
 from bayeslaw.tables.token_losses import read_token_losses
 
+# Samples that are looked at together.
+ROWS = 1 << 16
+
 __all__ = [
     "cluster_codes",
     "clustered_standard_error",
@@ -179,15 +182,19 @@ def clustered_standard_error(
     if not (len(values) and (weights >= 0).all() and total > 0):
         raise InputError("there are no weights above zero", "weights of zero or more, not all zero", "correct them")
     ratio = values.sum(axis=0) / total
-    residuals = (values - np.multiply.outer(weights, ratio)).reshape(len(values), -1)
+    codes, count = None, len(values)
     if clusters is not None:
-        codes, labels = pd.factorize(clusters)
-        sums = np.zeros((len(labels), residuals.shape[1]))
-        np.add.at(sums, codes, residuals)
-        residuals = sums
-    count = len(residuals)
+        codes, labels = pd.factorize(np.asarray(clusters))
+        count = len(labels)
+    columns, squares = values.reshape(len(values), -1), []
+    # One column after the other, since the residuals of all would take as much room as the table.
+    for column, own in zip(columns.T, np.ravel(ratio), strict=True):
+        residuals = column - weights * own
+        if codes is not None:
+            residuals = np.bincount(codes, residuals, minlength=count)
+        squares.append(np.square(residuals, out=residuals).sum())
     factor = count / (count - 1) if count > 1 else np.nan
-    return (np.sqrt(factor * (residuals**2).sum(axis=0)) / total).reshape(ratio.shape)
+    return (np.sqrt(factor * np.array(squares)) / total).reshape(ratio.shape)
 
 
 @accepts(losses=untold_table)
@@ -237,5 +244,9 @@ def win_shares(losses: xr.Dataset) -> np.ndarray:
         Shares that add up to one, ties split evenly; shape (lm,).
     """
     nll, weights = losses["nll"].to_numpy(), sample_weights(losses)
-    lowest = nll == nll.min(axis=1, keepdims=True)
-    return (weights / lowest.sum(axis=1)) @ lowest / weights.sum()
+    shares = np.zeros(nll.shape[1])
+    for start in range(0, len(nll), ROWS):
+        rows = nll[start : start + ROWS]
+        lowest = rows == rows.min(axis=1, keepdims=True)
+        shares += (weights[start : start + ROWS] / lowest.sum(axis=1)) @ lowest
+    return shares / weights.sum()

@@ -1,6 +1,6 @@
 """Columns of a loss table that may differ between the models of a sample, since models cut a text differently."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -74,17 +74,17 @@ def check_scored_bytes(losses: xr.Dataset) -> None:
     InputError
         If a model scored more bytes of a sample than there are.
     """
-    excess = -unscored_bytes(losses)
-    if (excess > 0).any():
-        sample, lm = np.unravel_index(int(excess.argmax()), excess.shape)
-        problem = (
-            f"model {str(losses['lm'].to_numpy()[lm])!r} scored {excess[sample, lm]:g} bytes more of sample "
-            f"{str(losses['sample'].to_numpy()[sample])!r} than it has"
-        )
-        raise InputError(problem, "scored_bytes of at most bytes", "correct bytes or scored_bytes")
+    for lm, left_out in enumerate(unscored_bytes(losses)):
+        if (left_out < 0).any():
+            sample = int(left_out.argmin())
+            problem = (
+                f"model {str(losses['lm'].to_numpy()[lm])!r} scored {-left_out[sample]:g} bytes more of sample "
+                f"{str(losses['sample'].to_numpy()[sample])!r} than it has"
+            )
+            raise InputError(problem, "scored_bytes of at most bytes", "correct bytes or scored_bytes")
 
 
-def unscored_bytes(losses: xr.Dataset) -> np.ndarray:
+def unscored_bytes(losses: xr.Dataset) -> Iterator[np.ndarray]:
     """Count the bytes of each sample that each model left out of its loss.
 
     Parameters
@@ -92,17 +92,16 @@ def unscored_bytes(losses: xr.Dataset) -> np.ndarray:
     losses
         A loss table.
 
-    Returns
-    -------
+    Yields
+    ------
     numpy.ndarray
-        Bytes, [sample, lm]; all zero where the table does not say.
+        Bytes, [sample], of one model after the other; none where the table does not say.
     """
-    shape = losses.sizes["sample"], losses.sizes["lm"]
-    if not {"bytes", "scored_bytes"} <= {*losses.data_vars} or losses["scored_bytes"].dtype.kind not in "iuf":
-        return np.zeros(shape)
-    scored = losses["scored_bytes"].to_numpy().astype(np.float64)
-    scored = scored if scored.ndim == 2 else scored[:, None]
-    return np.broadcast_to(losses["bytes"].to_numpy().astype(np.float64)[:, None] - scored, shape)
+    if {"bytes", "scored_bytes"} <= {*losses.data_vars} and losses["scored_bytes"].dtype.kind in "iuf":
+        scored = losses["scored_bytes"].to_numpy()
+        scored = scored if scored.ndim == 2 else np.broadcast_to(scored[:, None], (len(scored), losses.sizes["lm"]))
+        for column in scored.T:
+            yield losses["bytes"].to_numpy().astype(np.float64) - column
 
 
 def tokenizers(manifest: Mapping[str, Any]) -> dict[str, str]:

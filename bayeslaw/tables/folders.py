@@ -30,6 +30,7 @@ from bayeslaw.tables.frames import losses_from_matrix
 from bayeslaw.tables.given import LOSSES
 from bayeslaw.tables.given import MODELS as WHOLE_MODELS
 from bayeslaw.tables.long_rows import LongRows, read_long_rows
+from bayeslaw.tables.memory import release_memory
 from bayeslaw.tables.missing import drop_missing
 from bayeslaw.tables.model_frames import model_frame, models_from_frame
 from bayeslaw.tables.parquet_files import MODELS, again, loss_parts, read_parquet
@@ -195,8 +196,7 @@ def read_rows(
     rows = read_long_rows(path, parts, models, wanted=wanted, by_model=counts_by_model(manifest))
     if not len(rows.samples):
         raise InputError(f"the folder {str(path)!r} has no losses", "rows of losses", "write the folder again")
-    # What Arrow has read and let go of it would keep for what it reads next.
-    pa.default_memory_pool().release_unused()
+    release_memory()
     return rows
 
 

@@ -153,7 +153,7 @@ def assembled(
     dataset = xr.Dataset(coords={"sample": ("sample", samples), "lm": ("lm", np.array(names, dtype=str))})
     dataset["nll"] = (("sample", "lm"), nll)
     dataset = dataset.assign(model_variables(lms)).assign(_sample_variables(table, names, samples, cluster))
-    dataset = dataset.assign({name: ("sample", description(series(table, name))) for name in described})
+    dataset = dataset.assign({name: on_samples(description(series(table, name))) for name in described})
     dataset.attrs = {"kind": "losses", "unit": "sample", "cluster": ",".join(cluster), "missing": "{}"}
     return dataset
 
@@ -225,7 +225,7 @@ def _check_matrix(nll: np.ndarray, names: list[str], samples: np.ndarray | pd.In
 
 def _sample_variables(
     table: pd.DataFrame, names: list[str], samples: np.ndarray | pd.Index, cluster: list[str]
-) -> dict[str, tuple[str, np.ndarray]]:
+) -> dict[str, xr.Variable]:
     variables = {}
     for role, column in (("bytes", "bytes"), ("tokens", token_column(table))):
         if column is None or column not in table or column in names:
@@ -235,7 +235,12 @@ def _sample_variables(
             problem = f"the {role} of {str(samples[np.isnan(values).argmax()])!r} are missing"
             raise InputError(problem, f"{role} for every sample", f"fill the column {column} in, or remove it")
         check_positive(values, role, samples, zero=role == "tokens")
-        variables[role] = ("sample", values)
+        variables[role] = on_samples(values)
     if cluster:
-        variables["cluster"] = ("sample", joined_labels([labels(series(table, column), column) for column in cluster]))
+        variables["cluster"] = on_samples(joined_labels([labels(series(table, column), column) for column in cluster]))
     return variables
+
+
+def on_samples(values: np.ndarray) -> xr.Variable:
+    """Return values of samples as a variable that holds the array itself: text that repeats is there once."""
+    return xr.Variable(("sample",), values, fastpath=True)

@@ -84,6 +84,7 @@ def read_long_rows(
     rows = _Rows(schema, models, wanted, by_model)
     for batch in _batches(path, parts, schema):
         rows.add(batch)
+        pa.default_memory_pool().release_unused()
     rows.settle()
     if rows.number != np.count_nonzero(rows.present):
         _find_twice(path, parts, schema, _Rows(schema, models, wanted, by_model))
@@ -121,7 +122,7 @@ def _batches(path: Path, parts: Sequence[str], schema: pa.Schema) -> Iterator[pa
                 if absent:
                     problem = f"{name} in {str(path)!r} has no column {absent[0]!r}"
                     raise InputError(problem, "sample, lm, nll", f"add {absent[0]}")
-                yield from file.iter_batches(BATCH)
+                yield from file.iter_batches(BATCH, use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise unreadable(path, name, error) from error
 
@@ -147,7 +148,6 @@ class _Rows:
         self.models, self.place = list(models), {name: place for place, name in enumerate(models)}
         self.wanted = None if wanted is None else set(wanted)
         self.codes, self.number = SampleCodes(), 0
-        self.settled = 0
         # By cell, the number of its sample times that of models plus the number of its model.
         self.nll, self.present = np.zeros(0), np.zeros(0, bool)
         self.described = {each.name: SampleColumn(each.type) for each in schema if each.name not in KEYS}
@@ -227,8 +227,8 @@ class _Rows:
 
     def settle(self) -> None:
         """Bring what was read of a sample under two numbers together."""
-        before, places = self.settled, self.codes.settle()
-        self.settled = self.codes.count
+        before = self.codes.settled
+        places = self.codes.settle()
         if places is None:
             return
         for name, column in list(self.described.items()):

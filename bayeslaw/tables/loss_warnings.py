@@ -97,7 +97,7 @@ def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
 
 
 def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
-    for name, left_out in zip(losses["lm"].to_numpy(), unscored_bytes(losses).T, strict=True):
+    for name, left_out in zip(losses["lm"].to_numpy(), unscored_bytes(losses), strict=False):
         total = left_out.clip(0).sum()
         if total > 0:
             message = (

@@ -1,23 +1,27 @@
 """Numbers of samples by their names, which come a few at a time."""
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-# Names that may be there already are looked up together, once there are as many as of those that surely differ.
-FEWEST_LOOKED_UP = 1 << 20
+# New names are compared with each other once there are as many as of those that surely differ.
+FEWEST_COMPARED = 1 << 18
 
 
 class SampleCodes:
     """Gives samples numbers in the order in which their names first appear.
 
     Most tables have all models of a sample side by side, or the samples in the same order for every model: both are
-    seen without a look-up. What is not seen so gets a new number, and `settle` finds out whether it is one.
+    seen without a look-up. Other names are looked up by their hashes, and those that are not found get new numbers;
+    `settle` finds names that got two, since a table of all names would take more room than the losses.
     """
 
     def __init__(self) -> None:
         self._names: list[pa.Array] = []
-        self._settled = self._place = self.count = 0
+        self._hashes: list[np.ndarray] = []
+        # Hashes of the samples that surely differ, in their order, and whose they are.
+        self._sorted, self._order = np.zeros(0, np.uint64), np.zeros(0, np.int64)
+        self._place = self.count = 0
 
     @property
     def names(self) -> pa.ChunkedArray:
@@ -25,9 +29,14 @@ class SampleCodes:
         return pa.chunked_array(self._names, pa.large_string())
 
     @property
+    def settled(self) -> int:
+        """How many samples surely differ: the first ones."""
+        return len(self._order)
+
+    @property
     def unsettled(self) -> bool:
-        """Whether so many numbers may be those of known samples that it is time to `settle`."""
-        return self.count - self._settled > max(self._settled, FEWEST_LOOKED_UP)
+        """Whether there are so many others that it is time to `settle`."""
+        return self.count - self.settled > max(self.settled, FEWEST_COMPARED)
 
     def codes(self, names: pa.Array) -> np.ndarray:
         """Give some samples their numbers.
@@ -40,7 +49,7 @@ class SampleCodes:
         Returns
         -------
         numpy.ndarray
-            Their numbers, int64 [sample]; one beyond those given before may be that of a known sample until `settle`.
+            Their numbers, int64 [sample]; one that is not among the `settled` may be changed by `settle`.
         """
         known, number = self.names, len(names)
         for start in dict.fromkeys((self._place, 0)):
@@ -49,42 +58,65 @@ class SampleCodes:
                 return np.arange(start, start + number)
         if self.count and known[self.count - 1] == names[0]:
             # All models of a sample side by side, a few of them read before.
-            return np.concatenate([[self.count - 1], self._added(names.slice(1))])
-        windows = [known.slice(start, 2 * number) for start in dict.fromkeys((self._place, 0))]
-        probes = [names[0], names[number // 2], names[number - 1]]
-        if any(pc.index(window, probe).as_py() >= 0 for window in windows for probe in probes):
-            return self._found(names, windows)
-        return self._added(names)
+            return np.concatenate([[self.count - 1], self._numbered(names.slice(1))])
+        return self._numbered(names)
 
-    def _added(self, names: pa.Array) -> np.ndarray:
-        if len(names):
-            self._names.append(names)
-        first, self.count = self.count, self.count + len(names)
-        self._place = self.count
-        return np.arange(first, self.count)
-
-    def _found(self, names: pa.Array, windows: list[pa.ChunkedArray]) -> np.ndarray:
-        """Give numbers to samples of which some are in windows of known ones, at the last place and at the start."""
+    def _numbered(self, names: pa.Array) -> np.ndarray:
+        hashes = _hashes(names)
+        place = np.minimum(np.searchsorted(self._sorted, hashes), max(len(self._sorted) - 1, 0))
         codes = np.full(len(names), -1)
-        for start, window in zip(dict.fromkeys((self._place, 0)), windows, strict=True):
-            found = pc.index_in(names, value_set=window).fill_null(-1).to_numpy()
-            codes = np.where((codes < 0) & (found >= 0), start + found, codes)
-        place = int(codes.max()) + 1
-        codes[codes < 0] = self._added(names.filter(pa.array(codes < 0)))
-        self._place = place
+        if len(self._sorted):
+            found = np.flatnonzero(self._sorted[place] == hashes)
+            same = _equal(self.names, self._order[place[found]], names, found)
+            codes[found[same]] = self._order[place[found[same]]]
+        new = codes < 0
+        if new.any():
+            self._names.append(names if new.all() else names.filter(pa.array(new)))
+            self._hashes.append(hashes[new])
+            codes[new] = np.arange(self.count, self.count + np.count_nonzero(new))
+            self.count += np.count_nonzero(new)
+        self._place = int(codes.max(initial=-1)) + 1
         return codes
 
     def settle(self) -> np.ndarray | None:
-        """Find samples that were numbered twice, and give each its first number.
+        """Find samples that got two numbers, and give each its first.
 
         Returns
         -------
         numpy.ndarray or None
             The number of each sample by its number until now, at most the latter, [sample]; None where they are equal.
         """
-        together = self.names.combine_chunks()
-        encoded = together.dictionary_encode()
-        codes, self._names = encoded.indices.to_numpy(zero_copy_only=False), [encoded.dictionary]
-        before, self.count = self.count, len(encoded.dictionary)
-        self._settled, self._place = self.count, min(self._place, self.count)
-        return None if self.count == before else codes
+        hashes, names = np.concatenate([*self._hashes, np.zeros(0, np.uint64)]), self.names
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        again = np.flatnonzero(ordered[1:] == ordered[:-1]) + 1
+        places = None
+        if len(again):
+            first = np.ones(len(order), bool)
+            first[again] = False
+            # The sort is stable: the first of equal ones is the earliest.
+            earliest = order[np.maximum.accumulate(np.where(first, np.arange(len(order)), 0))]
+            known = np.empty_like(order)
+            known[order] = earliest
+            later = order[again]
+            if not _equal(names, known[later], names, later).all():
+                # Two names of one hash.
+                encoded = names.combine_chunks().dictionary_encode().indices.to_numpy()
+                known = np.unique(encoded, return_index=True)[1][encoded]
+            kept = known == np.arange(len(known))
+            places = (np.cumsum(kept) - 1)[known]
+            names, hashes = names.filter(pa.array(kept)), hashes[kept]
+            order = np.argsort(hashes, kind="stable")
+            ordered = hashes[order]
+        self._names, self._hashes, self.count = list(names.chunks), [hashes], len(names)
+        self._sorted, self._order, self._place = ordered, order, min(self._place, self.count)
+        return places
+
+
+def _hashes(names: pa.Array) -> np.ndarray:
+    return pd.util.hash_array(names.to_numpy(zero_copy_only=False), categorize=False)
+
+
+def _equal(one: pa.ChunkedArray, ones: np.ndarray, other: pa.Array | pa.ChunkedArray, others: np.ndarray) -> np.ndarray:
+    """Say which names are equal to the others, by their places in two lists."""
+    return one.take(pa.array(ones)).to_numpy() == other.take(pa.array(others)).to_numpy(zero_copy_only=False)

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from bayeslaw.tables.columns import MOST_CHARACTERS, check_length, check_unique, labels
+from bayeslaw.tables.columns import MOST_CHARACTERS, check_unique, labels
 
 
 def sample_index(names: pa.ChunkedArray) -> pd.Index:
@@ -26,13 +26,15 @@ def sample_index(names: pa.ChunkedArray) -> pd.Index:
     InputError
         If a name is empty or too long, or two are the same but for white space around them.
     """
-    trimmed = pc.utf8_trim(pc.utf8_trim_whitespace(names), "\x1c\x1d\x1e\x1f \t\n\r")
-    if not trimmed.equals(names) or pc.min(pc.utf8_length(trimmed)).as_py() == 0:
+    if any(_is_untidy(chunk) for chunk in names.chunks):
         found = labels(pd.Series(names.to_pylist(), dtype=object), "sample name")
         check_unique(found, "sample", "column 'sample'")
-        trimmed = pa.chunked_array([pa.array(found, pa.large_string())])
-    lengths = pc.utf8_length(trimmed)
-    if pc.max(lengths).as_py() > MOST_CHARACTERS:
-        check_length(trimmed[int(np.argmax(lengths))].as_py(), "sample name")
-    text = pd.StringDtype("pyarrow", na_value=np.nan)
-    return pd.Index(pd.arrays.ArrowStringArray(trimmed.combine_chunks(), dtype=text), name="sample")
+        names = pa.chunked_array([pa.array(found, pa.large_string())])
+    return pd.Index(pd.arrays.ArrowStringArray(names, dtype=pd.StringDtype("pyarrow", na_value=np.nan)), name="sample")
+
+
+def _is_untidy(names: pa.Array) -> bool:
+    """Say whether there is a name that is empty, too long, or has white space around it."""
+    trimmed, lengths = pc.utf8_trim(pc.utf8_trim_whitespace(names), "\x1c\x1d\x1e\x1f"), pc.utf8_length(names)
+    shortest, longest = pc.min_max(lengths).as_py().values()
+    return shortest == 0 or longest > MOST_CHARACTERS or not trimmed.equals(names)

@@ -20,6 +20,7 @@ from bayeslaw.tables.by_model import tokenizers
 from bayeslaw.tables.columns import check_losses, labels, numbers
 from bayeslaw.tables.file_digests import check_file
 from bayeslaw.tables.folders import read_models, read_rows
+from bayeslaw.tables.frames import on_samples
 from bayeslaw.tables.model_frames import model_frame, model_variables
 from bayeslaw.tables.parquet_files import again, loss_parts, readable_schema, unreadable
 from bayeslaw.tables.sample_names import sample_index
@@ -117,9 +118,9 @@ def read_token_losses(
         raise InputError(problem, "every byte of a text in one token", AGAIN)
     dataset["bytes"] = ("sample", first.size)
     dataset["position"] = ("sample", first.position)
-    dataset["document"] = ("sample", first.documents[first.document])
-    dataset["cluster"] = ("sample", known["cluster"][first.sample]) if "cluster" in known else dataset["document"]
-    dataset["sample_of_token"] = ("sample", samples.to_numpy(dtype=object)[first.sample])
+    dataset["document"] = on_samples(first.documents[first.document])
+    dataset["cluster"] = on_samples(known["cluster"][first.sample]) if "cluster" in known else dataset["document"]
+    dataset["sample_of_token"] = on_samples(samples.to_numpy(dtype=object)[first.sample])
     dataset = dataset.assign(model_variables(lms.set_index("model", drop=False).loc[names].reset_index(drop=True)))
     named = "cluster" if "cluster" in known else "document"
     dataset.attrs = {"kind": "losses", "unit": "token", "cluster": named, "missing": "{}"}
