@@ -1,6 +1,5 @@
 """The command line: every command is a few lines over the Python functions of the same names."""
 
-import contextlib
 import os
 import sys
 from typing import Annotated
@@ -20,6 +19,7 @@ from bayeslaw.commands.plot import plot
 from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
 from bayeslaw.commands.score import score
+from bayeslaw.commands.standard_output import with_standard_output
 
 FATAL_ALONE = "3"
 
@@ -87,15 +87,7 @@ def main() -> None:
     # JAX reads it when it is first imported. What the compiler logs, such as alarms that it is slow, is for those who
     # work on it; what goes wrong is an exception.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", FATAL_ALONE)
-    try:
-        app()
-    finally:
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader went away (``| head``); Python would complain once more when it closes the stream.
-            with contextlib.suppress(OSError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(with_standard_output(app))
 
 
 if __name__ == "__main__":

@@ -14,15 +14,17 @@ from bayeslaw.claims import claims
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
 from bayeslaw.diagnose import check, trusted
+from bayeslaw.drawing.plot_style import is_picture
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, Fit, fit
+from bayeslaw.fit_file import check_fit_output
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses import loss_unit, mean_losses, read_losses, write_losses
 from bayeslaw.plots import save_plot
 from bayeslaw.pools import make_pools, write_pools
 from bayeslaw.predict import predict
 from bayeslaw.regimes import REGIMES
-from bayeslaw.storage import atomic_file, check_output_file, check_output_folder
+from bayeslaw.storage import atomic_file, check_output_file, check_output_folder, is_scored_table
 from bayeslaw.tables.loss_warnings import loss_warnings
 
 DATASET = "zoo"
@@ -97,7 +99,7 @@ def run_demo(
     _say_findings(fitted, say)
     largest = float(pools["parameters"].max())
     predictions = _predict(fitted, largest, seed)
-    with atomic_file(out / "predictions.csv") as path:
+    with atomic_file(out / "predictions.csv", replaceable=_are_predictions) as path:
         predictions.to_csv(path, index=False)
     _say_predictions(predictions, largest, say)
     save_plot(fitted, out / "law.png", what="law")
@@ -147,9 +149,14 @@ def _check_folder(out: Path) -> None:
     foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in FILES) if out.is_dir() else []
     if foreign:
         raise InputError(f"{str(out)!r} holds {foreign[0]!r}", accepted, fix)
-    check_output_file(out / "fit.nc")
+    check_fit_output(out / "fit.nc")
     # Removed before it is scored again: what is not ours there is refused.
-    check_output_folder(out / "scored", "losses")
+    check_output_folder(out / "scored", "losses", replaceable=is_scored_table)
+    check_output_folder(out / "losses", "losses")
+    check_output_folder(out / "pools", "pools")
+    check_output_file(out / "predictions.csv", replaceable=_are_predictions)
+    for name in ("law.png", "claims.png"):
+        check_output_file(out / name, replaceable=is_picture)
 
 
 def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:
@@ -163,6 +170,11 @@ def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:
             f"{claim.prior_probability:.3f} before them."
         )
     say("A probability near that before the data says that they do not decide.")
+
+
+def _are_predictions(path: Path) -> bool:
+    with path.open("rb") as stream:
+        return stream.readline().startswith(b"parameters,regime,")
 
 
 def _predict(fitted: Fit, largest: float, seed: int) -> pd.DataFrame:

@@ -8,12 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import h5py
 import xarray as xr
 
 from bayeslaw.arguments import texts
 from bayeslaw.errors import InputError, check_choice
-from bayeslaw.fit_seal import ATTRIBUTE, check_sealed_file, check_sealed_folder, seal_folder, sealed
-from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder
+from bayeslaw.fit_seal import ATTRIBUTE, ZARR_ROOT, check_sealed_file, check_sealed_folder, seal_folder, sealed
+from bayeslaw.storage import Inputs, atomic_file, atomic_folder, check_output_file, check_output_folder
 
 ZARR = ".zarr"
 OPTIONAL_GROUPS: tuple[str, ...] = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
@@ -59,7 +60,7 @@ def write_fit(tree: xr.DataTree, path: str | PathLike[str]) -> None:
         return
     # HDF5 ends the process where the disk is full: it writes to memory, and what it wrote goes to disk in one piece.
     content = sealed(tree.to_netcdf(None, engine="h5netcdf"))
-    with atomic_file(path) as temporary:
+    with atomic_file(path, replaceable=_is_own_file) as temporary:
         temporary.write_bytes(content)
 
 
@@ -164,13 +165,15 @@ def kept_groups(text: str) -> tuple[str, ...]:
     return tuple(check_choice("group", name, OPTIONAL_GROUPS) for name in names)
 
 
-def check_fit_output(path: str | PathLike[str]) -> Path:
+def check_fit_output(path: str | PathLike[str], *, inputs: Inputs = ()) -> Path:
     """Refuse early an output that could not be written; nothing is created.
 
     Parameters
     ----------
     path
-        A netCDF file, or a Zarr folder where the path ends in ``.zarr``.
+        A netCDF file, or a Zarr folder where the path ends in ``.zarr``; one that holds a fit may be replaced.
+    inputs
+        What is fitted, which the fit may not replace.
 
     Returns
     -------
@@ -184,8 +187,16 @@ def check_fit_output(path: str | PathLike[str]) -> Path:
     """
     path = Path(path)
     if path.suffix == ZARR:
-        return check_output_folder(path, FIT_FORMAT, replaceable=_is_own_zarr)
-    return check_output_file(path)
+        return check_output_folder(path, FIT_FORMAT, replaceable=_is_own_zarr, inputs=inputs)
+    return check_output_file(path, replaceable=_is_own_file, inputs=inputs)
+
+
+def _is_own_file(path: Path) -> bool:
+    try:
+        with h5py.File(path) as file:
+            return file.attrs.get("format") == FIT_FORMAT
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError):
+        return False
 
 
 def _is_own_zarr(path: Path) -> bool:
@@ -193,4 +204,6 @@ def _is_own_zarr(path: Path) -> bool:
         attributes = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return isinstance(attributes, dict) and _is_fit(attributes)
+    groups = {ZARR_ROOT, MEMBERS, *NEEDED_GROUPS, *OPTIONAL_GROUPS}
+    own = isinstance(attributes, dict) and _is_fit(attributes)
+    return own and {entry.name for entry in path.iterdir()} <= groups

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from bayeslaw.arguments import a_choice, a_level, a_path, accepts
 from bayeslaw.drawing.claims_plot import plot_claims
 from bayeslaw.drawing.law_plot import plot_law
-from bayeslaw.drawing.plot_style import check_picture_file, house_style, write_figure
+from bayeslaw.drawing.plot_style import check_picture_file, house_style, is_picture, write_figure
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import a_fit
 from bayeslaw.noise import check_interval
-from bayeslaw.storage import check_output_file
+from bayeslaw.storage import Inputs, check_output_file
 
 __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
 
@@ -48,20 +48,22 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
         write_figure(PLOTS[what](fit, interval), path)
 
 
-def check_plot(path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9) -> None:
+def check_plot(path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9, inputs: Inputs = ()) -> None:
     """Refuse early a picture that could not be drawn or written; nothing is created.
 
     Parameters
     ----------
     path, what, interval
         As in `save_plot`.
+    inputs
+        What the picture is made of, which it may not replace.
 
     Raises
     ------
     InputError
         If the ending or the picture is not known, the interval lies outside (0, 1), or the file cannot be written.
     """
-    check_output_file(check_picture_file(path))
+    check_output_file(check_picture_file(path), replaceable=is_picture, inputs=inputs)
     check_choice("plot", what, PLOTS)
     check_interval(interval)
 

@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,16 @@ from bayeslaw.foreign_json import parse_json
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-# What a folder of losses may hold beside its tables: losses of tokens, and what a run needs to go on.
-SUBFOLDERS = {"losses": ("tokens", "journal", "corpus")}
 LOCK = ".lock"
+# What this package writes into a folder of each kind; one that holds more is not replaced.
+OWN_FILES: Mapping[str, re.Pattern[str]] = {
+    "losses": re.compile(r"manifest\.json|models\.parquet|part-\d{5,}\.parquet"),
+    "models": re.compile(r"manifest\.json|models\.parquet"),
+    "pools": re.compile(r"manifest\.json|models\.parquet|pools\.parquet|win_shares\.parquet"),
+}
+# What a run of scoring keeps beside the losses: its corpus, the losses of tokens, and what it needs to go on.
+SCORING, SUBFOLDERS = "scoring", ("tokens", "journal", "corpus")
+Inputs = Iterable[str | os.PathLike[str] | None]
 
 
 def _cannot_write(path: Path, why: str, fix: str = "give another --out") -> InputError:
@@ -42,13 +50,19 @@ def user_cache() -> Path | None:
         return None
 
 
-def check_output_file(path: str | os.PathLike[str]) -> Path:
+def check_output_file(
+    path: str | os.PathLike[str], *, replaceable: Callable[[Path], bool] | None = None, inputs: Inputs = ()
+) -> Path:
     """Refuse early an output file that could not be written; nothing is created.
 
     Parameters
     ----------
     path
-        Where the file would go. An existing file is accepted: it would be replaced.
+        Where the file would go.
+    replaceable
+        Says of a file that is there whether it may be replaced; by default every one may. An empty one always may.
+    inputs
+        What the output is made of, which it may not replace, however its path is written.
 
     Returns
     -------
@@ -58,20 +72,27 @@ def check_output_file(path: str | os.PathLike[str]) -> Path:
     Raises
     ------
     InputError
-        If the path is a folder or a device, or its parent cannot be a folder that may be written to.
+        If the path is a folder or a device, a file that is there may not be replaced, or its parent cannot be a folder
+        that may be written to.
     """
-    path = _checked_file(path)
+    path = _checked_file(path, replaceable, inputs)
     _probe(path)
     return path
 
 
-def _checked_file(path: str | os.PathLike[str]) -> Path:
+def _checked_file(
+    path: str | os.PathLike[str], replaceable: Callable[[Path], bool] | None, inputs: Inputs = ()
+) -> Path:
     path = Path(path)
     try:
         if path.name in ("", "..") or path.is_dir():
             raise _cannot_write(path, "it is a folder", "name a file")
         if path.exists() and not path.is_file():
             raise _cannot_write(path, "it is not a regular file")
+        _check_inputs(path, inputs)
+        if path.exists() and path.stat().st_size and replaceable is not None and not replaceable(path):
+            why = "a file of another kind is there"
+            raise _cannot_write(path, why, "name a new file, or move that one away yourself")
         _check_parent(path)
     except OSError as error:
         raise _cannot_write(path, _why(error)) from error
@@ -79,7 +100,11 @@ def _checked_file(path: str | os.PathLike[str]) -> Path:
 
 
 def check_output_folder(
-    path: str | os.PathLike[str], kind: str, *, replaceable: Callable[[Path], bool] | None = None
+    path: str | os.PathLike[str],
+    kind: str,
+    *,
+    replaceable: Callable[[Path], bool] | None = None,
+    inputs: Inputs = (),
 ) -> Path:
     """Refuse early an output folder that could not be written; nothing is created.
 
@@ -90,7 +115,10 @@ def check_output_folder(
     kind
         What the folder would hold, as in its manifest: ``"losses"``, ``"models"`` or ``"pools"``.
     replaceable
-        Says of a folder that is there whether it may be replaced; by default its manifest decides.
+        Says of a folder that is there whether it may be replaced; by default its manifest decides, and it may hold
+        nothing but what is written into a folder of this kind.
+    inputs
+        What the output is made of, which it may not replace, however its path is written.
 
     Returns
     -------
@@ -103,22 +131,32 @@ def check_output_folder(
         If a file is in the way, if a folder there is neither empty nor one of ours of the same kind, or if its parent
         cannot be a folder that may be written to.
     """
-    path = _checked_folder(path, kind, replaceable)
+    path = _checked_folder(path, kind, replaceable, inputs)
     _probe(path)
     return path
 
 
-def _checked_folder(path: str | os.PathLike[str], kind: str, replaceable: Callable[[Path], bool] | None) -> Path:
+def _checked_folder(
+    path: str | os.PathLike[str], kind: str, replaceable: Callable[[Path], bool] | None, inputs: Inputs = ()
+) -> Path:
     path = Path(path)
     try:
         if path.is_dir():
             _check_replaceable(path, kind, replaceable)
         elif path.exists() or path.is_symlink():
             raise _cannot_write(path, "a file is in the way", "name a new folder, or move that file away")
+        _check_inputs(path, inputs)
         _check_parent(path)
     except OSError as error:
         raise _cannot_write(path, _why(error)) from error
     return path
+
+
+def _check_inputs(path: Path, inputs: Inputs) -> None:
+    for given in inputs:
+        # The same file may have several names, by links of either kind.
+        if given is not None and path.exists() and os.path.exists(given) and os.path.samefile(path, given):
+            raise _cannot_write(path, f"it is what the output is made of, {str(given)!r}")
 
 
 def _existing_parent(path: Path) -> Path:
@@ -151,28 +189,43 @@ def _check_replaceable(path: Path, kind: str, replaceable: Callable[[Path], bool
     if not entries or (replaceable is not None and replaceable(path)):
         return
     foreign = [entry.name for entry in entries if not _is_own(entry, kind)]
-    found = None
+    manifest: dict[str, Any] = {}
     with suppress(InputError):
-        found = read_manifest(path).get("kind")
-    if found != kind or foreign:
-        held = f"holds {foreign[0]!r}" if foreign else f"is not a folder of {kind}"
+        manifest = read_manifest(path)
+    if manifest.get("kind") == kind and SCORING in manifest:
+        raise _cannot_write(path, "it is a table that bayeslaw score wrote, with its texts", "name a new folder")
+    other = manifest.get("kind", kind) != kind
+    if manifest.get("kind") != kind or foreign:
+        alone = f"holds {foreign[0]!r}" if foreign and not other else f"is not a folder of {kind}"
+        held = alone if kind in OWN_FILES else f"is not a folder of {kind}, or holds more"
         raise _cannot_write(path, f"the folder exists and {held}", "name a new folder, or empty that one yourself")
 
 
 def _is_own(entry: Path, kind: str) -> bool:
-    if entry.name in SUBFOLDERS.get(kind, ()) and entry.is_dir() and not entry.is_symlink():
-        return True
-    return entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet"
+    own = OWN_FILES.get(kind)
+    return entry.name in (MANIFEST, LOCK) or (own is not None and own.fullmatch(entry.name) is not None)
+
+
+def is_scored_table(path: Path) -> bool:
+    """Say whether a folder is a loss table that a run of scoring wrote, and holds nothing else."""
+    with suppress(InputError):
+        manifest = read_manifest(path, "losses")
+        entries = (entry for entry in path.iterdir() if not (entry.name in SUBFOLDERS and entry.is_dir()))
+        own = all(entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet" for entry in entries)
+        return SCORING in manifest and own
+    return False
 
 
 @contextmanager
-def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_file(path: str | os.PathLike[str], *, replaceable: Callable[[Path], bool] | None = None) -> Iterator[Path]:
     """Write a file so that it appears whole or not at all.
 
     Parameters
     ----------
     path
         Where the file goes. Missing parent folders are made; an existing file is replaced at the end.
+    replaceable
+        As in `check_output_file`.
 
     Yields
     ------
@@ -185,7 +238,7 @@ def atomic_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     InputError
         If the output cannot be written, also where that shows only while writing (a full disk).
     """
-    path = _checked_file(path)
+    path = _checked_file(path, replaceable)
     temporary = _temporary_sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

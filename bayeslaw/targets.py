@@ -51,7 +51,7 @@ def _entries(column: str, given: Any) -> list[Any]:
     listed = isinstance(given, list | tuple | range | np.ndarray | pd.Series | pd.Index | xr.DataArray)
     entries = [plain(entry) for entry in (list(given) if listed and getattr(given, "ndim", 1) else [given])]
     if column in BUDGETS:
-        return read_counts(column, entries).tolist()
+        return read_counts(column, entries)
     text = column in TEXT_COLUMNS
     for entry in entries:
         if isinstance(entry, bool) or not isinstance(entry, str if text else Real | str):

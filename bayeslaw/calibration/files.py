@@ -8,20 +8,22 @@ import pandas as pd
 
 from bayeslaw.calibrate import Calibration
 from bayeslaw.errors import InputError
-from bayeslaw.storage import MANIFEST, atomic_folder, check_output_folder, read_manifest, write_manifest
+from bayeslaw.storage import MANIFEST, Inputs, atomic_folder, check_output_folder, read_manifest, write_manifest
 
 KIND = "calibration"
 RANKS, RANK_TABLE, COVERAGE, PICTURE = "ranks.csv", "rank_table.csv", "coverage.csv", "ranks.png"
 OWN = {RANKS, RANK_TABLE, COVERAGE, PICTURE, MANIFEST}
 
 
-def check_calibration_output(path: str | os.PathLike[str]) -> Path:
+def check_calibration_output(path: str | os.PathLike[str], *, inputs: Inputs = ()) -> Path:
     """Refuse early a folder that a calibration could not be written to; nothing is created.
 
     Parameters
     ----------
     path
         Where the folder would go; one of a calibration that is there is accepted, and would be replaced.
+    inputs
+        What is calibrated with, which the calibration may not replace.
 
     Returns
     -------
@@ -33,7 +35,7 @@ def check_calibration_output(path: str | os.PathLike[str]) -> Path:
     InputError
         If something else is in the way, or the parent cannot be written to.
     """
-    return check_output_folder(path, KIND, replaceable=_is_own)
+    return check_output_folder(path, KIND, replaceable=_is_own, inputs=inputs)
 
 
 def write_calibration(calibration: Calibration, path: str | os.PathLike[str], *, seed: int) -> None:

@@ -15,6 +15,7 @@ from bayeslaw.commands.common import (
     SeedOption,
     StrictOption,
     UnitOption,
+    coloured,
     console,
     is_quiet,
     note,
@@ -26,6 +27,7 @@ from bayeslaw.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.text import Text
 
     from bayeslaw.calibrate import Calibration
 
@@ -64,7 +66,7 @@ def calibrate(
 
     matplotlib.use("agg")
     if out is not None:
-        check_calibration_output(out)
+        check_calibration_output(out, inputs=(table, config, models))
     if table is None and (models or unit or cluster or missing != "error"):
         raise InputError("options of a table were given without one", "--table with them", "add --table")
     chosen, noise = read_config(config, law)
@@ -109,11 +111,10 @@ def _show(result: Calibration) -> None:
         out.print("quick form: so few simulations find gross mistakes only; use 200 or more", soft_wrap=True)
     _show_ranks(result)
     _show_coverage(result.coverage, result.unit)
-    out.print("[green]calibrated[/green]" if result.calibrated else "[red]not calibrated[/red]")
+    out.print(coloured("calibrated", "green") if result.calibrated else coloured("not calibrated", "red"))
 
 
 def _show_ranks(result: Calibration) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     title = f"ranks of the truth, simultaneous envelope at {result.envelope.level:.2%} each (95 % for all together)"
@@ -125,7 +126,7 @@ def _show_ranks(result: Calibration) -> None:
     for row in result.rank_table.to_dict(orient="records"):
         colour = "green" if row["inside"] else "red"
         numbers = (f"{row[name]:.2f}" for name in ("mean", "spread", "reach"))
-        shown.add_row(escape(str(row["quantity"])), *numbers, f"[{colour}]{row['verdict']}[/{colour}]")
+        shown.add_row(str(row["quantity"]), *numbers, coloured(str(row["verdict"]), colour))
     console().print(shown)
 
 
@@ -142,10 +143,10 @@ def _show_coverage(coverage: pd.DataFrame, unit: str) -> None:
     levels = list(dict.fromkeys(coverage["level"]))
     for level in levels:
         shown.add_column(f"{level:.0%}", justify="right")
-    bands: dict[tuple[str, str], list[str]] = {}
+    bands: dict[tuple[str, str], list[Text]] = {}
     for row in coverage.to_dict(orient="records"):
         colour = "green" if row["inside"] else "red"
-        cell = f"[{colour}]{row['coverage']:.1%} ± {row['standard_error']:.1%}[/{colour}]"
+        cell = coloured(f"{row['coverage']:.1%} ± {row['standard_error']:.1%}", colour)
         bands.setdefault((row["kind"], row["where"]), []).append(cell)
     for names, cells in bands.items():
         shown.add_row(*names, *cells)

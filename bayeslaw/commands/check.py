@@ -9,6 +9,7 @@ import typer
 from bayeslaw.commands.common import (
     FitArgument,
     JsonOption,
+    coloured,
     console,
     print_json,
     use_compilation_cache,
@@ -36,7 +37,6 @@ def check(fit: FitArgument, as_json: JsonOption = False) -> None:
 
 
 def _show(record: dict[str, Any], out: Console) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     figures = record["diagnostics"]
@@ -48,9 +48,8 @@ def _show(record: dict[str, Any], out: Console) -> None:
     )
     for finding in record["findings"]:
         colour = COLOURS[finding["severity"]]
-        heading = f"[{colour}]{finding['severity']}[/{colour}] {finding['code']}"
-        out.print(f"{heading}: {escape(finding['message'])}", soft_wrap=True)
-        out.print(f"  remedy: {escape(finding['remedy'])}", soft_wrap=True)
+        out.print(coloured(finding["severity"], colour), f"{finding['code']}: {finding['message']}", soft_wrap=True)
+        out.print(f"  remedy: {finding['remedy']}", soft_wrap=True)
     if record["claims"]:
         table = Table(header_style="bold")
         table.add_column("claim")
@@ -58,12 +57,12 @@ def _show(record: dict[str, Any], out: Console) -> None:
         table.add_column("before the data", justify="right")
         table.add_column("unit")
         for claim in record["claims"]:
-            row = (_probability(claim["probability"]), _probability(claim["prior_probability"]), escape(claim["unit"]))
-            table.add_row(escape(claim["claim"]), *row)
+            row = (_probability(claim["probability"]), _probability(claim["prior_probability"]), claim["unit"])
+            table.add_row(claim["claim"], *row)
         out.print(table)
     if record.get("pools"):
         _show_pools(record["pools"], out)
-    out.print("[green]trusted[/green]" if record["trusted"] else "[red]not to be trusted[/red]")
+    out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
 
 
 def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:

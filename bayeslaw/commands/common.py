@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -18,6 +19,7 @@ from bayeslaw.foreign_text import printable, replace_unseen
 if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
+    from rich.text import Text
 
     from bayeslaw.fit import Fit
     from bayeslaw.tables.loss_warning import LossWarning
@@ -65,16 +67,25 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        try:
-            return super().invoke(ctx)
-        except InputError as error:
-            say(f"Error: {error}")
-            raise typer.Exit(2) from None
-        except Exception as error:
-            # What is wrong with the usage is said by typer, in words that hold what was typed or a shell filled in.
-            if isinstance(message := getattr(error, "message", None), str):
-                error.__dict__["message"] = printable(message)
-            raise
+        from bayeslaw.tables.loss_warning import LossTableWarning
+        from bayeslaw.tables.sizes import noting_sizes
+
+        # Commands say what is wrong with a table in words of their own.
+        warnings.filterwarnings("ignore", category=LossTableWarning)
+        with noting_sizes() as sizes:
+            try:
+                return super().invoke(ctx)
+            except InputError as error:
+                say(f"Error: {error}")
+                raise typer.Exit(2) from None
+            except Exception as error:
+                # What is wrong with the usage is said by typer, in words that hold what was typed or a shell filled in.
+                if isinstance(message := getattr(error, "message", None), str):
+                    error.__dict__["message"] = printable(message)
+                raise
+            finally:
+                for text, number in sizes.items():
+                    note(ctx, f"note: {text} was read as {number:,.0f}")
 
 
 def add(app: typer.Typer, function: Any, *, example: str, name: str | None = None) -> None:
@@ -128,7 +139,6 @@ def console() -> Console:
     """Return the console for results: as wide as the terminal, or wide enough for any table in a file or a pipe."""
     from rich.console import Console
     from rich.segment import Segment
-    from rich.text import Text
 
     class PrintableConsole(Console):
         """A console whose texts, such as names of models, cannot steer the terminal; its own colours can."""
@@ -141,27 +151,16 @@ def console() -> Console:
             for text, style, control in super().render(*arguments, **options):
                 yield Segment(text if control else printable(text), style, control)
 
-    return PrintableConsole(file=sys.stdout, width=None if sys.stdout.isatty() else 160, highlight=False)
+    # Names of models, families and units are shown as they are, with brackets and colons.
+    width = None if sys.stdout.isatty() else 160
+    return PrintableConsole(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
-def find_table(table: Path, unit: str | None) -> Path:
-    """Return where a table is: the path itself, or the folder of a dataset of the package of that name.
+def coloured(text: str, colour: str) -> Text:
+    """Return a text in a colour, for a console on which no text is markup."""
+    from rich.text import Text
 
-    Parameters
-    ----------
-    table
-        As typed; what is there comes before what the package has.
-    unit
-        What a sample is, as typed.
-
-    Returns
-    -------
-    pathlib.Path
-        The table.
-    """
-    from bayeslaw.datasets.load import DATASETS, dataset_table
-
-    return dataset_table(str(table), unit) if str(table) in DATASETS and not table.exists() else table
+    return Text(text, style=colour)
 
 
 def read_table(
@@ -198,7 +197,8 @@ def read_table(
         If the table cannot be read, or is refused.
     """
     from bayeslaw.losses import missing_note, read_losses
-    from bayeslaw.tables.loss_warnings import table_errors
+    from bayeslaw.tables.arguments import find_table
+    from bayeslaw.tables.told import errors_of
 
     losses = read_losses(
         find_table(table, unit),
@@ -210,7 +210,7 @@ def read_table(
         missing=missing,
     )
     note(ctx, missing_note(losses))
-    say_errors(table_errors(losses), strict=strict)
+    say_errors(errors_of(losses), strict=strict)
     return losses
 
 
@@ -255,9 +255,9 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
     xarray.Dataset
         The table.
     """
-    from bayeslaw.storage import MANIFEST, read_manifest
+    from bayeslaw.tables.arguments import holds_pools
 
-    if not (table / MANIFEST).is_file() or read_manifest(table)["kind"] != "pools":
+    if not holds_pools(table):
         return read_table(ctx, table, **options)
     from bayeslaw.pools import read_pools
 

@@ -10,6 +10,7 @@ import typer
 from bayeslaw.commands.common import (
     JsonOption,
     SeedOption,
+    coloured,
     console,
     is_quiet,
     print_json,
@@ -95,12 +96,11 @@ def comparison_record(comparison: Comparison, *, stack: bool) -> dict[str, Any]:
 
 
 def _show(comparison: Comparison, *, stack: bool) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     out = console()
     for warning in comparison.warnings:
-        out.print(f"[yellow]warning[/yellow]: {escape(warning)}", soft_wrap=True)
+        out.print(coloured("warning", "yellow") + f": {warning}", soft_wrap=True)
     by = next((left_out.by for left_out in comparison.left_out.values()), "row")
     title = f"expected log predictive density of the loss in {comparison.unit}, each {by} left out"
     table = comparison.table
@@ -113,5 +113,5 @@ def _show(comparison: Comparison, *, stack: bool) -> None:
         shown.add_column(str(name), justify="right")
     for name, row in table.iterrows():
         cells = [f"{value:.2f}" if isinstance(value, float) else str(value) for value in row]
-        shown.add_row(escape(str(name)), *("" if cell == "nan" else escape(cell) for cell in cells))
+        shown.add_row(str(name), *("" if cell == "nan" else cell for cell in cells))
     out.print(shown)

@@ -65,7 +65,7 @@ def fit(
     from bayeslaw.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.recommend import recommend
 
-    check_fit_output(out)
+    check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)
     chosen, noise = read_config(config, law)
     data = read_any_table(

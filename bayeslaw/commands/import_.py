@@ -45,13 +45,15 @@ def import_harness(
     from bayeslaw.losses import missing_note, write_losses
     from bayeslaw.sources import losses_from_harness
     from bayeslaw.storage import check_output_folder
+    from bayeslaw.tables.joining import held_table, join_models
 
-    check_output_folder(out, "losses")
+    check_output_folder(out, "losses", inputs=(*runs, models))
+    held = held_table(out)
     wanted = [] if tasks is None else [task.strip() for task in tasks.split(",") if task.strip()]
     losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing)
-    write_losses(losses, out)
+    write_losses(losses if held is None else join_models(held, losses, out), out)
     note(ctx, missing_note(losses))
-    note(ctx, _summary(losses, out))
+    note(ctx, _summary(losses, out, held))
 
 
 def import_completions(
@@ -90,12 +92,16 @@ def import_completions(
     from bayeslaw.losses import write_losses
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
     from bayeslaw.storage import check_output_folder
+    from bayeslaw.tables.joining import check_same_samples, held_table, join_models
     from inference.texts import blank_note, read_texts
 
-    check_output_folder(out, "losses")
+    check_output_folder(out, "losses", inputs=(*texts, models))
+    held = held_table(out)
     server = CompletionsServer(url, style=style, timeout=timeout, retries=retries, concurrency=concurrency)
     corpus = read_texts(texts)
     note(ctx, blank_note(corpus))
+    if held is not None:
+        check_same_samples(held, corpus.names, "document", out)
     journal = out.absolute().with_name(f"{out.absolute().name}.journal.jsonl")
     losses = losses_from_completions(
         server,
@@ -107,11 +113,11 @@ def import_completions(
         allow_unscored=allow_unscored,
         quiet=is_quiet(ctx),
     )
-    write_losses(losses, out)
+    write_losses(losses if held is None else join_models(held, losses, out), out)
     journal.unlink(missing_ok=True)
     for name, count in json.loads(losses.attrs["unscored_bytes"]).items():
         say(f"warning: {count:,} bytes have no log-prob by {name}, whose losses are too low")
-    note(ctx, _summary(losses, out))
+    note(ctx, _summary(losses, out, held))
 
 
 def _prefixes(given: list[str], models: list[str]) -> dict[str, str]:
@@ -123,6 +129,8 @@ def _prefixes(given: list[str], models: list[str]) -> dict[str, str]:
     return made
 
 
-def _summary(losses: xr.Dataset, out: Path) -> str:
+def _summary(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> str:
     counts = f"{losses.sizes['sample']:,} samples (unit: {losses.attrs['unit']}), {losses.sizes['lm']} models"
+    if held is not None:
+        counts += f" put into a table of {held.sizes['lm']}"
     return f"{out}: {counts}, {losses['bytes'].to_numpy().sum():,.0f} bytes"

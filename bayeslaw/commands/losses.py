@@ -14,8 +14,8 @@ from bayeslaw.commands.common import (
     StrictOption,
     TableArgument,
     UnitOption,
+    coloured,
     console,
-    find_table,
     print_json,
     say_errors,
 )
@@ -39,6 +39,7 @@ def losses(
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
     from bayeslaw.losses import read_losses
+    from bayeslaw.tables.arguments import find_table
     from bayeslaw.tables.loss_report import loss_report
 
     report = loss_report(
@@ -61,10 +62,9 @@ def losses(
 
 
 def _show(report: LossReport, out: Console) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    out.print(f"[bold]{escape(report.source)}[/bold]  {_counts(report)}")
+    out.print(coloured(report.source, "bold") + f"  {_counts(report)}")
     table = Table(header_style="bold")
     table.add_column("model", overflow="fold")
     table.add_column("family")
@@ -72,8 +72,8 @@ def _show(report: LossReport, out: Console) -> None:
         table.add_column(name, justify="right")
     for model in report.models:
         table.add_row(
-            escape(model.model),
-            escape(model.family),
+            model.model,
+            model.family,
             f"{model.parameters:.3g}",
             f"{model.loss:.4f}",
             "" if model.standard_error != model.standard_error else f"{model.standard_error:.4f}",
@@ -82,7 +82,7 @@ def _show(report: LossReport, out: Console) -> None:
     out.print(table)
     for warning in report.warnings:
         colour = "red" if warning.severity == "error" else "yellow"
-        out.print(f"[{colour}]{warning.severity} {warning.code}[/{colour}]: {escape(warning.message)}", soft_wrap=True)
+        out.print(coloured(f"{warning.severity} {warning.code}", colour) + f": {warning.message}", soft_wrap=True)
 
 
 def _counts(report: LossReport) -> str:

@@ -31,7 +31,7 @@ def plot(
 
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
-    check_plot(out, what=what, interval=interval)
+    check_plot(out, what=what, interval=interval, inputs=[fit])
     fitted = load_fit(fit)
     warn_if_untrusted(fitted, fit)
     save_plot(fitted, out, what=what, interval=interval)

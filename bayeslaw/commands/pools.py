@@ -17,7 +17,6 @@ from bayeslaw.commands.common import (
     StrictOption,
     TableArgument,
     UnitOption,
-    find_table,
     note,
     read_table,
 )
@@ -72,9 +71,10 @@ def pools(
     """Make pools of the models of a table: their losses, win shares, gains and diversity."""
     from bayeslaw.pools import make_pools, write_pools
     from bayeslaw.storage import check_output_folder
+    from bayeslaw.tables.arguments import find_table
 
-    check_output_folder(out, "pools")
     table = find_table(table, unit)
+    check_output_folder(out, "pools", inputs=(table, models))
     _check_tokens(table, rule, tokenizer)
     losses = read_table(
         ctx,

@@ -116,7 +116,7 @@ def _numbers(name: str, values: list[str]) -> list[float]:
 
     # With commas a text is one number such as 70,000,000, or else several.
     given = [part for text in values for part in ([text] if is_size(text) else text.split(","))]
-    return read_counts(name, given).tolist()
+    return read_counts(name, given)
 
 
 def _cross(given: dict[str, Any]) -> pd.DataFrame:
@@ -152,7 +152,6 @@ def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
 
 
 def _show(result: pd.DataFrame) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     first = result.iloc[0]
@@ -170,5 +169,5 @@ def _show(result: pd.DataFrame) -> None:
             format(row[name], formats.get(name, ".4f")) if isinstance(row[name], float) else str(row[name])
             for name in columns
         ]
-        table.add_row(*map(escape, cells))
+        table.add_row(*cells)
     console().print(table)

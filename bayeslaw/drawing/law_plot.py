@@ -1,9 +1,9 @@
 """The picture of a law: data, curves with bands, floors, and what lies beyond the data."""
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -88,7 +88,7 @@ def plot_law(
             f"at most {most} groups in one axes",
             f"leave out ax, or use groups={names[:most]}",
         )
-    with house_style() if ax is None else nullcontext():
+    with house_style() if ax is None else rc_context({"text.parse_math": False}):
         if panels:
             return _draw_panels(scene)
         figure = Figure(figsize=(7.6, 4.6)) if ax is None else ax.get_figure(root=True)

@@ -37,6 +37,8 @@ STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "legend.fontsize": 8,
+    # A family or unit with a dollar sign is shown as it is.
+    "text.parse_math": False,
     "legend.frameon": False,
     "pdf.fonttype": 42,
     "savefig.dpi": DPI,
@@ -215,6 +217,13 @@ def check_picture_file(path: str | os.PathLike[str]) -> Path:
     return path
 
 
+def is_picture(path: Path) -> bool:
+    """Say whether a file is a picture of one of the kinds that are written here."""
+    with path.open("rb") as stream:
+        start = stream.read(1024)
+    return start.startswith((b"\x89PNG\r\n\x1a\n", b"%PDF-")) or b"<svg" in start
+
+
 def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
     """Write a figure by the ending of the path, whole or not at all; the same figure gives the same bytes.
 
@@ -231,7 +240,7 @@ def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
         If the file cannot be written.
     """
     kind = Path(path).suffix.lower().removeprefix(".")
-    with atomic_file(path) as temporary, house_style():
+    with atomic_file(path, replaceable=is_picture) as temporary, house_style():
         if kind == "png":
             _write_png(figure, temporary)
         else:

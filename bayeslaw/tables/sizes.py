@@ -2,12 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
-
-import numpy as np
 
 from bayeslaw.arguments import plain, shown
 from bayeslaw.errors import InputError
@@ -108,7 +106,7 @@ def _is_plain(text: str) -> bool:
     return True
 
 
-def read_counts(what: str, values: Any) -> np.ndarray:
+def read_counts(what: str, values: Iterable[Any]) -> list[float]:
     """Read counts of parameters or tokens, at least one each.
 
     Parameters
@@ -116,21 +114,20 @@ def read_counts(what: str, values: Any) -> np.ndarray:
     what
         What they are, for the message.
     values
-        Sizes as `read_size` reads them; shape [row].
+        Sizes as `read_size` reads them.
 
     Returns
     -------
-    numpy.ndarray
-        The counts, [row].
+    list of float
+        The counts.
 
     Raises
     ------
     InputError
         If one is no number, below one, or not finite.
     """
-    numbers = np.array([read_size(what, value) for value in values], dtype=np.float64)
-    wrong = ~(np.isfinite(numbers) & (numbers >= 1))
-    if wrong.any():
-        given = float(numbers[int(wrong.argmax())])
-        raise InputError(f"{what} is {given!r}", "positive numbers of at least 1", f"use {what} such as 7e9")
-    return numbers
+    counts = [read_size(what, value) for value in values]
+    for count in counts:
+        if not 1 <= count < math.inf:
+            raise InputError(f"{what} is {count!r}", "positive numbers of at least 1", f"use {what} such as 7e9")
+    return counts
