@@ -29,12 +29,14 @@ TableArgument = Annotated[
     Path,
     typer.Argument(
         metavar="TABLE",
-        help="A wide CSV, a folder that bayeslaw wrote, a CSV of whole models, or zoo, which comes with the package.",
+        help="A wide CSV (a column sample of names, a column bytes of lengths, and a column of losses for each model), "
+        "a folder that bayeslaw wrote, a CSV of whole models, or zoo, which comes with the package.",
         show_default=False,
     ),
 ]
 ModelsOption = Annotated[
-    Path | None, typer.Option("--models", help="CSV with columns model, family, parameters; needed for a wide CSV.")
+    Path | None,
+    typer.Option("--models", help="CSV with columns model, family, parameters (7e9, 7B); needed for a wide CSV."),
 ]
 UnitOption = Annotated[
     str | None, typer.Option("--unit", help="What a sample is: document, sentence, word, ... (default: sample).")
@@ -198,6 +200,7 @@ def read_table(
     """
     from bayeslaw.losses import missing_note, read_losses
     from bayeslaw.tables.arguments import find_table
+    from bayeslaw.tables.near_names import near_names
     from bayeslaw.tables.told import errors_of
 
     losses = read_losses(
@@ -210,6 +213,8 @@ def read_table(
         missing=missing,
     )
     note(ctx, missing_note(losses))
+    for near in near_names(losses) if "nll" in losses else ():
+        note(ctx, f"note {near}")
     say_errors(errors_of(losses), strict=strict)
     return losses
 

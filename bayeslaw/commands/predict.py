@@ -33,7 +33,7 @@ def predict(
         Path | None, typer.Option("--at", help="CSV of targets: parameters, regime, family, members, ...")
     ] = None,
     parameters: Annotated[
-        list[str] | None, typer.Option("--parameters", help="Budgets, such as 7e9; may be repeated.")
+        list[str] | None, typer.Option("--parameters", help="Budgets, such as 7e9 or 7B; may be repeated.")
     ] = None,
     more: Annotated[list[str] | None, typer.Argument(metavar="[N...]", help="More budgets after --parameters.")] = None,
     training_tokens: Annotated[

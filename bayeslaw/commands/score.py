@@ -78,6 +78,7 @@ def score(
     """Score texts under models: losses in nats of every sample, with their provenance."""
     require_scoring_package()
     use_compilation_cache()
+    from bayeslaw.tables.model_names import check_family_names, check_model_names
     from inference.runner import run
     from inference.running.model_list import read_requests
     from inference.running.options import ScoreOptions
@@ -95,7 +96,10 @@ def score(
         offline=offline,
         tensor_parallel=tensor_parallel,
     )
-    requests, corpus = read_requests(models), read_texts(texts)
+    requests = read_requests(models)
+    check_model_names(request.name for request in requests)
+    check_family_names(request.family for request in requests)
+    corpus = read_texts(texts)
     note(ctx, blank_note(corpus))
     scorer = None if ray is None else _cluster(ray, offline)
     results = run(requests, corpus, out, options, scorer=scorer, say=partial(note, ctx), progress=not is_quiet(ctx))

@@ -10,7 +10,7 @@ import pandas as pd
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.tables.columns import NOT_GIVEN
 from bayeslaw.tables.model_frames import MODEL_ALIASES
-from bayeslaw.tables.model_names import family_of_name
+from bayeslaw.tables.model_names import check_family_names, check_model_names, family_of_name
 from bayeslaw.tables.readers import read_csv, read_header
 
 
@@ -56,6 +56,9 @@ def facts_of_models(
         others = f", nor those of {len(unknown) - 1} others" if len(unknown) > 1 else ""
         problem = f"the parameters of {unknown[0]!r} are not known{others}"
         raise InputError(problem, "a row with its parameters in the --models CSV", close)
+    # Before texts are scored, which may cost hours.
+    check_model_names(str(row["model"]) for row in rows)
+    check_family_names(str(row["family"]) for row in rows)
     models = pd.DataFrame(rows)
     models.attrs["source"] = source
     return models

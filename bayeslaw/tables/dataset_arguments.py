@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import Converter, a_path, shown
+from bayeslaw.arguments import Converter, a_path, called_by_user, shown
 from bayeslaw.errors import InputError
 from bayeslaw.tables.given import ACCEPTED, FIX, POOLS, checked_table
 from bayeslaw.tables.model_names import check_unit
@@ -36,6 +36,9 @@ def a_dataset(*kinds: str, tell: bool = True) -> Converter:
         if not isinstance(value, xr.Dataset):
             fix = FRAME_FIX if isinstance(value, pd.DataFrame) else FIX[kinds[0]]
             raise InputError(f"{name} is {shown(value)}", f"{accepted}; or its path", fix)
+        # What one public function hands to another was checked when it came in.
+        if not called_by_user():
+            return value
         table = checked_table(value, kinds, whole=tell)
         return tell_errors(table) if tell and table.attrs["kind"] != POOLS else table
 

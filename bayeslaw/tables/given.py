@@ -71,7 +71,17 @@ def checked_table(table: xr.Dataset, kinds: Sequence[str], *, whole: bool = True
         if whole or name in table.variables or name in ("nll", "loss"):
             _check_variable(table, kind, name, dims)
     CHECKS[kind](table)
+    if kind == LOSSES:
+        table = _usual(table)
     return table if table.attrs.get("kind") == kind else table.assign_attrs(kind=kind)
+
+
+def _usual(table: xr.Dataset) -> xr.Dataset:
+    """Order losses by sample and model, in a precision in which they add up."""
+    nll = table["nll"]
+    if nll.dims != ("sample", "lm"):
+        table = table.assign(nll=nll.transpose("sample", "lm"))
+    return table.assign(nll=table["nll"].astype(np.float64)) if nll.dtype.itemsize < 4 else table
 
 
 def _kind(table: xr.Dataset, kinds: Sequence[str]) -> str:
@@ -117,7 +127,7 @@ def _check_losses(table: xr.Dataset, name: str, where: Callable[[tuple[int, ...]
         problem = f"the table holds losses that are missing or infinite: the first is of {where(index)}"
         raise InputError(problem, "finite losses of zero or more", fix)
     check_losses(values, where)
-    if values.max() > LARGEST_LOSS:
+    if float(values.max()) > LARGEST_LOSS:
         index = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
         problem = f"the loss of {where(index)} is {values[index]:g}, which no text can have"
         raise InputError(problem, f"losses of at most {LARGEST_LOSS:g} nats", "correct it")

@@ -22,6 +22,7 @@ from bayeslaw.losses import (
 from bayeslaw.tables.by_model import unscored_bytes
 from bayeslaw.tables.loss_errors import loss_errors
 from bayeslaw.tables.loss_warning import LossWarning, listed
+from bayeslaw.tables.near_names import near_names
 
 FEW_CLUSTERS = 20
 FEW_SIZES = 5
@@ -63,7 +64,7 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
         found += _winners(losses)
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     if "nll" in losses:
-        found += [*_few_clusters(losses), *_unused_columns(losses)]
+        found += [*_few_clusters(losses), *_unused_columns(losses), *near_names(losses)]
     return found
 
 

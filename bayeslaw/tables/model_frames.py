@@ -20,6 +20,7 @@ from bayeslaw.tables.columns import (
 from bayeslaw.tables.dataset_arguments import a_frame, a_unit
 from bayeslaw.tables.missing import MISSING_POLICIES, drop_missing
 from bayeslaw.tables.model_names import check_family_names, check_model_names
+from bayeslaw.tables.near_names import renaming
 from bayeslaw.tables.told import tell_errors
 
 COUNTS = ("parameters", "active_parameters", "embedding_parameters", "non_embedding_parameters")
@@ -70,7 +71,8 @@ def models_from_frame(frame: pd.DataFrame, *, unit: str | None = None, missing: 
     lms = model_frame(frame)
     frame = _without_aliases(frame, source)
     if "loss" not in frame:
-        raise InputError(f"{source} has no column 'loss'", "a column loss", "add the loss of each model")
+        fix = renaming(["loss"], map(str, frame.columns)) or "add the loss of each model"
+        raise InputError(f"{source} has no column 'loss'", "a column loss", fix)
     names = lms["model"].to_numpy(dtype=str)
     dataset = xr.Dataset(coords={"lm": ("lm", names)})
     loss = numbers(series(frame, "loss"), "loss", names)
@@ -108,10 +110,11 @@ def model_frame(models: pd.DataFrame) -> pd.DataFrame:
     """
     source = source_of(models, "the table of models")
     frame = _without_aliases(tidy(models, "the table of models"), source)
-    for name in ("model", "family", "parameters"):
-        if name not in frame:
-            accepted = "columns model, family, parameters (or params)"
-            raise InputError(f"{source} has no column {name!r}", accepted, f"add the column {name}")
+    lacking = [name for name in ("model", "family", "parameters") if name not in frame]
+    if lacking:
+        accepted = "columns model, family, parameters (or params)"
+        fix = renaming(lacking, map(str, frame.columns)) or f"add the column {lacking[0]}"
+        raise InputError(f"{source} has no column {', nor '.join(map(repr, lacking))}", accepted, fix)
     if frame.empty:
         raise InputError(f"{source} has no rows", "one row a model", "add the models")
     checked = pd.DataFrame({name: labels(series(frame, name), name) for name in ("model", "family")})

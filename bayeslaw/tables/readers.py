@@ -18,6 +18,7 @@ from bayeslaw.tables.folders import read_folder
 from bayeslaw.tables.frames import SAMPLE_COLUMNS, losses_from_frames
 from bayeslaw.tables.missing import MISSING_POLICIES
 from bayeslaw.tables.model_frames import MODEL_ALIASES, models_from_frame
+from bayeslaw.tables.near_names import renaming
 from bayeslaw.tables.told import tell_errors
 
 
@@ -84,8 +85,14 @@ def read_losses(
         return tell_errors(_read_wide(path, header, models, unit="sample" if unit is None else unit, **options))
     known = {MODEL_ALIASES.get(name, name) for name in header}
     if not {"loss", "parameters"} <= known:
-        accepted = "--models CSV with columns model, family, parameters"
-        raise InputError(f"no models CSV is given for {str(path)!r}", accepted, "add --models models.csv")
+        lacking = [name for name in ("family", "parameters", "loss") if name not in known]
+        problem = (
+            f"no models CSV is given for {str(path)!r}, and for a table of whole models it lacks the "
+            f"column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
+        )
+        accepted = "--models CSV with columns model, family, parameters; or whole models by family, parameters and loss"
+        other = renaming(lacking, [name for name in header if name not in known])
+        raise InputError(problem, accepted, "add --models models.csv" + (f", or {other}" if other else ""))
     if cluster is not None or sample is not None or len(describe):
         problem = f"{str(path)!r} is a table of whole models, without samples"
         raise InputError(problem, "--cluster, --sample and --describe for tables of samples", "leave them out")
@@ -99,7 +106,8 @@ def _read_wide(path: Path, header: list[str], models: str | os.PathLike[str], **
     lms = read_csv(models, model_header, text=["model", "family"], filled=_numeric(model_header))
     if "model" not in lms:
         accepted = "columns model, family, parameters (or params)"
-        raise InputError(f"{models.name} has no column 'model'", accepted, "name the column of model names model")
+        fix = renaming(["model"], model_header) or "name the column of model names model"
+        raise InputError(f"{models.name} has no column 'model'", accepted, fix)
     names = {str(name).strip() for name in lms["model"]}
     blank = pd.DataFrame(columns=header)
     wanted = [options["sample"]] if options["sample"] else [name for name in SAMPLE_COLUMNS if name in header][:1]

@@ -67,7 +67,7 @@ def tell_errors(losses: xr.Dataset) -> xr.Dataset:
     if not called_by_user():
         return losses
     # What is too large for means will be refused by whatever takes the table.
-    if not losses["nll" if "nll" in losses else "loss"].max() <= LARGEST_LOSS:
+    if not losses["nll" if "nll" in losses else "loss"].max().item() <= LARGEST_LOSS:
         return losses
     known = _known(losses)
     if not known.told:

@@ -1,0 +1,83 @@
+"""Columns whose names come near to one that has a meaning."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.tables.loss_warning import LossWarning
+
+_COUNT = r"(?:n|nr|no|num|number|number_of|count|total)?[_ .-]?"
+_END = r"(?:[_ .-]?(?:n|num|count|len|length|size|total))?"
+_KEY = r"(?:[_ .-]?(?:id|ids|idx|index|no|nr|num|number|name|key|uid))"
+NEAR: Mapping[str, re.Pattern[str]] = {
+    name: re.compile(pattern, re.IGNORECASE)
+    for name, pattern in {
+        "bytes": rf"{_COUNT}(?:utf[_-]?8[_ .-]?)?bytes?{_END}|(?:size|len|length)[_ .-]?(?:in[_ .-]?)?bytes?",
+        "sample": rf"(?:prompt|doc|document|sample|item|example|question|instance|row|text|passage|sentence){_KEY}|uid",
+        "model": r"(?:model|lm|llm|checkpoint)(?:[_ .-]?(?:id|name|s))?|name",
+        "family": r"(?:model[_ .-]?)?(?:family|families|fam|series|lineage|group|arch|architecture)",
+        "parameters": rf"{_COUNT}(?:model[_ .-]?)?(?:params?|parameters?|size){_END}(?:[_ .-]?[bm])?|n",
+        "loss": r".*(?:loss|nll|cross[_ .-]?entropy|bpb|perplexity|ppl).*",
+        "training_tokens": rf"{_COUNT}(?:train|training)?[_ .-]?tokens?(?:[_ .-]?(?:seen|trained))?{_END}|d",
+    }.items()
+}
+"""Patterns of names that people give to what has the name of the key here."""
+
+
+def near_column(wanted: str, columns: Iterable[str]) -> str | None:
+    """Return the column that is likely meant by a name that is not there.
+
+    Parameters
+    ----------
+    wanted
+        A key of `NEAR`.
+    columns
+        Names of columns.
+
+    Returns
+    -------
+    str or None
+        The first whose name comes near; None where none does.
+    """
+    return next((name for name in columns if NEAR[wanted].fullmatch(name.strip())), None)
+
+
+def renaming(wanted: Iterable[str], columns: Iterable[str]) -> str:
+    """Say which columns to rename to what is wanted; empty where none comes near."""
+    given = list(columns)
+    found = {name: near_column(name, given) for name in wanted}
+    return " and ".join(f"rename {column!r} to {name}" for name, column in found.items() if column is not None)
+
+
+def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
+    """Look for columns that describe samples and are likely their bytes or their names.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+
+    Yields
+    ------
+    LossWarning
+        Of severity ``"note"``.
+    """
+    columns = [str(name) for name, values in losses.data_vars.items() if values.dims == ("sample",)]
+    if "bytes" not in losses and (column := near_column("bytes", columns)):
+        message = (
+            f"the column {column} looks like the bytes of each sample: rename it to bytes for losses in bits per byte, "
+            "which tables with other samples and tokenizers share."
+        )
+        yield LossWarning("near-name", message)
+    samples = losses["sample"].to_numpy()
+    numbered = (
+        samples.dtype.kind == "U" and samples[0] == "0" and (samples == np.arange(len(samples)).astype(str)).all()
+    )
+    unique = [name for name in columns if len(np.unique(losses[name].to_numpy().astype(str))) == len(samples)]
+    if numbered and (column := near_column("sample", unique)):
+        message = (
+            f"the column {column} looks like the names of the samples: rename it to sample, or give it with --sample."
+        )
+        yield LossWarning("near-name", message)
