@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.arguments import a_seed
 from bayeslaw.claims import claims
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
@@ -84,7 +85,7 @@ def run_demo(
     """
     _check_folder(out)
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=1000)
-    check_whole("seed", seed, lowest=0, suggested=0)
+    a_seed("seed", seed)
     losses = _score_and_join(out, say, score)
     write_losses(losses, out / "losses")
     pools = make_pools(losses, rule="oracle", max_size=MAX_SIZE, seed=seed)

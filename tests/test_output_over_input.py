@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
+from bayeslaw.plots import check_plot
 from bayeslaw.tables.joining import join_models
 
 
@@ -82,9 +83,10 @@ def test_what_is_of_the_same_kind_is_replaced(place, tiny_fit):
         tiny_fit.save(name)
         tiny_fit.keep(()).save(name)
         assert "prior" not in bl.load_fit(name).tree.children
-    for name in ("f.png", "f.svg", "f.pdf"):
-        for _ in range(2):
-            bl.save_plot(tiny_fit, name)
+    for name, start in (("f.png", b"\x89PNG\r\n\x1a\n"), ("f.svg", b"<?xml?>\n<svg>"), ("f.pdf", b"%PDF-1.4")):
+        Path(name).write_bytes(start)
+        check_plot(name)
+    bl.save_plot(tiny_fit, "f.png")
     for _ in range(2):
         bl.write_losses(bl.read_losses("table"), "table")
 
@@ -127,3 +129,34 @@ def test_models_are_added_to_a_table_and_take_the_place_of_those_of_their_name(p
 def test_models_of_other_samples_are_not_added(place, new, said):
     with pytest.raises(InputError, match=said):
         join_models(imported(["a"]), new, place)
+
+
+def test_a_server_that_is_not_there_leaves_nothing(place):
+    Path("texts.txt").write_text("a text")
+    before = content(place)
+    command = "import-completions --url http://localhost:1/v1 --model a --texts texts.txt --retries 0 --out new"
+    result = CliRunner().invoke(app, [*command.split(), "--models", "models.csv"])
+    assert result.exit_code == 2
+    assert content(place) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fit table --law power --out new",
+        "pools table --out new",
+        "predict f.nc --parameters 7e9",
+        "advantage table",
+        "compare f.nc f2.nc --leave-out model",
+        "calibrate --law power --out new",
+        "demo --out new",
+    ],
+)
+@pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63)])
+def test_a_seed_that_is_none_is_refused_before_anything_is_written(place, command, seed, tiny_fit):
+    tiny_fit.save("f2.nc")
+    before = content(place)
+    result = CliRunner().invoke(app, [*command.split(), f"--seed={seed}"])
+    assert result.exit_code == 2
+    assert "seed" in result.stderr
+    assert content(place) == before

@@ -33,6 +33,7 @@ class Journal:
     def __init__(self, path: str | os.PathLike[str], header: dict[str, Any]) -> None:
         self.path = check_output_file(path)
         self.records: list[dict[str, Any]] = []
+        self._made_here = not self.path.exists()
         lines = self._finished_lines()
         if lines:
             self._check_header(lines[0], header)
@@ -86,11 +87,13 @@ class Journal:
         self.records.append(record)
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and leave none where nothing was finished."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.close()
             self._stream = None
+        if self._made_here and not self.records:
+            self.path.unlink(missing_ok=True)
 
 
 def _line(record: dict[str, Any]) -> str:

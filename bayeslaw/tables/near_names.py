@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayeslaw.tables.loss_warning import LossWarning
@@ -75,7 +76,7 @@ def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
     numbered = (
         samples.dtype.kind == "U" and samples[0] == "0" and (samples == np.arange(len(samples)).astype(str)).all()
     )
-    unique = [name for name in columns if len(np.unique(losses[name].to_numpy().astype(str))) == len(samples)]
+    unique = [name for name in columns if numbered and pd.Index(losses[name].to_numpy()).is_unique]
     if numbered and (column := near_column("sample", unique)):
         message = (
             f"the column {column} looks like the names of the samples: rename it to sample, or give it with --sample."
