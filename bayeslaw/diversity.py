@@ -1,5 +1,7 @@
 """How different the members of pools are: families, correlation of their losses, evenness of their wins."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import xarray as xr
 
@@ -90,20 +92,27 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
     """
     losses = check_table(losses)
     weights = sample_weights(losses)
-    rates = np.ascontiguousarray((losses["nll"].to_numpy() / weights[:, None]).T)
-    largest = max(rates.max(), -rates.min())
-    rates -= rates.mean(axis=0)
-    rates -= (np.einsum("ms,s->m", rates, weights) / weights.sum())[:, None]
-    rates *= np.sqrt(weights / weights.sum())
-    covariance = np.zeros((len(rates), len(rates)))
+    nll, models = losses["nll"].to_numpy(), losses.sizes["lm"]
+    total, means, largest = weights.sum(), np.zeros(models), 0.0
+    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES * 64):
+        largest = max(largest, float(np.abs(rates).max()))
+        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), own) / total
+    covariance = np.zeros((models, models))
     # Small products: a large one would be shared by threads, which on busy cores wait for each other.
-    for start in range(0, rates.shape[1], PRODUCT_SAMPLES):
-        part = rates[:, start : start + PRODUCT_SAMPLES]
+    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES):
+        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(own / total)
         covariance += part @ part.T
     deviation = np.sqrt(np.diag(covariance))
     # What rounding leaves of a constant column is no spread.
     deviation[deviation <= 1e-12 * largest] = np.nan
     return np.clip(covariance / np.outer(deviation, deviation), -1, 1)
+
+
+def _rates(nll: np.ndarray, weights: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield losses per unit of weight [lm, sample], and weights [sample], of some samples at a time."""
+    for start in range(0, len(nll), step):
+        own = weights[start : start + step]
+        yield np.ascontiguousarray((nll[start : start + step] / own[:, None]).T), own
 
 
 def decorrelation(members: np.ndarray, correlation: np.ndarray) -> np.ndarray:

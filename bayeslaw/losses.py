@@ -83,7 +83,7 @@ def sample_weights(losses: xr.Dataset) -> np.ndarray:
         The bytes of each sample where they are known, else ones; shape (sample,), float64.
     """
     if "bytes" in losses:
-        return losses["bytes"].to_numpy().astype(np.float64)
+        return losses["bytes"].to_numpy().astype(np.float64, copy=False)
     return np.ones(losses.sizes["sample"])
 
 

@@ -1,15 +1,16 @@
 """The rule ``best``: the member that is best on the other folds of whole clusters."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from bayeslaw.pooling.cross_fitted import cross_fitted
 from bayeslaw.pooling.folds import choose_best
-from bayeslaw.pooling.parts import Part
+from bayeslaw.pooling.parts import Part, make_parts
 from bayeslaw.pooling.pool_table import Evaluation, PoolTable
 from bayeslaw.pooling.rule_functions import RuleFunctions
-from bayeslaw.pooling.sampling_factor import assemble_factor, find_directions
+from bayeslaw.pooling.sampling_factor import Block, factor_of
 
 # Larger than any sum of losses, and finite, so that differences of sums are.
 WORST = 1e200
@@ -63,20 +64,24 @@ def _evaluate(table: PoolTable) -> Evaluation:
 
 
 def _factor(table: PoolTable, chosen: np.ndarray, loss: np.ndarray) -> np.ndarray | None:
-    if table.cluster_count == 1:
-        return None
-    columns, folds, samples = table.columns, table.folds, np.arange(len(table.weights))
+    folds = table.folds
 
-    def losses_of(pool: int) -> np.ndarray:
-        return columns[chosen[pool][folds], samples]
+    def losses_of(block: Block, pool: int) -> np.ndarray:
+        return block.losses[chosen[pool][folds[block.rows]], np.arange(len(block.rows))]
 
-    directions = find_directions(losses_of, len(chosen), table.weights, table.clusters)
-    on_samples = directions[:, table.clusters]
-    products = np.zeros((len(chosen), len(on_samples)))
-    for fold in range(chosen.shape[1]):
-        inside = folds == fold
-        products += (columns[:, inside] @ on_samples[:, inside].T)[chosen[:, fold]]
-    return assemble_factor(products, loss, on_samples, table.weights, table.cluster_count)
+    def products(block: Block, on_samples: np.ndarray, part: Part) -> np.ndarray:
+        found = np.zeros((len(part.pools), len(on_samples)))
+        for fold in range(chosen.shape[1]):
+            inside = folds[block.rows] == fold
+            found += (block.losses[:, inside] @ on_samples[:, inside].T)[part.pools[:, fold]]
+        return found
+
+    # What is chosen takes the place of members.
+    parts = make_parts(chosen, table.columns.models)
+    with ThreadPoolExecutor(1) as executor:
+        return factor_of(
+            table.columns, table.clusters, losses_of, loss, parts=parts, products=products, executor=executor
+        )
 
 
 BEST = RuleFunctions(losses=_losses, gradients=_gradients, evaluate=_evaluate, sums=_sums, redrawn=best_sums)

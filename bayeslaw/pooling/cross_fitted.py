@@ -70,18 +70,15 @@ def _fold_moments(table: PoolTable) -> tuple[np.ndarray, np.ndarray, np.ndarray,
     They are the sums of losses, of their squares and of their products with the clusters' weights. The last column is
     read by padding (-1): a member so bad that it is never chosen.
     """
-    columns, clusters, models = table.columns, table.clusters, len(table.columns)
-    order = np.argsort(clusters, kind="stable")
-    starts = np.flatnonzero(np.diff(clusters[order], prepend=-1))
-    alone = table.cluster_count == len(order)
-    sums = columns[:, order] if alone else np.add.reduceat(columns[:, order], starts, axis=1)
-    weight, fold_of = np.bincount(clusters, table.weights), table.folds[order][starts]
+    columns, clusters, models = table.columns, table.clusters, table.columns.models
+    weight, fold_of = np.bincount(clusters, table.weights), np.zeros(table.cluster_count, dtype=np.int64)
+    fold_of[clusters] = table.folds
     number = int(fold_of.max()) + 1
     first, square, cross = (np.zeros((number, models + 1)) for _ in range(3))
-    for fold in range(number):
-        inside = sums[:, fold_of == fold]
-        first[fold, :models] = inside.sum(axis=1)
-        square[fold, :models] = (inside**2).sum(axis=1)
-        cross[fold, :models] = np.einsum("mc,c->m", inside, weight[fold_of == fold])
+    for model in range(models):
+        lost = np.bincount(clusters, columns.column(model))
+        first[:, model] = np.bincount(fold_of, lost)
+        cross[:, model] = np.bincount(fold_of, lost * weight)
+        square[:, model] = np.bincount(fold_of, lost**2)
     first[:, models] = np.inf
     return first, square, cross, np.bincount(fold_of, weight, minlength=number)

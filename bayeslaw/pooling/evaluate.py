@@ -1,6 +1,6 @@
 """Losses, standard errors, win shares and nulls of many pools at once.
 
-Memory does not grow with samples times pools.
+Memory does not grow with samples times pools, and holds the losses of the table once.
 """
 
 import numpy as np
@@ -51,4 +51,4 @@ def evaluate_pools(
     """
     functions = find_rule(rule).functions
     table = PoolTable(nll, members, weights, clusters, seed=seed, null_weights=null_weights)
-    return functions.evaluate(table).shifted(table.shift)
+    return functions.evaluate(table).shifted(table.columns.shift)

@@ -1,18 +1,18 @@
 """The rule ``mixture``: the ensemble that mixes whole samples, all members with one weight."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from scipy.special import logsumexp, softmax
 
 from bayeslaw.pooling import direction_kernels, kernels, mixture_kernels
-from bayeslaw.pooling.cluster_layout import ClusterLayout
 from bayeslaw.pooling.kernels import BLOCK
-from bayeslaw.pooling.parts import Part, Step
-from bayeslaw.pooling.pool_table import Evaluation, PoolTable
+from bayeslaw.pooling.parts import Part
 from bayeslaw.pooling.rule_functions import RuleFunctions
-from bayeslaw.pooling.sample_rules import evaluate_by_sample
+from bayeslaw.pooling.rule_sums import Step
+from bayeslaw.pooling.sample_rules import SampleKernels, evaluate_by_sample
+from bayeslaw.pooling.sampling_factor import Block
 
 
 def _losses(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
@@ -29,82 +29,44 @@ def _losses_of_members(columns: np.ndarray) -> np.ndarray:
 
 
 def _sums(columns: np.ndarray, parts: Sequence[Part], folds: np.ndarray) -> np.ndarray:
-    count = parts[-1].rows.stop
-    sums, no_wins = np.zeros((1, count)), np.zeros((count, parts[0].pools.shape[1]))
-    columns = np.ascontiguousarray(columns, dtype=np.float64)
-    step = _plain_step(columns, sums, np.ones(columns.shape[1]), no_wins)
-    for part in parts:
-        step(part)
-    return sums[0]
+    step = _plain_step(np.ascontiguousarray(columns, dtype=np.float64))
+    return np.concatenate([step(part)[0][0] for part in parts])
 
 
-def _evaluate(table: PoolTable) -> Evaluation:
-    return evaluate_by_sample(table, losses=_losses_of_members, make_steps=_make_steps, project=_project)
+def _make_step(losses: np.ndarray, weights: np.ndarray, blocks: np.ndarray, lane_weights: np.ndarray) -> Step:
+    base = losses.min(axis=0)
+    exponentials = np.exp(base - losses)
 
-
-def _make_steps(
-    table: PoolTable, layout: ClusterLayout, sums: np.ndarray, null_sums: np.ndarray, wins: np.ndarray
-) -> list[Callable[[], Step]]:
-    nulls = [
-        lambda row=row, columns=columns: _plain_step(columns(), row[None], table.weights, wins)
-        for row, columns in zip(null_sums, table.null_tables, strict=True)
-    ]
-    return [lambda: _sum_step(table.columns, layout, sums, table.weights, wins), *nulls]
-
-
-def _sum_step(
-    columns: np.ndarray, layout: ClusterLayout, sums: np.ndarray, weights: np.ndarray, wins: np.ndarray
-) -> Step:
-    """Sum mixtures, their moments over clusters and the responsibilities."""
-    padded = np.concatenate([columns, np.zeros((len(columns), 1))], axis=1)[:, layout.order]
-    return _mixing_step(
-        padded, np.append(weights, 0.0)[layout.order], layout.blocks, layout.weights, sums=sums, wins=wins
-    )
-
-
-def _plain_step(columns: np.ndarray, sums: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> Step:
-    """Sum mixtures alone; `wins` is not written to."""
-    starts = np.arange(0, columns.shape[1], BLOCK)
-    blocks = np.zeros((len(starts), 5), dtype=np.int64)
-    blocks[:, 0], blocks[:, 1], blocks[:, 2] = kernels.PLAIN, starts, 1
-    blocks[:, 3] = np.minimum(BLOCK, columns.shape[1] - starts)
-    return _mixing_step(columns, weights, blocks, np.zeros(1), sums=sums, wins=wins)
-
-
-def _mixing_step(
-    columns: np.ndarray,
-    position_weights: np.ndarray,
-    blocks: np.ndarray,
-    lane_weights: np.ndarray,
-    *,
-    sums: np.ndarray,
-    wins: np.ndarray,
-) -> Step:
-    base = columns.min(axis=0)
-    exponentials = np.exp(base - columns)
-
-    def step(part: Part) -> None:
-        found = np.zeros((3, len(part.sizes)))
-        tables = exponentials, columns, base, position_weights
-        mixture_kernels.mixture_sums(*tables, blocks, lane_weights, part.plan, part.pools, found, wins[part.rows])
-        sums[:, part.rows] = found[: len(sums)]
+    def step(part: Part) -> tuple[np.ndarray, np.ndarray]:
+        found, wins = np.zeros((3, len(part.sizes))), np.zeros(part.pools.shape)
+        tables = exponentials, losses, base, weights
+        mixture_kernels.mixture_sums(*tables, blocks, lane_weights, part.plan, part.pools, found, wins)
+        return found, wins
 
     return step
 
 
-def _project(
-    columns: np.ndarray, on_samples: np.ndarray, parts: Sequence[Part], executor: Executor, count: int
-) -> np.ndarray:
-    products, base = np.zeros((count, len(on_samples))), columns.min(axis=0)
-    exponentials = np.exp(base - columns)
-
-    def step(part: Part) -> None:
-        found = np.zeros((part.pools.shape[0], len(on_samples)))
-        direction_kernels.mixture_products(exponentials, columns, base, on_samples, part.plan, part.pools, found)
-        products[part.rows] = found
-
-    list(executor.map(step, parts))
-    return products
+def _plain_step(losses: np.ndarray) -> Step:
+    """Sum mixtures alone, without regard to clusters."""
+    starts = np.arange(0, losses.shape[1], BLOCK)
+    blocks = np.zeros((len(starts), 5), dtype=np.int64)
+    blocks[:, 0], blocks[:, 1], blocks[:, 2] = kernels.PLAIN, starts, 1
+    blocks[:, 3] = np.minimum(BLOCK, losses.shape[1] - starts)
+    return _make_step(losses, np.ones(losses.shape[1]), blocks, np.zeros(1))
 
 
-MIXTURE = RuleFunctions(losses=_losses, gradients=_gradients, evaluate=_evaluate, sums=_sums)
+def _block_sums(block: np.ndarray, part: Part) -> np.ndarray:
+    return _plain_step(block.astype(np.float64))(part)[0][0]
+
+
+def _products(block: Block, on_samples: np.ndarray, part: Part) -> np.ndarray:
+    found, base = np.zeros((part.pools.shape[0], len(on_samples))), block.losses.min(axis=0)
+    exponentials = np.exp(base - block.losses)
+    direction_kernels.mixture_products(exponentials, block.losses, base, on_samples, part.plan, part.pools, found)
+    return found
+
+
+_KERNELS = SampleKernels(_losses_of_members, _make_step, _block_sums, _products)
+MIXTURE = RuleFunctions(
+    losses=_losses, gradients=_gradients, evaluate=partial(evaluate_by_sample, kernels=_KERNELS), sums=_sums
+)

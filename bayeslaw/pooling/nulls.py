@@ -1,6 +1,10 @@
 """Tables that a pool's gain is held against: the same models, were they independent or always of one mind."""
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from bayeslaw.pooling.columns import SAMPLES
 
 
 def independent_columns(columns: np.ndarray, weights: np.ndarray, seed: int) -> np.ndarray:
@@ -25,21 +29,61 @@ def independent_columns(columns: np.ndarray, weights: np.ndarray, seed: int) -> 
     np.ndarray
         Losses of the same means, [lm, sample].
     """
+    means, deviations = columns.mean(axis=0), np.empty_like(columns)
+    independent_deviations(columns, means, weights, seed, out=deviations)
+    return means + deviations
+
+
+def independent_deviations(
+    columns: Iterable[np.ndarray], means: np.ndarray, weights: np.ndarray, seed: int, *, out: np.ndarray
+) -> None:
+    """Shuffle the deviations of one model after the other; see `independent_columns`.
+
+    Parameters
+    ----------
+    columns
+        Losses in nats of each model, [sample].
+    means
+        Their mean over models, [sample].
+    weights, seed
+        As in `independent_columns`.
+    out
+        Written to: deviations from `means`, [lm, sample].
+    """
     generator = np.random.default_rng([seed, 2])
-    means = columns.mean(axis=0)
-    deviations = (columns - means) / weights
-    if np.ptp(weights) == 0:
-        return means + weights * generator.permuted(deviations, axis=1, out=deviations)
-    shuffled = np.empty_like(columns)
-    for model, rates in enumerate(deviations):
-        source, target = generator.permutation(len(weights)), generator.permutation(len(weights))
-        ends = np.cumsum(weights[source])
-        middle = np.cumsum(weights[target]) - weights[target] / 2
-        place = np.minimum(np.searchsorted(ends, middle, side="right"), len(weights) - 1)
-        shuffled[model, target] = weights[target] * rates[source[place]]
-        lost = (weights * rates).sum() - shuffled[model].sum()
-        shuffled[model] += weights * (lost / weights.sum())
-    return means + shuffled
+    alike = np.ptp(weights) == 0
+    for row, column in zip(out, columns, strict=True):
+        rates = np.subtract(column, means)
+        del column
+        if alike:
+            row[:] = generator.permuted(rates, out=rates)
+            continue
+        lost, rates = rates.sum(), np.divide(rates, weights, out=rates)
+        source = generator.permutation(len(weights))
+        ends, rates = weights[source], rates[source]
+        np.cumsum(ends, out=ends)
+        del source
+        _draw(rates, ends, generator.permutation(len(weights)), weights, lost, out=row)
+
+
+def _draw(
+    rates: np.ndarray, ends: np.ndarray, target: np.ndarray, weights: np.ndarray, total: float, *, out: np.ndarray
+) -> None:
+    """Draw rates, which last until their ends, for samples in the order of the target, to a sum of `total`."""
+    before, drawn = 0.0, 0.0
+    for start in range(0, len(target), SAMPLES):
+        rows = target[start : start + SAMPLES]
+        own = weights[rows]
+        # The first sum goes on where the last block's ended.
+        reached = np.cumsum(np.concatenate([[before], own]))[1:]
+        before = reached[-1]
+        place = np.minimum(np.searchsorted(ends, reached - own / 2, side="right"), len(ends) - 1)
+        values = own * rates[place]
+        drawn += values.sum()
+        out[rows] = values
+    share = (total - drawn) / weights.sum()
+    for start in range(0, len(out), SAMPLES):
+        out[start : start + SAMPLES] += weights[start : start + SAMPLES] * share
 
 
 def comonotone_columns(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -60,13 +104,24 @@ def comonotone_columns(columns: np.ndarray, weights: np.ndarray) -> np.ndarray:
     np.ndarray
         Losses of the same means, [lm, quantile]: as many quantiles as there are samples.
     """
+    return np.stack([comonotone_column(column, weights) for column in columns])
+
+
+def comonotone_column(column: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sort the losses of a model, [sample], as `comonotone_columns` those of all; returns [quantile]."""
     if np.ptp(weights) == 0:
-        return np.sort(columns, axis=1)
-    grid = np.linspace(0.0, weights.sum(), len(weights) + 1)
-    aligned = np.empty_like(columns)
-    for model, column in enumerate(columns):
-        order = np.argsort(column / weights, kind="stable")
-        ends = np.concatenate([[0.0], np.cumsum(weights[order])])
-        sums = np.concatenate([[0.0], np.cumsum(column[order])])
-        aligned[model] = np.diff(np.interp(grid, ends, sums))
-    return aligned
+        return np.sort(column)
+    order = np.argsort(column / weights, kind="stable")
+    ends, sums = np.zeros(len(order) + 1), np.zeros(len(order) + 1)
+    for values, out in ((weights, ends[1:]), (column, sums[1:])):
+        np.take(values, order, out=out, mode="clip")
+        np.cumsum(out, out=out)
+    del order, column, values
+    quantiles, count = np.empty(len(weights)), len(weights)
+    for start in range(0, count, SAMPLES):
+        stop = min(start + SAMPLES, count)
+        grid = np.arange(start, stop + 1) * (weights.sum() / count)
+        if stop == count:
+            grid[-1] = weights.sum()
+        quantiles[start:stop] = np.diff(np.interp(grid, ends, sums))
+    return quantiles

@@ -1,6 +1,5 @@
 """Pools in lexicographic order, cut into parts that a task each takes."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,9 +37,6 @@ class Part:
         same = np.cumprod((pools[1:] == pools[:-1]) & (pools[1:] >= 0), axis=1).sum(axis=1)
         shared = np.concatenate([[0], same])
         return cls(rows, pools, sizes, shared, kernels.plan_pools(pools, sizes, shared, models))
-
-
-Step = Callable[[Part], None]
 
 
 def lexicographic(members: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,11 +1,12 @@
 """A table of losses with the pools to evaluate on it, and what is found."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from bayeslaw.pooling.columns import LossColumns
 from bayeslaw.pooling.folds import assign_folds
 from bayeslaw.pooling.nulls import comonotone_columns, independent_columns
 
@@ -72,18 +73,13 @@ class PoolTable:
     null_weights: np.ndarray | None = None
 
     @cached_property
-    def shift(self) -> float:
-        """Mean loss of all models per unit of weight.
+    def columns(self) -> LossColumns:
+        """Losses without the mean of all models: a common shift passes through every rule.
 
-        A common shift of a sample's losses passes through every rule; without it, cluster sums are near zero and their
-        squares accurate.
+        The sums over clusters are then near zero, and their squares accurate.
         """
-        return float(self.nll.mean() * len(self.nll) / self.weights.sum())
-
-    @cached_property
-    def columns(self) -> np.ndarray:
-        """Losses without the shift, [lm, sample]."""
-        return np.ascontiguousarray((self.nll - self.shift * self.weights[:, None]).T)
+        shift = float(self.nll.mean() * len(self.nll) / self.weights.sum())
+        return LossColumns(self.nll, self.weights, shift)
 
     @cached_property
     def folds(self) -> np.ndarray:
@@ -95,20 +91,16 @@ class PoolTable:
         """Number of clusters."""
         return int(self.clusters.max()) + 1
 
-    @property
-    def null_tables(self) -> tuple[Callable[[], np.ndarray], Callable[[], np.ndarray]]:
-        """What makes the columns [lm, sample] of independent and of comonotone models."""
-        weights = self.null_weights
-        if weights is None:
-            return (
-                lambda: independent_columns(self.columns, self.weights, self.seed),
-                lambda: comonotone_columns(self.columns, self.weights),
-            )
+    def null_tables(self) -> Iterator[np.ndarray]:
+        """Yield columns [lm, sample] of independent models, and then of comonotone ones, both without the shift."""
+        weights = self.weights if self.null_weights is None else self.null_weights
+        columns = self.columns.block(slice(None))
+        yield independent_columns(columns, weights, self.seed)
         # The shift, in proportion to other weights, would change the order of a column.
-        return (
-            lambda: independent_columns(self.columns, weights, self.seed),
-            lambda: comonotone_columns(self.nll.T, weights) - self.shift * self.weights,
-        )
+        if self.null_weights is None:
+            yield comonotone_columns(columns, weights)
+        else:
+            yield comonotone_columns(self.nll.T, weights) - self.columns.shift * self.weights
 
     def standard_errors(self, loss: np.ndarray, square: np.ndarray, cross: np.ndarray) -> np.ndarray:
         """Return the standard errors over clusters of mean losses.

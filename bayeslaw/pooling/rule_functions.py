@@ -1,14 +1,15 @@
 """What is computed by a rule of combination: on one pool, and on many at once."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from bayeslaw.pooling.cross_fitted import cross_fitted
-from bayeslaw.pooling.parts import Part
+from bayeslaw.pooling.parts import Part, make_parts
 from bayeslaw.pooling.pool_table import Evaluation, PoolTable
-from bayeslaw.pooling.sampling_factor import assemble_factor, find_directions
+from bayeslaw.pooling.sampling_factor import factor_of
 
 
 @dataclass(frozen=True)
@@ -71,22 +72,29 @@ def one_by_one(losses: Pointwise, gradients: Pointwise) -> RuleFunctions:
 def _evaluate(table: PoolTable, losses: Pointwise, gradients: Pointwise) -> Evaluation:
     total, folds, clusters = table.weights.sum(), table.folds, table.clusters
     pools = [pool[pool >= 0] for pool in table.members]
-    single = np.array([len(pool) == 1 for pool in pools])
+    single, columns = np.array([len(pool) == 1 for pool in pools]), table.columns.block(slice(None))
 
-    def means(columns: np.ndarray) -> np.ndarray:
-        return np.array([losses(columns[pool].T, folds).sum() for pool in pools]) / total
+    def means(null: np.ndarray) -> np.ndarray:
+        return np.array([losses(null[pool].T, folds).sum() for pool in pools]) / total
 
-    values = np.stack([losses(table.columns[pool].T, folds) for pool in pools])
+    values = np.stack([losses(columns[pool].T, folds) for pool in pools])
     loss, shares = values.sum(axis=1) / total, np.zeros(table.members.shape)
     for row, pool in zip(shares, pools, strict=True):
-        row[: len(pool)] = table.weights @ gradients(table.columns[pool].T, folds) / total
+        row[: len(pool)] = table.weights @ gradients(columns[pool].T, folds) / total
     in_clusters = np.stack([np.bincount(clusters, row, table.cluster_count) for row in values])
     square, cross = (in_clusters**2).sum(axis=1), in_clusters @ np.bincount(clusters, table.weights)
-    independent, comonotone = (np.where(single, loss, means(columns())) for columns in table.null_tables)
-    factor = None
-    if table.cluster_count > 1:
-        on_samples = find_directions(lambda pool: values[pool], len(pools), table.weights, clusters)[:, clusters]
-        factor = assemble_factor(values @ on_samples.T, loss, on_samples, table.weights, table.cluster_count)
+    independent, comonotone = (np.where(single, loss, means(null)) for null in table.null_tables())
+    parts = make_parts(table.members, table.columns.models)
+    with ThreadPoolExecutor(1) as executor:
+        factor = factor_of(
+            table.columns,
+            clusters,
+            lambda block, pool: values[pool][block.rows],
+            loss,
+            parts=parts,
+            products=lambda block, on_samples, part: values[part.rows][:, block.rows] @ on_samples.T,
+            executor=executor,
+        )
     return Evaluation(
         loss=loss,
         standard_error=table.standard_errors(loss, square, cross),

@@ -1,87 +1,72 @@
-"""Rules by which a pool's loss on a sample depends on that sample alone: many pools in few passes over the samples."""
+"""Rules by which a pool's loss on a sample depends on that sample alone: many pools, a few samples at a time."""
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from typing import Protocol
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw.pooling.cluster_layout import ClusterLayout
 from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pooling.cross_fitted import cross_fitted
-from bayeslaw.pooling.parts import Part, Step, lexicographic, make_parts
+from bayeslaw.pooling.parts import Part, lexicographic, make_parts
 from bayeslaw.pooling.pool_table import Evaluation, PoolTable
-from bayeslaw.pooling.sampling_factor import assemble_factor, find_directions
-
-Project = Callable[[np.ndarray, np.ndarray, Sequence[Part], Executor, int], np.ndarray]
-NullTables = Sequence[Callable[[], np.ndarray]]
+from bayeslaw.pooling.rule_sums import BlockSums, MakeStep, null_sums, rule_sums
+from bayeslaw.pooling.sampling_factor import Block, factor_of
 
 
-class MakeSteps(Protocol):
-    """Says how the steps are made that add up what parts of the pools lose."""
+@dataclass(frozen=True)
+class SampleKernels:
+    """What a rule does with the losses of all models on some samples.
 
-    def __call__(
-        self,
-        table: PoolTable,
-        layout: ClusterLayout,
-        sums: np.ndarray,
-        null_sums: np.ndarray,
-        wins: np.ndarray,
-    ) -> list[Callable[[], Step]]:
-        """Return what makes each step.
+    Parameters
+    ----------
+    losses
+        What a pool loses from its members' losses, [member, sample]; [sample].
+    make_step
+        As in `bayeslaw.pooling.rule_sums.rule_sums`.
+    block_sums
+        As in `bayeslaw.pooling.rule_sums.null_sums`.
+    products
+        As in `bayeslaw.pooling.sampling_factor.factor_of`.
+    """
 
-        Parameters
-        ----------
-        table, layout
-            The losses, and the order in which they are read.
-        sums
-            To be filled by steps: sums over clusters of losses, of their squares and of their products with the
-            clusters' weights, [3, pool].
-        null_sums
-            To be filled: sums of losses on the two null tables, [null, pool].
-        wins
-            To be filled: weighted sums of the gradients, [pool, slot].
-        """
-        ...
+    losses: Callable[[np.ndarray], np.ndarray]
+    make_step: MakeStep
+    block_sums: BlockSums
+    products: Callable[[Block, np.ndarray, Part], np.ndarray]
 
 
-def evaluate_by_sample(
-    table: PoolTable, *, losses: Callable[[np.ndarray], np.ndarray], make_steps: MakeSteps, project: Project
-) -> Evaluation:
+def evaluate_by_sample(table: PoolTable, kernels: SampleKernels) -> Evaluation:
     """Evaluate the pools of a table.
 
     Parameters
     ----------
     table
         The losses and pools.
-    losses
-        What a pool loses on samples from its members' losses, [member, sample].
-    make_steps
-        Makes the steps of the rule.
-    project
-        Multiplies the losses of all pools with directions: of columns [lm, sample], directions at each sample
-        [direction, sample], parts, what runs them and the number of pools, the products [pool, direction].
+    kernels
+        The rule.
 
     Returns
     -------
     Evaluation
         In nats per unit of weight.
     """
+    best = cross_fitted(table)
     pools, back = lexicographic(table.members)
-    parts, total = make_parts(pools, len(table.columns)), table.weights.sum()
-    sums, null_sums, wins = np.zeros((3, len(pools))), np.zeros((2, len(pools))), np.zeros(pools.shape)
+    columns, total = table.columns, table.weights.sum()
+    parts = make_parts(pools, columns.models)
+
+    def losses_of(block: Block, pool: int) -> np.ndarray:
+        return kernels.losses(block.losses[pools[pool][pools[pool] >= 0]])
+
     with ThreadPoolExecutor(usable_cores()) as executor:
-        best_of = executor.submit(cross_fitted, table)
-        layout = ClusterLayout.of(table.weights, table.clusters)
-        # The first pools are under way while the tables of the later steps are still made.
-        made = [executor.submit(make) for make in make_steps(table, layout, sums, null_sums, wins)]
-        for task in [executor.submit(step.result(), part) for step in made for part in parts]:
-            task.result()
-        factor = _factor(table, parts, sums[0] / total, losses, project, executor)
-        best = best_of.result()
-    loss = sums[0] / total
+        sums, wins = rule_sums(columns, table.clusters, parts, kernels.make_step, executor)
+        loss = sums[0] / total
+        choices = {"parts": parts, "products": kernels.products, "executor": executor}
+        factor = factor_of(columns, table.clusters, losses_of, loss, **choices)
+        nulls = null_sums(columns, parts, kernels.block_sums, table.seed, table.null_weights, executor) / total
     single = pools[:, 1:].max(axis=1, initial=-1) < 0
-    independent, comonotone = np.where(single, loss, null_sums / total)
+    independent, comonotone = np.where(single, loss, nulls)
     error = table.standard_errors(loss, sums[1], sums[2])
     return Evaluation(
         loss=loss[back],
@@ -92,25 +77,3 @@ def evaluate_by_sample(
         shares=wins[back] / total,
         factor=None if factor is None else factor[back],
     )
-
-
-def _factor(
-    table: PoolTable,
-    parts: Sequence[Part],
-    loss: np.ndarray,
-    losses: Callable[[np.ndarray], np.ndarray],
-    project: Project,
-    executor: Executor,
-) -> np.ndarray | None:
-    """Factor the sampling covariance of the pools, [pool, direction]; None for one cluster."""
-    if table.cluster_count == 1:
-        return None
-    pools = np.concatenate([part.pools for part in parts])
-
-    def losses_of(pool: int) -> np.ndarray:
-        return losses(table.columns[pools[pool][pools[pool] >= 0]])
-
-    directions = find_directions(losses_of, len(pools), table.weights, table.clusters)
-    on_samples = np.ascontiguousarray(directions[:, table.clusters])
-    products = project(table.columns, on_samples, parts, executor, len(pools))
-    return assemble_factor(products, loss, on_samples, table.weights, table.cluster_count)

@@ -7,77 +7,219 @@ clusters, onto which all pools are projected in one pass over the samples. What 
 from the factor, so that the squares of its row never exceed the pool's variance.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from bayeslaw.pooling.columns import SAMPLES, LossColumns, stream
+
+if TYPE_CHECKING:
+    from bayeslaw.pooling.parts import Part
 
 MOST_DIRECTIONS = 16
 SHARE_HELD = 0.999
 POOLS_LOOKED_AT = 256
+# Residuals of the pools looked at that are kept from the first pass over the samples to the second.
+KEPT = 1 << 23
+# Residuals of them that are worked out together.
+TOGETHER = 1 << 21
+
+PoolLosses = Callable[["Block", int], np.ndarray]
 
 
-def find_directions(
-    pool_losses: Callable[[int], np.ndarray], count: int, weights: np.ndarray, clusters: np.ndarray
-) -> np.ndarray:
+@dataclass(frozen=True)
+class Block:
+    """The samples of some clusters.
+
+    Attributes
+    ----------
+    rows
+        Which samples, cluster by cluster.
+    clusters
+        Number of each sample's cluster among those of the block, [row].
+    cluster_weights
+        Weights of the clusters, [cluster].
+    losses
+        Losses, [lm, row].
+    """
+
+    rows: np.ndarray
+    clusters: np.ndarray
+    cluster_weights: np.ndarray
+    losses: np.ndarray
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Samples cluster by cluster, some clusters at a time.
+
+    Parameters
+    ----------
+    columns
+        The losses.
+    clusters
+        Number of each sample's cluster, [sample], from 0 without gaps.
+    size
+        About how many samples are taken at a time; a cluster is never cut.
+    """
+
+    columns: LossColumns
+    clusters: np.ndarray
+    size: int = SAMPLES
+    order: np.ndarray = field(init=False)
+    ends: np.ndarray = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "order", np.argsort(self.clusters, kind="stable"))
+        object.__setattr__(self, "ends", np.cumsum(np.bincount(self.clusters)))
+
+    @property
+    def count(self) -> int:
+        """Number of clusters."""
+        return len(self.ends)
+
+    def makers(self) -> Iterator[Callable[[], Block]]:
+        """Yield what makes one block after the other."""
+        first, start = 0, 0
+        while first < self.count:
+            last = max(int(np.searchsorted(self.ends, start + self.size, side="right")), first + 1)
+            stop = int(self.ends[last - 1])
+            yield lambda first=first, last=last, start=start, stop=stop: self._block(first, last, start, stop)
+            first, start = last, stop
+
+    def _block(self, first: int, last: int, start: int, stop: int) -> Block:
+        rows = self.order[start:stop]
+        own = self.clusters[rows] - first
+        weights = np.bincount(own, self.columns.weights[rows], minlength=last - first)
+        return Block(rows, own, weights, self.columns.block(rows))
+
+
+def factor_of(
+    columns: LossColumns,
+    clusters: np.ndarray,
+    losses_of: PoolLosses,
+    loss: np.ndarray,
+    *,
+    parts: Sequence["Part"],
+    products: Callable[[Block, np.ndarray, "Part"], np.ndarray],
+    executor: Executor,
+) -> np.ndarray | None:
+    """Factor the sampling covariance of pools.
+
+    Parameters
+    ----------
+    columns
+        Losses.
+    clusters
+        Number of the cluster of each sample, [sample].
+    losses_of
+        Gives the losses of a pool on the samples of a block, [row], from its position.
+    loss
+        Loss of each pool per unit of weight, [pool].
+    parts
+        All pools.
+    products
+        Multiplies the losses of a part's pools on a block with directions, [direction, row]; [pool, direction].
+    executor
+        Runs the parts.
+
+    Returns
+    -------
+    np.ndarray or None
+        The factor, [pool, direction], in the unit of `loss`; None for one cluster.
+    """
+    if int(clusters.max()) == 0:
+        return None
+    looked_at = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), POOLS_LOOKED_AT)).round().astype(int))
+    blocks = Clusters(columns, clusters, size=min(SAMPLES, max(TOGETHER // len(looked_at), 1)))
+    pools = Residuals(blocks, losses_of, looked_at, loss[looked_at])
+    turned = find_directions(pools)
+    whole, moments = np.zeros((len(loss), len(turned))), np.zeros(len(turned))
+
+    def work(made: tuple[Block, np.ndarray], part: "Part") -> tuple[np.ndarray, np.ndarray]:
+        block, residuals = made
+        on_samples = np.ascontiguousarray((turned @ residuals)[:, block.clusters])
+        own = on_samples @ columns.weights[block.rows] if part is parts[0] else np.zeros(len(turned))
+        return products(block, on_samples, part), own
+
+    def add(part: "Part", found: tuple[np.ndarray, np.ndarray]) -> None:
+        nonlocal moments
+        whole[part.rows] += found[0]
+        moments = moments + found[1]
+
+    stream(executor, pools.makers(), parts, work, add)
+    count = blocks.count
+    return (whole - loss[:, None] * moments) * np.sqrt(count / (count - 1)) / columns.weights.sum()
+
+
+class Residuals:
+    """Residual sums over clusters of some pools, some clusters at a time.
+
+    Parameters
+    ----------
+    blocks
+        The samples.
+    losses_of
+        Gives the losses of a pool on the samples of a block, [row], from its position.
+    looked_at, loss
+        Positions of the pools, and their losses per unit of weight, [pool].
+    """
+
+    def __init__(self, blocks: Clusters, losses_of: PoolLosses, looked_at: np.ndarray, loss: np.ndarray) -> None:
+        self.blocks, self.losses_of, self.looked_at, self.loss = blocks, losses_of, looked_at, loss
+        self._kept: list[np.ndarray] | None = [] if len(looked_at) * blocks.count <= KEPT else None
+
+    def makers(self) -> Iterator[Callable[[], tuple[Block, np.ndarray]]]:
+        """Yield what makes one block and its residuals, [pool, cluster], after the other."""
+        for place, maker in enumerate(self.blocks.makers()):
+            yield lambda place=place, maker=maker: self._made(place, maker())
+
+    def _made(self, place: int, block: Block) -> tuple[Block, np.ndarray]:
+        if self._kept is not None and place < len(self._kept):
+            return block, self._kept[place]
+        residuals = np.empty((len(self.looked_at), len(block.cluster_weights)))
+        for row, pool in enumerate(self.looked_at):
+            sums = np.bincount(block.clusters, self.losses_of(block, pool), minlength=residuals.shape[1])
+            residuals[row] = sums - self.loss[row] * block.cluster_weights
+        return block, residuals
+
+    def all(self) -> Iterator[np.ndarray]:
+        """Yield the residuals of one block after the other, and keep them where they are few."""
+        kept: list[np.ndarray] = []
+        for make in self.makers():
+            residuals = make()[1]
+            if self._kept is not None:
+                kept.append(residuals)
+            yield residuals
+        self._kept = kept if self._kept is not None else None
+
+
+def find_directions(pools: Residuals) -> np.ndarray:
     """Find the directions in the space of clusters along which the losses of pools vary most.
 
     Parameters
     ----------
-    pool_losses
-        Gives the losses of a pool on samples, [sample], from its position.
-    count
-        Number of pools.
-    weights, clusters
-        Weight and number of the cluster of each sample, [sample].
+    pools
+        Residual sums of the pools looked at.
 
     Returns
     -------
     np.ndarray
-        Orthonormal directions [direction, cluster], the leading one first: as many as hold `SHARE_HELD` of the variance
-        of the pools looked at, at most `MOST_DIRECTIONS`.
+        How much of each pool's residuals makes a direction, [direction, pool], the leading direction first: as many
+        orthonormal ones as hold `SHARE_HELD` of the variance of these pools, at most `MOST_DIRECTIONS`.
     """
-    looked_at = np.unique(np.linspace(0, count - 1, min(count, POOLS_LOOKED_AT)).round().astype(int))
-    cluster_weights = np.bincount(clusters, weights)
-    residuals = np.empty((len(looked_at), len(cluster_weights)))
-    for row, pool in enumerate(looked_at):
-        sums = np.bincount(clusters, pool_losses(pool), minlength=len(cluster_weights))
-        residuals[row] = sums - sums.sum() / weights.sum() * cluster_weights
-    # Whichever of the two products is smaller has the same values.
-    wide = len(looked_at) <= len(cluster_weights)
-    values, vectors = np.linalg.eigh(residuals @ residuals.T if wide else residuals.T @ residuals)
+    products = np.zeros((len(pools.looked_at),) * 2)
+    for residuals in pools.all():
+        products += residuals @ residuals.T
+    values, vectors = np.linalg.eigh(products)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     # Below, there is nothing but rounding.
     present = int((values > 1e-14 * values[0]).sum())
     held = 1 + int(np.searchsorted(np.cumsum(values), SHARE_HELD * values.sum()))
     number = max(1, min(held, present, MOST_DIRECTIONS))
-    directions = vectors[:, :number].T
-    if wide:
-        directions = directions @ residuals / np.sqrt(np.maximum(values[:number, None], 1e-300))
-    return directions * np.where((directions @ residuals.sum(axis=0) < 0)[:, None], -1.0, 1.0)
-
-
-def assemble_factor(
-    products: np.ndarray, loss: np.ndarray, on_samples: np.ndarray, weights: np.ndarray, clusters: int
-) -> np.ndarray:
-    """Turn products of losses with directions into the factor of the sampling covariance.
-
-    Parameters
-    ----------
-    products
-        Products of the losses of all pools with `on_samples`, [pool, direction].
-    loss
-        Loss of each pool per unit of weight, [pool].
-    on_samples
-        Directions at each sample's cluster, [direction, sample].
-    weights
-        Weight of each sample, [sample].
-    clusters
-        Number of clusters.
-
-    Returns
-    -------
-    np.ndarray
-        The factor, [pool, direction], in the unit of `loss`.
-    """
-    residual = products - loss[:, None] * (on_samples @ weights)
-    return residual * np.sqrt(clusters / (clusters - 1)) / weights.sum()
+    turned = vectors[:, :number].T / np.sqrt(np.maximum(values[:number, None], 1e-300))
+    # The sum of all residuals lies on its side: for a direction it is the sum of its vector, times a positive value.
+    return turned * np.where(vectors[:, :number].sum(axis=0) < 0, -1.0, 1.0)[:, None]

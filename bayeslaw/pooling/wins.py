@@ -1,33 +1,57 @@
-"""The weight of the samples on which each member of a pool has the lowest loss."""
+"""Which weight of some samples each member of a pool wins."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayeslaw.pooling import win_kernels
-from bayeslaw.pooling.parts import Part, Step
+
+if TYPE_CHECKING:
+    from bayeslaw.pooling.parts import Part
 
 BIT_WORDS = 256
 MOST_BIT_MODELS = 128
 LARGEST_BIT_WEIGHT = 1 << 20
 
 
-def win_step(columns: np.ndarray, weights: np.ndarray, wins: np.ndarray) -> Step:
-    """Count wins by bits where no models tie and weights are whole numbers, and by comparing losses elsewhere."""
-    whole = (weights == np.round(weights)).all() and weights.max() < LARGEST_BIT_WEIGHT
-    bit_tables, tied = [], np.ones(len(weights), dtype=bool)
-    if whole and len(columns) <= MOST_BIT_MODELS:
-        for start in range(0, len(weights), 64 * BIT_WORDS):
-            rows = slice(start, start + 64 * BIT_WORDS)
-            less, tied[rows] = _compare(columns[:, rows])
-            bit_tables.append((less, *_bit_planes(np.where(tied[rows], 0, weights[rows]).astype(np.int64))))
-    tied_columns, tied_weights = np.ascontiguousarray(columns[:, tied]), weights[tied]
+@dataclass(frozen=True)
+class WinCounts:
+    """Who beats whom on some samples: by bits where no models tie and weights are whole numbers, by losses elsewhere.
 
-    def step(part: Part) -> None:
-        for tables in bit_tables:
-            win_kernels.bit_wins(*tables, part.pools, part.sizes, part.shared, wins[part.rows])
-        if len(tied_weights):
-            win_kernels.tied_wins(tied_columns, tied_weights, part.pools, part.sizes, wins[part.rows])
+    Attributes
+    ----------
+    bit_tables
+        Arguments of `win_kernels.bit_wins`, of some samples each.
+    tied, tied_weights
+        Losses [lm, sample] and weights [sample] of the other samples.
+    """
 
-    return step
+    bit_tables: list[tuple[np.ndarray, np.ndarray, np.ndarray]]
+    tied: np.ndarray
+    tied_weights: np.ndarray
+
+    @classmethod
+    def of(cls, losses: np.ndarray, weights: np.ndarray) -> "WinCounts":
+        """Compare models by their losses, [lm, sample], on samples of some weights, [sample]."""
+        whole = (weights == np.round(weights)).all() and weights.max() < LARGEST_BIT_WEIGHT
+        tables, tied = [], np.ones(len(weights), dtype=bool)
+        if whole and len(losses) <= MOST_BIT_MODELS:
+            for start in range(0, len(weights), 64 * BIT_WORDS):
+                rows = slice(start, start + 64 * BIT_WORDS)
+                less, tied[rows] = _compare(losses[:, rows])
+                tables.append((less, *_bit_planes(np.where(tied[rows], 0, weights[rows]).astype(np.int64))))
+        tied &= weights > 0
+        return cls(tables, np.ascontiguousarray(losses[:, tied]), weights[tied])
+
+    def add_up(self, part: "Part") -> np.ndarray:
+        """Return the weight that each member of a part's pools wins, [pool, slot]."""
+        wins = np.zeros(part.pools.shape)
+        for tables in self.bit_tables:
+            win_kernels.bit_wins(*tables, part.pools, part.sizes, part.shared, wins)
+        if len(self.tied_weights):
+            win_kernels.tied_wins(self.tied, self.tied_weights, part.pools, part.sizes, wins)
+        return wins
 
 
 def _compare(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from bayeslaw.losses import (
     cluster_codes,
@@ -156,8 +155,7 @@ def out_of_line(losses: xr.Dataset, *, beyond: float = LARGE_RESIDUAL) -> dict[s
     sizes = losses["parameters"].to_numpy()
     if len(np.unique(sizes)) < FEW_SIZES or (means <= 0).any() or ("nll" not in losses and not _same_training(losses)):
         return {}
-    slope, intercept, _, _ = stats.theilslopes(np.log(means), np.log(sizes))
-    residuals = np.log(means) - intercept - slope * np.log(sizes)
+    residuals = _robust_residuals(np.log(sizes), np.log(means))
     # 1.4826 makes the median absolute deviation of a normal sample its standard deviation.
     deviations = np.abs(residuals) / max(1.4826 * float(np.median(np.abs(residuals))), 1e-12)
     found = {}
@@ -169,6 +167,15 @@ def out_of_line(losses: xr.Dataset, *, beyond: float = LARGE_RESIDUAL) -> dict[s
             f"({deviations[index]:.0f} robust deviations): check its unit, its column and its parameters."
         )
     return found
+
+
+def _robust_residuals(sizes: np.ndarray, losses: np.ndarray) -> np.ndarray:
+    """Return what the line of Theil and Sen leaves: the median of the slopes of all pairs, through both medians."""
+    # In place of scipy.stats, which takes as much memory to load as a table of a million losses.
+    one, other = np.triu_indices(len(sizes), 1)
+    apart = sizes[one] != sizes[other]
+    slope = np.median((losses[other] - losses[one])[apart] / (sizes[other] - sizes[one])[apart])
+    return losses - np.median(losses) - slope * (sizes - np.median(sizes))
 
 
 def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:
