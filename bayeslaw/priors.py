@@ -35,6 +35,8 @@ OPTIONAL = frozenset({("TruncatedNormal", "low"), ("TruncatedNormal", "high")})
 UNBOUNDED_ARGUMENTS = frozenset({"loc", "low", "high"})
 ORDERED = frozenset({"LogUniform", "TruncatedNormal", "Uniform"})
 LARGEST = sys.float_info.max
+# Beyond, the difference of two distribution functions near one is zero in double precision.
+MOST_DEVIATIONS = 8.0
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,21 @@ def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
         raise InputError(
             f"the prior of {site} has low {given['low']} and high {given['high']}", "low < high", "swap them"
         )
+    _check_tail(site, name, given)
     return Prior(name, pairs)
+
+
+def _check_tail(site: str, name: str, given: Mapping[str, float]) -> None:
+    """Refuse a normal cut off so far above its middle that NumPyro finds no mass there, and an infinite density."""
+    if name != "TruncatedNormal" or not {"low", "high"} <= given.keys():
+        return
+    away = (given["low"] - given["loc"]) / given["scale"]
+    if away > MOST_DEVIATIONS:
+        raise InputError(
+            f"the prior of {site} is a normal of which only what lies {away:.3g} standard deviations above loc is left",
+            f"low at most {MOST_DEVIATIONS:g} standard deviations above loc",
+            "use Uniform, or move loc to where the values are expected",
+        )
 
 
 def _number(site: str, key: str, value: Any) -> float:

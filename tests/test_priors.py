@@ -125,6 +125,7 @@ def test_a_printed_prior_can_be_read():
         ("Uniform(2, 1)", "low < high"),
         ("Uniform(1, 1)", "low < high"),
         ("TruncatedNormal(0, 1, 3, 2)", "low < high"),
+        ("TruncatedNormal(1, 0.1, 2, 3)", "low at most 8 standard deviations"),
         ("LogUniform(0, 1)", "a positive number"),
         ("LogUniform(-1, 1)", "a positive number"),
         (3.0, "a NumPyro distribution"),

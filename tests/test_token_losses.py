@@ -28,7 +28,11 @@ def dense(token_nll, rule):
 def tables(token_nll, sample, *, sizes=None, cluster=None):
     """Return a loss table and the tokens it is the sum of."""
     token_nll, sample = np.asarray(token_nll, dtype=float), np.asarray(sample)
-    sizes = np.arange(len(sample)) % 4 if sizes is None else np.asarray(sizes)
+    if sizes is None:
+        # Some tokens have no bytes, but every sample has some.
+        sizes = np.arange(len(sample)) % 4
+        sizes[np.unique(sample, return_index=True)[1]] += 1
+    sizes = np.asarray(sizes)
     sums = np.stack([np.bincount(sample, column, minlength=sample.max() + 1) for column in token_nll.T], axis=1)
     losses = loss_table(sums, sizes=np.bincount(sample, sizes, minlength=len(sums)), clusters=cluster)
     names = losses["sample"].to_numpy().astype(object)

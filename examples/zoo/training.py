@@ -191,7 +191,7 @@ def _validate(
 
 def _save(folder: Path, step: int, state: State, log: list[dict[str, Any]], plan: Plan) -> None:
     # The position among the leaves names them: the structure is rebuilt from the plan.
-    leaves = {f"{number:04d}": np.asarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
+    leaves = {f"{number:04d}": np.ascontiguousarray(leaf) for number, leaf in enumerate(jax.tree.leaves(state))}
     about = {"step": str(step), "log": json.dumps(log), "plan": json.dumps(asdict(plan))}
     with atomic_file(folder / "state.safetensors") as path:
         save_file(leaves, path, metadata=about)
