@@ -104,6 +104,22 @@ def test_chains_go_on_to_the_same_draws_whenever_they_stop(tmp_path, monkeypatch
     assert same_settings == settings
 
 
+def test_parts_after_a_damaged_one_are_of_no_use(kept, always_kept):
+    checkpoint, _ = kept
+    record = checkpoint.chain("chain")
+    for part in range(3):
+        record.keep(10 * (part + 1), [np.asarray(part)], [np.full(10, float(part))])
+    file = checkpoint.path / "chain-part-00001.npz"
+    file.write_bytes(file.read_bytes()[:-30])
+    again = checkpoint.chain("chain")
+    steps, state, draws = again.read()
+    assert (steps, int(state[0]), len(draws)) == (10, 0, 1)
+    again.keep(15, [np.asarray(7)], [np.full(5, 7.0)])
+    steps, state, draws = checkpoint.chain("chain").read()
+    assert (steps, int(state[0])) == (15, 7)
+    np.testing.assert_array_equal(np.concatenate([part[0] for part in draws]), [0.0] * 10 + [7.0] * 5)
+
+
 def test_a_fit_that_was_interrupted_goes_on_to_the_same_file(tiny_fit, tmp_path, monkeypatch, always_kept):
     path, told = tmp_path / "new" / "fit.nc", list[str]()
     choices = {"draws": 1000, "chains": 4, "seed": 0, "parameters": "total", "progress": False}
