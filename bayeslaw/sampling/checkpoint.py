@@ -141,7 +141,8 @@ class Checkpoint:
         if self.path is None:
             return None
         try:
-            with np.load(self._file(name), allow_pickle=False) as archive:
+            # NumPy leaves a file open that is no whole archive.
+            with np.load(io.BytesIO(self._file(name).read_bytes()), allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
             self._before = max(self._before, float(arrays.pop(SECONDS)))
         except UNREADABLE:
