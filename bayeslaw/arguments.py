@@ -8,11 +8,10 @@ from contextvars import ContextVar
 from functools import wraps
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol
 
 from bayeslaw.errors import InputError, check_choice, shown
 
-Function = TypeVar("Function", bound=Callable[..., Any])
 Converter = Callable[[str, Any], Any]
 """Takes the name of an argument and what was given for it, and returns what the function works with."""
 
@@ -20,7 +19,15 @@ LARGEST_SEED = 2**63 - 1
 _depth: ContextVar[int] = ContextVar("depth of public calls", default=0)
 
 
-def accepts(**converters: Converter) -> Callable[[Function], Function]:
+class Decorator(Protocol):
+    """Keeps the signature of what it decorates."""
+
+    def __call__[**P, R](self, function: Callable[P, R], /) -> Callable[P, R]:
+        """Decorate a function."""
+        ...
+
+
+def accepts(**converters: Converter) -> Decorator:
     """Make a public function convert or refuse its arguments before it does anything.
 
     Parameters
@@ -39,13 +46,13 @@ def accepts(**converters: Converter) -> Callable[[Function], Function]:
         If an argument has no converter, or a converter no argument.
     """
 
-    def decorate(function: Function) -> Function:
+    def decorate[**P, R](function: Callable[P, R], /) -> Callable[P, R]:
         signature = inspect.signature(function)
         if differing := set(signature.parameters) ^ set(converters):
-            raise TypeError(f"{function.__name__}: {', '.join(sorted(differing))}: arguments and converters differ")
+            raise TypeError(f"{function!r}: {', '.join(sorted(differing))}: arguments and converters differ")
 
         @wraps(function)
-        def checked(*args: Any, **kwargs: Any) -> Any:
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             bound = signature.bind(*args, **kwargs)
             token = _depth.set(_depth.get() + 1)
             try:
@@ -55,7 +62,7 @@ def accepts(**converters: Converter) -> Callable[[Function], Function]:
             finally:
                 _depth.reset(token)
 
-        return cast(Function, checked)
+        return checked
 
     return decorate
 
@@ -102,7 +109,7 @@ def a_whole_number(*, lowest: int, suggested: int, highest: int | None = None, w
     def convert(name: str, value: Any) -> int:
         number = plain(value)
         whole = isinstance(number, Integral) and not isinstance(number, bool)
-        if not whole or int(number) < lowest or (highest is not None and int(number) > highest):
+        if not whole or number < lowest or (highest is not None and number > highest):
             accepted = f"a whole number of at least {lowest}" if highest is None else f"a whole number from {lowest}"
             accepted += "" if highest is None else f" to {highest}"
             problem = words.format(name=name, value=shown(number))
@@ -123,7 +130,7 @@ def a_number(
     def convert(name: str, value: Any) -> float:
         number = plain(value)
         real = isinstance(number, Real) and not isinstance(number, bool)
-        if not (real and math.isfinite(number) and lowest <= float(number) and float(number) > above):
+        if not (real and math.isfinite(number) and lowest <= number and number > above):
             problem = words.format(name=name, value=shown(number))
             raise InputError(problem, accepted, f"use {name}={suggested:g}")
         return float(number)
@@ -134,7 +141,7 @@ def a_number(
 def a_level(name: str, value: Any) -> float:
     """Accept the level of an interval, inside (0, 1)."""
     number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < 1:
+    if isinstance(number, bool) or not isinstance(number, Real) or not 0 < number < 1:
         accepted = "a level between 0 and 1, both excluded"
         raise InputError(f"the {name} is {shown(number)}", accepted, f"use {name}=0.9 for a 90 % interval")
     return float(number)

@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import asdict, dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,8 +15,8 @@ _A_SHARE = a_number(lowest=0, accepted="a share in [0, 1]", suggested=0.2, words
 
 def _check_positive(name: str, value: Any, *, zero: bool = False) -> None:
     number = plain(value)
-    real = isinstance(number, Real) and not isinstance(number, bool)
-    if not (real and math.isfinite(number) and (float(number) > 0 or (zero and number == 0))):
+    real = isinstance(number, int | float) and not isinstance(number, bool)
+    if not (real and math.isfinite(number) and (number > 0 or (zero and number == 0))):
         accepted = "a number of at least zero" if zero else "a positive number"
         raise InputError(f"{name} {shown(number)} of a simulated truth", accepted, f"give {name} {accepted}")
 

@@ -5,7 +5,6 @@ import weakref
 from collections.abc import Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -81,10 +80,12 @@ def _known(losses: xr.Dataset) -> _Known:
     # Computed with means and shares of the same table, which come through the same door.
     from bayeslaw.tables.loss_warnings import table_errors
 
-    data: Any = losses["nll" if "nll" in losses else "loss"].variable.data
-    base = data if data.base is None else data.base
-    key = (id(base), data.shape, *(losses[name].to_numpy().tobytes() for name in ("parameters", "lm")))
-    key = (*key, id(losses["bytes"].variable.data) if "bytes" in losses else 0)
+    base = data = losses["nll" if "nll" in losses else "loss"].to_numpy()
+    # A view, as of another order of dimensions, is of the same losses.
+    while isinstance(base.base, np.ndarray):
+        base = base.base
+    key = (id(base), *sorted(data.shape), *(losses[name].to_numpy().tobytes() for name in ("parameters", "lm")))
+    key = (*key, id(losses["bytes"].to_numpy()) if "bytes" in losses else 0)
     found = _KNOWN.get(key)
     if found is None or found.losses() is not base:
         if len(_KNOWN) >= MOST_KEPT:
