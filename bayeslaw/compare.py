@@ -11,14 +11,14 @@ import xarray as xr
 from arviz_stats.loo import compare as rank_by_elpd
 from arviz_stats.loo import loo
 
-from bayeslaw.arguments import a_choice, a_flag, a_seed, a_whole_number, accepts, optional
+from bayeslaw.arguments import a_choice, accepts, optional
 from bayeslaw.criticism.averages import error_of_sum
 from bayeslaw.criticism.folds import LEFT_OUT
-from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
+from bayeslaw.criticism.leave_out import REFITS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.criticism.stacking import fold_weights
 from bayeslaw.errors import InputError
-from bayeslaw.fit import MOST_CHAINS, MOST_DRAWS, Fit
+from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.noise import loss_log_jacobian
@@ -55,15 +55,7 @@ class Comparison:
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
 
 
-@accepts(
-    fits=fits_by_name,
-    by=optional(a_choice(LEFT_OUT)),
-    method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
-    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
-    seed=a_seed,
-    progress=a_flag,
-)
+@accepts(fits=fits_by_name, by=optional(a_choice(LEFT_OUT)), **REFITS)
 def compare(
     fits: Mapping[str, Fit],
     *,

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_choice, a_level, a_seed, accepts, optional
+from bayeslaw.arguments import Converter, a_choice, a_level, a_seed, accepts, optional
 from bayeslaw.band_table import band_table
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.bands import Predicted
@@ -18,17 +18,17 @@ from bayeslaw.row_prediction import mean_is_infinite
 from bayeslaw.targets import some_targets
 
 KINDS = ("mean", "new")
+CHOICES: Mapping[str, Converter] = {
+    "at": some_targets,
+    "kind": a_choice(KINDS),
+    "samples": optional(a_choice(("same", "new"))),
+    "rule": optional(a_choice(sample_rules)),
+    "seed": a_seed,
+}
+"""What functions that predict are given."""
 
 
-@accepts(
-    fit=a_fit,
-    at=some_targets,
-    kind=a_choice(KINDS),
-    samples=optional(a_choice(("same", "new"))),
-    rule=optional(a_choice(sample_rules)),
-    interval=a_level,
-    seed=a_seed,
-)
+@accepts(fit=a_fit, interval=a_level, **CHOICES)
 def predict(
     fit: Fit,
     at: Mapping[str, Any] | pd.DataFrame,
@@ -90,14 +90,7 @@ def predict(
     return band_table(drawn, kind=kind, level=interval, unit=fit.unit, infinite_mean=mean_is_infinite(fit, kind))
 
 
-@accepts(
-    fit=a_fit,
-    at=some_targets,
-    kind=a_choice(KINDS),
-    samples=optional(a_choice(("same", "new"))),
-    rule=optional(a_choice(sample_rules)),
-    seed=a_seed,
-)
+@accepts(fit=a_fit, **CHOICES)
 def predict_draws(
     fit: Fit,
     at: Mapping[str, Any] | pd.DataFrame,

@@ -1,6 +1,6 @@
 """How well a law predicts the models, or families of models, that are left out of its fit."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
@@ -9,7 +9,7 @@ import pandas as pd
 import xarray as xr
 from arviz_stats.utils import ELPDData, ELPDDataLOOKFold
 
-from bayeslaw.arguments import LARGEST_SEED, a_choice, a_flag, a_seed, a_whole_number, accepts
+from bayeslaw.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed, a_whole_number, accepts
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.folds import LEFT_OUT, Fold, make_folds
@@ -21,6 +21,14 @@ from bayeslaw.laws.kinds import kind_of
 from bayeslaw.progress import progress_bar
 
 METHODS = ("exact", "weights")
+REFITS: Mapping[str, Converter] = {
+    "method": a_choice(METHODS),
+    "draws": a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
+    "chains": a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
+    "seed": a_seed,
+    "progress": a_flag,
+}
+"""What functions that refit are given."""
 # Beyond it the weights' variance is infinite, and so is the error of what they average: refits differed from the usual
 # limit of 0.7 by several of its reported errors.
 PARETO_LIMIT = 0.5
@@ -184,15 +192,7 @@ class LeftOut:
         return tuple(notes)
 
 
-@accepts(
-    fit=a_fit,
-    by=a_choice(LEFT_OUT),
-    method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
-    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
-    seed=a_seed,
-    progress=a_flag,
-)
+@accepts(fit=a_fit, by=a_choice(LEFT_OUT), **REFITS)
 def leave_out(
     fit: Fit,
     *,

@@ -11,11 +11,8 @@ from scipy import optimize
 
 from bayeslaw.arguments import (
     a_choice,
-    a_flag,
     a_level,
     a_number,
-    a_seed,
-    a_whole_number,
     accepts,
     an_instance,
     as_given,
@@ -25,16 +22,15 @@ from bayeslaw.arguments import (
 )
 from bayeslaw.band_table import band_table
 from bayeslaw.criticism.folds import LEFT_OUT
-from bayeslaw.criticism.leave_out import METHODS, LeftOut, leave_out
+from bayeslaw.criticism.leave_out import REFITS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
 from bayeslaw.errors import InputError
 from bayeslaw.factor.bands import Predicted
-from bayeslaw.fit import MOST_CHAINS, MOST_DRAWS, Fit
+from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.pooling.rules import sample_rules
-from bayeslaw.predict import KINDS, mean_is_infinite, predicted
-from bayeslaw.targets import read_frame, some_targets
+from bayeslaw.predict import CHOICES, mean_is_infinite, predicted
+from bayeslaw.targets import read_frame
 
 TOLERANCE = 1e-12
 STEPS = 1000
@@ -79,15 +75,7 @@ class Stack:
         """Unit of the loss."""
         return next(iter(self.fits.values())).unit
 
-    @accepts(
-        self=as_given,
-        at=some_targets,
-        kind=a_choice(KINDS),
-        samples=optional(a_choice(("same", "new"))),
-        rule=optional(a_choice(sample_rules)),
-        interval=a_level,
-        seed=a_seed,
-    )
+    @accepts(self=as_given, interval=a_level, **CHOICES)
     def predict(
         self,
         at: Mapping[str, Any] | pd.DataFrame,
@@ -122,14 +110,7 @@ class Stack:
         mixed = self._mixed(drawn, seed=seed)
         return band_table(mixed, kind=kind, level=interval, unit=self.unit, infinite_mean=infinite)
 
-    @accepts(
-        self=as_given,
-        at=some_targets,
-        kind=a_choice(KINDS),
-        samples=optional(a_choice(("same", "new"))),
-        rule=optional(a_choice(sample_rules)),
-        seed=a_seed,
-    )
+    @accepts(self=as_given, **CHOICES)
     def predict_draws(
         self,
         at: Mapping[str, Any] | pd.DataFrame,
@@ -233,16 +214,7 @@ _left_out = by_name(
 )
 
 
-@accepts(
-    fits=fits_by_name,
-    left_out=optional(_left_out),
-    by=a_choice(LEFT_OUT),
-    method=a_choice(METHODS),
-    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
-    chains=a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
-    seed=a_seed,
-    progress=a_flag,
-)
+@accepts(fits=fits_by_name, left_out=optional(_left_out), by=a_choice(LEFT_OUT), **REFITS)
 def stack(
     fits: Mapping[str, Fit],
     left_out: Mapping[str, LeftOut] | None = None,
