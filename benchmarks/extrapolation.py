@@ -28,9 +28,9 @@ from rich.console import Console
 from rich.table import Table
 
 import bayeslaw as bl
-from bayeslaw.commands.common import find_table
 from bayeslaw.errors import InputError
 from bayeslaw.losses import loss_unit, missing_note
+from bayeslaw.tables.arguments import find_table
 from bayeslaw.tables.missing import MISSING_POLICIES
 
 BASELINE = "least_squares"

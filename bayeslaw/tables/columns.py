@@ -109,7 +109,7 @@ def shown(value: object) -> str:
     return text if len(str(value)) <= SHOWN else f"{text}..."
 
 
-def numbers(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
+def numbers(column: pd.Series, what: str, names: np.ndarray | pd.Index) -> np.ndarray:
     """Return a column as float64, NaN where it is empty.
 
     Parameters
@@ -160,7 +160,7 @@ def sizes(column: pd.Series, what: str, names: np.ndarray) -> np.ndarray:
     )
 
 
-def check_positive(values: np.ndarray, what: str, names: np.ndarray, *, zero: bool = False) -> None:
+def check_positive(values: np.ndarray, what: str, names: np.ndarray | pd.Index, *, zero: bool = False) -> None:
     """Refuse numbers that are negative, infinite, without sense or (unless `zero` says so) zero; NaN passes."""
     wrong = ~np.isnan(values) & ~((values >= 0 if zero else values > 0) & (values <= LARGEST))
     if wrong.any():

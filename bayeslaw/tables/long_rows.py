@@ -164,7 +164,7 @@ class _Rows:
         if names.null_count:
             row = self.number + int(pc.index(names.is_null(), True).as_py())
             raise InputError(f"row {row} (from 0) has no sample name", "a sample name in every row", "fill it in")
-        runs = pc.run_end_encode(names)
+        runs = pc.call_function("run_end_encode", [names])
         first, ends = np.concatenate([[0], runs.run_ends.to_numpy()[:-1]]), runs.run_ends.to_numpy()
         codes = self.codes.codes(runs.values)
         sample = np.repeat(codes, ends - first)

@@ -1,8 +1,8 @@
 """Numbers of samples by their names, which come a few at a time."""
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+from pandas.core.util.hashing import hash_array
 
 # New names are compared with each other once there are as many as of those that surely differ.
 FEWEST_COMPARED = 1 << 18
@@ -36,7 +36,7 @@ class SampleCodes:
     @property
     def unsettled(self) -> bool:
         """Whether there are so many others that it is time to `settle`."""
-        return self.count - self.settled > max(self.settled, FEWEST_COMPARED)
+        return bool(self.count - self.settled > max(self.settled, FEWEST_COMPARED))
 
     def codes(self, names: pa.Array) -> np.ndarray:
         """Give some samples their numbers.
@@ -74,7 +74,7 @@ class SampleCodes:
             self._names.append(names if new.all() else names.filter(pa.array(new)))
             self._hashes.append(hashes[new])
             codes[new] = np.arange(self.count, self.count + np.count_nonzero(new))
-            self.count += np.count_nonzero(new)
+            self.count += int(np.count_nonzero(new))
         self._place = int(codes.max(initial=-1)) + 1
         return codes
 
@@ -114,7 +114,7 @@ class SampleCodes:
 
 
 def _hashes(names: pa.Array) -> np.ndarray:
-    return pd.util.hash_array(names.to_numpy(zero_copy_only=False), categorize=False)
+    return hash_array(names.to_numpy(zero_copy_only=False), categorize=False)
 
 
 def _equal(one: pa.ChunkedArray, ones: np.ndarray, other: pa.Array | pa.ChunkedArray, others: np.ndarray) -> np.ndarray:

@@ -35,6 +35,8 @@ def sample_index(names: pa.ChunkedArray) -> pd.Index:
 
 def _is_untidy(names: pa.Array) -> bool:
     """Say whether there is a name that is empty, too long, or has white space around it."""
-    trimmed, lengths = pc.utf8_trim(pc.utf8_trim_whitespace(names), "\x1c\x1d\x1e\x1f"), pc.utf8_length(names)
-    shortest, longest = pc.min_max(lengths).as_py().values()
+    spaceless = pc.call_function("utf8_trim_whitespace", [names])
+    trimmed = pc.call_function("utf8_trim", [spaceless], pc.TrimOptions("\x1c\x1d\x1e\x1f"))
+    lengths = pc.call_function("utf8_length", [names])
+    shortest, longest = pc.call_function("min_max", [lengths]).as_py().values()
     return shortest == 0 or longest > MOST_CHARACTERS or not trimmed.equals(names)
