@@ -43,7 +43,7 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
         If the ending or the picture is not known, the interval lies outside (0, 1), the fit lacks what the picture
         shows, or the file cannot be written. Nothing is written then.
     """
-    check_plot(path, what=what, interval=interval)
+    check_output_file(check_picture_file(path))
     with _closing_new_figures():
         write_figure(PLOTS[what](fit, interval), path)
 

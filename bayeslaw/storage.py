@@ -225,7 +225,7 @@ def atomic_file(path: str | os.PathLike[str], *, replaceable: Callable[[Path], b
     path
         Where the file goes. Missing parent folders are made; an existing file is replaced at the end.
     replaceable
-        As in `check_output_file`.
+        As in `check_output_file`; asked at the end, of what is there then.
 
     Yields
     ------
@@ -238,11 +238,12 @@ def atomic_file(path: str | os.PathLike[str], *, replaceable: Callable[[Path], b
     InputError
         If the output cannot be written, also where that shows only while writing (a full disk).
     """
-    path = _checked_file(path, replaceable)
+    path = _checked_file(path, None)
     temporary = _temporary_sibling(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        check_output_file(path, replaceable=replaceable)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot_write(path, _why(error)) from error

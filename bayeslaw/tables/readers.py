@@ -91,7 +91,7 @@ def read_losses(
             f"column{'s' if len(lacking) > 1 else ''} {', '.join(lacking)}"
         )
         accepted = "--models CSV with columns model, family, parameters; or whole models by family, parameters and loss"
-        other = renaming(lacking, [name for name in header if name not in known])
+        other = renaming(lacking, header)
         raise InputError(problem, accepted, "add --models models.csv" + (f", or {other}" if other else ""))
     if cluster is not None or sample is not None or len(describe):
         problem = f"{str(path)!r} is a table of whole models, without samples"
