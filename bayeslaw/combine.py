@@ -91,7 +91,7 @@ def member_positions(losses: xr.Dataset, members: Sequence[str]) -> np.ndarray:
 
 
 @accepts(
-    losses=loss_table,
+    losses=untold_losses,
     members=texts,
     rule=a_choice(rule_names),
     seed=a_seed,

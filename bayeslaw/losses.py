@@ -81,9 +81,17 @@ def sample_weights(losses: xr.Dataset) -> np.ndarray:
     -------
     numpy.ndarray
         The bytes of each sample where they are known, else ones; shape (sample,), float64.
+
+    Raises
+    ------
+    InputError
+        If no sample has any bytes.
     """
     if "bytes" in losses:
-        return losses["bytes"].to_numpy().astype(np.float64, copy=False)
+        sizes = losses["bytes"].to_numpy().astype(np.float64, copy=False)
+        if not sizes.any():
+            raise InputError("no sample has any bytes", "bytes of the samples", "correct the bytes, or leave them out")
+        return sizes
     return np.ones(losses.sizes["sample"])
 
 

@@ -188,17 +188,31 @@ def _check_replaceable(path: Path, kind: str, replaceable: Callable[[Path], bool
     entries = list(path.iterdir())
     if not entries or (replaceable is not None and replaceable(path)):
         return
-    foreign = [entry.name for entry in entries if not _is_own(entry, kind)]
     manifest: dict[str, Any] = {}
     with suppress(InputError):
         manifest = read_manifest(path)
-    if manifest.get("kind") == kind and SCORING in manifest:
-        raise _cannot_write(path, "it is a table that bayeslaw score wrote, with its texts", "name a new folder")
-    other = manifest.get("kind", kind) != kind
-    if manifest.get("kind") != kind or foreign:
-        alone = f"holds {foreign[0]!r}" if foreign and not other else f"is not a folder of {kind}"
-        held = alone if kind in OWN_FILES else f"is not a folder of {kind}, or holds more"
-        raise _cannot_write(path, f"the folder exists and {held}", "name a new folder, or empty that one yourself")
+    # What is plainly of others is named first; what only looks like ours is told by the kind of the folder.
+    foreign = [entry.name for entry in entries if not _looks_own(entry, kind)]
+    more = [entry.name for entry in entries if not _is_own(entry, kind)]
+    if kind not in OWN_FILES:
+        held = f"is not a folder of {kind}, or holds more"
+    elif foreign:
+        held = f"holds {foreign[0]!r}"
+    elif manifest.get("kind") != kind:
+        held = f"is not a folder of {kind}"
+    elif SCORING in manifest:
+        held = "is a table that bayeslaw score wrote, with what it needs to go on"
+    elif more:
+        held = f"holds {more[0]!r}"
+    else:
+        return
+    raise _cannot_write(path, f"the folder exists and {held}", "name a new folder, or empty that one yourself")
+
+
+def _looks_own(entry: Path, kind: str) -> bool:
+    if entry.name in SUBFOLDERS and entry.is_dir() and not entry.is_symlink():
+        return kind == "losses"
+    return entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet"
 
 
 def _is_own(entry: Path, kind: str) -> bool:
@@ -243,7 +257,7 @@ def atomic_file(path: str | os.PathLike[str], *, replaceable: Callable[[Path], b
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        check_output_file(path, replaceable=replaceable)
+        _checked_file(path, replaceable)
         os.replace(temporary, path)
     except OSError as error:
         raise _cannot_write(path, _why(error)) from error

@@ -133,19 +133,21 @@ def test_strange_sections_are_passed_over(tmp_path, section):
     assert "tokenizer" not in bl.read_losses(folder)
 
 
-def test_a_scored_folder_may_be_replaced(tmp_path):
+def test_a_scored_folder_is_not_replaced(tmp_path):
     folder = scored_folder(tmp_path / "t", "ab")
     (folder / "journal").mkdir()
     (folder / "journal" / "a.jsonl").write_text("{}")
-    check_output_folder(folder, "losses")
+    with pytest.raises(InputError, match="bayeslaw score wrote"):
+        check_output_folder(folder, "losses")
     with pytest.raises(InputError, match=r"holds '(tokens|journal)'"):
         check_output_folder(folder, "pools")
     (folder / "notes").mkdir()
     with pytest.raises(InputError, match="holds 'notes'"):
         check_output_folder(folder, "losses")
     (folder / "notes").rmdir()
-    bl.write_losses(bl.read_losses(folder), folder)
-    assert sorted(entry.name for entry in folder.iterdir()) == ["manifest.json", "models.parquet", "part-00000.parquet"]
+    with pytest.raises(InputError, match="bayeslaw score wrote"):
+        bl.write_losses(bl.read_losses(folder), folder)
+    assert (folder / "journal" / "a.jsonl").read_text() == "{}"
 
 
 def test_tokens_do_not_make_a_folder_ours(tmp_path):

@@ -63,7 +63,7 @@ FUNCTIONS = (bl.loss_report, bl.make_pools, bl.advantage, bl.recommend, lambda l
         ({"parameters": None}, "no parameters"),
         ({"parameters": ("lm", [0, 1e9, 1e10])}, "the parameters of 'a' is 0"),
         ({"parameters": ("lm", ["1", "2", "3"])}, "parameters holds values of type"),
-        ({"bytes": ("sample", np.zeros(20))}, "the bytes of 's0' is 0"),
+        ({"bytes": ("sample", -np.ones(20))}, "the bytes of 's0' is -1"),
         ({"bytes": ("lm", np.ones(3))}, "bytes is on lm"),
         ({"cluster": ("lm", ["a", "b", "c"])}, "cluster is on lm"),
         ({"coords": {"sample": ["s"] * 20}}, "sample 's' is there twice"),
@@ -85,6 +85,8 @@ def test_a_table_made_by_hand_is_held_to_what_files_are(changes, said):
             function(table(**changes))
     with pytest.raises(InputError, match="empty"):
         bl.loss_report(table().isel(sample=[]))
+    with pytest.raises(InputError, match="no sample has any bytes"):
+        bl.mean_losses(table(bytes=("sample", np.zeros(20))))
 
 
 def test_another_order_and_precision_make_no_difference():
@@ -127,7 +129,11 @@ def told(*calls):
 
 def test_errors_in_a_table_are_told_once_and_where_it_was_given(tmp_path):
     losses = table(parameters=("lm", [1.0, 2.0, 3.0]))
-    calls = (bl.loss_report, lambda x: bl.make_pools(x, max_size=2), lambda x: bl.combine(x.transpose(), ["a", "b"]))
+    calls = (
+        bl.loss_report,
+        lambda x: bl.make_pools(x, max_size=2),
+        lambda x: bl.attainability(x.transpose(), ["a", "b"]),
+    )
     assert told(*(lambda call=call: call(losses) for call in calls)) == [("tiny-models", __file__)]
     bl.write_losses(losses, tmp_path / "t")
     read = []

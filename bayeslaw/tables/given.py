@@ -19,7 +19,7 @@ ACCEPTED: Mapping[str, str] = {
 }
 HELD: Mapping[str, str] = {
     LOSSES: "holds losses on samples",
-    MODELS: "holds one loss per model",
+    MODELS: "holds one loss per model, as tables of whole models do",
     POOLS: "holds pools",
 }
 FIX: Mapping[str, str] = {
@@ -174,12 +174,12 @@ def _check_loss_table(table: xr.Dataset) -> None:
         return f"sample {str(samples[at['sample']])!r} by model {str(names[at['lm']])!r}"
 
     _check_losses(table, "nll", where)
-    # Of a table of tokens some have no bytes.
+    # Some tokens have no bytes.
     if "bytes" in table:
         _check_variable(table, LOSSES, "bytes", ("sample",))
         sizes = _numbers(table, "bytes").astype(np.float64)
-        check_positive(sizes, "bytes", samples, zero=table.attrs.get("unit") == "token")
-        if np.isnan(sizes).any() or not sizes.any():
+        check_positive(sizes, "bytes", samples, zero=True)
+        if np.isnan(sizes).any():
             raise InputError("the bytes of some samples are missing", "bytes for every sample", "fill them in")
     if "cluster" in table:
         _check_variable(table, LOSSES, "cluster", ("sample",))

@@ -9,14 +9,11 @@ from bayeslaw.tables.sizes import is_size
 
 NEW_FAMILY = "new"
 """Stands for a family that was not seen, where predictions are asked for."""
-# What tables, files of tables and their columns call their own.
+# Columns that stand beside those of models where a table has a column for each.
 TAKEN = frozenset(
     (
-        *("sample", "samples", "item_id", "id", "lm", "model", "family", "members", "pool", "regime", NEW_FAMILY),
-        *("parameters", "params", "active_parameters", "embedding_parameters", "non_embedding_parameters"),
-        *("training_tokens", "price", "nll", "loss", "standard_error", "bytes", "scored_bytes", "tokens", "n_tokens"),
-        *("cluster", "clusters", "unit", "domain", "document", "position", "sample_of_token", "tokenizer"),
-        *("task", "doc_id"),
+        *("sample", "item_id", "id", "lm", "nll", "bytes", "scored_bytes", "tokens", "n_tokens", "cluster"),
+        *("unit", "domain", "document", "position", "sample_of_token", "task", "doc_id", NEW_FAMILY),
     )
 )
 SEPARATORS = {" + ": "joins the names of a pool's members", ",": "separates the members of a pool"}
