@@ -14,6 +14,7 @@ import xarray as xr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pool_tables import loss_table, plain_pool, random_table, subsets
+from table_files import from_elsewhere
 from typer.testing import CliRunner
 
 import bayeslaw as bl
@@ -453,6 +454,9 @@ def test_broken_folders_are_refused(tmp_path):
     os.replace(tmp_path / "other" / "pools.parquet", folder / "pools.parquet")
     write_pools(make_pools(SMALL.isel(lm=[0, 1]), max_size=2), tmp_path / "other")
     os.replace(tmp_path / "other" / "models.parquet", folder / "models.parquet")
+    with pytest.raises(InputError, match=r"models\.parquet.* cannot be read"):
+        read_pools(folder)
+    from_elsewhere(folder)
     with pytest.raises(InputError, match="do not fit together"):
         read_pools(folder)
     with pytest.raises(InputError, match="does not hold pools"):

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from table_files import from_elsewhere
 
 from bayeslaw.errors import InputError
 from bayeslaw.losses import losses_from_frames, models_from_frame, read_losses, write_losses
@@ -174,7 +175,7 @@ def test_folder_in_many_parts_and_any_order(tmp_path, monkeypatch):
     assert len(list((tmp_path / "t").glob("part-*.parquet"))) == 5
     assert read_losses(tmp_path / "t").identical(table)
 
-    part = tmp_path / "t" / "part-00000.parquet"
+    part = from_elsewhere(tmp_path / "t") / "part-00000.parquet"
     rows = pq.read_table(part).to_pandas()
     rows["nll"] = rows["nll"].astype("float32")
     rows.iloc[::-1].to_parquet(part, index=False)
@@ -204,7 +205,7 @@ def test_whole_models_round_trip(tmp_path):
 
 
 def change_rows(folder, change):
-    part = folder / "part-00000.parquet"
+    part = from_elsewhere(folder) / "part-00000.parquet"
     change(pq.read_table(part).to_pandas()).to_parquet(part, index=False)
 
 
@@ -212,7 +213,7 @@ BAD_FOLDERS = {
     "truncated part": (lambda f: os.truncate(f / "part-00000.parquet", 100), "cannot be read"),
     "truncated models": (lambda f: os.truncate(f / "models.parquet", 100), "cannot be read"),
     "no models": (lambda f: (f / "models.parquet").unlink(), "cannot be read"),
-    "no parts": (lambda f: (f / "part-00000.parquet").unlink(), "has no losses"),
+    "no parts": (lambda f: (from_elsewhere(f) / "part-00000.parquet").unlink(), "has no losses"),
     "no manifest": (lambda f: (f / "manifest.json").unlink(), "has no manifest"),
     "broken manifest": (lambda f: (f / "manifest.json").write_text("{"), "cannot be read"),
     "foreign manifest": (lambda f: (f / "manifest.json").write_text("[1]"), "not one of ours"),

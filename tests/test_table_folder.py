@@ -156,7 +156,7 @@ def test_tables_that_cannot_be_added_to(tmp_path):
             TableFolder(tmp_path, "word")
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (tmp_path / "corpus" / "0000.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InputError, match="cannot read"):
+    with pytest.raises(InputError, match="cannot be read"):
         TableFolder(tmp_path, "word").add_texts(a_corpus("a", "b"))
 
 

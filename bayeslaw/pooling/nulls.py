@@ -52,17 +52,19 @@ def independent_deviations(
     """
     generator = np.random.default_rng([seed, 2])
     alike = np.ptp(weights) == 0
-    for row, column in zip(out, columns, strict=True):
-        rates = np.subtract(column, means)
-        del column
+    left = iter(columns)
+    for row in out:
+        # Nothing else may hold on to the column meanwhile.
+        rates = np.subtract(next(left), means)
         if alike:
             row[:] = generator.permuted(rates, out=rates)
             continue
         lost, rates = rates.sum(), np.divide(rates, weights, out=rates)
         source = generator.permutation(len(weights))
-        ends, rates = weights[source], rates[source]
-        np.cumsum(ends, out=ends)
+        rates = rates[source]
+        ends = weights[source]
         del source
+        np.cumsum(ends, out=ends)
         _draw(rates, ends, generator.permutation(len(weights)), weights, lost, out=row)
 
 
@@ -112,11 +114,14 @@ def comonotone_column(column: np.ndarray, weights: np.ndarray) -> np.ndarray:
     if np.ptp(weights) == 0:
         return np.sort(column)
     order = np.argsort(column / weights, kind="stable")
+    # Pages of zeros take no room before they are written to.
     ends, sums = np.zeros(len(order) + 1), np.zeros(len(order) + 1)
-    for values, out in ((weights, ends[1:]), (column, sums[1:])):
-        np.take(values, order, out=out, mode="clip")
-        np.cumsum(out, out=out)
-    del order, column, values
+    np.take(column, order, out=sums[1:], mode="clip")
+    del column
+    np.take(weights, order, out=ends[1:], mode="clip")
+    del order
+    for running in (ends, sums):
+        np.cumsum(running, out=running)
     quantiles, count = np.empty(len(weights)), len(weights)
     for start in range(0, count, SAMPLES):
         stop = min(start + SAMPLES, count)

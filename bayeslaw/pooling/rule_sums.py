@@ -109,19 +109,20 @@ def null_sums(
         Sums of the shifted losses, [null, pool].
     """
     models, alike = range(columns.models), columns.weights if null_weights is None else null_weights
-    means = columns.means()
+    # What all have in common may be rounded, as long as it is put back as it was taken off.
+    means = columns.means().astype(np.float32)
     # Rounding only deviations makes an error near 1e-8 of them, far below what another shuffle would change.
     table = np.empty((columns.models, len(means)), np.float32)
     independent_deviations((columns.column(model) for model in models), means, alike, seed, out=table)
-    base = [means.sum()]
+    base = [means.sum(dtype=np.float64)]
     del means
     sums = [_deviation_sums(table, parts, block_sums, executor)]
     # The shift, in proportion to other weights, would change the order of a column.
     own, shift = (columns.column, 0.0) if null_weights is None else (lambda model: columns.nll[:, model], columns.shift)
-    reference = comonotone_column(own(0), alike)
+    reference = comonotone_column(own(0), alike).astype(np.float32)
     for model in models:
-        table[model] = comonotone_column(own(model), alike) - reference
-    base.append(reference.sum() - shift * columns.weights.sum())
+        np.subtract(comonotone_column(own(model), alike), reference, out=table[model], casting="same_kind")
+    base.append(reference.sum(dtype=np.float64) - shift * columns.weights.sum())
     del reference
     sums.append(_deviation_sums(table, parts, block_sums, executor))
     return np.stack(sums) + np.array(base)[:, None]

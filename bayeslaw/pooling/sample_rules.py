@@ -12,6 +12,7 @@ from bayeslaw.pooling.parts import Part, lexicographic, make_parts
 from bayeslaw.pooling.pool_table import Evaluation, PoolTable
 from bayeslaw.pooling.rule_sums import BlockSums, MakeStep, null_sums, rule_sums
 from bayeslaw.pooling.sampling_factor import Block, factor_of
+from bayeslaw.tables.memory import release_memory
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def evaluate_by_sample(table: PoolTable, kernels: SampleKernels) -> Evaluation:
     Evaluation
         In nats per unit of weight.
     """
+    release_memory()
     best = cross_fitted(table)
     pools, back = lexicographic(table.members)
     columns, total = table.columns, table.weights.sum()
@@ -61,9 +63,11 @@ def evaluate_by_sample(table: PoolTable, kernels: SampleKernels) -> Evaluation:
 
     with ThreadPoolExecutor(usable_cores()) as executor:
         sums, wins = rule_sums(columns, table.clusters, parts, kernels.make_step, executor)
+        release_memory()
         loss = sums[0] / total
         choices = {"parts": parts, "products": kernels.products, "executor": executor}
         factor = factor_of(columns, table.clusters, losses_of, loss, **choices)
+        release_memory()
         nulls = null_sums(columns, parts, kernels.block_sums, table.seed, table.null_weights, executor) / total
     single = pools[:, 1:].max(axis=1, initial=-1) < 0
     independent, comonotone = np.where(single, loss, nulls)

@@ -23,9 +23,9 @@ MOST_DIRECTIONS = 16
 SHARE_HELD = 0.999
 POOLS_LOOKED_AT = 256
 # Residuals of the pools looked at that are kept from the first pass over the samples to the second.
-KEPT = 1 << 23
+KEPT = 1 << 22
 # Residuals of them that are worked out together.
-TOGETHER = 1 << 21
+TOGETHER = 1 << 20
 
 PoolLosses = Callable[["Block", int], np.ndarray]
 
@@ -136,7 +136,7 @@ def factor_of(
     looked_at = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), POOLS_LOOKED_AT)).round().astype(int))
     blocks = Clusters(columns, clusters, size=min(SAMPLES, max(TOGETHER // len(looked_at), 1)))
     pools = Residuals(blocks, losses_of, looked_at, loss[looked_at])
-    turned = find_directions(pools)
+    turned = find_directions(pools.products(executor, parts))
     whole, moments = np.zeros((len(loss), len(turned))), np.zeros(len(turned))
 
     def work(made: tuple[Block, np.ndarray], part: "Part") -> tuple[np.ndarray, np.ndarray]:
@@ -182,28 +182,34 @@ class Residuals:
             return block, self._kept[place]
         residuals = np.empty((len(self.looked_at), len(block.cluster_weights)))
         for row, pool in enumerate(self.looked_at):
-            sums = np.bincount(block.clusters, self.losses_of(block, pool), minlength=residuals.shape[1])
+            sums = self.losses_of(block, pool)
+            if len(sums) > residuals.shape[1]:
+                sums = np.bincount(block.clusters, sums, minlength=residuals.shape[1])
             residuals[row] = sums - self.loss[row] * block.cluster_weights
         return block, residuals
 
-    def all(self) -> Iterator[np.ndarray]:
-        """Yield the residuals of one block after the other, and keep them where they are few."""
-        kept: list[np.ndarray] = []
-        for make in self.makers():
-            residuals = make()[1]
+    def products(self, executor: Executor, parts: Sequence["Part"]) -> np.ndarray:
+        """Multiply the residuals of each pool with those of each other one, [pool, pool]; keep them where few."""
+        products, kept = np.zeros((len(self.looked_at),) * 2), []
+
+        def add(part: "Part", found: tuple[np.ndarray, np.ndarray]) -> None:
+            products[:] += found[1]
             if self._kept is not None:
-                kept.append(residuals)
-            yield residuals
+                kept.append(found[0])
+
+        # Not spread over parts: there are few of these pools.
+        stream(executor, self.makers(), parts[:1], lambda made, part: (made[1], made[1] @ made[1].T), add)
         self._kept = kept if self._kept is not None else None
+        return products
 
 
-def find_directions(pools: Residuals) -> np.ndarray:
+def find_directions(products: np.ndarray) -> np.ndarray:
     """Find the directions in the space of clusters along which the losses of pools vary most.
 
     Parameters
     ----------
-    pools
-        Residual sums of the pools looked at.
+    products
+        Products of the residual sums of the pools looked at, [pool, pool].
 
     Returns
     -------
@@ -211,9 +217,6 @@ def find_directions(pools: Residuals) -> np.ndarray:
         How much of each pool's residuals makes a direction, [direction, pool], the leading direction first: as many
         orthonormal ones as hold `SHARE_HELD` of the variance of these pools, at most `MOST_DIRECTIONS`.
     """
-    products = np.zeros((len(pools.looked_at),) * 2)
-    for residuals in pools.all():
-        products += residuals @ residuals.T
     values, vectors = np.linalg.eigh(products)
     values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
     # Below, there is nothing but rounding.

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import xarray as xr
 from bayeslaw.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional, some_columns
 from bayeslaw.errors import InputError
 from bayeslaw.foreign_files import open_regular
-from bayeslaw.tables.columns import NOT_GIVEN, column_list
+from bayeslaw.tables.columns import MOST_CHARACTERS, NOT_GIVEN, check_length, column_list
 from bayeslaw.tables.dataset_arguments import a_unit
 from bayeslaw.tables.folders import read_folder
 from bayeslaw.tables.frames import SAMPLE_COLUMNS, losses_from_frames
@@ -20,6 +21,11 @@ from bayeslaw.tables.missing import MISSING_POLICIES
 from bayeslaw.tables.model_frames import MODEL_ALIASES, models_from_frame
 from bayeslaw.tables.near_names import renaming
 from bayeslaw.tables.told import tell_errors
+
+# A table has a column a model, and passages of text at most as long as a book.
+MOST_COLUMNS, MOST_FIELD = 20_000, 1 << 22
+# Fields beyond which rows have to be as long as the header says before they are read.
+MANY_FIELDS = 1 << 27
 
 
 @accepts(
@@ -149,17 +155,42 @@ def read_header(path: Path) -> list[str]:
     try:
         with open_regular(path) as stream:
             start = stream.read(1 << 16)
+            stream.seek(0)
+            columns = 1 + stream.readline(MOST_COLUMNS * MOST_CHARACTERS).count(b",")
     except OSError as error:
         raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
     if not start.strip():
         raise _unreadable(path, "the file is empty", "name the file with the losses")
     if b"\0" in start:
         raise _unreadable(path, "it is binary, or text in UTF-16", "save it as CSV in UTF-8")
+    if columns > MOST_COLUMNS:
+        problem = f"{path.name} has {columns:,} columns"
+        raise InputError(problem, f"a column a model, and at most {MOST_COLUMNS:,}", "give the models one by one")
+    _check_rows(path, columns)
     first = _parse_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
     header = [str(name).strip() for name in first.iloc[0]]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
         raise _unreadable(path, "its columns are not separated by commas", "save it with commas between the columns")
+    for name in header:
+        check_length(name, "column name")
     return header
+
+
+def _check_rows(path: Path, columns: int) -> None:
+    """Refuse a large file of rows that are much shorter than the header, which would be filled up with gaps."""
+    if path.stat().st_size * columns <= MANY_FIELDS:
+        return
+    rows, commas, quoted = 0, 0, False
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 24):
+            pieces = chunk.split(b'"')
+            # Every second piece is inside of quotes.
+            for piece in pieces[quoted::2]:
+                rows, commas = rows + piece.count(b"\n"), commas + piece.count(b",")
+            quoted ^= len(pieces) % 2 == 0
+    if rows * columns > MANY_FIELDS and 2 * (rows + commas) < rows * columns:
+        why = f"its header has {columns:,} fields, and its {rows:,} rows have {(rows + commas) / rows:.1f} on average"
+        raise _unreadable(path, why, "give every row as many fields as the header")
 
 
 def read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequence[str]) -> pd.DataFrame:
@@ -186,7 +217,7 @@ def read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequ
     InputError
         If a column is there twice, or the file is not a regular CSV in UTF-8.
     """
-    repeated = [name for name in header if header.count(name) > 1]
+    repeated = [name for name, count in Counter(header).items() if count > 1]
     if repeated:
         problem = f"column {repeated[0]!r} is twice in {path.name}"
         raise InputError(problem, "every column and model once", "remove or rename one of them")
@@ -200,6 +231,11 @@ def read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequ
         na_values={name: list(NOT_GIVEN) for name in filled},
         low_memory=False,
     )
+    for name, column in frame.items():
+        if pd.api.types.is_string_dtype(column) and column.str.len().max() > MOST_FIELD:
+            row = int(column.str.len().fillna(0).argmax())
+            problem = f"column {name!r} of {path.name} has {len(column.iloc[row]):,} characters in row {row} (from 0)"
+            raise InputError(problem, f"fields of at most {MOST_FIELD:,} characters", "shorten it, or close its quotes")
     frame.attrs["source"] = path.name
     return frame
 

@@ -47,7 +47,8 @@ class SampleColumn:
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
         words = column.dictionary.to_pylist()
-        codes = np.array([self.words.setdefault(word, len(self.words)) for word in words] or [-1], np.int32)
+        codes = [-1 if word is None else self.words.setdefault(word, len(self.words)) for word in words]
+        codes = np.array(codes or [-1], np.int32)
         return np.where(column.is_valid(), codes[column.indices.fill_null(0)], np.int32(-1))
 
     def add(self, size: int, samples: np.ndarray, values: np.ndarray) -> None:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError
 from bayeslaw.storage import read_manifest, write_manifest
+from bayeslaw.tables.file_digests import FILES, folder_files
 
 PART, MODELS = "part-00000.parquet", "models.parquet"
 COUNTS = ("bytes", "tokens", "scored_bytes")
@@ -68,6 +69,7 @@ def embed_table(scored: Path, folder: Path, *, name: str) -> dict[str, Any]:
     pq.write_table(about.take([place[model] for model in order]), folder / MODELS, compression="zstd")
     kept = {model: _without_paths(models[model]) for model in order}
     sections = {"models": kept, "scoring": scoring, "by_model": manifest["by_model"], "embedded": {"nll": "float32"}}
+    sections[FILES] = folder_files(folder)
     write_manifest(folder, "losses", manifest["attrs"] | {"source": name}, sections=sections)
     return read_manifest(folder)
 
