@@ -5,6 +5,12 @@ pages of a memory map, as the library reads, count as resident until the file is
 
     python benchmarks/reading.py                 # 1 GiB of bfloat16
     python benchmarks/reading.py --smoke         # 16 MiB
+
+With ``--tables`` it is loss tables that are read, by ``bayeslaw losses`` and ``bayeslaw pools``: 2 million samples x 8
+models, each command in a process of its own, and with ``--against`` in turn with another checkout.
+
+    python benchmarks/reading.py --tables --against ../other
+    python benchmarks/reading.py --tables --smoke
 """
 
 import argparse
@@ -19,6 +25,7 @@ from pathlib import Path
 
 import ml_dtypes
 import numpy as np
+from reading_tables import compare
 from scoring_workers import peak_memory, reset_peak
 
 WIDTH, TENSORS = 8192, 16
@@ -68,13 +75,21 @@ def measure(side: str, file: Path, rows: int) -> None:
 
 
 def main() -> int:
-    """Print medians of alternating runs; return 1 where the sides read other numbers."""
+    """Print medians of alternating runs; return 1 where the sides read different numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     parser.add_argument("--file", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--tables", action="store_true", help="read loss tables in place of checkpoints")
+    parser.add_argument("--against", type=Path, help="another checkout, for loss tables")
+    parser.add_argument("--models", type=int, default=8, help="models of the loss table")
     given = parser.parse_args()
+    if given.tables:
+        samples, runs = (2_000, 1) if given.smoke else (2_000_000, given.runs)
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            return int(not compare(place, samples=samples, models=given.models, runs=runs, against=given.against))
     rows, runs = (64, 1) if given.smoke else (4096, given.runs)
     if given.side:
         measure(given.side, given.file, rows)

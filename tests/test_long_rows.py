@@ -16,6 +16,8 @@ from bayeslaw.tables.loss_report import loss_report
 
 MODELS = pd.DataFrame({"model": ["c", "a", "b"], "family": ["x", "y", "x"], "parameters": [1e7, 2e7, 4e7]})
 
+ONE = MODELS.loc[[1]].reset_index(drop=True)
+
 
 def write_parts(folder, parts, models=MODELS, by_model=()):
     folder.mkdir(parents=True, exist_ok=True)
@@ -138,10 +140,10 @@ def test_columns_of_other_types(tmp_path, case, name):
     column, message = COLUMNS[case]
     rows = pa.table({"sample": ["s", "t"], "lm": ["a", "a"], "nll": [1.0, 2.0], "bytes": [3, 4]})
     rows = rows.drop_columns([name]) if name in rows.column_names else rows
-    folder = write_parts(tmp_path / "t", [rows.append_column(name, column)], MODELS[1:2])
+    folder = write_parts(tmp_path / "t", [rows.append_column(name, column)], ONE)
     with pytest.raises(InputError, match=message.replace("extra", name)):
         bl.read_losses(folder)
-    pq.write_table(pa.Table.from_pandas(MODELS[1:2]).append_column("note", column[:1]), folder / "models.parquet")
+    pq.write_table(pa.Table.from_pandas(ONE).append_column("note", column[:1]), folder / "models.parquet")
     with pytest.raises(InputError, match="'note' of models"):
         bl.read_losses(folder)
 
@@ -156,25 +158,25 @@ def test_dictionaries_and_dates_are_read(tmp_path):
 
 def test_names_that_are_missing_or_numbers(tmp_path):
     rows = pd.DataFrame({"sample": [2, 10, 3], "lm": "a", "nll": [1.0, 2.0, 3.0]})
-    losses = bl.read_losses(write_parts(tmp_path / "t", [rows], MODELS[1:2]))
+    losses = bl.read_losses(write_parts(tmp_path / "t", [rows], ONE))
     assert losses["sample"].to_numpy().tolist() == ["2", "10", "3"]
     for column in ("sample", "lm"):
         spoilt = rows.astype({"sample": object}).assign(**{column: ["a", None, "a"]})
         with pytest.raises(InputError, match=r"row 1 \(from 0\)"):
-            bl.read_losses(write_parts(tmp_path / column, [spoilt], MODELS[1:2]))
+            bl.read_losses(write_parts(tmp_path / column, [spoilt], ONE))
     padded = rows.assign(sample=[" a", "b ", "c"])
-    assert bl.read_losses(write_parts(tmp_path / "p", [padded], MODELS[1:2]))["sample"].to_numpy()[0] == "a"
+    assert bl.read_losses(write_parts(tmp_path / "p", [padded], ONE))["sample"].to_numpy()[0] == "a"
     with pytest.raises(InputError, match="sample 'a' is 2 times"):
-        bl.read_losses(write_parts(tmp_path / "q", [rows.assign(sample=[" a", "a", "c"])], MODELS[1:2]))
+        bl.read_losses(write_parts(tmp_path / "q", [rows.assign(sample=[" a", "a", "c"])], ONE))
     with pytest.raises(InputError, match="sample name has 1,001 characters"):
-        bl.read_losses(write_parts(tmp_path / "r", [rows.assign(sample=["x" * 1001, "a", "c"])], MODELS[1:2]))
+        bl.read_losses(write_parts(tmp_path / "r", [rows.assign(sample=["x" * 1001, "a", "c"])], ONE))
 
 
 def test_losses_too_large_to_be_added_up(tmp_path):
     rows = pd.DataFrame({"sample": ["s", "t"], "lm": "a", "nll": [1.0, 1e308]})
     with pytest.raises(InputError, match="the loss of sample 't' by model 'a' is beyond 1e\\+30"):
-        bl.read_losses(write_parts(tmp_path / "t", [rows], MODELS[1:2]))
+        bl.read_losses(write_parts(tmp_path / "t", [rows], ONE))
     with pytest.raises(InputError, match="the bytes of 't' is 1e\\+308"):
-        bl.read_losses(write_parts(tmp_path / "b", [rows.assign(nll=1.0, bytes=[1, 1e308])], MODELS[1:2]))
-    large = bl.read_losses(write_parts(tmp_path / "l", [rows.assign(nll=[9e29, 1e30])], MODELS[1:2]))
+        bl.read_losses(write_parts(tmp_path / "b", [rows.assign(nll=1.0, bytes=[1, 1e308])], ONE))
+    large = bl.read_losses(write_parts(tmp_path / "l", [rows.assign(nll=[9e29, 1e30])], ONE))
     assert np.isfinite([[model.loss, model.standard_error] for model in loss_report(large).models]).all()

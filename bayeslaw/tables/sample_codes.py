@@ -2,7 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
-from pandas.core.util.hashing import hash_array
+from pandas.util import hash_array
 
 # New names are compared with each other once there are as many as of those that surely differ.
 FEWEST_COMPARED = 1 << 18
@@ -21,7 +21,7 @@ class SampleCodes:
         self._hashes: list[np.ndarray] = []
         # Hashes of the samples that surely differ, in their order, and whose they are.
         self._sorted, self._order = np.zeros(0, np.uint64), np.zeros(0, np.int64)
-        self._place = self.count = 0
+        self._place, self.count = 0, 0
 
     @property
     def names(self) -> pa.ChunkedArray:
@@ -36,7 +36,7 @@ class SampleCodes:
     @property
     def unsettled(self) -> bool:
         """Whether there are so many others that it is time to `settle`."""
-        return bool(self.count - self.settled > max(self.settled, FEWEST_COMPARED))
+        return self.count - self.settled > max(self.settled, FEWEST_COMPARED)
 
     def codes(self, names: pa.Array) -> np.ndarray:
         """Give some samples their numbers.
@@ -58,7 +58,7 @@ class SampleCodes:
                 return np.arange(start, start + number)
         if self.count and known[self.count - 1] == names[0]:
             # All models of a sample side by side, a few of them read before.
-            return np.concatenate([[self.count - 1], self._numbered(names.slice(1))])
+            return np.concatenate([np.array([self.count - 1]), self._numbered(names.slice(1))])
         return self._numbered(names)
 
     def _numbered(self, names: pa.Array) -> np.ndarray:
@@ -73,8 +73,8 @@ class SampleCodes:
         if new.any():
             self._names.append(names if new.all() else names.filter(pa.array(new)))
             self._hashes.append(hashes[new])
-            codes[new] = np.arange(self.count, self.count + np.count_nonzero(new))
-            self.count += int(np.count_nonzero(new))
+            first, self.count = self.count, self.count + int(np.count_nonzero(new))
+            codes[new] = np.arange(first, self.count)
         self._place = int(codes.max(initial=-1)) + 1
         return codes
 
@@ -114,7 +114,8 @@ class SampleCodes:
 
 
 def _hashes(names: pa.Array) -> np.ndarray:
-    return hash_array(names.to_numpy(zero_copy_only=False), categorize=False)
+    values = names.to_numpy(zero_copy_only=False)
+    return hash_array(values, categorize=False)  # pyright: ignore[reportCallIssue]
 
 
 def _equal(one: pa.ChunkedArray, ones: np.ndarray, other: pa.Array | pa.ChunkedArray, others: np.ndarray) -> np.ndarray:

@@ -35,8 +35,8 @@ def sample_index(names: pa.ChunkedArray) -> pd.Index:
 
 def _is_untidy(names: pa.Array) -> bool:
     """Say whether there is a name that is empty, too long, or has white space around it."""
-    spaceless = pc.call_function("utf8_trim_whitespace", [names])
-    trimmed = pc.call_function("utf8_trim", [spaceless], pc.TrimOptions("\x1c\x1d\x1e\x1f"))
-    lengths = pc.call_function("utf8_length", [names])
-    shortest, longest = pc.call_function("min_max", [lengths]).as_py().values()
+    options = pc.TrimOptions("\x1c\x1d\x1e\x1f")
+    trimmed = pc.call_function("utf8_trim", [pc.call_function("utf8_trim_whitespace", [names])], options)
+    lengths = pc.call_function("utf8_length", [names]).to_numpy()
+    shortest, longest = lengths.min(initial=1), lengths.max(initial=1)
     return shortest == 0 or longest > MOST_CHARACTERS or not trimmed.equals(names)

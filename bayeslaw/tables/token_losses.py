@@ -199,7 +199,7 @@ def _samples(
         raise InputError(problem, "a loss for every sample and model", "score what is missing, or name other models")
     samples, known = sample_index(rows.samples), {}
     if "bytes" in rows.described:
-        known["bytes"] = numbers(rows.described["bytes"], "bytes", samples)
+        known["bytes"] = numbers(rows.described["bytes"], "bytes", np.asarray(samples))
     if "cluster" in rows.described:
         known["cluster"] = labels(rows.described["cluster"], "cluster")
     return samples, rows.nll, known
