@@ -15,6 +15,7 @@ from .fit import Fit, fit, load_fit
 from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
+from .numpyro_models import numpyro_model
 from .plots import plot_claims, plot_law, save_plot
 from .point_fit import maximum_likelihood
 from .pools import make_pools, pools_of, read_pools, write_pools
@@ -82,6 +83,7 @@ __all__ = [
     "maximum_likelihood",
     "mean_losses",
     "models_from_frame",
+    "numpyro_model",
     "plot_claims",
     "plot_law",
     "pool_check",

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -91,3 +92,8 @@ def fit_gains(
         members = fit_rows(checkpoint.within(MEMBERS), PowerLaw(), models_of_pools(data), noise=None, **choices)
         tree[MEMBERS] = members.filter(lambda node: node.name not in OPTIONAL_GROUPS)
     return tree
+
+
+def numpyro_model(law: Law, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
+    """Write a law of rows as a NumPyro model; as `bayeslaw.numpyro_model`."""
+    return LawModel(law, noise or Noise(), law.observe(data, parameters=parameters))

@@ -205,6 +205,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "token_losses": None,
         },
         "maximum_likelihood": {"law": bl.PowerLaw(pooling="complete"), "data": losses, "noise": None, **parameters},
+        "numpyro_model": {"law": bl.PowerLaw(), "data": losses, "noise": None, **parameters},
         "mean_losses": {"losses": losses},
         "models_from_frame": {"frame": whole, "unit": None, "missing": "error"},
         "plot_claims": {"fit": fit},

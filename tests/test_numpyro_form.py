@@ -4,10 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import numpyro
-from factor_cases import small_model
+import pytest
+from factor_cases import small_losses, small_model
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
 
+import bayeslaw as bl
+from bayeslaw.errors import InputError
 from bayeslaw.factor.numpyro_form import WishartCorrelation, numpyro_form
 from bayeslaw.factor.target import factor_target
 
@@ -41,6 +44,19 @@ def test_sites_and_plates_are_named_and_what_is_observed_can_be_drawn():
     assert drawn["loss"].shape == drawn["log_deviation"].shape == (20, models)
     assert (drawn["loss"] > 0).all()
     np.testing.assert_allclose(np.diagonal(drawn["correlation"], axis1=1, axis2=2), 1.0)
+
+
+@pytest.mark.parametrize("law", ["power", "factor"])
+def test_every_law_is_had_by_its_name_and_its_table(law):
+    with jax.enable_x64(True):
+        model = bl.numpyro_model(law, small_losses())
+        with numpyro.handlers.seed(rng_seed=0):
+            trace = numpyro.handlers.trace(model).get_trace()
+    observed = [name for name, site in trace.items() if site["type"] == "sample" and site["is_observed"]]
+    assert observed[0] == "loss"
+    assert trace["loss"]["value"].shape == (8,)
+    with pytest.raises(InputError, match="factor law was given noise"):
+        bl.numpyro_model("factor", small_losses(), noise=bl.Noise())
 
 
 def test_correlations_drawn_scatter_around_the_structure():

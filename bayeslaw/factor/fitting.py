@@ -1,6 +1,7 @@
 """Fit the factor law: mode, curvature and NUTS, as for every law, over its own density."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.factor.model import FactorModel
+from bayeslaw.factor.numpyro_form import numpyro_form
 from bayeslaw.factor.table import FactorTable, factor_table
 from bayeslaw.factor.target import curvature_factor, factor_target
 from bayeslaw.factor.tree import factor_tree
@@ -95,12 +97,23 @@ def fit_joint(
     InputError
         If noise is given, and as `fit_factor`.
     """
+    _check_no_noise(noise)
+    attrs = common_attributes(Noise(), data, choices["parameters"])
+    return fit_factor(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
+
+
+def numpyro_model(law: FactorLaw, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
+    """Write the factor law as a NumPyro model; as `bayeslaw.numpyro_model`."""
+    _check_no_noise(noise)
+    table = factor_table(data, link=law.link, parameters=parameters)
+    return numpyro_form(FactorModel(law.resolved(table.link.name), table))
+
+
+def _check_no_noise(noise: Noise | None) -> None:
     if noise is not None:
         raise InputError(
             "the factor law was given noise", "no noise: its noise is part of the law", "leave out the noise"
         )
-    attrs = common_attributes(Noise(), data, choices["parameters"])
-    return fit_factor(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
 
 
 def table_attrs(law: FactorLaw, table: FactorTable) -> dict[str, Any]:

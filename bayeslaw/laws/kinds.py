@@ -41,6 +41,10 @@ class LawKind(Protocol):
         """Put the law of a fit and what it was fitted to together again."""
         ...
 
+    def numpyro_model(self, law: Any, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
+        """Write the law of a table as a NumPyro model, as `bayeslaw.numpyro_model`."""
+        ...
+
     def variables(self, model: Any) -> dict[str, dict[str, list[str]]]:
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
@@ -119,6 +123,7 @@ class _Verbs:
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.row_fitting:fit_rows",
     "model": "bayeslaw.fit:model_of_rows",
+    "numpyro_model": "bayeslaw.row_fitting:numpyro_model",
     "variables": "bayeslaw.tree:variables",
     "predicted": "bayeslaw.row_prediction:predicted",
     "columns": "bayeslaw.row_prediction:columns",
@@ -146,6 +151,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.factor.fitting:fit_joint",
     "model": "bayeslaw.factor.tree:model_of_fit",
+    "numpyro_model": "bayeslaw.factor.fitting:numpyro_model",
     "variables": "bayeslaw.factor.tree:variables",
     "predicted": "bayeslaw.factor.bands:predicted",
     "columns": "bayeslaw.factor.targets:columns",
