@@ -1,6 +1,7 @@
 """Laws put together by what each predicts of the models left out."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import numpyro.distributions as dist
@@ -14,7 +15,7 @@ from bayeslaw.criticism.leave_out import FoldScore, LeftOut
 from bayeslaw.criticism.stacking import Stack, fold_weights, share_draws, stack, stacking_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit
-from bayeslaw.laws import PowerLaw
+from bayeslaw.laws import DiversityLaw, PowerLaw
 from bayeslaw.predict import predict, predict_draws
 
 TARGETS = {"parameters": [1e9, 1e11], "family": ["alder", "new"]}
@@ -221,3 +222,12 @@ def test_targets_are_the_same_for_every_law(partial_fit):
         both.predict({"parameters": 1e9})
     found = both.predict({"parameters": [1e9, 1e9], "family": ["alder", "cedar"]})
     assert list(found["family"]) == ["alder", "cedar"]
+
+
+def test_each_diversity_law_of_a_stack_is_given_its_numbers():
+    laws = {name: DiversityLaw(diversity=(name,)) for name in ("decorrelation", "effective_families")}
+    stacked = object.__new__(Stack)
+    object.__setattr__(stacked, "fits", {name: SimpleNamespace(law=law) for name, law in laws.items()})
+    at = {"parameters": [1e9], "size": [2], "decorrelation": [0.1], "effective_families": [1.5]}
+    for name in laws:
+        assert set(stacked._of(name, at)) == {"parameters", "size", name}
