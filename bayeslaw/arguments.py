@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
 from contextvars import ContextVar
 from functools import wraps
-from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -108,8 +107,8 @@ def a_whole_number(*, lowest: int, suggested: int, highest: int | None = None, w
 
     def convert(name: str, value: Any) -> int:
         number = plain(value)
-        whole = isinstance(number, Integral) and not isinstance(number, bool)
-        if not whole or int(number) < lowest or (highest is not None and int(number) > highest):
+        whole = isinstance(number, int) and not isinstance(number, bool)
+        if not whole or number < lowest or (highest is not None and number > highest):
             accepted = f"a whole number of at least {lowest}" if highest is None else f"a whole number from {lowest}"
             accepted += "" if highest is None else f" to {highest}"
             problem = words.format(name=name, value=shown(number))
@@ -129,8 +128,8 @@ def a_number(
 
     def convert(name: str, value: Any) -> float:
         number = plain(value)
-        real = isinstance(number, Real) and not isinstance(number, bool)
-        if not (real and math.isfinite(number) and lowest <= float(number) and float(number) > above):
+        real = isinstance(number, int | float) and not isinstance(number, bool)
+        if not (real and math.isfinite(number) and lowest <= number and number > above):
             problem = words.format(name=name, value=shown(number))
             raise InputError(problem, accepted, f"use {name}={suggested:g}")
         return float(number)
@@ -141,7 +140,7 @@ def a_number(
 def a_level(name: str, value: Any) -> float:
     """Accept the level of an interval, inside (0, 1)."""
     number = plain(value)
-    if isinstance(number, bool) or not isinstance(number, Real) or not 0 < float(number) < 1:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not 0 < number < 1:
         accepted = "a level between 0 and 1, both excluded"
         raise InputError(f"the {name} is {shown(number)}", accepted, f"use {name}=0.9 for a 90 % interval")
     return float(number)

@@ -50,7 +50,8 @@ def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     folder
         Where to write: ``part-*.parquet`` with columns ``sample, lm, nll`` and what describes the sample (none for
         whole models), ``models.parquet`` and ``manifest.json``. Losses are written in float64, so that reading gives
-        the same table. An existing folder of the same kind is replaced, with all that is in it.
+        the same table. An existing folder of the same kind is replaced, unless it holds more than this writes, as the
+        tables that ``bayeslaw score`` writes do.
 
     Raises
     ------
