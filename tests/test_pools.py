@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
+from bayeslaw.pooling import nulls, rule_sums, sampling_factor
 from bayeslaw.pooling.designs import all_subsets, count_subsets
 from bayeslaw.pooling.nulls import comonotone_columns, independent_columns
 from bayeslaw.pools import make_pools, read_pools, write_pools
@@ -461,6 +462,32 @@ def test_broken_folders_are_refused(tmp_path):
         read_pools(folder)
     with pytest.raises(InputError, match="does not hold pools"):
         write_pools(SMALL, tmp_path / "no")
+
+
+@pytest.mark.parametrize("rule", ["oracle", "mixture", "best"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_blocks_of_samples_add_up_to_the_whole(monkeypatch, rule, weighted):
+    table = random_table(2600, 5, families=["a", "a", "b", "b", "b"])
+    # Long clusters, which take several blocks, short ones, and single samples.
+    sizes = [1500, 70, 1, 1, 1, 64, *[3] * 200, *[1] * 363]
+    table["cluster"] = ("sample", rng().permutation(np.repeat(np.arange(len(sizes)), sizes)).astype(str))
+    if weighted:
+        table["bytes"] = ("sample", rng().integers(1, 50, 2600).astype(float))
+    whole = make_pools(table, max_size=3, rule=rule)
+    for module in (rule_sums, nulls, sampling_factor):
+        monkeypatch.setattr(module, "SAMPLES", 100)
+    monkeypatch.setattr(sampling_factor, "KEPT", 0)
+    in_blocks = make_pools(table, max_size=3, rule=rule)
+    for name, values in whole.data_vars.items():
+        if values.dtype.kind != "f":
+            assert (in_blocks[name] == values).all(), name
+        elif name == "sampling_factor":
+            covariance, expected = (each[name].to_numpy() @ each[name].to_numpy().T for each in (in_blocks, whole))
+            np.testing.assert_allclose(covariance, expected, rtol=1e-6, atol=1e-12)
+        else:
+            # The nulls are added up in single precision.
+            close = 1e-7 if name in ("gain_independent", "gain_comonotone") else 1e-9
+            np.testing.assert_allclose(in_blocks[name], values, rtol=close, atol=close, err_msg=str(name))
 
 
 @pytest.fixture

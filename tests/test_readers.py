@@ -14,7 +14,7 @@ from table_files import from_elsewhere
 from bayeslaw.errors import InputError
 from bayeslaw.losses import losses_from_frames, models_from_frame, read_losses, write_losses
 from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder, read_manifest
-from bayeslaw.tables import folders
+from bayeslaw.tables import folders, readers
 
 MODELS = "model,family,parameters\na,x,1000000\nb,y,2e6\n"
 LOSSES = 'docid,sentid,n_tokens,word,a,b\nd1,0,1,null,0.1,-0.0\nd1,1,2,None,2.5,3\nd2,0,1,"so, what",1.25,0.3\n'
@@ -94,7 +94,15 @@ def test_csv_numbers_are_read_exactly(tmp_path_factory, rows):
     assert read(folder)["nll"].to_numpy().tolist() == [list(row) for row in rows]
 
 
+LONG = b"x" * (readers.MOST_FIELD + 1)
 BAD_FILES = {
+    "long sample name": (b"sample,a,b\n" + b"y" * 1001 + b",1,2\n", "a sample name has 1,001 characters: 'yyy"),
+    "long column name": (b"a,b," + b"y" * 1001 + b"\n1,2,3\n", "a column name has 1,001 characters"),
+    "long field": (b"a,b,note\n1,2,z\n1,2," + LONG + b"\n", r"'note' of losses.csv has 4,194,305 characters in row 1"),
+    "long number": (b"a,b\n1," + b"9" * 5000 + b"x\n", r"the loss by 'b' of '0' is '9{100}'\.\.\., which is not"),
+    "many columns": (b"a,b" + b",c" * 20_000 + b"\n1,2\n", "has 20,002 columns"),
+    "short rows": (b"a,b" + b",c" * 9_000 + b"\n" + b"1,2\n" * 15_000, "its 15,001 rows have 2.6 on average"),
+    "too large to be added up": (b"id,a,b\ns,1,2\nt,1,1e308\n", "sample 't' by model 'b' is beyond 1e"),
     "empty": (b"", "the file is empty"),
     "blank": (b" \n\n", "the file is empty"),
     "header only": (b"a,b\n", "has no rows"),

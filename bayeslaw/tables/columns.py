@@ -203,7 +203,7 @@ def joined_labels(columns: Sequence[np.ndarray]) -> np.ndarray:
     if len(columns) == 1:
         return columns[0]
     escaped = [[str(label).replace("\\", "\\\\").replace("/", "\\/") for label in column] for column in columns]
-    return np.array(["/".join(row) for row in zip(*escaped, strict=True)])
+    return np.array(["/".join(row) for row in zip(*escaped, strict=True)], dtype=object)
 
 
 def description(column: pd.Series) -> np.ndarray:

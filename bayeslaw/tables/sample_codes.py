@@ -36,7 +36,7 @@ class SampleCodes:
     @property
     def unsettled(self) -> bool:
         """Whether there are so many others that it is time to `settle`."""
-        return self.count - self.settled > max(self.settled, FEWEST_COMPARED)
+        return self.count - self.settled > max(self.settled // 3, FEWEST_COMPARED)
 
     def codes(self, names: pa.Array) -> np.ndarray:
         """Give some samples their numbers.
