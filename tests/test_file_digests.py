@@ -163,6 +163,10 @@ def test_a_run_takes_over_files_that_its_manifest_does_not_describe(tmp_path):
     TableFolder(table, "word").set_facts("a", {"device": "none"})
     assert len(read_manifest(table)[FILES]) == 5
     bl.read_losses(table)
+    shutil.copy(table / "part-b-0000.parquet", table / "part-a-0000.parquet")
+    TableFolder(table, "word").set_facts("b", {"device": "none"})
+    with pytest.raises(InputError, match=r"part-a-0000\.parquet .* cannot be read"):
+        bl.read_losses(table)
 
 
 def test_models_other_than_a_run_wrote(tmp_path):

@@ -98,11 +98,15 @@ def test_any_layout_gives_the_same_table(tmp_path_factory, data):
     assert losses["label"].to_numpy().tolist() == first["label"].fillna("").tolist()
 
 
-def test_counts_that_turn_out_to_differ(tmp_path, monkeypatch):
-    monkeypatch.setattr(sample_codes, "FEWEST_COMPARED", 3)
+@pytest.mark.parametrize("compared", [3, 1000])
+def test_counts_that_turn_out_to_differ(tmp_path, monkeypatch, compared):
+    monkeypatch.setattr(sample_codes, "FEWEST_COMPARED", compared)
     monkeypatch.setattr(long_rows, "BATCH", 4)
     rows = long_frame(12, np.random.default_rng(0))
-    for order in (rows, rows.sort_values("lm", kind="stable"), rows.sample(frac=1, random_state=0)):
+    by_model = [rows.loc[rows["lm"] == name] for name in "abc"]
+    # No sample follows itself, so that those of a model are first taken for others than those of the one before.
+    turned = pd.concat([by_model[0], *(pd.concat([own[5:], own[:5]]) for own in by_model[1:])])
+    for order in (rows, pd.concat(by_model), turned, rows.sample(frac=1, random_state=0)):
         losses = bl.read_losses(write_parts(tmp_path / "t", [order]))
         wide = rows.pivot(index="sample", columns="lm", values="tokens")
         np.testing.assert_array_equal(losses["tokens"], wide.loc[losses["sample"].to_numpy(), ["c", "a", "b"]])

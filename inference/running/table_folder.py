@@ -197,7 +197,6 @@ class TableFolder:
         columns |= {label: list(values) for label, values in _labels(corpus).items() if values is not None}
         with atomic_file(self.path / file) as path:
             pq.write_table(pa.table(columns), path)
-            self.files[file] = file_facts(path)
         segment = {"file": file, "documents": len(corpus.names), "hash": corpus_hash(corpus)}
         self.segments.append(segment | {"domains": corpus.domains is not None, "sources": list(corpus.sources)})
         self._write_manifest()
@@ -244,11 +243,9 @@ class TableFolder:
         if tokens is not None:
             with atomic_file(self.path / TOKENS / file) as path:
                 _write_tables(path, tokens)
-                self.files[f"{TOKENS}/{file}"] = file_facts(path)
         parts = [*self.models.get(name, {}).get("parts", ()), {"file": file} | dict(part)]
         with atomic_file(self.path / f"part-{file}") as path:
             _write_tables(path, rows)
-            self.files[f"part-{file}"] = file_facts(path)
             # Written last, since readers want losses of every model that it names.
             self.models[name] = _with_sums(facts, parts)
             self._write_models()
@@ -286,8 +283,8 @@ class TableFolder:
     def _write_manifest(self) -> None:
         attrs = {"unit": self.unit, "cluster": "cluster", "missing": "{}", "source": self.path.name}
         scoring = {"format": FORMAT, "unit": self.unit, "segments": self.segments}
-        # Files of a version that did not say what they are belong to the table as they are found. The table of models
-        # is not among them: it is written before the manifest, which tells all that is in it.
+        # Besides new files those of a version that did not say what they are, as they are found. The table of models is
+        # not among them: it is written before the manifest, which tells all that is in it.
         named = sorted(name for name in self._named() if name in self.files or (self.path / name).is_file())
         self.files = {name: self.files.get(name) or file_facts(self.path / name) for name in named}
         sections = {"models": self.models, "scoring": scoring, "by_model": ["tokens", "scored_bytes"]}
