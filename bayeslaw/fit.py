@@ -16,7 +16,6 @@ from bayeslaw.arguments import (
     a_flag,
     a_path,
     a_seed,
-    a_whole_number,
     accepts,
     an_instance,
     as_given,
@@ -212,8 +211,8 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     law=a_law,
     data=any_table,
     noise=optional(a_noise),
-    draws=a_whole_number(lowest=0, highest=MOST_DRAWS, suggested=1000),
-    chains=a_whole_number(lowest=0, highest=MOST_CHAINS, suggested=4),
+    draws=as_given,
+    chains=as_given,
     seed=a_seed,
     parameters=a_count_of_parameters,
     progress=a_flag,
@@ -297,6 +296,7 @@ def fit_with(
     """
     for name, lowest, suggested in (("draws", FEWEST_DRAWS, 1000), ("chains", 1, 4)):
         check_whole(name, choices[name], lowest=lowest, suggested=suggested)
+    a_seed("seed", choices["seed"])
     if checkpoint.path is not None:
         settings = {name: choice for name, choice in choices.items() if name != "progress"}
         checkpoint.begin(identity_of(law.specification, None if noise is None else noise.specification, data, settings))

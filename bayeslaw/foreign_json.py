@@ -25,7 +25,8 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
     Raises
     ------
     ValueError
-        If it is not JSON, its encoding is another, a number has thousands of digits, or it is nested too deeply.
+        If it is not JSON, its encoding is another, a number has thousands of digits, it is nested too deeply, or an
+        option refuses a part of it.
     """
     try:
         value = json.loads(content, **options)
@@ -33,7 +34,9 @@ def parse_json(content: str | bytes, **options: Any) -> Any:
         raise ValueError(_TOO_DEEP) from None
     except (json.JSONDecodeError, UnicodeDecodeError):
         raise
-    except ValueError:
+    except ValueError as error:
+        if "int_max_str_digits" not in str(error):
+            raise
         # Python's own words say how to lift its limit.
         raise ValueError("it holds a number of thousands of digits") from None
     _check_depth(value)

@@ -6,6 +6,7 @@ import math
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -159,7 +160,15 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "combine": {"losses": losses, "members": names, "rule": "oracle", "seed": 0, "token_losses": None},
         "compare": {"fits": both, "by": None, "method": "exact", **refit, "progress": False},
         "diagnostics": {"fit": fit},
-        "fit": {"law": "power", "data": losses, "noise": None, **refit, **parameters, "progress": False},
+        "fit": {
+            "law": "power",
+            "data": losses,
+            "noise": None,
+            **refit,
+            **parameters,
+            "progress": False,
+            "checkpoint": None,
+        },
         "k_fold": {"fit": fits("power"), "folds": 3, "by": None, **refit},
         "leave_out": {"fit": fit, "by": "model", "method": "exact", **refit, "progress": False},
         "list_datasets": {},
@@ -289,7 +298,7 @@ def reach(*args: object, **kwargs: object) -> None:
 def calls(tmp_path, read_fit, monkeypatch):
     found = right(tmp_path, read_fit)
     for module, name in WORK:
-        monkeypatch.setattr(sys.modules[module], name, reach)
+        monkeypatch.setattr(import_module(module), name, reach)
     monkeypatch.chdir(tmp_path)
     return found
 

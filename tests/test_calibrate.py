@@ -400,7 +400,7 @@ def tiny_template(monkeypatch, tiny_fit):
         return tiny_fit
 
     # The function hides the module of its name.
-    monkeypatch.setattr(sys.modules["bayeslaw.calibrate"], "fit", stand_in)
+    monkeypatch.setattr(sys.modules["bayeslaw.calibration.law"], "fit", stand_in)
     return given
 
 

@@ -23,7 +23,8 @@ from bayeslaw.factor.model import BY_FAMILY, FactorModel
 from bayeslaw.factor.table import factor_table
 from bayeslaw.factor.target import factor_target
 from bayeslaw.factor.tree import factor_tree
-from bayeslaw.fit import Fit, _common_attrs, fit
+from bayeslaw.fit import Fit, fit
+from bayeslaw.fit_attributes import common_attributes
 from bayeslaw.laws import PowerLaw
 from bayeslaw.laws.factor import CURVE_SITES, FactorLaw
 from bayeslaw.noise import Noise
@@ -200,7 +201,7 @@ def factor_fit(model):
         target = factor_target(model)
         scatter = 0.05 * np.random.default_rng(0).standard_normal((2, 60, len(target.start)))
         draws = Draws(target.start + scatter, {"diverging": np.zeros((2, 60), dtype=bool)})
-        attrs = _common_attrs(Noise(), LOSSES, "total") | table_attrs(model.law, model.table)
+        attrs = common_attributes(Noise(), LOSSES, "total") | table_attrs(model.law, model.table)
         return Fit(factor_tree(target, draws, seed=0, attrs=attrs))
 
 

@@ -44,7 +44,8 @@ def losses_of(folder):
 
 def manifest_of(folder):
     manifest = json.loads((folder / "manifest.json").read_text())
-    del manifest["attrs"]["source"]
+    # The files tell clusters apart.
+    del manifest["attrs"]["source"], manifest["files"]
     for model in manifest["models"].values():
         for facts in (model, *model["parts"]):
             facts.pop("scored_at", None)

@@ -231,7 +231,8 @@ def check_losses(values: np.ndarray, where: Callable[[tuple[int, ...]], str]) ->
         If there is such a loss.
     """
     for start in range(0, len(values), ROWS):
-        rows = values[start : start + ROWS]
+        # Half precision has no number as large as the largest.
+        rows = values[start : start + ROWS].astype(np.float64, copy=False)
         wrong = (rows < 0) | (rows > LARGEST)
         if not wrong.any():
             continue

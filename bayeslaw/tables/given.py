@@ -10,7 +10,6 @@ from bayeslaw.tables.columns import check_losses, check_positive
 from bayeslaw.tables.model_names import check_family_names, check_model_names, check_unit
 
 # Nats; a loss of a trillion tokens is below, and sums of squares of what is accepted stay finite.
-LARGEST_LOSS = 1e15
 LOSSES, MODELS, POOLS = "losses", "models", "pools"
 ACCEPTED: Mapping[str, str] = {
     LOSSES: "a table of losses on samples: nll on sample and lm, family and parameters on lm",
@@ -127,10 +126,6 @@ def _check_losses(table: xr.Dataset, name: str, where: Callable[[tuple[int, ...]
         problem = f"the table holds losses that are missing or infinite: the first is of {where(index)}"
         raise InputError(problem, "finite losses of zero or more", fix)
     check_losses(values, where)
-    if float(values.max()) > LARGEST_LOSS:
-        index = tuple(int(i) for i in np.unravel_index(int(values.argmax()), values.shape))
-        problem = f"the loss of {where(index)} is {values[index]:g}, which no text can have"
-        raise InputError(problem, f"losses of at most {LARGEST_LOSS:g} nats", "correct it")
 
 
 def _names(table: xr.Dataset, dim: str) -> np.ndarray:

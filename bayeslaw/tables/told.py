@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.arguments import called_by_user
-from bayeslaw.tables.given import LARGEST_LOSS
+from bayeslaw.tables.columns import LARGEST
 from bayeslaw.tables.loss_warning import LossTableWarning, LossWarning
 
 PACKAGE = str(Path(__file__).parents[1])
@@ -66,7 +66,7 @@ def tell_errors(losses: xr.Dataset) -> xr.Dataset:
     if not called_by_user():
         return losses
     # What is too large for means will be refused by whatever takes the table.
-    if not losses["nll" if "nll" in losses else "loss"].max().item() <= LARGEST_LOSS:
+    if not losses["nll" if "nll" in losses else "loss"].max().item() <= LARGEST:
         return losses
     known = _known(losses)
     if not known.told:
