@@ -1,6 +1,6 @@
 """The rule ``best``: the member that is best on the other folds of whole clusters."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -69,12 +69,10 @@ def _factor(table: PoolTable, chosen: np.ndarray, loss: np.ndarray) -> np.ndarra
     def losses_of(block: Block, pool: int) -> np.ndarray:
         return block.losses[chosen[pool][folds[block.rows]], np.arange(len(block.rows))]
 
-    def products(block: Block, on_samples: np.ndarray, part: Part) -> np.ndarray:
-        found = np.zeros((len(part.pools), len(on_samples)))
-        for fold in range(chosen.shape[1]):
-            inside = folds[block.rows] == fold
-            found += (block.losses[:, inside] @ on_samples[:, inside].T)[part.pools[:, fold]]
-        return found
+    def products(block: Block, on_samples: np.ndarray) -> Callable[[Part], np.ndarray]:
+        inside = [folds[block.rows] == fold for fold in range(chosen.shape[1])]
+        of_models = [block.losses[:, rows] @ on_samples[:, rows].T for rows in inside]
+        return lambda part: np.sum([each[part.pools[:, fold]] for fold, each in enumerate(of_models)], axis=0)
 
     # What is chosen takes the place of members.
     parts = make_parts(chosen, table.columns.models)

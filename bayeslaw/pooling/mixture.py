@@ -1,6 +1,6 @@
 """The rule ``mixture``: the ensemble that mixes whole samples, all members with one weight."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -55,15 +55,21 @@ def _plain_step(losses: np.ndarray) -> Step:
     return _make_step(losses, np.ones(losses.shape[1]), blocks, np.zeros(1))
 
 
-def _block_sums(block: np.ndarray, part: Part) -> np.ndarray:
-    return _plain_step(block.astype(np.float64))(part)[0][0]
+def _block_sums(block: np.ndarray) -> Callable[[Part], np.ndarray]:
+    step = _plain_step(block.astype(np.float64))
+    return lambda part: step(part)[0][0]
 
 
-def _products(block: Block, on_samples: np.ndarray, part: Part) -> np.ndarray:
-    found, base = np.zeros((part.pools.shape[0], len(on_samples))), block.losses.min(axis=0)
+def _products(block: Block, on_samples: np.ndarray) -> Callable[[Part], np.ndarray]:
+    base = block.losses.min(axis=0)
     exponentials = np.exp(base - block.losses)
-    direction_kernels.mixture_products(exponentials, block.losses, base, on_samples, part.plan, part.pools, found)
-    return found
+
+    def products(part: Part) -> np.ndarray:
+        found = np.zeros((part.pools.shape[0], len(on_samples)))
+        direction_kernels.mixture_products(exponentials, block.losses, base, on_samples, part.plan, part.pools, found)
+        return found
+
+    return products
 
 
 _KERNELS = SampleKernels(_losses_of_members, _make_step, _block_sums, _products)

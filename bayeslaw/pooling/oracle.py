@@ -1,6 +1,6 @@
 """The rule ``oracle``: on every sample the lowest loss of the members, a bound that is in general not attained."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -25,7 +25,7 @@ def _gradients(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
 
 def _sums(columns: np.ndarray, parts: Sequence[Part], folds: np.ndarray) -> np.ndarray:
     rounded = np.ascontiguousarray(columns, dtype=np.float32)
-    return np.concatenate([_block_sums(rounded, part) for part in parts])
+    return np.concatenate(list(map(_block_sums(rounded), parts)))
 
 
 def _make_step(losses: np.ndarray, weights: np.ndarray, blocks: np.ndarray, lane_weights: np.ndarray) -> Step:
@@ -39,16 +39,22 @@ def _make_step(losses: np.ndarray, weights: np.ndarray, blocks: np.ndarray, lane
     return step
 
 
-def _block_sums(block: np.ndarray, part: Part) -> np.ndarray:
-    found = np.zeros(len(part.sizes))
-    kernels.minimum_sums(np.ascontiguousarray(block), part.plan, part.pools.shape[1], found)
-    return found
+def _block_sums(block: np.ndarray) -> Callable[[Part], np.ndarray]:
+    def sums(part: Part) -> np.ndarray:
+        found = np.zeros(len(part.sizes))
+        kernels.minimum_sums(block, part.plan, part.pools.shape[1], found)
+        return found
+
+    return sums
 
 
-def _products(block: Block, on_samples: np.ndarray, part: Part) -> np.ndarray:
-    found = np.zeros((part.pools.shape[0], len(on_samples)))
-    direction_kernels.oracle_products(block.losses, on_samples, part.plan, part.pools.shape[1], found)
-    return found
+def _products(block: Block, on_samples: np.ndarray) -> Callable[[Part], np.ndarray]:
+    def products(part: Part) -> np.ndarray:
+        found = np.zeros((part.pools.shape[0], len(on_samples)))
+        direction_kernels.oracle_products(block.losses, on_samples, part.plan, part.pools.shape[1], found)
+        return found
+
+    return products
 
 
 _KERNELS = SampleKernels(lambda members: members.min(axis=0), _make_step, _block_sums, _products)

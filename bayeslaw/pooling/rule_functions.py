@@ -92,7 +92,7 @@ def _evaluate(table: PoolTable, losses: Pointwise, gradients: Pointwise) -> Eval
             lambda block, pool: values[pool][block.rows],
             loss,
             parts=parts,
-            products=lambda block, on_samples, part: values[part.rows][:, block.rows] @ on_samples.T,
+            products=lambda block, on_samples: lambda part: values[part.rows][:, block.rows] @ on_samples.T,
             executor=executor,
         )
     return Evaluation(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Step = Callable[["Part"], tuple[np.ndarray, np.ndarray]]
 MakeStep = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Step]
-BlockSums = Callable[[np.ndarray, "Part"], np.ndarray]
+BlockSums = Callable[[np.ndarray], Callable[["Part"], np.ndarray]]
 
 
 def rule_sums(
@@ -97,7 +97,8 @@ def null_sums(
     columns, parts, executor
         As in `rule_sums`.
     block_sums
-        Gives the sums of a part's losses, [pool], over losses of all models on some samples, [lm, sample], float32.
+        Makes, of losses of all models on some samples, [lm, sample], float32, what gives the sums of a part's pools,
+        [pool].
     seed
         Seed of the shuffles.
     null_weights
@@ -137,6 +138,9 @@ def _deviation_sums(
     def add(part: "Part", found: np.ndarray) -> None:
         sums[part.rows] += found
 
-    makers = [lambda start=start: table[:, start : start + SAMPLES] for start in range(0, table.shape[1], SAMPLES)]
-    stream(executor, makers, parts, block_sums, add)
+    starts = range(0, table.shape[1], SAMPLES)
+    makers = (
+        lambda start=start: block_sums(np.ascontiguousarray(table[:, start : start + SAMPLES])) for start in starts
+    )
+    stream(executor, makers, parts, lambda made, part: made(part), add)
     return sums

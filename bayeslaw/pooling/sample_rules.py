@@ -8,10 +8,10 @@ import numpy as np
 
 from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pooling.cross_fitted import cross_fitted
-from bayeslaw.pooling.parts import Part, lexicographic, make_parts
+from bayeslaw.pooling.parts import lexicographic, make_parts
 from bayeslaw.pooling.pool_table import Evaluation, PoolTable
 from bayeslaw.pooling.rule_sums import BlockSums, MakeStep, null_sums, rule_sums
-from bayeslaw.pooling.sampling_factor import Block, factor_of
+from bayeslaw.pooling.sampling_factor import Block, Products, factor_of
 from bayeslaw.tables.memory import release_memory
 
 
@@ -34,7 +34,7 @@ class SampleKernels:
     losses: Callable[[np.ndarray], np.ndarray]
     make_step: MakeStep
     block_sums: BlockSums
-    products: Callable[[Block, np.ndarray, Part], np.ndarray]
+    products: Products
 
 
 def evaluate_by_sample(table: PoolTable, kernels: SampleKernels) -> Evaluation:

@@ -28,6 +28,7 @@ KEPT = 1 << 22
 TOGETHER = 1 << 20
 
 PoolLosses = Callable[["Block", int], np.ndarray]
+Products = Callable[["Block", np.ndarray], Callable[["Part"], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,7 @@ def factor_of(
     loss: np.ndarray,
     *,
     parts: Sequence["Part"],
-    products: Callable[[Block, np.ndarray, "Part"], np.ndarray],
+    products: Products,
     executor: Executor,
 ) -> np.ndarray | None:
     """Factor the sampling covariance of pools.
@@ -122,7 +123,8 @@ def factor_of(
     parts
         All pools.
     products
-        Multiplies the losses of a part's pools on a block with directions, [direction, row]; [pool, direction].
+        Makes, of a block and directions, [direction, row], what multiplies the losses of a part's pools with these,
+        [pool, direction].
     executor
         Runs the parts.
 
@@ -139,18 +141,19 @@ def factor_of(
     turned = find_directions(pools.products(executor, parts))
     whole, moments = np.zeros((len(loss), len(turned))), np.zeros(len(turned))
 
-    def work(made: tuple[Block, np.ndarray], part: "Part") -> tuple[np.ndarray, np.ndarray]:
-        block, residuals = made
+    def made(make: Callable[[], tuple[Block, np.ndarray]]) -> tuple[Callable[["Part"], np.ndarray], np.ndarray]:
+        block, residuals = make()
         on_samples = np.ascontiguousarray((turned @ residuals)[:, block.clusters])
-        own = on_samples @ columns.weights[block.rows] if part is parts[0] else np.zeros(len(turned))
-        return products(block, on_samples, part), own
+        return products(block, on_samples), on_samples @ columns.weights[block.rows]
 
     def add(part: "Part", found: tuple[np.ndarray, np.ndarray]) -> None:
         nonlocal moments
         whole[part.rows] += found[0]
-        moments = moments + found[1]
+        if part is parts[0]:
+            moments = moments + found[1]
 
-    stream(executor, pools.makers(), parts, work, add)
+    makers = (lambda make=make: made(make) for make in pools.makers())
+    stream(executor, makers, parts, lambda block, part: (block[0](part), block[1]), add)
     count = blocks.count
     return (whole - loss[:, None] * moments) * np.sqrt(count / (count - 1)) / columns.weights.sum()
 
