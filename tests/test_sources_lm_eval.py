@@ -474,4 +474,5 @@ def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, data
         return
     # Another log-likelihood that may be one is one.
     if not {"resps", "filtered_resps", "arguments"} & set(place):
-        np.testing.assert_array_equal(losses["nll"][:, 0], expected("loglikelihood")[0][:, 0])
+        # Another number of a document is another place among them.
+        np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))

@@ -80,8 +80,10 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
     """
     samples, first_filter, others = [], None, {}
     for where, record in _records(path):
-        if not isinstance(record, dict) or not is_whole(record.get("doc_id")):
-            raise InputError(f"{where} is no record of a document: it has no doc_id", ACCEPTED, "name the sample log")
+        number = record.get("doc_id") if isinstance(record, dict) else None
+        if not is_whole(number) or number is None or number < 0:
+            problem = f"{where} is no record of a document: it has no doc_id of zero or more"
+            raise InputError(problem, ACCEPTED, "name the sample log")
         if not samples:
             first_filter = record.get("filter")
         if record.get("filter") == first_filter:
