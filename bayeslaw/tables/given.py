@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError
@@ -128,10 +129,11 @@ def _check_losses(table: xr.Dataset, name: str, where: Callable[[tuple[int, ...]
     check_losses(values, where)
 
 
-def _names(table: xr.Dataset, dim: str) -> np.ndarray:
-    names = table[dim].to_numpy()
-    if dim in table.coords and not table.indexes[dim].is_unique:
-        twice = table.indexes[dim][table.indexes[dim].duplicated()][0]
+def _names(table: xr.Dataset, dim: str) -> pd.Index:
+    # As an index: millions of names of samples would take their time and room as objects.
+    names = table.indexes[dim] if dim in table.coords else pd.RangeIndex(table.sizes[dim])
+    if not names.is_unique:
+        twice = names[names.duplicated()][0]
         raise InputError(f"{dim} {str(twice)!r} is there twice", f"every {dim} once", "rename or remove the repeats")
     return names
 
