@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from .arguments import a_flag, a_number, a_seed, a_whole_number, accepts, an_instance, by_name, optional, shown
-from .errors import InputError, check_choice
-from .truth import ChinchillaTruth, PowerTruth, Truth
+from bayeslaw.arguments import a_flag, a_number, a_seed, a_whole_number, accepts, an_instance, by_name, optional, shown
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.truth import ChinchillaTruth, PowerTruth, Truth
 
 FAMILY_NAMES = ("alder", "birch", "cedar", "dogwood", "elder", "fir", "gorse", "hazel", "ivy", "juniper")
 REGIME_TRUTHS = {

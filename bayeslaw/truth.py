@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from .arguments import a_number, an_instance, check_fields, plain, shown
-from .errors import InputError
+from bayeslaw.arguments import a_number, an_instance, check_fields, plain, shown
+from bayeslaw.errors import InputError
 
 _A_SHARE = a_number(lowest=0, accepted="a share in [0, 1]", suggested=0.2, words="{name} {value}")
 

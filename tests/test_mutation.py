@@ -13,7 +13,8 @@ from bayeslaw.errors import InputError
 from inference import weights
 from inference.checkpoint import open_checkpoint
 from inference.config import DecoderConfig, Rope
-from inference.families import FAMILIES, Family, read_decoder_config
+from inference.config_file import read_decoder_config
+from inference.families import FAMILIES, Family
 from inference.weights import load_decoder
 
 MOVED = 1e-4

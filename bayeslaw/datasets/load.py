@@ -119,6 +119,11 @@ def dataset_table(name: str, unit: str | None = None) -> Path:
     return dataset.folder / chosen
 
 
+def packaged_table(name: str, unit: str | None = None) -> Path | None:
+    """Return the folder of a dataset's loss table as `dataset_table`; None where no dataset has that name."""
+    return dataset_table(name, unit) if name in DATASETS else None
+
+
 @accepts(name=a_text, unit=optional(a_text))
 def load_dataset(name: str, *, unit: str | None = None) -> xr.Dataset:
     """Load a loss table that comes with the package.

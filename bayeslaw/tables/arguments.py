@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import xarray as xr
@@ -11,6 +12,10 @@ from bayeslaw.storage import MANIFEST, read_manifest
 from bayeslaw.tables.dataset_arguments import a_dataset
 from bayeslaw.tables.given import LOSSES, MODELS, POOLS
 from bayeslaw.tables.readers import read_losses
+
+PACKAGED = "bayeslaw.datasets.load:packaged_table"
+READERS = {POOLS: "bayeslaw.pooling.pool_files:read_pools"}
+"""What reads the kinds of tables that are no losses, by kind; imported when a path holds such a table."""
 
 
 def find_table(table: str | os.PathLike[str], unit: str | None = None) -> Path:
@@ -28,24 +33,23 @@ def find_table(table: str | os.PathLike[str], unit: str | None = None) -> Path:
     pathlib.Path
         The table.
     """
-    from bayeslaw.datasets.load import DATASETS, dataset_table
+    packaged = None if Path(table).exists() else resolve_name(PACKAGED)(str(table), unit)
+    return Path(table) if packaged is None else packaged
 
-    known = str(table) in DATASETS and not Path(table).exists()
-    return dataset_table(str(table), unit) if known else Path(table)
+
+def _kind(path: Path) -> str | None:
+    return str(read_manifest(path)["kind"]) if (path / MANIFEST).is_file() else None
 
 
 def holds_pools(path: Path) -> bool:
     """Say whether a path is a folder of pools."""
-    return (path / MANIFEST).is_file() and read_manifest(path)["kind"] == POOLS
+    return _kind(path) == POOLS
 
 
 def read_table(path: Path) -> xr.Dataset:
     """Read a loss table, a table of whole models, or pools, whichever the path holds."""
-    if holds_pools(path):
-        from bayeslaw.pooling.pool_files import read_pools
-
-        return read_pools(path)
-    return read_losses(path)
+    reader = READERS.get(_kind(path) or LOSSES)
+    return read_losses(path) if reader is None else resolve_name(reader)(path)
 
 
 def a_table(*kinds: str, tell: bool = True) -> Converter:
