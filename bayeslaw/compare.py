@@ -21,7 +21,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.noise import loss_log_jacobian
+from bayeslaw.responses import RESPONSES
 
 PARETO_LIMIT = 0.7
 OVERLAP_WARNING = (
@@ -169,10 +169,11 @@ def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
 
 
 def _loo(fit: Fit) -> Any:
-    rows, response = fit.observations, fit.noise.response
-    observed = np.log(rows.loss) if response == "log_loss" else rows.loss
+    rows, response = fit.observations, RESPONSES[fit.noise.response]
     jacobian = xr.DataArray(
-        loss_log_jacobian(observed, response), dims=[rows.row_dimension], coords={rows.row_dimension: rows.labels}
+        response.log_jacobian(response.of_loss(rows.loss)),
+        dims=[rows.row_dimension],
+        coords={rows.row_dimension: rows.labels},
     )
     with warnings.catch_warnings():
         # Reliability is reported in our own words, with the fit's name.

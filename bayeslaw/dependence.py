@@ -13,7 +13,9 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError
 from bayeslaw.loadings import courses_of, model_factor_of, sampling_factor_of, smooth_part
 from bayeslaw.noise import Noise, response_of
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.observations import Observations
+from bayeslaw.responses import RESPONSES
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
@@ -295,21 +297,23 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
         If rows that are no pools are to share errors, or a prior of member effects is given for them.
     """
     shares, factor = observations.shares, observations.sampling_factor
-    if shares is None and (noise.dependence == "shared" or noise.member_scale is not None):
+    if shares is None and (noise.shares_errors or noise.member_scale is not None):
         raise InputError(
             "rows are to share members, and the rows of this table are no pools",
             "shared errors with a table of pools",
             "leave out dependence and member_scale, or make pools first: bayeslaw pools TABLE --out POOLS",
         )
-    wanted = noise.dependence or ("shared" if noise.family == "normal" and not noise.standard_errors else "independent")
-    if shares is None or observations.membership is None or wanted == "independent":
+    wanted = noise.shares_errors
+    if wanted is None:
+        wanted = DISTRIBUTIONS[noise.distribution].shares_errors and not noise.standard_errors
+    if shares is None or observations.membership is None or not wanted:
         return None
     response, loss = response_of(noise, observations)[0], observations.loss
     factor = np.zeros((len(loss), 0)) if factor is None else factor
     remainder = observations.sampling_remainder
     remainder = np.zeros(len(loss)) if remainder is None else remainder
-    if noise.response == "log_loss":
-        factor, remainder = factor / loss[:, None], remainder / loss**2
+    slope = RESPONSES[noise.response].loss_slope(loss)
+    factor, remainder = factor / slope[:, None], remainder / slope**2
     courses = courses_of(observations.covariates, observations.membership, group, groups)
     return Dependence(
         sampling_factor=sampling_factor_of(factor, courses),

@@ -13,7 +13,8 @@ from numpyro import handlers
 from numpyro.infer import Predictive
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.noise import MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.responses import RESPONSES
 from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.mode import Target
 from bayeslaw.sampling.sampler import Draws
@@ -170,8 +171,8 @@ def _replicate(model: LawModel, values: Mapping[str, Any], key: Array) -> Array:
         return model.location(values) + common + deviation * jax.random.normal(own, common.shape)
     mean = model.mean(values, model.covariates, model.group_index)
     scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
-    losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values.get(DEGREES_OF_FREEDOM))
-    return jnp.log(losses) if model.noise.response == "log_loss" else losses
+    losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values)
+    return RESPONSES[model.noise.response].of_loss(losses)
 
 
 def _by_rows(

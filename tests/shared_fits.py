@@ -44,7 +44,7 @@ def power() -> Fit:
 
 def chinchilla() -> Fit:
     """Fit models by parameters and training tokens, with Student-t noise of log losses."""
-    noise = Noise(family="student_t", response="log_loss")
+    noise = Noise(distribution="student_t", response="log_loss")
     return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise, draws=500)
 
 

@@ -225,7 +225,9 @@ def test_every_law_of_pools_shares_errors(pools):
     assert shared_by(model).groups == 1
 
 
-@pytest.mark.parametrize("noise", [{"family": "student_t"}, {"family": "laplace"}, {"standard_errors": True}])
+@pytest.mark.parametrize(
+    "noise", [{"distribution": "student_t"}, {"distribution": "laplace"}, {"standard_errors": True}]
+)
 def test_rows_are_independent_where_the_noise_is_no_covariance(pools, noise):
     assert model_of(pools, **noise).dependence is None
 
@@ -244,7 +246,7 @@ def test_pools_without_sampling_error_still_share_members(pools):
     ("specification", "said"),
     [
         ({"dependence": "none"}, "dependence 'none' is not known"),
-        ({"dependence": "shared", "family": "laplace"}, "share errors under laplace noise"),
+        ({"dependence": "shared", "distribution": "laplace"}, "share errors under laplace noise"),
         ({"dependence": "shared", "standard_errors": True}, "count them twice"),
         ({"dependence": "independent", "member_scale": "HalfNormal(1)"}, "for independent rows"),
         ({"member_scale": "Normal(0, 1)"}, "member_scale is Normal"),

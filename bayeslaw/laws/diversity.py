@@ -24,9 +24,8 @@ from bayeslaw.gains import (
     standardised,
 )
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.power import log_normal
 from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior
+from bayeslaw.priors import Prior, log_normal
 
 PARTS = ("floor", "amplitude", "exponent")
 ON = "_on_"
