@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from bayeslaw.losses import mean_losses, sample_weights
-from bayeslaw.tables.loss_warning import LossWarning, listed
+from bayeslaw.findings import Finding
+from bayeslaw.tables.means import mean_losses, sample_weights
 
 # A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
 MOST_BITS, FEWEST_BITS = 8.0, 0.1
@@ -39,7 +39,7 @@ MOST_ROWS, MOST_PREDICTORS = 3_000, 20
 SIZE_GAP, SIZE_GAIN = 100.0, 1.05
 
 
-def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
+def loss_errors(losses: xr.Dataset) -> list[Finding]:
     """Look for mistakes in a loss table.
 
     Parameters
@@ -49,7 +49,7 @@ def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
 
     Returns
     -------
-    list of LossWarning
+    list of Finding
         Of severity ``"error"``.
     """
     found = list(_sizes(losses))
@@ -61,22 +61,27 @@ def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
     return [*_scores(losses), *_same(losses), *_rows(losses), *found]
 
 
-def _error(code: str, message: str) -> LossWarning:
-    return LossWarning(code, message, "error")
+def listed(names: list[str]) -> str:
+    """List the first eight of some names, and say how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding(code, "error", message)
 
 
 def _names(losses: xr.Dataset) -> list[str]:
     return [str(name) for name in losses["lm"].to_numpy()]
 
 
-def _scores(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _scores(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         message = "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats."
         yield _error("scores", message)
 
 
-def _bits(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _bits(losses: xr.Dataset) -> Iterator[Finding]:
     if "bytes" not in losses:
         return
     size = float(sample_weights(losses).sum())
@@ -93,7 +98,7 @@ def _bits(losses: xr.Dataset) -> Iterator[LossWarning]:
         yield _error("bits-per-byte", message)
 
 
-def _zeros(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _zeros(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         return
@@ -112,7 +117,7 @@ def _zeros(losses: xr.Dataset) -> Iterator[LossWarning]:
         yield _error("zero-losses", message)
 
 
-def _same(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _same(losses: xr.Dataset) -> Iterator[Finding]:
     """Find models whose losses are the same but for rounding."""
     nll, names = losses["nll"].to_numpy(), _names(losses)
     rows = nll[:: max(1, len(nll) // MOST_ROWS)]
@@ -131,7 +136,7 @@ def _same(losses: xr.Dataset) -> Iterator[LossWarning]:
         yield _error("duplicate-columns", f"{listed(together)} have {how}: one model's scores were given twice.")
 
 
-def _rows(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _rows(losses: xr.Dataset) -> Iterator[Finding]:
     """Find models whose rows are in another order than those of the others."""
     # One run of rows, so that moved ones stay beside those that they belong to.
     nll, names = losses["nll"].to_numpy()[:MOST_ALIGNED], _names(losses)
@@ -244,7 +249,7 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1)
 
 
-def _sizes(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _sizes(losses: xr.Dataset) -> Iterator[Finding]:
     """Find a size far beyond all others whose loss is not."""
     sizes, names = losses["parameters"].to_numpy().astype(float), _names(losses)
     if len(names) < 3:
