@@ -1,6 +1,7 @@
 """How different the members of pools are: families, correlation of their losses, evenness of their wins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -9,6 +10,50 @@ from bayeslaw.combine import check_table
 from bayeslaw.losses import sample_weights
 
 PRODUCT_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What is known of pools; what only losses on samples tell is None where there are none.
+
+    Parameters
+    ----------
+    by_family
+        Parameters that each family has in each pool, [pool, family].
+    members
+        Positions of members, [pool, slot], padded with -1.
+    shares
+        Win shares of the members, [pool, slot], zero where padded.
+    losses
+        The loss table of the models.
+    """
+
+    by_family: np.ndarray
+    members: np.ndarray | None = None
+    shares: np.ndarray | None = None
+    losses: xr.Dataset | None = None
+
+
+@dataclass(frozen=True)
+class DiversityNumber:
+    """A number that says how different the members of a pool are.
+
+    Parameters
+    ----------
+    name
+        What it is called in tables of pools, files and messages.
+    description
+        What it is, in a few words.
+    values
+        Computes it for pools of two or more, [pool].
+    of_members
+        Whether it follows from the members' families and parameters, so that pools of models not seen have it too.
+    """
+
+    name: str
+    description: str
+    values: Callable[[PoolFacts], np.ndarray]
+    of_members: bool = False
 
 
 def family_parameters(members: np.ndarray, families: np.ndarray, parameters: np.ndarray) -> np.ndarray:
@@ -146,3 +191,58 @@ def _entropy(shares: np.ndarray) -> np.ndarray:
 
 def _unless_single(members: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.where((members >= 0).sum(axis=1) > 1, values, np.nan)
+
+
+def _decorrelation(pools: PoolFacts) -> np.ndarray:
+    assert pools.members is not None
+    assert pools.losses is not None
+    return decorrelation(pools.members, residual_correlation(pools.losses))
+
+
+def _win_entropy(pools: PoolFacts) -> np.ndarray:
+    assert pools.members is not None
+    assert pools.shares is not None
+    return win_entropy(pools.members, pools.shares)
+
+
+DIVERSITY_NUMBERS: dict[str, DiversityNumber] = {
+    number.name: number
+    for number in (
+        DiversityNumber(
+            "families",
+            "the number of families",
+            lambda pools: (pools.by_family > 0).sum(axis=1),
+            of_members=True,
+        ),
+        DiversityNumber(
+            "effective_families",
+            "the exponential of the entropy of the families' shares of the parameters",
+            lambda pools: effective_number(pools.by_family),
+            of_members=True,
+        ),
+        DiversityNumber(
+            "decorrelation",
+            "one minus the mean correlation of the members' losses, pair by pair",
+            _decorrelation,
+        ),
+        DiversityNumber("win_entropy", "the entropy of the members' win shares", _win_entropy),
+    )
+}
+OF_MEMBERS = tuple(name for name, number in DIVERSITY_NUMBERS.items() if number.of_members)
+
+
+def member_numbers(by_family: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the diversity numbers that follow from members alone.
+
+    Parameters
+    ----------
+    by_family
+        Parameters that each family has in each pool, [pool, family].
+
+    Returns
+    -------
+    dict
+        `OF_MEMBERS`, each [pool].
+    """
+    facts = PoolFacts(by_family)
+    return {name: DIVERSITY_NUMBERS[name].values(facts).astype(float) for name in OF_MEMBERS}

@@ -7,11 +7,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from bayeslaw.diversity import DIVERSITY_NUMBERS, OF_MEMBERS, member_numbers
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.factor.hypothetical import NewModel
 from bayeslaw.factor.targets import read_pool
 from bayeslaw.fit import Fit
-from bayeslaw.gains import DIVERSITY_NUMBERS, OF_MEMBERS, RELATIVE, member_numbers
+from bayeslaw.gains import RELATIVE
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS, DiversityLaw
 from bayeslaw.laws.power import power_law

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayeslaw.arguments import LARGEST_SEED, a_choice, a_number, a_whole_number, accepts, optional, shown, texts
 from bayeslaw.combine import check_table, member_positions
-from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
+from bayeslaw.diversity import DIVERSITY_NUMBERS, PoolFacts, family_parameters
 from bayeslaw.errors import InputError
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
 from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
@@ -288,9 +288,12 @@ def _assemble(
         "gain": scale * (evaluation.best - evaluation.loss),
         "gain_independent": scale * (evaluation.best - evaluation.independent),
         "gain_comonotone": scale * (evaluation.best - evaluation.comonotone),
-        "effective_families": np.where(size > 1, effective_number(by_family), np.nan),
-        "decorrelation": decorrelation(members, residual_correlation(alike)),
-        "win_entropy": win_entropy(members, evaluation.shares),
+    }
+    facts = PoolFacts(by_family, members, evaluation.shares, alike)
+    on_pool |= {
+        name: np.where(size > 1, entry.values(facts), np.nan)
+        for name, entry in DIVERSITY_NUMBERS.items()
+        if name not in on_pool
     }
     shared = {}
     if evaluation.factor is not None:

@@ -217,7 +217,7 @@ def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: 
         change = mean * jnp.log(means / mean) / slope
         return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
 
-    if table.link.name == "identity":
+    if table.link.linear:
         return latent + (means - latent @ share)[:, None]
     start = jnp.asarray(table.latent_mean)[nearest]
     shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)

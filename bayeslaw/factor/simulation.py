@@ -25,11 +25,11 @@ from scipy import optimize, special, stats
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
 from bayeslaw.factor.dependence import DEVIATION_SLOPE
+from bayeslaw.factor.links import LINKS
 from bayeslaw.laws.factor import CURVE_SITES, DEPENDENCE_SITES, FactorLaw
 
 TOLERANCE = 0.006
 ATTEMPTS = 20_000
-LINK_VALUES = {"log": np.exp, "softplus": lambda z: np.logaddexp(0.0, z)}
 FEWEST_SEEN = 3
 
 
@@ -69,7 +69,7 @@ class FactorDesign:
     deviation: float = 0.5
 
     def __post_init__(self) -> None:
-        check_choice("link", self.link, LINK_VALUES)
+        check_choice("link", self.link, (name for name, link in LINKS.items() if link.positive))
         if not FEWEST_SEEN <= self.seen <= len(self.parameters) == len(self.families):
             raise InputError(
                 f"{self.seen} models seen of {len(self.parameters)} sizes and {len(self.families)} families",
@@ -196,7 +196,7 @@ def simulate_factor(
     latent = rng.standard_normal((design.samples, len(mean))) @ np.linalg.cholesky(correlation).T
     latent = (latent - latent.mean(axis=0)) / latent.std(axis=0) * deviation
     losses = np.stack(
-        [_with_mean(*pair, LINK_VALUES[design.link]) for pair in zip(latent.T, mean, strict=True)], axis=1
+        [_with_mean(*pair, LINKS[design.link].array_value) for pair in zip(latent.T, mean, strict=True)], axis=1
     )
     known = design.known_families
     own = {name: curve[name][:known] for name in ("family_scale", "floor", "amplitude", "exponent")}

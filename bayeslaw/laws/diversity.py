@@ -11,9 +11,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.arguments import texts
+from bayeslaw.diversity import DIVERSITY_NUMBERS
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.gains import (
-    DIVERSITY_NUMBERS,
     RELATIVE,
     best_members,
     check_pools,
