@@ -125,22 +125,22 @@ def compare_left_out(left_out: Mapping[str, LeftOut]) -> Comparison:
     order = sorted(left_out, key=lambda name: -left_out[name].elpd)
     best, records = left_out[order[0]], []
     for rank, name in enumerate(order):
-        own = left_out[name]
+        held_out = left_out[name]
         with np.errstate(invalid="ignore"):
-            sums, joint = own.scores() - best.scores(), own.scores(joint=True) - best.scores(joint=True)
+            sums, joint = held_out.scores() - best.scores(), held_out.scores(joint=True) - best.scores(joint=True)
         records.append(
             {
                 "fit": name,
                 "rank": rank,
-                "elpd": own.elpd,
-                "se": own.standard_error,
+                "elpd": held_out.elpd,
+                "se": held_out.standard_error,
                 "elpd_diff": float(sums.sum()),
                 "dse": error_of_sum(sums),
-                "joint": own.joint,
+                "joint": held_out.joint,
                 "joint_diff": float(joint.sum()),
                 "joint_dse": error_of_sum(joint),
                 "weight": weights[name],
-                "folds": len(own.folds),
+                "folds": len(held_out.folds),
             }
         )
     table = pd.DataFrame(records).set_index("fit").rename_axis(None)

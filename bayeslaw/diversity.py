@@ -139,13 +139,13 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
     weights = sample_weights(losses)
     nll, models = losses["nll"].to_numpy(), losses.sizes["lm"]
     total, means, largest = weights.sum(), np.zeros(models), 0.0
-    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES * 64):
+    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES * 64):
         largest = max(largest, float(np.abs(rates).max()))
-        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), own) / total
+        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), part_weights) / total
     covariance = np.zeros((models, models))
     # Small products: a large one would be shared by threads, which on busy cores wait for each other.
-    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES):
-        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(own / total)
+    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES):
+        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(part_weights / total)
         covariance += part @ part.T
     deviation = np.sqrt(np.diag(covariance))
     # What rounding leaves of a constant column is no spread.
@@ -156,8 +156,8 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
 def _rates(nll: np.ndarray, weights: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield losses per unit of weight [lm, sample], and weights [sample], of some samples at a time."""
     for start in range(0, len(nll), step):
-        own = weights[start : start + step]
-        yield np.ascontiguousarray((nll[start : start + step] / own[:, None]).T), own
+        part_weights = weights[start : start + step]
+        yield np.ascontiguousarray((nll[start : start + step] / part_weights[:, None]).T), part_weights
 
 
 def decorrelation(members: np.ndarray, correlation: np.ndarray) -> np.ndarray:

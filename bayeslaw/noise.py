@@ -34,7 +34,7 @@ class Noise:
 
     Rows of pools are not independent: they share their samples and their members. By default their deviations from the
     law are the sampling error over clusters of samples, as far as the table knows it; what the choice of models does to
-    the course of each group; the effects ``u[m] ~ Normal(0, member_scale)`` of the members, which enter a pool with
+    the trend of each group; the effects ``u[m] ~ Normal(0, member_scale)`` of the members, which enter a pool with
     their win shares beyond those of other pools of its budget; and noise of each row's own with the standard deviation
     ``noise_scale``. See `bayeslaw.dependence.Dependence`.
 
@@ -162,13 +162,13 @@ class Noise:
         str
             The distribution of the response, and one line a prior.
         """
-        own = NOISE_SCALE if group is None else f"{NOISE_SCALE}[{group}]"
-        scale = f"sqrt({own}**2 + standard_error**2)" if standard_errors else own
+        noise_scale = NOISE_SCALE if group is None else f"{NOISE_SCALE}[{group}]"
+        scale = f"sqrt({noise_scale}**2 + standard_error**2)" if standard_errors else noise_scale
         location = RESPONSES[self.response].law
-        sites = {own if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
+        sites = {noise_scale if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
         lines = [f"  {self.response} ~ {self.distribution}({location}, {scale})"]
         if dependence is not None:
-            covariance = f"diag({own}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
+            covariance = f"diag({noise_scale}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
             lines = [
                 f"  {self.response} ~ {self.distribution}({location}, covariance {covariance})",
                 f"    L, r: {dependence.words}",

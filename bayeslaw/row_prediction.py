@@ -78,15 +78,17 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
     for name in fit.law.covariates:
         observed = np.log(fit.observations.covariates[name])
         for row, value in enumerate(np.log(targets[name].to_numpy(dtype=float))):
-            own = (
+            of_group = (
                 observed[model.group_index == model.groups.index(group[row])]
                 if group[row] in model.groups
                 else observed
             )
-            own = own if np.ptp(own) > 0 else observed
-            outside = max(own.min() - value, value - own.max(), 0.0)
+            of_group = of_group if np.ptp(of_group) > 0 else observed
+            outside = max(of_group.min() - value, value - of_group.max(), 0.0)
             # Of what never varied, such as the size of pools where all are pairs, any other value is out of reach.
-            result[row] = max(result[row], outside / np.ptp(own) if np.ptp(own) else np.inf if outside else 0.0)
+            result[row] = max(
+                result[row], outside / np.ptp(of_group) if np.ptp(of_group) else np.inf if outside else 0.0
+            )
     return result
 
 

@@ -216,8 +216,8 @@ def _looks_own(entry: Path, kind: str) -> bool:
 
 
 def _is_own(entry: Path, kind: str) -> bool:
-    own = OWN_FILES.get(kind)
-    return entry.name in (MANIFEST, LOCK) or (own is not None and own.fullmatch(entry.name) is not None)
+    pattern = OWN_FILES.get(kind)
+    return entry.name in (MANIFEST, LOCK) or (pattern is not None and pattern.fullmatch(entry.name) is not None)
 
 
 def is_scored_table(path: Path) -> bool:
@@ -225,8 +225,8 @@ def is_scored_table(path: Path) -> bool:
     with suppress(InputError):
         manifest = read_manifest(path, "losses")
         entries = (entry for entry in path.iterdir() if not (entry.name in SUBFOLDERS and entry.is_dir()))
-        own = all(entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet" for entry in entries)
-        return SCORING in manifest and own
+        only_parts = all(entry.name in (MANIFEST, LOCK) or entry.suffix == ".parquet" for entry in entries)
+        return SCORING in manifest and only_parts
     return False
 
 

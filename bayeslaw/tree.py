@@ -165,10 +165,10 @@ def _prior(model: LawModel, key: Array) -> dict[str, Array]:
 
 def _replicate(model: LawModel, values: Mapping[str, Any], key: Array) -> Array:
     if (shared := model.dependence) is not None:
-        effects, own = jax.random.split(key)
+        effects, noise_key = jax.random.split(key)
         common = shared.scaled_loadings(values[MEMBER_SCALE]) @ model.draw_effects(values, effects)
         deviation = jnp.sqrt(model.variance(values))[model.group_index]
-        return model.location(values) + common + deviation * jax.random.normal(own, common.shape)
+        return model.location(values) + common + deviation * jax.random.normal(noise_key, common.shape)
     mean = model.mean(values, model.covariates, model.group_index)
     scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
     losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values)

@@ -279,8 +279,8 @@ class _Run:
                 self.folder.remove_parts(result.name, added)
                 # Its journal stays: without --strict it need not be scored again.
                 del self.added[result.name]
-            own = [*result.gates, *gates]
-            looked.append(replace(result, gates=own, refused=result.refused or refused))
+            all_gates = [*result.gates, *gates]
+            looked.append(replace(result, gates=all_gates, refused=result.refused or refused))
         return looked
 
     def _note_gaps(self, segments: int) -> None:

@@ -14,7 +14,7 @@ from scipy import stats
 from bayeslaw.dependence import Dependence
 from bayeslaw.errors import InputError
 from bayeslaw.laws import CollaborationLaw, PowerLaw
-from bayeslaw.loadings import courses_of, sampling_factor_of
+from bayeslaw.loadings import sampling_factor_of, trends_of
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.pools import make_pools, read_pools, write_pools
@@ -188,8 +188,8 @@ def test_log_losses_share_errors_by_the_delta_method(pools):
     loss, step = model.observations.loss, 1e-6
     factor, remainder, membership = sampling_of(model)
     moved = np.log(loss[:, None] + step * factor) - np.log(loss)[:, None]
-    courses = courses_of(model.observations.covariates, membership, model.group_index, 3)
-    wanted, shared = sampling_factor_of(moved / step, courses), shared_by(model)
+    trends = trends_of(model.observations.covariates, membership, model.group_index, 3)
+    wanted, shared = sampling_factor_of(moved / step, trends), shared_by(model)
     np.testing.assert_allclose(shared.sampling_factor @ shared.sampling_factor.T, wanted @ wanted.T, rtol=1e-4)
     np.testing.assert_allclose(shared.remainder, remainder / loss**2)
 

@@ -72,9 +72,9 @@ class LawRefits:
 
     @cached_property
     def _sampler(self) -> Resampler:
-        nothing = keep_rows(self.model, np.zeros(len(self.model.response), dtype=bool))
+        all_rows = keep_rows(self.model, np.zeros(len(self.model.response), dtype=bool))
         mode = find_mode(self._target, starts=STARTS, seed=0)
-        return Resampler(self._potential, self._information, mode, nothing, self.draws, self.chains, ATTEMPTS)
+        return Resampler(self._potential, self._information, mode, all_rows, self.draws, self.chains, ATTEMPTS)
 
     @cached_property
     def _values(self) -> Callable[..., Any]:

@@ -126,12 +126,12 @@ def _same(losses: xr.Dataset) -> Iterator[Finding]:
         first, *left = left
         scale = np.maximum(np.abs(rows[:, [first]]), np.abs(rows[:, left]))
         near = np.abs(rows[:, [first]] - rows[:, left]) <= SAME * scale
-        alike = [index for index, one in zip(left, near.mean(axis=0) >= NEARLY_ALL, strict=True) if one]
-        if not alike:
+        copies = [index for index, one in zip(left, near.mean(axis=0) >= NEARLY_ALL, strict=True) if one]
+        if not copies:
             continue
-        left = [index for index in left if index not in alike]
-        together = [names[index] for index in (first, *alike)]
-        exactly = (nll[:, alike] == nll[:, [first]]).all()
+        left = [index for index in left if index not in copies]
+        together = [names[index] for index in (first, *copies)]
+        exactly = (nll[:, copies] == nll[:, [first]]).all()
         how = "identical losses on every sample" if exactly else f"losses within {SAME:g} of each other"
         yield _error("duplicate-columns", f"{listed(together)} have {how}: one model's scores were given twice.")
 
@@ -166,12 +166,12 @@ def _apart(values: np.ndarray, names: list[str], what: str) -> Iterator[tuple[st
     others = (standard.sum(axis=1, keepdims=True) - standard) / (len(names) - 1)
     correlation = (standard * _standardised(others)).mean(axis=0)
     usual = float(np.median(correlation))
-    for name, own in zip(names, correlation, strict=True):
+    for name, with_others in zip(names, correlation, strict=True):
         # A model of other strengths may be good where the others are bad; other rows have nothing to do with theirs.
-        if usual > USUAL_CORRELATION and LEAST_CORRELATION < own < SHARE_OF_CORRELATION * usual:
+        if usual > USUAL_CORRELATION and LEAST_CORRELATION < with_others < SHARE_OF_CORRELATION * usual:
             message = (
-                f"its {what} hardly follow those of the other models (correlation {own:.2f}, usually {usual:.2f}): "
-                "its rows may be in another order, or of another text."
+                f"its {what} hardly follow those of the other models (correlation {with_others:.2f}, "
+                f"usually {usual:.2f}): its rows may be in another order, or of another text."
             )
             yield name, message
 
@@ -227,17 +227,17 @@ def _far_shares(standard: np.ndarray) -> np.ndarray:
     """Predict each column by the others, and return the share of rows that are many robust deviations off, [lm]."""
     correlation = standard.T @ standard / len(standard)
     shares = np.zeros(standard.shape[1])
-    for index, own in enumerate(standard.T):
+    for index, column in enumerate(standard.T):
         nearest = np.argsort(-np.abs(correlation[index]))
         nearest = nearest[nearest != index][:MOST_PREDICTORS]
-        design = np.column_stack([np.ones(len(own)), standard[:, nearest]])
-        kept = np.ones(len(own), dtype=bool)
-        deviations = np.zeros(len(own))
+        design = np.column_stack([np.ones(len(column)), standard[:, nearest]])
+        kept = np.ones(len(column), dtype=bool)
+        deviations = np.zeros(len(column))
         for _ in range(4):
             used = design[kept]
             ridge = 1e-3 * kept.sum() * np.eye(design.shape[1])
-            weights = np.linalg.solve(used.T @ used + ridge, used.T @ own[kept])
-            residual = np.abs(own - design @ weights)
+            weights = np.linalg.solve(used.T @ used + ridge, used.T @ column[kept])
+            residual = np.abs(column - design @ weights)
             deviations = residual / max(1.4826 * float(np.median(residual)), 1e-12)
             kept = deviations < 3
         shares[index] = (deviations > FAR).mean()

@@ -241,7 +241,7 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[Finding]:
     codes = cluster_codes(losses)
     per_sample = losses["nll"].to_numpy().mean(axis=1)
     weights = sample_weights(losses)
-    own = float(clustered_standard_error(per_sample, weights, codes))
+    error = float(clustered_standard_error(per_sample, weights, codes))
     seen = []
     for name, column in losses.data_vars.items():
         if (
@@ -253,7 +253,7 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[Finding]:
         groups = pd.factorize(column.to_numpy())[0]
         if not _is_coarser(groups, codes):
             continue
-        factor = float(clustered_standard_error(per_sample, weights, groups)) / own if own > 0 else 1.0
+        factor = float(clustered_standard_error(per_sample, weights, groups)) / error if error > 0 else 1.0
         if DOCUMENT_NAME.search(str(name)) or (_comes_in_runs(groups) and factor > _chance_factor(groups)):
             seen.append(f"{name} ({groups.max() + 1} values; standard errors {factor:.1f} times as large)")
     if seen:

@@ -137,8 +137,8 @@ def clustered_standard_error(
         count = len(labels)
     columns, squares = values.reshape(len(values), -1), []
     # One column after the other, since the residuals of all would take as much room as the table.
-    for column, own in zip(columns.T, np.ravel(ratio), strict=True):
-        residuals = column - weights * own
+    for column, column_ratio in zip(columns.T, np.ravel(ratio), strict=True):
+        residuals = column - weights * column_ratio
         if codes is not None:
             residuals = np.bincount(codes, residuals, minlength=count)
         squares.append(np.square(residuals, out=residuals).sum())

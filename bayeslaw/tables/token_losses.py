@@ -163,8 +163,8 @@ def tokenizer_groups(names: Iterable[str], known: Mapping[str, str]) -> str:
 def _one_tokenizer(names: list[str], known: Mapping[str, str], tokenizer: str | None) -> tuple[list[str], str]:
     """Return the models to read, and the hash of their tokenizer."""
     if tokenizer is not None:
-        own = {known[tokenizer]} if tokenizer in known else set()
-        hashes = own or {each for each in known.values() if tokenizer and each.startswith(tokenizer)}
+        exact = {known[tokenizer]} if tokenizer in known else set()
+        hashes = exact or {each for each in known.values() if tokenizer and each.startswith(tokenizer)}
         if len(hashes) != 1:
             fits = f"begins the hashes of {len(hashes)} tokenizers" if hashes else "is that of no model of the table"
             problem = f"tokenizer {tokenizer!r} {fits}: {tokenizer_groups(names, known)}"
@@ -282,20 +282,20 @@ def _positions(words: list[str], known: pd.Index) -> np.ndarray:
 
 def _sorted(tokens: _Tokens, name: str) -> _Tokens:
     """Return tokens in the order of the text."""
-    own = tokens.of(np.lexsort((tokens.position, tokens.document)))
-    for what, values in (("position", own.position), ("count of bytes", own.size)):
+    ordered = tokens.of(np.lexsort((tokens.position, tokens.document)))
+    for what, values in (("position", ordered.position), ("count of bytes", ordered.size)):
         if (values < 0).any():
-            problem = f"the {what} of {own.name(int(values.argmin()))} by model {name!r} is {values.min()}"
+            problem = f"the {what} of {ordered.name(int(values.argmin()))} by model {name!r} is {values.min()}"
             raise InputError(problem, "whole numbers of at least zero", AGAIN)
-    same = (np.diff(own.document) == 0) & (np.diff(own.position) == 0)
+    same = (np.diff(ordered.document) == 0) & (np.diff(ordered.position) == 0)
     if same.any():
-        problem = f"{own.name(int(same.argmax()))} by model {name!r} is there twice"
+        problem = f"{ordered.name(int(same.argmax()))} by model {name!r} is there twice"
         raise InputError(problem, "one loss for every token and model", AGAIN)
-    if np.isnan(own.nll).any():
-        problem = f"the loss of {own.name(int(np.isnan(own.nll).argmax()))} by model {name!r} is not a number"
+    if np.isnan(ordered.nll).any():
+        problem = f"the loss of {ordered.name(int(np.isnan(ordered.nll).argmax()))} by model {name!r} is not a number"
         raise InputError(problem, "finite losses of zero or more", AGAIN)
-    check_losses(own.nll, lambda index: f"{own.name(index[0])} by model {name!r}")
-    return own
+    check_losses(ordered.nll, lambda index: f"{ordered.name(index[0])} by model {name!r}")
+    return ordered
 
 
 def _check_alike(first: _Tokens, other: _Tokens, first_name: str, other_name: str) -> None:
