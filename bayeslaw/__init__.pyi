@@ -22,7 +22,8 @@ from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
 from .predictive_check import pool_check
 from .recommend import Recommendation, recommend
-from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from .simulate import simulate_chinchilla, simulate_losses
+from .simulated_pools import simulate_pools
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
 from .tables.folders import write_losses
 from .tables.frames import losses_from_frames

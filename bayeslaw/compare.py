@@ -16,7 +16,7 @@ from bayeslaw.criticism.averages import error_of_sum
 from bayeslaw.criticism.folds import LEFT_OUT
 from bayeslaw.criticism.leave_out import REFITS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
-from bayeslaw.criticism.stacking import fold_weights
+from bayeslaw.criticism.stacking_weights import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import fits_by_name

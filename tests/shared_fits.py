@@ -13,7 +13,8 @@ from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
 from bayeslaw.losses import models_from_frame
 from bayeslaw.noise import Noise
-from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from bayeslaw.simulate import simulate_chinchilla, simulate_losses
+from bayeslaw.simulated_pools import simulate_pools
 
 
 def tiny_law(widths: dict[str, float]) -> PowerLaw:

@@ -18,7 +18,8 @@ from bayeslaw.noise import Noise
 from bayeslaw.point_fit import maximum_likelihood
 from bayeslaw.priors import parse_prior
 from bayeslaw.sampling.mode import find_mode, make_target, minimize, preconditioner
-from bayeslaw.simulate import simulate_chinchilla, simulate_pools
+from bayeslaw.simulate import simulate_chinchilla
+from bayeslaw.simulated_pools import simulate_pools
 
 FREE = ("floor", "amplitude", "exponent")
 

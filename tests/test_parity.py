@@ -12,8 +12,9 @@ from parity.seeded import seeded_tensor
 
 from bayeslaw.errors import InputError
 from inference.checkpoint import open_checkpoint
+from inference.checkpoint_config import read_decoder_config
 from inference.decoder import Decoder
-from inference.families import SUPPORTED, read_decoder_config
+from inference.families import SUPPORTED
 from inference.weights import load_decoder
 
 # Names that checkpoints on the hub have instead of those that save_pretrained writes: what is replaced by what.

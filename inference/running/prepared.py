@@ -12,9 +12,9 @@ from flax import nnx
 
 from inference.batches import Batch, BatchArrays, Window, batch_arrays, plan_batches, plan_windows
 from inference.checkpoint import Checkpoint, open_checkpoint
+from inference.checkpoint_config import read_decoder_config
 from inference.config import DecoderConfig
 from inference.decoder import Decoder
-from inference.families import read_decoder_config
 from inference.running.model_list import ModelRequest
 from inference.running.options import ScoreOptions
 from inference.score import check_window, default_batch_tokens, default_dtype
