@@ -184,6 +184,6 @@ def test_strict_refuses_errors_alone(command, wrong_folder, tmp_path, monkeypatc
 def test_strict_takes_tables_with_notes(tmp_path):
     shown = run("losses", "zoo", "--strict")
     assert shown.exit_code == 0
-    assert "note never-wins" in shown.stdout
+    assert "warning never-wins" in shown.stdout
     record = json.loads(run("losses", "zoo", "--json").stdout)
     assert any(warning.startswith("never-wins: ") for warning in record["warnings"])
