@@ -6,7 +6,7 @@ from functools import wraps
 from typing import Any
 
 
-def former_field(former: str, field: str) -> Callable[[type], Any]:
+def former_field[T](former: str, field: str) -> Callable[[type[T]], type[T]]:
     """Let a frozen dataclass take and give one of its fields by a former name too, and say so.
 
     Parameters
@@ -23,7 +23,7 @@ def former_field(former: str, field: str) -> Callable[[type], Any]:
         that is given both is a TypeError.
     """
 
-    def decorate(cls: Any) -> Any:
+    def decorate(cls: type[T]) -> type[T]:
         made = cls.__init__
         sentence = f"{cls.__name__}: {former} is called {field}; the former name will go"
 
@@ -40,7 +40,8 @@ def former_field(former: str, field: str) -> Callable[[type], Any]:
             warnings.warn(sentence, FutureWarning, stacklevel=2)
             return getattr(self, field)
 
-        cls.__init__ = init
+        # Through setattr, since a type checker takes the method of a class for a constant.
+        setattr(cls, "__init__", init)  # noqa: B010
         setattr(cls, former, property(read, doc=f"Former name of `{field}`."))
         return cls
 
