@@ -8,9 +8,9 @@ from .criticism.leave_out import LeftOut, leave_out
 from .criticism.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
 from .diagnose import check
-from .diagnosis.finding import Finding
 from .diagnosis.sampling import Diagnostics, diagnostics
 from .errors import InputError
+from .findings import Finding, LossTableWarning
 from .fit import Fit, fit, load_fit
 from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
@@ -22,12 +22,12 @@ from .pools import make_pools, pools_of, read_pools, write_pools
 from .predict import predict, predict_draws
 from .predictive_check import pool_check
 from .recommend import Recommendation, recommend
-from .simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from .simulate import simulate_chinchilla, simulate_losses
+from .simulated_pools import simulate_pools
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
 from .tables.folders import write_losses
 from .tables.frames import losses_from_frames
 from .tables.loss_report import LossReport, loss_report
-from .tables.loss_warning import LossTableWarning
 from .tables.model_frames import models_from_frame
 from .tables.readers import read_losses
 from .tables.token_losses import read_token_losses

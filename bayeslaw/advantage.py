@@ -198,9 +198,9 @@ def advantage(
         return Estimate(float(values[0]), float(lower), float(upper))
 
     parts = []
-    for number, (name, own) in enumerate(groups.items()):
+    for number, (name, of_group) in enumerate(groups.items()):
         total, partners = (values[:, number] for values in drawn)
-        parts.append(Parts(name, int(own.sum()), estimate(total), estimate(partners), estimate(total - partners)))
+        parts.append(Parts(name, int(of_group.sum()), estimate(total), estimate(partners), estimate(total - partners)))
     kind = "equal-tailed, bootstrap over clusters of samples"
     return Advantage(tuple(parts), loss_unit(losses), rule, interval, kind, float(tolerance))
 
@@ -226,12 +226,12 @@ def _bootstrap(
     """Draw total advantage and that of best members, each [draw, group] with the table itself as the first draw."""
     nll, clusters, weights = losses["nll"].to_numpy(), cluster_codes(losses), sample_weights(losses)
     number = int(clusters.max()) + 1
-    means = np.array([own / own.sum() for own in groups])
+    means = np.array([weights_of_pool / weights_of_pool.sum() for weights_of_pool in groups])
     contrast = np.zeros((len(groups), len(nll)))
     names = losses["lm"].to_numpy()
-    for pair, (alike, mixed) in enumerate(members):
+    for pair, (homogeneous, mixed) in enumerate(members):
         # What pools lose adds up sample by sample, so that one column a group stands for all of its pairs.
-        lost, other = (combine(losses, list(names[p[p >= 0]]), rule=rule).to_numpy() for p in (alike, mixed))
+        lost, other = (combine(losses, list(names[p[p >= 0]]), rule=rule).to_numpy() for p in (homogeneous, mixed))
         contrast += means[:, pair, None] * (lost - other)
     columns = [*contrast, *nll.T, weights]
     sums = np.stack([np.bincount(clusters, column, number) for column in columns], axis=1)

@@ -16,12 +16,12 @@ from bayeslaw.criticism.averages import error_of_sum
 from bayeslaw.criticism.folds import LEFT_OUT
 from bayeslaw.criticism.leave_out import REFITS, LeftOut, leave_out
 from bayeslaw.criticism.same_rows import check_same_rows
-from bayeslaw.criticism.stacking import fold_weights
+from bayeslaw.criticism.stacking_weights import fold_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import fits_by_name
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.noise import loss_log_jacobian
+from bayeslaw.responses import RESPONSES
 
 PARETO_LIMIT = 0.7
 OVERLAP_WARNING = (
@@ -125,22 +125,22 @@ def compare_left_out(left_out: Mapping[str, LeftOut]) -> Comparison:
     order = sorted(left_out, key=lambda name: -left_out[name].elpd)
     best, records = left_out[order[0]], []
     for rank, name in enumerate(order):
-        own = left_out[name]
+        held_out = left_out[name]
         with np.errstate(invalid="ignore"):
-            sums, joint = own.scores() - best.scores(), own.scores(joint=True) - best.scores(joint=True)
+            sums, joint = held_out.scores() - best.scores(), held_out.scores(joint=True) - best.scores(joint=True)
         records.append(
             {
                 "fit": name,
                 "rank": rank,
-                "elpd": own.elpd,
-                "se": own.standard_error,
+                "elpd": held_out.elpd,
+                "se": held_out.standard_error,
                 "elpd_diff": float(sums.sum()),
                 "dse": error_of_sum(sums),
-                "joint": own.joint,
+                "joint": held_out.joint,
                 "joint_diff": float(joint.sum()),
                 "joint_dse": error_of_sum(joint),
                 "weight": weights[name],
-                "folds": len(own.folds),
+                "folds": len(held_out.folds),
             }
         )
     table = pd.DataFrame(records).set_index("fit").rename_axis(None)
@@ -169,10 +169,11 @@ def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
 
 
 def _loo(fit: Fit) -> Any:
-    rows, response = fit.observations, fit.noise.response
-    observed = np.log(rows.loss) if response == "log_loss" else rows.loss
+    rows, response = fit.observations, RESPONSES[fit.noise.response]
     jacobian = xr.DataArray(
-        loss_log_jacobian(observed, response), dims=[rows.row_dimension], coords={rows.row_dimension: rows.labels}
+        response.log_jacobian(response.of_loss(rows.loss)),
+        dims=[rows.row_dimension],
+        coords={rows.row_dimension: rows.labels},
     )
     with warnings.catch_warnings():
         # Reliability is reported in our own words, with the fit's name.

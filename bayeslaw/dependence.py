@@ -11,9 +11,11 @@ from jax.scipy.linalg import cho_solve, solve_triangular
 from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
-from bayeslaw.loadings import courses_of, model_factor_of, sampling_factor_of, smooth_part
+from bayeslaw.loadings import model_factor_of, sampling_factor_of, smooth_part, trends_of
 from bayeslaw.noise import Noise, response_of
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.observations import Observations
+from bayeslaw.responses import RESPONSES
 
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
@@ -23,7 +25,7 @@ class Dependence:
     """What the rows share.
 
     The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + M M' + tau**2 W W'`` with tau
-    the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the course of
+    the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the trend of
     each group, and the effects of the members beside it. All are effects with a standard normal distribution, ``sum_k
     loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost ``rows * effects +
     effects ** 3`` by the identity of Woodbury, those over nodes nothing per row. `bayeslaw.loadings` tells how the
@@ -129,8 +131,8 @@ class Dependence:
 
     def sums(self, residual: Array, variance: Array) -> tuple[Array, Array]:
         """Sum over rows what the joint density depends on; arguments as of `log_density`, result of the next."""
-        own = variance[self.group]
-        return (residual / own) @ jnp.asarray(self.loadings), (residual**2 / own).sum()
+        row_variance = variance[self.group]
+        return (residual / row_variance) @ jnp.asarray(self.loadings), (residual**2 / row_variance).sum()
 
     def log_density_of_sums(self, weighted: Array, squares: Array, variance: Array, member_scale: ArrayLike) -> Array:
         """Evaluate the joint log density from sums over rows.
@@ -150,8 +152,8 @@ class Dependence:
             Scalar.
         """
         scale = self.effect_scale(member_scale)
-        own = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
-        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * own
+        diagonal = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
+        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * diagonal
 
     def conditional_log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
         """Evaluate the log density of each row given all others.
@@ -170,11 +172,11 @@ class Dependence:
             Shape ``[row]``.
         """
         scale, lower = self._core(variance, member_scale)
-        own = variance[self.group]
+        row_variance = variance[self.group]
         scaled = self.loadings * scale
         whitened = solve_triangular(lower, scaled.T, lower=True)
-        solved = (residual - scaled @ cho_solve((lower, True), scaled.T @ (residual / own))) / own
-        precision = 1 / own - (whitened**2).sum(axis=0) / own**2
+        solved = (residual - scaled @ cho_solve((lower, True), scaled.T @ (residual / row_variance))) / row_variance
+        precision = 1 / row_variance - (whitened**2).sum(axis=0) / row_variance**2
         return 0.5 * (jnp.log(precision) - LOG_TWO_PI - solved**2 / precision)
 
     def draw_effects(self, weighted: Array, variance: Array, member_scale: ArrayLike, standard: Array) -> Array:
@@ -214,9 +216,9 @@ class Dependence:
             ``[group + 1, group + 1]``.
         """
         scale, lower = self._core(variance, member_scale)
-        own = variance[self.group][:, None]
-        projected = solve_triangular(lower, scale[:, None] * (self.loadings.T @ (location / own)), lower=True)
-        of_location = location.T @ (location / own) - projected.T @ projected
+        row_variance = variance[self.group][:, None]
+        projected = solve_triangular(lower, scale[:, None] * (self.loadings.T @ (location / row_variance)), lower=True)
+        of_location = location.T @ (location / row_variance) - projected.T @ projected
         inverse = cho_solve((lower, True), jnp.eye(len(scale)))
         # With S the scaled products of a group over its variance, Sigma^-1 within and between groups is made of C^-1 S.
         parts = jnp.einsum("ij,gjk->gik", inverse, self.products * scale[:, None] * scale / variance[:, None, None])
@@ -295,28 +297,30 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
         If rows that are no pools are to share errors, or a prior of member effects is given for them.
     """
     shares, factor = observations.shares, observations.sampling_factor
-    if shares is None and (noise.dependence == "shared" or noise.member_scale is not None):
+    if shares is None and (noise.shares_errors or noise.member_scale is not None):
         raise InputError(
             "rows are to share members, and the rows of this table are no pools",
             "shared errors with a table of pools",
             "leave out dependence and member_scale, or make pools first: bayeslaw pools TABLE --out POOLS",
         )
-    wanted = noise.dependence or ("shared" if noise.family == "normal" and not noise.standard_errors else "independent")
-    if shares is None or observations.membership is None or wanted == "independent":
+    wanted = noise.shares_errors
+    if wanted is None:
+        wanted = DISTRIBUTIONS[noise.distribution].shares_errors and not noise.standard_errors
+    if shares is None or observations.membership is None or not wanted:
         return None
     response, loss = response_of(noise, observations)[0], observations.loss
     factor = np.zeros((len(loss), 0)) if factor is None else factor
     remainder = observations.sampling_remainder
     remainder = np.zeros(len(loss)) if remainder is None else remainder
-    if noise.response == "log_loss":
-        factor, remainder = factor / loss[:, None], remainder / loss**2
-    courses = courses_of(observations.covariates, observations.membership, group, groups)
+    slope = RESPONSES[noise.response].loss_slope(loss)
+    factor, remainder = factor / slope[:, None], remainder / slope**2
+    trends = trends_of(observations.covariates, observations.membership, group, groups)
     return Dependence(
-        sampling_factor=sampling_factor_of(factor, courses),
-        model_factor=model_factor_of(response, observations.membership, courses),
-        contrasts=shares - smooth_part(shares, courses),
+        sampling_factor=sampling_factor_of(factor, trends),
+        model_factor=model_factor_of(response, observations.membership, trends),
+        contrasts=shares - smooth_part(shares, trends),
         remainder=remainder,
-        inflation=np.array([course.inflation for course in courses]),
+        inflation=np.array([trend.inflation for trend in trends]),
         group=group,
         groups=groups,
     )

@@ -7,10 +7,10 @@ import pandas as pd
 
 from bayeslaw.arguments import accepts
 from bayeslaw.claims import claims
-from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.diagnosis.identification import identification_findings, sensitivity_findings
 from bayeslaw.diagnosis.rows import pool_findings
 from bayeslaw.diagnosis.sampling import diagnostics, errors, sampling_findings
+from bayeslaw.findings import SEVERITIES, Finding
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
@@ -43,13 +43,12 @@ def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
         *kind_of(fit.law).findings(fit),
     ]
     findings += [] if pools is None else pool_findings(fit, pools)
-    order = ("error", "warning", "info")
-    return sorted(findings, key=lambda finding: order.index(finding.severity))
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
 def trusted(findings: list[Finding]) -> bool:
     """Whether no finding is an error."""
-    return all(finding.severity != "error" for finding in findings)
+    return not any(finding.is_error for finding in findings)
 
 
 def check_record(fit: Fit) -> dict[str, Any]:

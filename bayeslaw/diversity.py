@@ -1,6 +1,7 @@
 """How different the members of pools are: families, correlation of their losses, evenness of their wins."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -9,6 +10,50 @@ from bayeslaw.combine import check_table
 from bayeslaw.losses import sample_weights
 
 PRODUCT_SAMPLES = 512
+
+
+@dataclass(frozen=True)
+class PoolFacts:
+    """What is known of pools; what only losses on samples tell is None where there are none.
+
+    Parameters
+    ----------
+    by_family
+        Parameters that each family has in each pool, [pool, family].
+    members
+        Positions of members, [pool, slot], padded with -1.
+    shares
+        Win shares of the members, [pool, slot], zero where padded.
+    losses
+        The loss table of the models.
+    """
+
+    by_family: np.ndarray
+    members: np.ndarray | None = None
+    shares: np.ndarray | None = None
+    losses: xr.Dataset | None = None
+
+
+@dataclass(frozen=True)
+class DiversityNumber:
+    """A number that says how different the members of a pool are.
+
+    Parameters
+    ----------
+    name
+        What it is called in tables of pools, files and messages.
+    description
+        What it is, in a few words.
+    values
+        Computes it for pools of two or more, [pool].
+    of_members
+        Whether it follows from the members' families and parameters, so that pools of models not seen have it too.
+    """
+
+    name: str
+    description: str
+    values: Callable[[PoolFacts], np.ndarray]
+    of_members: bool = False
 
 
 def family_parameters(members: np.ndarray, families: np.ndarray, parameters: np.ndarray) -> np.ndarray:
@@ -94,13 +139,13 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
     weights = sample_weights(losses)
     nll, models = losses["nll"].to_numpy(), losses.sizes["lm"]
     total, means, largest = weights.sum(), np.zeros(models), 0.0
-    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES * 64):
+    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES * 64):
         largest = max(largest, float(np.abs(rates).max()))
-        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), own) / total
+        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), part_weights) / total
     covariance = np.zeros((models, models))
     # Small products: a large one would be shared by threads, which on busy cores wait for each other.
-    for rates, own in _rates(nll, weights, PRODUCT_SAMPLES):
-        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(own / total)
+    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES):
+        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(part_weights / total)
         covariance += part @ part.T
     deviation = np.sqrt(np.diag(covariance))
     # What rounding leaves of a constant column is no spread.
@@ -111,8 +156,8 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
 def _rates(nll: np.ndarray, weights: np.ndarray, step: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield losses per unit of weight [lm, sample], and weights [sample], of some samples at a time."""
     for start in range(0, len(nll), step):
-        own = weights[start : start + step]
-        yield np.ascontiguousarray((nll[start : start + step] / own[:, None]).T), own
+        part_weights = weights[start : start + step]
+        yield np.ascontiguousarray((nll[start : start + step] / part_weights[:, None]).T), part_weights
 
 
 def decorrelation(members: np.ndarray, correlation: np.ndarray) -> np.ndarray:
@@ -146,3 +191,58 @@ def _entropy(shares: np.ndarray) -> np.ndarray:
 
 def _unless_single(members: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.where((members >= 0).sum(axis=1) > 1, values, np.nan)
+
+
+def _decorrelation(pools: PoolFacts) -> np.ndarray:
+    assert pools.members is not None
+    assert pools.losses is not None
+    return decorrelation(pools.members, residual_correlation(pools.losses))
+
+
+def _win_entropy(pools: PoolFacts) -> np.ndarray:
+    assert pools.members is not None
+    assert pools.shares is not None
+    return win_entropy(pools.members, pools.shares)
+
+
+DIVERSITY_NUMBERS: dict[str, DiversityNumber] = {
+    number.name: number
+    for number in (
+        DiversityNumber(
+            "families",
+            "the number of families",
+            lambda pools: (pools.by_family > 0).sum(axis=1),
+            of_members=True,
+        ),
+        DiversityNumber(
+            "effective_families",
+            "the exponential of the entropy of the families' shares of the parameters",
+            lambda pools: effective_number(pools.by_family),
+            of_members=True,
+        ),
+        DiversityNumber(
+            "decorrelation",
+            "one minus the mean correlation of the members' losses, pair by pair",
+            _decorrelation,
+        ),
+        DiversityNumber("win_entropy", "the entropy of the members' win shares", _win_entropy),
+    )
+}
+OF_MEMBERS = tuple(name for name, number in DIVERSITY_NUMBERS.items() if number.of_members)
+
+
+def member_numbers(by_family: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the diversity numbers that follow from members alone.
+
+    Parameters
+    ----------
+    by_family
+        Parameters that each family has in each pool, [pool, family].
+
+    Returns
+    -------
+    dict
+        `OF_MEMBERS`, each [pool].
+    """
+    facts = PoolFacts(by_family)
+    return {name: DIVERSITY_NUMBERS[name].values(facts).astype(float) for name in OF_MEMBERS}

@@ -7,11 +7,12 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from bayeslaw.diversity import DIVERSITY_NUMBERS, OF_MEMBERS, member_numbers
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.factor.hypothetical import NewModel
 from bayeslaw.factor.targets import read_pool
 from bayeslaw.fit import Fit
-from bayeslaw.gains import DIVERSITY_NUMBERS, OF_MEMBERS, RELATIVE, member_numbers
+from bayeslaw.gains import RELATIVE
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS, DiversityLaw
 from bayeslaw.laws.power import power_law
@@ -21,7 +22,7 @@ from bayeslaw.targets import complete_targets, read_frame
 
 
 @dataclass(frozen=True)
-class Slates:
+class PoolMembers:
     """Members of pools: models of the table, whose losses are known, and new ones.
 
     Parameters
@@ -68,7 +69,7 @@ class Slates:
         return lowest.T
 
 
-def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
+def read_pool_members(fit: Fit, texts: Iterable[str]) -> PoolMembers:
     """Read the members of pools.
 
     Parameters
@@ -81,7 +82,7 @@ def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
 
     Returns
     -------
-    Slates
+    PoolMembers
         The members.
 
     Raises
@@ -113,17 +114,17 @@ def read_slates(fit: Fit, texts: Iterable[str]) -> Slates:
                 records.append((number, member.parameters, member.family, np.nan))
             else:
                 row = known[member]
-                own = (float(table.covariates["parameters"][row]), str(table.groups["family"][row]))
-                records.append((number, *own, float(table.loss[row])))
-    return Slates(*(np.array(column) for column in zip(*records, strict=True)))
+                size_and_family = (float(table.covariates["parameters"][row]), str(table.groups["family"][row]))
+                records.append((number, *size_and_family, float(table.loss[row])))
+    return PoolMembers(*(np.array(column) for column in zip(*records, strict=True)))
 
 
-def law_targets(fit: Fit, slates: Slates) -> pd.DataFrame:
+def law_targets(fit: Fit, pool_members: PoolMembers) -> pd.DataFrame:
     """Return the new members as targets of the law of members: ``parameters`` and a ``family`` that it knows."""
     assert fit.members is not None
     groups = fit.members.model.groups
-    families = [name if name in groups else NEW_FAMILY for name in slates.family[slates.new]]
-    return pd.DataFrame({"parameters": slates.parameters[slates.new], "family": families})
+    families = [name if name in groups else NEW_FAMILY for name in pool_members.family[pool_members.new]]
+    return pd.DataFrame({"parameters": pool_members.parameters[pool_members.new], "family": families})
 
 
 def columns(law: DiversityLaw) -> tuple[str, ...]:
@@ -166,8 +167,8 @@ def diversity_targets(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     fit
         The fit.
     targets
-        ``members`` as `read_slates` reads them, or the law's covariates; diversity numbers in their own unit, which may
-        be left out where members tell them; ``regime``, which members tell too.
+        ``members`` as `read_pool_members` reads them, or the law's covariates; diversity numbers in their own unit,
+        which may be left out where members tell them; ``regime``, which members tell too.
 
     Returns
     -------
@@ -222,18 +223,18 @@ def _numbers(targets: pd.DataFrame, name: str) -> np.ndarray:
 
 def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
     law = _law(fit)
-    own = {*law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
+    told_by_members = {*law.covariates[:3], *OF_MEMBERS, *(RELATIVE + number for number in DIVERSITY_NUMBERS)}
     for name in targets:
-        if name in own:
+        if name in told_by_members:
             raise InputError(
                 f"both {name} and members are given", "one of them", f"leave out {name}: the members tell it"
             )
-    slates = read_slates(fit, targets["members"])
-    families, codes = np.unique(slates.family, return_inverse=True)
-    amounts = np.zeros((slates.pools, len(families)))
-    np.add.at(amounts, (slates.pool, codes), slates.parameters)
+    pool_members = read_pool_members(fit, targets["members"])
+    families, codes = np.unique(pool_members.family, return_inverse=True)
+    amounts = np.zeros((pool_members.pools, len(families)))
+    np.add.at(amounts, (pool_members.pool, codes), pool_members.parameters)
     numbers = {name: values for name, values in member_numbers(amounts).items() if name in law.diversity}
-    regimes = [regime_of(slates.family[slates.pool == pool].tolist()) for pool in range(slates.pools)]
+    regimes = [regime_of(pool_members.family[pool_members.pool == pool].tolist()) for pool in range(pool_members.pools)]
     named = list(targets["regime"]) if "regime" in targets else regimes
     for text, other, regime in zip(targets["members"], named, regimes, strict=True):
         if other != regime:
@@ -244,21 +245,21 @@ def _of_members(fit: Fit, targets: pd.DataFrame) -> pd.DataFrame:
             )
     return targets.assign(
         parameters=amounts.sum(axis=1),
-        size=np.bincount(slates.pool),
+        size=np.bincount(pool_members.pool),
         regime=regimes,
-        **{BEST_MEMBER_LOSS: slates.best(_expected(fit, slates)[None])[0], **numbers},
+        **{BEST_MEMBER_LOSS: pool_members.best(_expected(fit, pool_members)[None])[0], **numbers},
     )
 
 
-def _expected(fit: Fit, slates: Slates) -> np.ndarray:
+def _expected(fit: Fit, pool_members: PoolMembers) -> np.ndarray:
     """Loss of each new member at the medians of its family's parameters, or of the population's; [new member]."""
     assert fit.members is not None
-    members, targets = fit.members, law_targets(fit, slates)
+    members, targets = fit.members, law_targets(fit, pool_members)
     medians = {name: np.median(draws, axis=0) for name, draws in members.values().items()}
     chosen = {}
     for parameter in members.model.parameters:
         groups = [members.model.groups.index(name) if name != NEW_FAMILY else None for name in targets["family"]]
-        own, all_families = medians[parameter.name], medians[parameter.name + POPULATION]
-        chosen[parameter.name] = np.array([all_families if group is None else own[group] for group in groups])
+        by_group, all_families = medians[parameter.name], medians[parameter.name + POPULATION]
+        chosen[parameter.name] = np.array([all_families if group is None else by_group[group] for group in groups])
     sizes = targets["parameters"].to_numpy() / members.observations.reference["parameters"]
     return np.asarray(power_law(sizes, **chosen))

@@ -33,6 +33,7 @@ from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.observations import Observations
 from bayeslaw.parameter_counts import PARAMETER_COUNTS
+from bayeslaw.responses import RESPONSES
 from bayeslaw.sampling.checkpoint import Checkpoint
 from bayeslaw.sampling.identity import identity_of
 from bayeslaw.tables.arguments import any_table
@@ -76,7 +77,7 @@ class Fit:
         data, row = self.tree["constant_data"].dataset, str(self.tree.attrs["row_dimension"])
         response = self.tree["observed_data"][self.noise.response].to_numpy()
         return Observations(
-            loss=np.exp(response) if self.noise.response == "log_loss" else response,
+            loss=RESPONSES[self.noise.response].to_loss(response),
             covariates={name: data[name].to_numpy() for name in self.law.covariates},
             labels=data[row].to_numpy(),
             row_dimension=row,

@@ -9,7 +9,7 @@ import xarray as xr
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.model import LawModel
-from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE, Noise
+from bayeslaw.noise import DEPENDENCE_NAMES, MEMBER_SCALE, NOISE_SCALE, Noise
 
 
 def resolved(model: LawModel) -> LawModel:
@@ -22,9 +22,9 @@ def resolved(model: LawModel) -> LawModel:
         **{
             **{name: getattr(model.noise, name) for name in Noise.__dataclass_fields__},
             "scale": model.noise_priors[NOISE_SCALE],
-            "degrees_of_freedom": model.noise_priors.get("degrees_of_freedom"),
+            **{site: prior for site, prior in model.noise_priors.items() if site in Noise.__dataclass_fields__},
             "by_group": model.noise_by_group,
-            "dependence": "independent" if model.dependence is None else "shared",
+            "dependence": DEPENDENCE_NAMES[model.dependence is not None],
             "member_scale": model.noise_priors.get(MEMBER_SCALE),
         }
     )

@@ -205,5 +205,5 @@ def _is_own_zarr(path: Path) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     groups = {ZARR_ROOT, MEMBERS, *NEEDED_GROUPS, *OPTIONAL_GROUPS}
-    own = isinstance(attributes, dict) and _is_fit(attributes)
-    return own and {entry.name for entry in path.iterdir()} <= groups
+    is_fit = isinstance(attributes, dict) and _is_fit(attributes)
+    return is_fit and {entry.name for entry in path.iterdir()} <= groups

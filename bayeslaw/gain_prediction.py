@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayeslaw.diversity_targets import law_targets, read_slates, read_targets
+from bayeslaw.diversity_targets import law_targets, read_pool_members, read_targets
 from bayeslaw.errors import InputError
 from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
@@ -38,9 +38,9 @@ def _best_members(fit: Fit, targets: pd.DataFrame, *, kind: str, seed: int) -> d
     """Draw the loss of the best member, [draw, target], where members are given; else nothing."""
     if fit.members is None or "members" not in targets:
         return {}
-    slates = read_slates(fit, targets["members"])
-    new = law_targets(fit, slates)
+    pool_members = read_pool_members(fit, targets["members"])
+    new = law_targets(fit, pool_members)
     drawn = np.zeros((len(fit.values()[NOISE_SCALE]), 0))
     if len(new):
         drawn = draw_rows(fit.members, new, kind=kind, samples=None, seed=seed)
-    return {BEST_MEMBER_LOSS: slates.best(drawn)}
+    return {BEST_MEMBER_LOSS: pool_members.best(drawn)}

@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.diversity import effective_number, family_parameters
+from bayeslaw.diversity import OF_MEMBERS, family_parameters, member_numbers
 from bayeslaw.errors import InputError
 
-DIVERSITY_NUMBERS = ("families", "effective_families", "decorrelation", "win_entropy")
-OF_MEMBERS = ("families", "effective_families")
-"""Diversity numbers that follow from the members' families and parameters."""
 RELATIVE = "relative_"
 
 
@@ -76,7 +73,7 @@ def diversity_columns(pools: xr.Dataset, numbers: Sequence[str]) -> dict[str, np
     pools
         Pools of two or more.
     numbers
-        Some of `DIVERSITY_NUMBERS`.
+        Some of `bayeslaw.diversity.DIVERSITY_NUMBERS`.
 
     Returns
     -------
@@ -108,25 +105,6 @@ def diversity_columns(pools: xr.Dataset, numbers: Sequence[str]) -> dict[str, np
             )
         columns[number] = values
     return columns
-
-
-def member_numbers(by_family: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute the diversity numbers that follow from members alone.
-
-    Parameters
-    ----------
-    by_family
-        Parameters that each family has in each pool, [pool, family].
-
-    Returns
-    -------
-    dict
-        `OF_MEMBERS`, each [pool].
-    """
-    return {
-        "families": (by_family > 0).sum(axis=1).astype(float),
-        "effective_families": effective_number(by_family),
-    }
 
 
 def standardised(number: str, values: np.ndarray) -> tuple[np.ndarray, float, float]:

@@ -1,7 +1,7 @@
 """What the rows of pools share, as loadings: how samples, the choice of models and single members move them.
 
-Loadings are split at the *course* of the rows: what a quadratic in the log budget tells of them within each group,
-which a law could mimic. Effects on the course make the law uncertain; effects beside it make the rows scatter about it.
+Loadings are split at the *trend* of the rows: what a quadratic in the log budget tells of them within each group,
+which a law could mimic. Effects on the trend make the law uncertain; effects beside it make the rows scatter about it.
 Were one effect to enter both, the scatter of thousands of pools would move the law: a draw of the texts that weighs
 more on pools above the law (Peelle's pertinent puzzle; D'Agostini 1994), or members that are larger and so both better
 and more often winners, would explain the scatter best with a law that lies far from all pools. As between and within
@@ -18,7 +18,7 @@ MODELS_PER_TERM = 3
 
 
 @dataclass(frozen=True)
-class Course:
+class Trend:
     """Where the rows of a group can go smoothly.
 
     Parameters
@@ -37,15 +37,15 @@ class Course:
 
     @property
     def inflation(self) -> float:
-        """Ratio of the variance about a course to the one about its fit, which takes a model for each term."""
+        """Ratio of the variance about a trend to the one about its fit, which takes a model for each term."""
         terms = self.basis.shape[1]
         return self.models / (self.models - terms) if self.models > terms else 1.0
 
 
-def courses_of(
+def trends_of(
     covariates: Mapping[str, np.ndarray], membership: np.ndarray, group: np.ndarray, groups: int
-) -> list[Course]:
-    """Find the courses of groups: quadratics in the log covariates, of fewer terms where models are few.
+) -> list[Trend]:
+    """Find the trends of groups: quadratics in the log covariates, of fewer terms where models are few.
 
     Parameters
     ----------
@@ -60,32 +60,32 @@ def courses_of(
 
     Returns
     -------
-    list of Course
+    list of Trend
         One for each group; of no terms for a group without rows.
     """
     logs = [np.log(values) if (values > 0).all() else values for values in covariates.values()]
-    courses = []
+    trends = []
     for index in range(groups):
         rows = np.flatnonzero(group == index)
         models = int(membership[rows].any(axis=0).sum())
         varying = [log[rows] for log in logs if len(rows) and np.ptp(log[rows]) > 0]
-        own = [(column - column.mean()) / np.ptp(column) for column in varying]
-        columns = [np.ones(len(rows)), *own, *(column**2 for column in own)]
+        linear = [(column - column.mean()) / np.ptp(column) for column in varying]
+        columns = [np.ones(len(rows)), *linear, *(column**2 for column in linear)]
         # Fewer models than this for each term would leave little to tell their scatter from.
         columns = columns[: max(1, models // MODELS_PER_TERM)]
         left, values, _ = np.linalg.svd(np.column_stack(columns), full_matrices=False)
-        courses.append(Course(rows, left[:, values > 1e-9 * values.max(initial=0)], models))
-    return courses
+        trends.append(Trend(rows, left[:, values > 1e-9 * values.max(initial=0)], models))
+    return trends
 
 
-def smooth_part(loadings: np.ndarray, courses: Sequence[Course]) -> np.ndarray:
-    """Fit every column by the course of each group.
+def smooth_part(loadings: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
+    """Fit every column by the trend of each group.
 
     Parameters
     ----------
     loadings
         Shape ``[row, column]``.
-    courses
+    trends
         One for each group.
 
     Returns
@@ -94,8 +94,8 @@ def smooth_part(loadings: np.ndarray, courses: Sequence[Course]) -> np.ndarray:
         Least-squares fit, shape ``[row, column]``.
     """
     smooth = np.zeros_like(loadings, dtype=float)
-    for course in courses:
-        smooth[course.rows] = course.basis @ (course.basis.T @ loadings[course.rows])
+    for trend in trends:
+        smooth[trend.rows] = trend.basis @ (trend.basis.T @ loadings[trend.rows])
     return smooth
 
 
@@ -120,8 +120,8 @@ def leading_directions(loadings: np.ndarray, share: float = SHARE_HELD) -> np.nd
     return left[:, :number] * values[:number]
 
 
-def sampling_factor_of(factor: np.ndarray, courses: Sequence[Course]) -> np.ndarray:
-    """Find how the sampling error moves the courses.
+def sampling_factor_of(factor: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
+    """Find how the sampling error moves the trends.
 
     What a pool's sampling error has beside them, of its own or of its members, is left to the nugget and to the member
     effects, which are learnt from the scatter that is there.
@@ -130,7 +130,7 @@ def sampling_factor_of(factor: np.ndarray, courses: Sequence[Course]) -> np.ndar
     ----------
     factor
         Loadings of the rows on the sampling error, shape ``[row, direction]``.
-    courses
+    trends
         One for each group.
 
     Returns
@@ -138,15 +138,15 @@ def sampling_factor_of(factor: np.ndarray, courses: Sequence[Course]) -> np.ndar
     np.ndarray
         Shape ``[row, direction]``, in the unit of `factor`.
     """
-    return leading_directions(smooth_part(factor, courses))
+    return leading_directions(smooth_part(factor, trends))
 
 
-def model_factor_of(response: np.ndarray, membership: np.ndarray, courses: Sequence[Course]) -> np.ndarray:
-    """Find how the courses would move had other models of the same kind been scored.
+def model_factor_of(response: np.ndarray, membership: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
+    """Find how the trends would move had other models of the same kind been scored.
 
     The models of a table are themselves a sample, and rows that share one are not independent. The influence of a model
-    on a group's course is the course of its rows' residuals; the sum of their squares over models is the variance of
-    the course, robust to whatever the members do to their pools: the projection of a statistic over subsets (Hoeffding
+    on a group's trend is the trend of its rows' residuals; the sum of their squares over models is the variance of
+    the trend, robust to whatever the members do to their pools: the projection of a statistic over subsets (Hoeffding
     1948), and the sandwich for data that share units (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015).
     Models of one family are taken as different draws.
 
@@ -156,7 +156,7 @@ def model_factor_of(response: np.ndarray, membership: np.ndarray, courses: Seque
         Response of each row, shape ``[row]``.
     membership
         Whether each model is in each row, shape ``[row, member]``.
-    courses
+    trends
         One for each group.
 
     Returns
@@ -164,8 +164,8 @@ def model_factor_of(response: np.ndarray, membership: np.ndarray, courses: Seque
     np.ndarray
         Shape ``[row, direction]``, in the unit of `response`: all directions.
     """
-    residual = response - smooth_part(response[:, None], courses)[:, 0]
-    influence = smooth_part(residual[:, None] * membership, courses)
-    for course in courses:
-        influence[course.rows] *= np.sqrt(course.inflation)
+    residual = response - smooth_part(response[:, None], trends)[:, 0]
+    influence = smooth_part(residual[:, None] * membership, trends)
+    for trend in trends:
+        influence[trend.rows] *= np.sqrt(trend.inflation)
     return leading_directions(influence, 1 - 1e-9)

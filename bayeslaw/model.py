@@ -15,7 +15,6 @@ from jax import Array
 from bayeslaw.dependence import Dependence, dependence_of
 from bayeslaw.laws.base import POPULATION, SPREAD, Law, Parameter
 from bayeslaw.noise import (
-    DEGREES_OF_FREEDOM,
     MEMBER_SCALE,
     NOISE_SCALE,
     Noise,
@@ -24,9 +23,11 @@ from bayeslaw.noise import (
     observation_distribution,
     response_of,
 )
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
 from bayeslaw.regimes import REGIMES
+from bayeslaw.responses import RESPONSES
 from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.compress import Compressed, compress_rows, compression_error
 
@@ -149,7 +150,7 @@ class LawModel:
     def location(self, values: Mapping[str, Any]) -> Array:
         """Response that the law expects of each row, shape ``[row]``, at one draw of constrained values."""
         mean = self.mean(values, self.covariates, self.group_index)
-        return jnp.log(mean) if self.noise.response == "log_loss" else jnp.asarray(mean)
+        return RESPONSES[self.noise.response].of_loss(jnp.asarray(mean))
 
     def variance(self, values: Mapping[str, Any]) -> Array:
         """Variance that rows have of their own, by group, where they share errors; shape ``[group]``."""
@@ -203,7 +204,7 @@ class LawModel:
     def _rows(self, values: Mapping[str, Any]) -> dist.Distribution:
         mean = self.mean(values, self.covariates, self.group_index)
         scale = combined_scale(self.scale(values, self.group_index), self.standard_error)
-        return observation_distribution(self.noise, mean, scale, values.get(DEGREES_OF_FREEDOM))
+        return observation_distribution(self.noise, mean, scale, values)
 
     def log_likelihood(self, values: Mapping[str, Any], response: Any = None) -> Array:
         """Log density of each row's response at one draw of constrained values.
@@ -290,7 +291,11 @@ class LawModel:
     @cached_property
     def compressed(self) -> Compressed | None:
         """The rows' Gauss nodes, where they stand for the rows exactly and save work."""
-        simple = self.noise.family == "normal" and self.standard_error is None and len(self.law.covariates) == 1
+        simple = (
+            DISTRIBUTIONS[self.noise.distribution].compressible
+            and self.standard_error is None
+            and len(self.law.covariates) == 1
+        )
         if not simple or len(self.response) < COMPRESSION_PAYS:
             return None
         abscissa = np.log(self.covariates[self.law.covariates[0]])
@@ -317,7 +322,7 @@ class LawModel:
 
     def _node_residual(self, nodes: Compressed, values: Mapping[str, Any]) -> Array:
         mean = self.mean(values, {self.law.covariates[0]: np.exp(nodes.abscissa)}, nodes.group)
-        return jnp.asarray(nodes.response) - (jnp.log(mean) if self.noise.response == "log_loss" else mean)
+        return jnp.asarray(nodes.response) - RESPONSES[self.noise.response].of_loss(jnp.asarray(mean))
 
     def _over_nodes(self, nodes: Compressed) -> Callable[[Mapping[str, Any]], Array]:
         log_two_pi = np.log(2 * np.pi)

@@ -17,7 +17,7 @@ DRAWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class Likeness:
+class SimilarPools:
     """The pools most like each target.
 
     Parameters
@@ -79,7 +79,7 @@ def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
     return samples or "same"
 
 
-def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
+def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
     """Find the observed pools from which to take what is not known of a new one.
 
     The win shares of a pool, and its loadings on the sampling error, are not known before its members are scored. They
@@ -96,7 +96,7 @@ def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
 
     Returns
     -------
-    Likeness
+    SimilarPools
         Those pools, and averages over them in the response's unit.
     """
     model, shared = fit.model, fit.model.dependence
@@ -117,7 +117,7 @@ def like_observed(fit: Fit, targets: pd.DataFrame) -> Likeness:
         nearest.append(_nearest(rows, np.sqrt(((places[rows] - place) ** 2).sum(axis=1))))
     rows, weights = (np.stack(each) for each in zip(*nearest, strict=True))
     loadings = np.einsum("tn,tnd->td", weights, shared.sampling_factor[rows])
-    return Likeness(rows, weights, loadings, (weights * shared.remainder[rows]).sum(axis=1))
+    return SimilarPools(rows, weights, loadings, (weights * shared.remainder[rows]).sum(axis=1))
 
 
 def _nearest(rows: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -130,7 +130,7 @@ def _nearest(rows: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.nda
     return np.append(rows[order], np.full(spare, rows[0])), np.append(weights / weights.sum(), np.zeros(spare))
 
 
-def scatter_of_members(fit: Fit, like: Likeness, effects: np.ndarray) -> np.ndarray:
+def scatter_of_members(fit: Fit, similar: SimilarPools, effects: np.ndarray) -> np.ndarray:
     """Estimate how much the members of a new pool make it scatter about the law, from the pools like it.
 
     Shares say less: a member that is better wins more, so that shares and effects are not independent, and pools
@@ -148,19 +148,19 @@ def scatter_of_members(fit: Fit, like: Likeness, effects: np.ndarray) -> np.ndar
     Returns
     -------
     np.ndarray
-        Mean square over those pools of what their members add to them, for each term of their course a model taken into
+        Mean square over those pools of what their members add to them, for each term of their trend a model taken into
         account; shape ``[draw, target]``, in the response's unit squared.
     """
     shared, scale = fit.model.dependence, fit.values()[MEMBER_SCALE]
     assert shared is not None
-    used, where = np.unique(like.rows, return_inverse=True)
-    where = where.reshape(like.rows.shape)
+    used, where = np.unique(similar.rows, return_inverse=True)
+    where = where.reshape(similar.rows.shape)
     inflation = shared.inflation[shared.group[used]]
     result = np.empty((len(effects), len(where)))
     for first in range(0, len(effects), DRAWS_AT_ONCE):
         part = slice(first, first + DRAWS_AT_ONCE)
         squares = (effects[part] @ shared.contrasts[used].T) ** 2 * inflation
-        each = zip(where, like.weights, strict=True)
+        each = zip(where, similar.weights, strict=True)
         result[part] = np.stack([squares[:, near] @ weights for near, weights in each], axis=1)
     return result * scale[:, None] ** 2
 
@@ -215,12 +215,12 @@ def pool_deviations(
         Deviations in the response's unit, shape ``[draw, target]``: sampling error, effects of members not seen, and
         what a pool has of its own.
     """
-    like, shared = like_observed(fit, targets), fit.model.dependence
+    similar, shared = similar_pools(fit, targets), fit.model.dependence
     assert shared is not None
     rng, effects = np.random.default_rng([seed, 1]), shared_effects(fit, seed=seed)
     common_error = effects[:, : shared.directions]
     if samples == "new":
         common_error = rng.standard_normal(common_error.shape)
-    own = rng.standard_normal((len(scale), 1 if common else len(targets)))
-    members = scatter_of_members(fit, like, effects[:, shared.first_member :])
-    return common_error @ like.loadings.T + np.sqrt(scale**2 + like.remainder + members) * own
+    noise = rng.standard_normal((len(scale), 1 if common else len(targets)))
+    members = scatter_of_members(fit, similar, effects[:, shared.first_member :])
+    return common_error @ similar.loadings.T + np.sqrt(scale**2 + similar.remainder + members) * noise

@@ -1,6 +1,6 @@
 """How observed losses scatter around a law."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,72 +9,46 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 
-from bayeslaw.arguments import a_choice, a_flag, a_level, check_fields, optional
+from bayeslaw.arguments import a_choice, a_flag, check_fields, optional
 from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.former_names import former_field
+from bayeslaw.noise_distributions import DEGREES_OF_FREEDOM, DISTRIBUTIONS, distributions_that
 from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior, check_positive, parse_prior
+from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
+from bayeslaw.responses import RESPONSES
 
 if TYPE_CHECKING:
     from bayeslaw.dependence import Dependence
 
-RESPONSES = ("loss", "log_loss")
-DEPENDENCE = ("shared", "independent")
-DEGREES_OF_FREEDOM = "degrees_of_freedom"
+DEPENDENCE: Mapping[str, bool] = {"shared": True, "independent": False}
+"""Whether rows of pools share errors, by name."""
+DEPENDENCE_NAMES: Mapping[bool, str] = {shared: name for name, shared in DEPENDENCE.items()}
 NOISE_SCALE = "noise_scale"
 MEMBER_SCALE = "member_scale"
 
 
-@dataclass(frozen=True)
-class ObservationFamily:
-    """A symmetric location-scale family.
-
-    Parameters
-    ----------
-    distribution
-        Builds the NumPyro distribution from location, scale and degrees of freedom.
-    location_information
-        Fisher information of the location at scale one, from the degrees of freedom.
-    scale_information
-        Fisher information of the log scale, from the degrees of freedom.
-    """
-
-    distribution: Callable[[Any, Any, Any], dist.Distribution]
-    location_information: Callable[[Any], Any]
-    scale_information: Callable[[Any], Any]
-
-
-FAMILIES: Mapping[str, ObservationFamily] = {
-    "normal": ObservationFamily(lambda loc, scale, _: dist.Normal(loc, scale), lambda _: 1.0, lambda _: 2.0),
-    "student_t": ObservationFamily(
-        lambda loc, scale, df: dist.StudentT(df, loc, scale),
-        lambda df: (df + 1) / (df + 3),
-        lambda df: 2 * df / (df + 3),
-    ),
-    "laplace": ObservationFamily(lambda loc, scale, _: dist.Laplace(loc, scale), lambda _: 1.0, lambda _: 1.0),
-}
-
-
+@former_field("family", "distribution")
 @dataclass(frozen=True)
 class Noise:
     """Noise of the rows around a law.
 
     Rows of pools are not independent: they share their samples and their members. By default their deviations from the
     law are the sampling error over clusters of samples, as far as the table knows it; what the choice of models does to
-    the course of each group; the effects ``u[m] ~ Normal(0, member_scale)`` of the members, which enter a pool with
+    the trend of each group; the effects ``u[m] ~ Normal(0, member_scale)`` of the members, which enter a pool with
     their win shares beyond those of other pools of its budget; and noise of each row's own with the standard deviation
     ``noise_scale``. See `bayeslaw.dependence.Dependence`.
 
     Parameters
     ----------
-    family
-        ``"normal"``, ``"student_t"`` or ``"laplace"``.
+    distribution
+        ``"normal"``, ``"student_t"`` or ``"laplace"``; see `bayeslaw.noise_distributions`.
     response
         ``"loss"``: scatter in the loss unit; ``"log_loss"``: relative scatter, the law being the median.
     standard_errors
-        Whether the table's standard errors add to the scale of each row, in quadrature (for a family other than the
-        normal this is an approximation that keeps its shape). None: only for tables of whole models, since the rows of
-        other tables share their samples and with them most of their sampling error. Rows that share errors have them
-        already.
+        Whether the table's standard errors add to the scale of each row, in quadrature (for a distribution other
+        than the normal this is an approximation that keeps its shape). None: only for tables of whole models, since
+        the rows of other tables share their samples and with them most of their sampling error. Rows that share errors
+        have them already.
     scale
         Prior of the noise scale, in the response's unit. Where None, a log-normal around a tenth of the response's
         standard deviation (95 %: a factor of seven either way).
@@ -94,11 +68,11 @@ class Noise:
     Raises
     ------
     InputError
-        If family, response or dependence is unknown, a prior cannot be read or reaches below zero, or settings
+        If distribution, response or dependence is unknown, a prior cannot be read or reaches below zero, or settings
         contradict each other.
     """
 
-    family: str = "normal"
+    distribution: str = "normal"
     response: str = "loss"
     standard_errors: bool | None = None
     scale: Any = None
@@ -108,7 +82,7 @@ class Noise:
     member_scale: Any = None
 
     def __post_init__(self) -> None:
-        check_choice("noise family", self.family, FAMILIES)
+        check_choice("noise distribution", self.distribution, DISTRIBUTIONS)
         check_fields(
             self,
             response=a_choice(RESPONSES),
@@ -121,32 +95,40 @@ class Noise:
         for field, site in sites.items():
             if (given := getattr(self, field)) is not None:
                 object.__setattr__(self, field, check_positive(site, parse_prior(site, given)))
-        if self.degrees_of_freedom is not None and self.family != "student_t":
+        if self.degrees_of_freedom is not None and DEGREES_OF_FREEDOM not in DISTRIBUTIONS[self.distribution].priors:
+            takers = ", ".join(name for name, entry in DISTRIBUTIONS.items() if DEGREES_OF_FREEDOM in entry.priors)
             raise InputError(
-                f"degrees of freedom were given for {self.family} noise",
-                "degrees of freedom with student_t",
-                "set family: student_t",
+                f"degrees of freedom were given for {self.distribution} noise",
+                f"degrees of freedom with {takers}",
+                f"set distribution: {takers}",
             )
 
     def _check_dependence(self) -> None:
-        if self.dependence == "shared" and self.family != "normal":
+        joint = DISTRIBUTIONS[self.distribution].shares_errors
+        if self.shares_errors and not joint:
+            able = distributions_that("shares_errors")
             raise InputError(
-                f"rows are to share errors under {self.family} noise",
-                "shared errors with normal noise: they are a covariance",
-                "set family: normal, or dependence: independent",
+                f"rows are to share errors under {self.distribution} noise",
+                f"shared errors with {able} noise: they are a covariance",
+                f"set distribution: {able}, or dependence: independent",
             )
-        if self.dependence == "shared" and self.standard_errors:
+        if self.shares_errors and self.standard_errors:
             raise InputError(
                 "standard errors are to add to errors that rows share, which would count them twice",
                 "one of the two",
                 "leave out standard_errors, or set dependence: independent",
             )
-        if self.member_scale is not None and (self.dependence == "independent" or self.family != "normal"):
+        if self.member_scale is not None and (self.shares_errors is False or not joint):
             raise InputError(
                 "a scale of member effects was given for independent rows",
                 "a member scale with rows that share their members",
                 "leave out member_scale, or set dependence: shared",
             )
+
+    @property
+    def shares_errors(self) -> bool | None:
+        """Whether rows of pools share errors, or None where that is left to the table."""
+        return None if self.dependence is None else DEPENDENCE[self.dependence]
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -180,15 +162,15 @@ class Noise:
         str
             The distribution of the response, and one line a prior.
         """
-        own = NOISE_SCALE if group is None else f"{NOISE_SCALE}[{group}]"
-        scale = f"sqrt({own}**2 + standard_error**2)" if standard_errors else own
-        location = "log law" if self.response == "log_loss" else "law"
-        sites = {own if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
-        lines = [f"  {self.response} ~ {self.family}({location}, {scale})"]
+        noise_scale = NOISE_SCALE if group is None else f"{NOISE_SCALE}[{group}]"
+        scale = f"sqrt({noise_scale}**2 + standard_error**2)" if standard_errors else noise_scale
+        location = RESPONSES[self.response].law
+        sites = {noise_scale if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
+        lines = [f"  {self.response} ~ {self.distribution}({location}, {scale})"]
         if dependence is not None:
-            covariance = f"diag({own}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
+            covariance = f"diag({noise_scale}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
             lines = [
-                f"  {self.response} ~ normal({location}, covariance {covariance})",
+                f"  {self.response} ~ {self.distribution}({location}, covariance {covariance})",
                 f"    L, r: {dependence.words}",
                 f"    M: choice of models, smooth in the covariates, in {dependence.model_factor.shape[1]} directions",
                 f"    W: shares of {dependence.contrasts.shape[1]} members, less those in pools of like budgets",
@@ -202,7 +184,7 @@ def noise_from_specification(specification: Mapping[str, Any]) -> Noise:
     Parameters
     ----------
     specification
-        Any of the arguments of `Noise`.
+        Any of the arguments of `Noise`; ``family`` in place of ``distribution``, as files of former versions have it.
 
     Returns
     -------
@@ -215,6 +197,11 @@ def noise_from_specification(specification: Mapping[str, Any]) -> Noise:
         If an argument is unknown or unusable.
     """
     known = list(Noise.__dataclass_fields__)
+    if "family" in specification:
+        if "distribution" in specification:
+            raise InputError("noise has a distribution and a family", "one of them", "leave out family")
+        renamed = {"family": "distribution"}
+        specification = {renamed.get(name, name): value for name, value in specification.items()}
     for name in specification:
         if name not in known:
             raise InputError(f"noise has no setting {name!r}", f"one of {', '.join(known)}", nearest(name, known))
@@ -256,14 +243,13 @@ def response_of(noise: Noise, observations: Observations) -> tuple[np.ndarray, n
         )
     if not (noise.standard_errors or (noise.standard_errors is None and whole_models)):
         error = None
-    if noise.response == "loss":
-        return loss, error
-    if (loss <= 0).any():
+    response = RESPONSES[noise.response]
+    if response.positive and (loss <= 0).any():
         worst = observations.labels[loss <= 0][0]
         raise InputError(
             f"the loss of {worst} is {loss.min():g}, which has no logarithm", "positive losses", "use response: loss"
         )
-    return np.log(loss), None if error is None else error / loss
+    return response.of_loss(loss), None if error is None else error / response.loss_slope(loss)
 
 
 def noise_priors(noise: Noise, response: np.ndarray, *, shared: bool = False) -> dict[str, Prior]:
@@ -285,18 +271,15 @@ def noise_priors(noise: Noise, response: np.ndarray, *, shared: bool = False) ->
     """
     # Away from zero: a law with nearly as many parameters as rows would otherwise run through every one of them.
     typical = max(0.1 * float(np.std(response)), 1e-4 * float(np.abs(response).max()), 1e-12)
-    default = Prior("LogNormal", (("loc", round(float(np.log(typical)), 4)), ("scale", 1.0)))
+    default = log_normal(typical, 1.0)
     priors = {NOISE_SCALE: noise.scale or default}
     if shared:
         priors[MEMBER_SCALE] = noise.member_scale or default
-    if noise.family == "student_t":
-        priors[DEGREES_OF_FREEDOM] = noise.degrees_of_freedom or Prior("Gamma", (("concentration", 2.0), ("rate", 0.1)))
-    return priors
+    shape = DISTRIBUTIONS[noise.distribution].priors
+    return priors | {site: getattr(noise, site, None) or prior for site, prior in shape.items()}
 
 
-def observation_distribution(
-    noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None
-) -> dist.Distribution:
+def observation_distribution(noise: Noise, mean: Array, scale: Array, values: Mapping[str, Any]) -> dist.Distribution:
     """Distribution of the response of rows with the given means.
 
     Parameters
@@ -307,26 +290,27 @@ def observation_distribution(
         The law's value in the loss unit, any shape.
     scale
         Noise scale in the response's unit, broadcast against `mean`.
-    degrees_of_freedom
-        For Student-t noise.
+    values
+        Value of every site that the noise's distribution has beside its scale, broadcast against `mean`; others are
+        not read.
 
     Returns
     -------
     numpyro.distributions.Distribution
-        Of the loss or of its logarithm.
+        Of the response.
     """
-    location = jnp.log(mean) if noise.response == "log_loss" else mean
-    return FAMILIES[noise.family].distribution(location, scale, degrees_of_freedom)
+    location = RESPONSES[noise.response].of_loss(jnp.asarray(mean))
+    return DISTRIBUTIONS[noise.distribution].distribution(location, scale, values)
 
 
-def draw_losses(key: Array, noise: Noise, mean: Array, scale: Array, degrees_of_freedom: Any = None) -> Array:
+def draw_losses(key: Array, noise: Noise, mean: Array, scale: Array, values: Mapping[str, Any]) -> Array:
     """Draw losses around the law, in the loss unit.
 
     Parameters
     ----------
     key
         JAX random key; every element of the result has fresh noise.
-    noise, mean, scale, degrees_of_freedom
+    noise, mean, scale, values
         As in `observation_distribution`.
 
     Returns
@@ -334,39 +318,10 @@ def draw_losses(key: Array, noise: Noise, mean: Array, scale: Array, degrees_of_
     Array
         Losses, of the shape of `mean` broadcast against `scale`.
     """
-    draws = jnp.asarray(observation_distribution(noise, mean, scale, degrees_of_freedom).sample(key))
-    return jnp.exp(draws) if noise.response == "log_loss" else draws
+    draws = jnp.asarray(observation_distribution(noise, mean, scale, values).sample(key))
+    return RESPONSES[noise.response].to_loss(draws)
 
 
 def combined_scale(scale: Array, standard_error: np.ndarray | None) -> Array:
     """Add known standard errors to a noise scale in quadrature."""
     return scale if standard_error is None else jnp.sqrt(scale**2 + standard_error**2)
-
-
-def loss_log_jacobian(response: np.ndarray, kind: str) -> np.ndarray:
-    """Log derivative of the response by the loss, which turns densities of log losses into densities of losses.
-
-    Parameters
-    ----------
-    response
-        Loss or log loss, shape ``[row]``.
-    kind
-        ``"loss"`` or ``"log_loss"``.
-
-    Returns
-    -------
-    np.ndarray
-        ``0`` or ``-log loss``, shape ``[row]``.
-    """
-    return -response if kind == "log_loss" else np.zeros_like(response)
-
-
-def check_interval(interval: float) -> float:
-    """Return an interval's level if it is one.
-
-    Raises
-    ------
-    InputError
-        If it lies outside (0, 1).
-    """
-    return a_level("interval", interval)

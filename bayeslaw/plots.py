@@ -14,7 +14,6 @@ from bayeslaw.drawing.plot_style import check_picture_file, house_style, is_pict
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import a_fit
-from bayeslaw.noise import check_interval
 from bayeslaw.storage import Inputs, check_output_file
 
 __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
@@ -65,7 +64,7 @@ def check_plot(path: str | os.PathLike[str], *, what: str = "law", interval: flo
     """
     check_output_file(check_picture_file(path), replaceable=is_picture, inputs=inputs)
     check_choice("plot", what, PLOTS)
-    check_interval(interval)
+    a_level("interval", interval)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayeslaw.arguments import LARGEST_SEED, a_choice, a_number, a_whole_number, accepts, optional, shown, texts
 from bayeslaw.combine import check_table, member_positions
-from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
+from bayeslaw.diversity import DIVERSITY_NUMBERS, PoolFacts, family_parameters
 from bayeslaw.errors import InputError
 from bayeslaw.losses import cluster_codes, loss_scale, loss_unit, sample_weights
 from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
@@ -183,8 +183,8 @@ def pools_of(
     budgets = parameter_counts(losses, parameters)
     positions = [np.sort(member_positions(losses, names)) for names in members]
     padded = np.full((len(positions), max(map(len, positions))), -1)
-    for row, own in zip(padded, positions, strict=True):
-        row[: len(own)] = own
+    for row, members_of_pool in zip(padded, positions, strict=True):
+        row[: len(members_of_pool)] = members_of_pool
     different, first = np.unique(padded, axis=0, return_index=True)
     if len(different) < len(padded):
         twice = min(set(range(len(padded))) - set(first.tolist()))
@@ -271,7 +271,7 @@ def _assemble(
 ) -> xr.Dataset:
     families, names = losses["family"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
     scale, weights = loss_scale(losses), sample_weights(losses)
-    alike = losses.drop_vars("bytes") if find_rule(attributes["rule"]).on_tokens else losses
+    weighted = losses.drop_vars("bytes") if find_rule(attributes["rule"]).on_tokens else losses
     by_family = family_parameters(members, pd.factorize(families)[0], budgets)
     number, size = (by_family > 0).sum(axis=1), (members >= 0).sum(axis=1)
     shares = np.zeros((len(members), len(names)))
@@ -288,9 +288,12 @@ def _assemble(
         "gain": scale * (evaluation.best - evaluation.loss),
         "gain_independent": scale * (evaluation.best - evaluation.independent),
         "gain_comonotone": scale * (evaluation.best - evaluation.comonotone),
-        "effective_families": np.where(size > 1, effective_number(by_family), np.nan),
-        "decorrelation": decorrelation(members, residual_correlation(alike)),
-        "win_entropy": win_entropy(members, evaluation.shares),
+    }
+    facts = PoolFacts(by_family, members, evaluation.shares, weighted)
+    on_pool |= {
+        name: np.where(size > 1, entry.values(facts), np.nan)
+        for name, entry in DIVERSITY_NUMBERS.items()
+        if name not in on_pool
     }
     shared = {}
     if evaluation.factor is not None:

@@ -87,6 +87,24 @@ class Prior:
         return (-math.inf if self.name in ("Normal", "Cauchy", "Laplace", "StudentT") else 0.0), math.inf
 
 
+def log_normal(median: float, scale: float) -> Prior:
+    """Give a log-normal prior by its median.
+
+    Parameters
+    ----------
+    median
+        Median, in the parameter's unit.
+    scale
+        Standard deviation of the logarithm.
+
+    Returns
+    -------
+    Prior
+        The prior, its location rounded to four digits so that it prints as it is.
+    """
+    return Prior("LogNormal", (("loc", round(float(np.log(median)), 4)), ("scale", scale)))
+
+
 def parse_prior(site: str, given: Any) -> Prior:
     """Read a prior from a NumPyro distribution, a call in text, or a mapping.
 

@@ -13,7 +13,9 @@ from bayeslaw.factor.bands import Predicted
 from bayeslaw.fit import Fit
 from bayeslaw.laws.base import POPULATION, SPREAD, Law, Parameter
 from bayeslaw.new_pools import check_samples, pool_deviations
-from bayeslaw.noise import DEGREES_OF_FREEDOM, NOISE_SCALE, draw_losses
+from bayeslaw.noise import NOISE_SCALE, draw_losses
+from bayeslaw.noise_distributions import DISTRIBUTIONS
+from bayeslaw.responses import RESPONSES
 from bayeslaw.targets import read_targets
 
 
@@ -51,7 +53,8 @@ def at_targets(fit: Fit, targets: pd.DataFrame, draws: np.ndarray, kind: str, sa
 
 def mean_is_infinite(fit: Fit, kind: str) -> bool:
     """Say whether new rows have no finite mean: those with Student-t noise on log losses have none."""
-    return kind == "new" and fit.noise.family == "student_t" and fit.noise.response == "log_loss"
+    light = DISTRIBUTIONS[fit.noise.distribution].light_tails
+    return kind == "new" and RESPONSES[fit.noise.response].needs_light_tails and not light
 
 
 def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
@@ -75,15 +78,17 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
     for name in fit.law.covariates:
         observed = np.log(fit.observations.covariates[name])
         for row, value in enumerate(np.log(targets[name].to_numpy(dtype=float))):
-            own = (
+            of_group = (
                 observed[model.group_index == model.groups.index(group[row])]
                 if group[row] in model.groups
                 else observed
             )
-            own = own if np.ptp(own) > 0 else observed
-            outside = max(own.min() - value, value - own.max(), 0.0)
+            of_group = of_group if np.ptp(of_group) > 0 else observed
+            outside = max(of_group.min() - value, value - of_group.max(), 0.0)
             # Of what never varied, such as the size of pools where all are pairs, any other value is out of reach.
-            result[row] = max(result[row], outside / np.ptp(own) if np.ptp(own) else np.inf if outside else 0.0)
+            result[row] = max(
+                result[row], outside / np.ptp(of_group) if np.ptp(of_group) else np.inf if outside else 0.0
+            )
     return result
 
 
@@ -122,14 +127,14 @@ def draw_rows(
             return mean
         if fit.model.dependence is not None:
             return deviate(fit, mean, pool_deviations(fit, targets, scale, samples=which, seed=seed))
-        freedom = fit.values().get(DEGREES_OF_FREEDOM)
-        freedom = None if freedom is None else jnp.asarray(freedom)[:, None]
-        return np.asarray(draw_losses(fresh, fit.noise, jnp.asarray(mean), jnp.asarray(scale), freedom))
+        shape = DISTRIBUTIONS[fit.noise.distribution].values(fit.values())
+        shape = {site: jnp.asarray(values)[:, None] for site, values in shape.items()}
+        return np.asarray(draw_losses(fresh, fit.noise, jnp.asarray(mean), jnp.asarray(scale), shape))
 
 
 def deviate(fit: Fit, mean: np.ndarray, deviation: np.ndarray) -> np.ndarray:
     """Move losses by deviations in the unit of the fit's response."""
-    return mean * np.exp(deviation) if fit.noise.response == "log_loss" else mean + deviation
+    return RESPONSES[fit.noise.response].moved(mean, deviation)
 
 
 def law_draws(

@@ -91,10 +91,10 @@ def token_rows(
     number = place[rows]
     columns = pd.Index(tokens["lm"].to_numpy().astype(str).astype(object)).get_indexer(pd.Index(names, dtype=object))
     nll = tokens["nll"].transpose("sample", "lm").to_numpy()[np.ix_(rows, columns)]
-    own = losses.sel(lm=names)
-    check_token_sums(nll, number, own["nll"].to_numpy(), samples=samples, names=names)
+    of_models = losses.sel(lm=names)
+    check_token_sums(nll, number, of_models["nll"].to_numpy(), samples=samples, names=names)
     cluster = losses["cluster"].to_numpy()[number] if "cluster" in losses else tokens["cluster"].to_numpy()[rows]
-    on_models = own.drop_dims("sample").reset_coords(drop=True)
+    on_models = of_models.drop_dims("sample").reset_coords(drop=True)
     made = on_models.assign(
         nll=(("sample", "lm"), nll),
         bytes=("sample", tokens["bytes"].to_numpy()[rows]),

@@ -13,7 +13,8 @@ from numpyro import handlers
 from numpyro.infer import Predictive
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.noise import MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.responses import RESPONSES
 from bayeslaw.sampling.compiled import one_by_one
 from bayeslaw.sampling.mode import Target
 from bayeslaw.sampling.sampler import Draws
@@ -164,14 +165,14 @@ def _prior(model: LawModel, key: Array) -> dict[str, Array]:
 
 def _replicate(model: LawModel, values: Mapping[str, Any], key: Array) -> Array:
     if (shared := model.dependence) is not None:
-        effects, own = jax.random.split(key)
+        effects, noise_key = jax.random.split(key)
         common = shared.scaled_loadings(values[MEMBER_SCALE]) @ model.draw_effects(values, effects)
         deviation = jnp.sqrt(model.variance(values))[model.group_index]
-        return model.location(values) + common + deviation * jax.random.normal(own, common.shape)
+        return model.location(values) + common + deviation * jax.random.normal(noise_key, common.shape)
     mean = model.mean(values, model.covariates, model.group_index)
     scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
-    losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values.get(DEGREES_OF_FREEDOM))
-    return jnp.log(losses) if model.noise.response == "log_loss" else losses
+    losses = draw_losses(key, model.noise, mean, jnp.broadcast_to(scale, mean.shape), values)
+    return RESPONSES[model.noise.response].of_loss(losses)
 
 
 def _by_rows(

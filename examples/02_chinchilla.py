@@ -52,7 +52,7 @@ for family in ("normal", "laplace", "student_t"):
 
 print("\n# 3. The posterior")
 # Relative errors with heavy tails: a run that went wrong does not bend the law.
-noise = bl.Noise(family="student_t", response="log_loss")
+noise = bl.Noise(distribution="student_t", response="log_loss")
 fit = bl.fit(law, runs, noise=noise, draws=500 if given.quick else 1000, seed=0)
 print(fit)
 print(az.summary(fit.tree, var_names=list(law.parameter_names)).to_string())

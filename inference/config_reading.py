@@ -91,7 +91,7 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
     rope_width, partial = settings.pop("rope_width", None), settings.pop("partial_rotary", False)
     if settings.get("position", "rope") == "rope":
         share = _rotated_share if partial else _whole_heads
-        given |= _ropes(hf, length=length, depth=depth, width=lambda own: rope_width or int(head_width * share(own)))
+        given |= _ropes(hf, length=length, depth=depth, width=lambda rope: rope_width or int(head_width * share(rope)))
     chosen = given | settings
     if not any(chosen.get("layer_window", ())):
         chosen["layer_window"] = ()
@@ -241,5 +241,5 @@ def _yarn_magnitude(parameters: Mapping[str, Any], factor: float) -> float:
     def grown(share: float) -> float:
         return 1.0 if factor <= 1 else 0.1 * share * math.log(factor) + 1.0
 
-    own, all_dimensions = parameters.get("mscale"), parameters.get("mscale_all_dim")
-    return grown(own) / grown(all_dimensions) if own and all_dimensions else grown(1.0)
+    scale, all_dimensions = parameters.get("mscale"), parameters.get("mscale_all_dim")
+    return grown(scale) / grown(all_dimensions) if scale and all_dimensions else grown(1.0)

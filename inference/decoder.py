@@ -125,9 +125,11 @@ class Decoder(nnx.Module):
         def through(state: tuple[jax.Array, Any], layer: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
             x, weights = state
             weights = held_in_place(weights)
-            own = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights)
+            layer_weights = jax.tree.map(
+                lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights
+            )
             turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-            x = nnx.merge(graph, own)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
+            x = nnx.merge(graph, layer_weights)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
             return (x, weights), None
 
         return jax.lax.scan(through, (x, weights), jnp.arange(config.depth))[0][0]

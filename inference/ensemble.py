@@ -160,8 +160,8 @@ def _product(
         total = jnp.zeros((*targets.shape, common), jnp.float32)
         for share, decoder, one in zip(shares, decoders, slices, strict=True):
             total = total + share * jax.nn.log_softmax(decoder.logits(one), axis=-1)[..., :common]
-        own = jnp.take_along_axis(total, targets[..., None], axis=-1)[..., 0]
-        return own - jax.nn.logsumexp(total, axis=-1)
+        of_target = jnp.take_along_axis(total, targets[..., None], axis=-1)[..., 0]
+        return of_target - jax.nn.logsumexp(total, axis=-1)
 
     largest = max(decoders, key=lambda decoder: decoder.config.vocabulary)
     return over_positions(chosen, largest, targets, *hidden, members=2)

@@ -4,10 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bayeslaw.errors import InputError
 from inference import tensor_names
-from inference.config import DecoderConfig
-from inference.config_reading import Settings, read_settings, window_by_type
+from inference.config_reading import Settings, window_by_type
 from inference.family_settings import (
     ATTENTION_BIASES,
     BY_TYPE,
@@ -255,58 +253,3 @@ FAMILIES: dict[str, Family] = {
 SUPPORTED = tuple(sorted(FAMILIES))
 # Models of text and images whose text part is a family of its own.
 MULTIMODAL = {"gemma3": "gemma3_text"}
-
-
-def check_model_type(config: Mapping[str, Any]) -> str:
-    """Return the family that a ``config.json`` names.
-
-    Parameters
-    ----------
-    config
-        The content of ``config.json``.
-
-    Returns
-    -------
-    str
-        The ``model_type``; that of the text part for a supported model of text and images.
-
-    Raises
-    ------
-    InputError
-        If there is none, or it is not supported.
-    """
-    name = config.get("model_type")
-    accepted = f"one of the families {', '.join(SUPPORTED)}"
-    if not isinstance(name, str) or not name:
-        problem = (
-            f"config.json has the model_type {name!r}" if "model_type" in config else "config.json names no model_type"
-        )
-        raise InputError(problem, accepted, "use a checkpoint in the format of transformers")
-    name = MULTIMODAL.get(name, name)
-    if name not in FAMILIES:
-        fix = "use another checkpoint; mixtures of experts, state-space and encoder-decoder models are not covered"
-        raise InputError(f"the model_type {name!r} is not supported", accepted, fix)
-    return name
-
-
-def decoder_config(hf: Any) -> DecoderConfig:
-    """Read what a decoder is made of from a transformers configuration.
-
-    Parameters
-    ----------
-    hf
-        The configuration. Its ``model_type`` counts, which may differ from the one in the file: a Mistral with types of
-        layers is read as a Ministral.
-
-    Returns
-    -------
-    DecoderConfig
-        The decoder.
-
-    Raises
-    ------
-    InputError
-        If the family is not supported, or a field has a value that is not covered.
-    """
-    family = FAMILIES[check_model_type({"model_type": hf.model_type})]
-    return read_settings(hf, family.settings(hf), family.required)

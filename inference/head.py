@@ -70,8 +70,8 @@ def _over_vocabulary(decoder: Decoder, hidden: jax.Array, targets: jax.Array) ->
         logits = nnx.merge(graph, weights)(hidden, begin=begin, count=columns)
         logits = jnp.where(begin + jnp.arange(columns) >= number * columns, logits, -jnp.inf)
         place = targets - begin
-        own = jnp.take_along_axis(logits, jnp.clip(place, 0, columns - 1)[:, None], axis=-1)[:, 0]
-        chosen = jnp.where((targets >= number * columns) & (place < columns), own, chosen)
+        of_target = jnp.take_along_axis(logits, jnp.clip(place, 0, columns - 1)[:, None], axis=-1)[:, 0]
+        chosen = jnp.where((targets >= number * columns) & (place < columns), of_target, chosen)
         higher = jnp.maximum(largest, logits.max(axis=-1))
         total = total * jnp.exp(largest - higher) + jnp.exp(logits - higher[:, None]).sum(axis=-1)
         return higher, total, chosen, weights

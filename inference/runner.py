@@ -9,10 +9,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.findings import Finding
 from bayeslaw.progress import progress_bar
 from bayeslaw.storage import check_output_folder
 from inference.running.drift import Scorer, measure_drift
-from inference.running.gates import Gate, drift_gates, model_gates, size_gates
+from inference.running.gates import drift_gates, model_gates, size_gates
 from inference.running.journal import Journal, check_keys, remove_journal
 from inference.running.model_list import ModelRequest
 from inference.running.options import ScoreOptions
@@ -63,7 +64,7 @@ class ModelResult:
     name: str
     tokens: int
     seconds: float
-    gates: list[Gate] = field(default_factory=list)
+    gates: list[Finding] = field(default_factory=list)
     refused: bool = False
 
 
@@ -198,9 +199,9 @@ class _Run:
             self.say(f"{name}: all texts are scored already")
         return ModelResult(name, tokens, seconds, gates)
 
-    def _known_gates(self, name: str) -> list[Gate]:
+    def _known_gates(self, name: str) -> list[Finding]:
         parts = self.folder.models.get(name, {}).get("parts", ())
-        return [Gate(**gate) for part in parts for gate in part["gates"]]
+        return [Finding(gate["code"], "warning", gate["message"]) for part in parts for gate in part["gates"]]
 
     def _score_texts(
         self, model: PreparedModel, number: int, texts: Corpus, coming: PreparedModel | None
@@ -230,7 +231,7 @@ class _Run:
         )
         return scored, tokens, seconds - before
 
-    def _gates(self, model: PreparedModel, scored: ScoredTexts) -> list[Gate]:
+    def _gates(self, model: PreparedModel, scored: ScoredTexts) -> list[Finding]:
         gates = model_gates(model.name, scored.totals, vocabulary=model.config.vocabulary)
         return gates + drift_gates(model.name, scored.drift)
 
@@ -244,7 +245,7 @@ class _Run:
             "segment": scored.number,
             **asdict(totals),
             "seconds": round(scored.seconds, 3),
-            "gates": [asdict(gate) for gate in self._gates(model, scored)],
+            "gates": [{"code": gate.code, "message": gate.message} for gate in self._gates(model, scored)],
         }
         tokens = scored.token_rows(name) if self.options.keep_tokens else None
         facts = self._facts(model, scored.drift)
@@ -278,8 +279,8 @@ class _Run:
                 self.folder.remove_parts(result.name, added)
                 # Its journal stays: without --strict it need not be scored again.
                 del self.added[result.name]
-            own = [*result.gates, *gates]
-            looked.append(replace(result, gates=own, refused=result.refused or refused))
+            all_gates = [*result.gates, *gates]
+            looked.append(replace(result, gates=all_gates, refused=result.refused or refused))
         return looked
 
     def _note_gaps(self, segments: int) -> None:

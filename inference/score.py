@@ -270,8 +270,8 @@ def token_log_probabilities(
         arrays = batch_arrays(batch, windows, encodings, prefix=prefix)
         values = batch_log_probabilities(model, arrays)
         for row, which in enumerate(batch.windows):
-            own = windows[which]
-            found[own.document][own.first : own.stop] = values[row][arrays.scored[row]]
+            planned = windows[which]
+            found[planned.document][planned.first : planned.stop] = values[row][arrays.scored[row]]
         advance(int(arrays.scored.sum()))
     return found
 

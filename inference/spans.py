@@ -111,11 +111,11 @@ def span_of_tokens(text: str, offsets: np.ndarray, starts: np.ndarray) -> np.nda
     visible = np.flatnonzero(~_is_space(code_points(text)))
     first, stop = np.clip(np.asarray(offsets, np.int64).reshape(-1, 2), 0, length).T
     following = np.append(visible, length)[np.searchsorted(visible, first)]
-    own = np.where(following < stop, np.searchsorted(starts, following, side="right") - 1, -1)
+    span_of_token = np.where(following < stop, np.searchsorted(starts, following, side="right") - 1, -1)
     # From the end, so that a token without a visible character finds the next one that has some.
-    tokens = np.arange(len(own))
-    source = np.minimum.accumulate(np.where(own >= 0, tokens, len(own))[::-1])[::-1]
-    return np.append(own, len(starts) - 1)[source].astype(np.int64)
+    tokens = np.arange(len(span_of_token))
+    source = np.minimum.accumulate(np.where(span_of_token >= 0, tokens, len(span_of_token))[::-1])[::-1]
+    return np.append(span_of_token, len(starts) - 1)[source].astype(np.int64)
 
 
 def span_bytes(text: str, starts: np.ndarray) -> np.ndarray:

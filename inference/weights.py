@@ -13,10 +13,10 @@ from jax.sharding import Mesh
 
 from bayeslaw.errors import InputError
 from inference.checkpoint import Checkpoint
+from inference.checkpoint_config import check_model_type, read_decoder_config
 from inference.config import DecoderConfig
-from inference.config_file import read_decoder_config
 from inference.decoder import Decoder
-from inference.families import FAMILIES, MULTIMODAL, check_model_type
+from inference.families import FAMILIES, MULTIMODAL
 from inference.sharding import weight_sharding
 from inference.tensor_names import TensorNames
 

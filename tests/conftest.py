@@ -90,7 +90,7 @@ def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 @pytest.fixture(scope="session")
 def small_pools() -> xr.Dataset:
     """Return 171 pools of up to two of 18 models, drawn from a known law."""
-    from bayeslaw.simulate import simulate_pools
+    from bayeslaw.simulated_pools import simulate_pools
 
     return simulate_pools()
 

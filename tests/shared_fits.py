@@ -13,7 +13,8 @@ from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
 from bayeslaw.losses import models_from_frame
 from bayeslaw.noise import Noise
-from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from bayeslaw.simulate import simulate_chinchilla, simulate_losses
+from bayeslaw.simulated_pools import simulate_pools
 
 
 def tiny_law(widths: dict[str, float]) -> PowerLaw:
@@ -44,7 +45,7 @@ def power() -> Fit:
 
 def chinchilla() -> Fit:
     """Fit models by parameters and training tokens, with Student-t noise of log losses."""
-    noise = Noise(family="student_t", response="log_loss")
+    noise = Noise(distribution="student_t", response="log_loss")
     return fit(ChinchillaLaw(), models_from_frame(simulate_chinchilla(points=120)), noise=noise, draws=500)
 
 

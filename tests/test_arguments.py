@@ -112,7 +112,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "FactorLaw": {"link": None, "exponent": None, "length": None},
         "Fit": {"tree": fit.tree},
         "Noise": {
-            "family": "normal",
+            "distribution": "normal",
             "response": "loss",
             "standard_errors": None,
             "scale": None,

@@ -146,7 +146,7 @@ def test_a_compressed_likelihood_is_the_whole_one(law, response):
 
 @pytest.mark.parametrize(
     "noise",
-    [Noise(family="laplace"), Noise(family="student_t")],
+    [Noise(distribution="laplace"), Noise(distribution="student_t")],
     ids=["laplace", "student_t"],
 )
 def test_rows_are_kept_where_nodes_would_not_stand_for_them(noise):

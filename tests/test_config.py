@@ -11,6 +11,7 @@ from bayeslaw.config import read_config
 from bayeslaw.errors import InputError
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.noise import Noise
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.priors import parse_prior
 
 EVERYTHING = """\
@@ -22,7 +23,7 @@ priors:
 pooling:
   floor: separate
 noise:
-  family: student_t
+  distribution: student_t
   response: log_loss
   standard_errors: true
   scale: HalfNormal(0.1)
@@ -75,12 +76,12 @@ def test_an_empty_section_is_none(write, text):
     ),
     loc=st.floats(-5, 5),
     scale=st.floats(0.01, 5),
-    family=st.sampled_from(["normal", "student_t", "laplace"]),
+    distribution=st.sampled_from(sorted(DISTRIBUTIONS)),
     response=st.sampled_from(["loss", "log_loss"]),
 )
-def test_what_a_law_specifies_a_file_says(tmp_path_factory, pooling, loc, scale, family, response):
+def test_what_a_law_specifies_a_file_says(tmp_path_factory, pooling, loc, scale, distribution, response):
     law = PowerLaw(pooling=pooling, exponent={"distribution": "Normal", "loc": loc, "scale": scale})
-    noise = Noise(family=family, response=response)
+    noise = Noise(distribution=distribution, response=response)
     path = tmp_path_factory.mktemp("config") / "fit.yaml"
     path.write_text(yaml.safe_dump({**law.specification, "noise": noise.specification}), encoding="utf-8")
     assert read_config(path, None) == (law, noise)
@@ -107,8 +108,8 @@ def test_what_a_law_specifies_a_file_says(tmp_path_factory, pooling, loc, scale,
         ("priors:\n  1: HalfNormal(1)\n", "no prior 1"),
         ("priors:\n  floor: Normal(0, 1)\n", "below zero"),
         ("priors:\n  floor:\n", "the prior of floor is None"),
-        ("noise:\n  family: gauss\n", "noise family 'gauss'"),
-        ("noise:\n  familly: normal\n", "use 'family'"),
+        ("noise:\n  distribution: gauss\n", "noise distribution 'gauss'"),
+        ("noise:\n  distributon: normal\n", "use 'distribution'"),
         ("law: collaboration\n", "--law says power, the file says collaboration"),
         ("law: [power]\n", "the file says ['power']"),
         ("- a\n- b\n", "holds list"),

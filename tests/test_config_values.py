@@ -12,8 +12,8 @@ from parity.checkpoints import read_reference, tensor_shapes
 
 from bayeslaw.errors import InputError
 from inference.checkpoint import Checkpoint
+from inference.checkpoint_config import decoder_config, read_decoder_config
 from inference.config import DecoderConfig, Rope
-from inference.config_file import read_decoder_config
 from inference.config_values import (
     DEPTHS,
     EPSILON,
@@ -29,7 +29,7 @@ from inference.config_values import (
     WINDOW,
     check_config_values,
 )
-from inference.families import FAMILIES, decoder_config
+from inference.families import FAMILIES
 from inference.quiet import quiet_transformers
 from inference.shards import TensorPlace
 

@@ -21,11 +21,11 @@ from bayeslaw.sampling.coordinates import Coordinates, constrain, levels_to_logs
 from bayeslaw.sampling.mode import make_target
 
 MIXED = {"floor": "partial", "amplitude": "complete", "exponent": "separate"}
-STUDENT = Noise(family="student_t", response="log_loss", scale="Uniform(0.01, 0.5)", by_group=True)
+STUDENT = Noise(distribution="student_t", response="log_loss", scale="Uniform(0.01, 0.5)", by_group=True)
 # Name, law, noise, and whether levels are sampled.
 MODELS = {
     "partial": (PowerLaw(), Noise(), True),
-    "complete": (PowerLaw(pooling="complete"), Noise(family="laplace"), True),
+    "complete": (PowerLaw(pooling="complete"), Noise(distribution="laplace"), True),
     "separate": (PowerLaw(pooling="separate"), Noise(by_group=True), True),
     "mixed": (PowerLaw(pooling=MIXED), STUDENT, False),
     "any-sign": (PowerLaw(exponent="Normal(0.3, 0.2)"), Noise(), False),

@@ -14,7 +14,7 @@ from scipy import stats
 from bayeslaw.dependence import Dependence
 from bayeslaw.errors import InputError
 from bayeslaw.laws import CollaborationLaw, PowerLaw
-from bayeslaw.loadings import courses_of, sampling_factor_of
+from bayeslaw.loadings import sampling_factor_of, trends_of
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.pools import make_pools, read_pools, write_pools
@@ -188,8 +188,8 @@ def test_log_losses_share_errors_by_the_delta_method(pools):
     loss, step = model.observations.loss, 1e-6
     factor, remainder, membership = sampling_of(model)
     moved = np.log(loss[:, None] + step * factor) - np.log(loss)[:, None]
-    courses = courses_of(model.observations.covariates, membership, model.group_index, 3)
-    wanted, shared = sampling_factor_of(moved / step, courses), shared_by(model)
+    trends = trends_of(model.observations.covariates, membership, model.group_index, 3)
+    wanted, shared = sampling_factor_of(moved / step, trends), shared_by(model)
     np.testing.assert_allclose(shared.sampling_factor @ shared.sampling_factor.T, wanted @ wanted.T, rtol=1e-4)
     np.testing.assert_allclose(shared.remainder, remainder / loss**2)
 
@@ -225,7 +225,9 @@ def test_every_law_of_pools_shares_errors(pools):
     assert shared_by(model).groups == 1
 
 
-@pytest.mark.parametrize("noise", [{"family": "student_t"}, {"family": "laplace"}, {"standard_errors": True}])
+@pytest.mark.parametrize(
+    "noise", [{"distribution": "student_t"}, {"distribution": "laplace"}, {"standard_errors": True}]
+)
 def test_rows_are_independent_where_the_noise_is_no_covariance(pools, noise):
     assert model_of(pools, **noise).dependence is None
 
@@ -244,7 +246,7 @@ def test_pools_without_sampling_error_still_share_members(pools):
     ("specification", "said"),
     [
         ({"dependence": "none"}, "dependence 'none' is not known"),
-        ({"dependence": "shared", "family": "laplace"}, "share errors under laplace noise"),
+        ({"dependence": "shared", "distribution": "laplace"}, "share errors under laplace noise"),
         ({"dependence": "shared", "standard_errors": True}, "count them twice"),
         ({"dependence": "independent", "member_scale": "HalfNormal(1)"}, "for independent rows"),
         ({"member_scale": "Normal(0, 1)"}, "member_scale is Normal"),

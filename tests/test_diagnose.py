@@ -10,9 +10,9 @@ import xarray as xr
 
 from bayeslaw.claims import CLAIMS, claim_differences, claims
 from bayeslaw.diagnose import check, check_record, trusted
-from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.diagnosis.sampling import diagnostics
 from bayeslaw.errors import InputError
+from bayeslaw.findings import Finding
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.noise import Noise

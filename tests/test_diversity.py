@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 from pool_tables import loss_table, random_table
 
-from bayeslaw.diversity import decorrelation, effective_number, family_parameters, residual_correlation, win_entropy
+import bayeslaw as bl
+from bayeslaw.diversity import (
+    DIVERSITY_NUMBERS,
+    OF_MEMBERS,
+    DiversityNumber,
+    decorrelation,
+    effective_number,
+    family_parameters,
+    residual_correlation,
+    win_entropy,
+)
 from bayeslaw.errors import InputError
+from bayeslaw.gains import diversity_columns
 
 
 def test_effective_families_of_known_shares():
@@ -60,3 +71,33 @@ def test_tables_of_whole_models_are_refused():
     table = random_table(5, 2).assign_attrs(kind="models")
     with pytest.raises(InputError, match="one loss per model"):
         residual_correlation(table)
+
+
+def test_a_new_number_is_one_entry(monkeypatch):
+    largest = DiversityNumber(
+        "largest_share",
+        "the share of the largest family",
+        lambda pools: pools.by_family.max(axis=1) / pools.by_family.sum(axis=1),
+        of_members=True,
+    )
+    monkeypatch.setitem(DIVERSITY_NUMBERS, "largest_share", largest)
+    losses = bl.load_dataset("zoo", unit="document").isel(lm=slice(0, 5), sample=slice(0, 40))
+    pools = bl.make_pools(losses, max_size=2)
+    several = pools["size"].to_numpy() > 1
+    found = pools["largest_share"].to_numpy()
+    assert np.isnan(found[~several]).all()
+    members = pools["member"].to_numpy()[several]
+    parameters, family = pools["lm_parameters"].to_numpy()[members], pools["family"].to_numpy()[members]
+    expected = np.where(family[:, 0] == family[:, 1], 1.0, parameters.max(axis=1) / parameters.sum(axis=1))
+    np.testing.assert_allclose(found[several], expected)
+    assert list(diversity_columns(pools.isel(pool=several), ["largest_share"])) == ["largest_share"]
+
+
+def test_what_members_tell_is_what_the_table_of_pools_says():
+    losses = bl.load_dataset("zoo", unit="document").isel(sample=slice(0, 40))
+    pools = bl.make_pools(losses, max_size=3, limit=60)
+    pools = pools.isel(pool=pools["size"].to_numpy() > 1)
+    bare = pools.drop_vars(OF_MEMBERS)
+    for name, values in diversity_columns(bare, OF_MEMBERS).items():
+        np.testing.assert_allclose(values, pools[name].to_numpy())
+    assert set(DIVERSITY_NUMBERS) <= set(map(str, pools.data_vars))

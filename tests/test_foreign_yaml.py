@@ -90,7 +90,7 @@ VALUES = st.recursive(
     SCALARS, lambda part: st.lists(part, max_size=3) | st.dictionaries(KEYS, part, max_size=3), max_leaves=6
 )
 PRIORS = ("floor", "amplitude", "exponent", "amplitude_spread", "loc", "scale", "distribution")
-NOISE = ("family", "response", "standard_errors", "scale", "degrees_of_freedom", "by_group", "dependence")
+NOISE = ("distribution", "response", "standard_errors", "scale", "degrees_of_freedom", "by_group", "dependence")
 
 
 def _filled(value, names):

@@ -22,8 +22,9 @@ HEAVY = ["jax", "numpyro", "pandas", "xarray", "matplotlib", "transformers", "ar
         "import sys; sys.argv = ['bayeslaw', '--help']\nfrom bayeslaw.cli import main\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code",
         "from bayeslaw.errors import InputError",
+        "from bayeslaw.findings import Finding",
     ],
-    ids=["package", "command line", "inference", "help", "errors"],
+    ids=["package", "command line", "inference", "help", "errors", "findings"],
 )
 def test_nothing_heavy_is_loaded(program):
     look = f"\nimport sys\nprint([name for name in {HEAVY} if name in sys.modules], file=sys.stderr)"
@@ -70,7 +71,7 @@ def test_inference_is_not_needed():
 
 
 def test_scoring_needs_little_of_the_rest():
-    allowed = {"errors", "storage", "progress", "losses", "lazy_package", "tables"}
+    allowed = {"errors", "findings", "storage", "progress", "losses", "lazy_package", "tables"}
     allowed |= {"foreign_files", "foreign_json", "foreign_text", "foreign_yaml"}
     for path in Path(inference.__file__).parent.rglob("*.py"):
         modules = [

@@ -18,7 +18,8 @@ from tables import SIZES, family_table, models_table, rows
 from bayeslaw.errors import InputError
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, Law, PowerLaw, law_from_specification
 from bayeslaw.laws.base import POOLING
-from bayeslaw.simulate import simulate_losses, simulate_pools
+from bayeslaw.simulate import simulate_losses
+from bayeslaw.simulated_pools import simulate_pools
 
 
 @dataclass(frozen=True)

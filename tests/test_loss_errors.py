@@ -133,9 +133,9 @@ def test_honest_tables_have_no_errors(unit):
 
 def test_errors_are_those_among_all_warnings(zoo):
     wrong = column(zoo, shuffled(1.0))
-    errors = [warning for warning in loss_warnings(wrong) if warning.severity == "error"]
+    errors = [warning for warning in loss_warnings(wrong) if warning.is_error]
     assert errors == table_errors(wrong)
-    assert {warning.severity for warning in loss_warnings(zoo)} == {"note"}
+    assert {warning.severity for warning in loss_warnings(zoo)} == {"warning"}
     assert loss_errors(zoo.isel(lm=[0])) == []
 
 
@@ -184,6 +184,6 @@ def test_strict_refuses_errors_alone(command, wrong_folder, tmp_path, monkeypatc
 def test_strict_takes_tables_with_notes(tmp_path):
     shown = run("losses", "zoo", "--strict")
     assert shown.exit_code == 0
-    assert "note never-wins" in shown.stdout
+    assert "warning never-wins" in shown.stdout
     record = json.loads(run("losses", "zoo", "--json").stdout)
     assert any(warning.startswith("never-wins: ") for warning in record["warnings"])

@@ -18,7 +18,8 @@ from bayeslaw.noise import Noise
 from bayeslaw.point_fit import maximum_likelihood
 from bayeslaw.priors import parse_prior
 from bayeslaw.sampling.mode import find_mode, make_target, minimize, preconditioner
-from bayeslaw.simulate import simulate_chinchilla, simulate_pools
+from bayeslaw.simulate import simulate_chinchilla
+from bayeslaw.simulated_pools import simulate_pools
 
 FREE = ("floor", "amplitude", "exponent")
 
@@ -70,7 +71,7 @@ def test_the_covariance_of_a_linear_law_is_exact():
         pytest.param(PowerLaw(), Noise(), marks=pytest.mark.slow),
         (PowerLaw(pooling="complete"), Noise(response="log_loss")),
         pytest.param(
-            PowerLaw(pooling="complete"), Noise(family="student_t", response="log_loss"), marks=pytest.mark.slow
+            PowerLaw(pooling="complete"), Noise(distribution="student_t", response="log_loss"), marks=pytest.mark.slow
         ),
     ],
     ids=["partial", "complete", "student_t"],
@@ -97,17 +98,19 @@ def test_the_gradient_vanishes_at_the_mode_and_the_curvature_is_near_the_hessian
 
 
 @pytest.mark.parametrize(
-    ("family", "response"),
+    ("distribution", "response"),
     [
         pytest.param("normal", "log_loss", marks=pytest.mark.slow),
         ("student_t", "loss"),
         pytest.param("laplace", "loss", marks=pytest.mark.slow),
     ],
 )
-def test_the_covariance_is_positive_definite(family, response):
+def test_the_covariance_is_positive_definite(distribution, response):
     law = CollaborationLaw()
     with jax.enable_x64(True):
-        target = posterior(law, Noise(family=family, response=response), simulate_pools(max_size=2, limit=20))
+        target = posterior(
+            law, Noise(distribution=distribution, response=response), simulate_pools(max_size=2, limit=20)
+        )
         factor = preconditioner(target, target.start + 0.5)
     assert np.isfinite(factor).all()
     assert np.linalg.eigvalsh(factor @ factor.T).min() > 0
@@ -191,7 +194,7 @@ def test_flat_prior_modes_of_laplace_noise_stand_on_the_kinks(errors):
         scale = np.sqrt(np.exp(2 * x[3]) + error**2)
         return (np.abs(power_curve(parameters, *x[:3]) - loss) / scale + np.log(2 * scale)).sum()
 
-    found = maximum_likelihood(PowerLaw(pooling="complete"), table, noise=Noise(family="laplace"))
+    found = maximum_likelihood(PowerLaw(pooling="complete"), table, noise=Noise(distribution="laplace"))
     ours = np.array([*(float(found[name]) for name in FREE), np.log(float(found["noise_scale"]))])
     starts = [np.array([1.4, 0.7, 0.3, -3.0]) + 0.1 * rng.standard_normal(4) for _ in range(6)]
     options = {"xatol": 1e-9, "fatol": 1e-10, "maxiter": 20000, "maxfev": 20000}

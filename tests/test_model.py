@@ -44,7 +44,7 @@ def some_values(model, seed=0):
             values[parameter.name + "_spread"] = 0.2 + 0.1 * rng.random()
         values[parameter.name] = centre * rng.uniform(0.9, 1.1, groups) if parameter.grouped else centre * 0.95
     values["noise_scale"] = rng.uniform(0.05, 0.1, groups) if model.noise_by_group else 0.08
-    if model.noise.family == "student_t":
+    if model.noise.distribution == "student_t":
         values["degrees_of_freedom"] = 4.5
     return values
 
@@ -80,18 +80,18 @@ def likelihood_by_hand(noise, observations, group, values):
         if noise.response == "log_loss":
             response, mean, error = np.log(loss), np.log(mean), error / loss
         scale = np.sqrt(own["noise_scale"] ** 2 + error**2)
-        total += OBSERVED[noise.family](response, mean, scale, own.get("degrees_of_freedom"))
+        total += OBSERVED[noise.distribution](response, mean, scale, own.get("degrees_of_freedom"))
     return total
 
 
-def built(law, pooling, noise_family, response, errors, by_group, observations):
+def built(law, pooling, distribution, response, errors, by_group, observations):
     spread = {name: SPREAD[0] for name, kind in pooling.items() if kind == "partial"}
     noise = Noise(
-        family=noise_family,
+        distribution=distribution,
         response=response,
         standard_errors=errors,
         scale=SCALE[0],
-        degrees_of_freedom=FREEDOM[0] if noise_family == "student_t" else None,
+        degrees_of_freedom=FREEDOM[0] if distribution == "student_t" else None,
         by_group=by_group,
     )
     priors = {name: text for name, (text, _) in PRIORS.items()}
@@ -99,11 +99,13 @@ def built(law, pooling, noise_family, response, errors, by_group, observations):
 
 
 @pytest.mark.parametrize("pooling", POOLINGS, ids=lambda pooling: "-".join(dict.fromkeys(pooling.values())))
-@pytest.mark.parametrize(("family", "response", "errors"), list(product(OBSERVED, ("loss", "log_loss"), (False, True))))
-def test_the_density_is_that_of_scipy(family, response, errors, pooling):
+@pytest.mark.parametrize(
+    ("distribution", "response", "errors"), list(product(OBSERVED, ("loss", "log_loss"), (False, True)))
+)
+def test_the_density_is_that_of_scipy(distribution, response, errors, pooling):
     observations = rows(tokens=False)
     for by_group in (False, True):
-        model = built(PowerLaw, pooling, family, response, errors, by_group, observations)
+        model = built(PowerLaw, pooling, distribution, response, errors, by_group, observations)
         group = np.searchsorted(["alder", "birch", "cedar"], observations.groups["family"])
         values = some_values(model)
         wanted_prior = prior_by_hand(pooling, values)
@@ -154,7 +156,7 @@ def test_complete_pooling_has_no_groups_and_the_chinchilla_law_two_covariates():
 
 
 def test_sites_list_every_prior_once():
-    model = LawModel(PowerLaw(pooling=POOLINGS[3]), Noise(family="student_t"), rows())
+    model = LawModel(PowerLaw(pooling=POOLINGS[3]), Noise(distribution="student_t"), rows())
     assert list(model.sites) == [
         "floor_population",
         "floor_spread",
@@ -169,7 +171,7 @@ def test_sites_list_every_prior_once():
 
 
 def test_a_printed_model_shows_law_and_noise():
-    text = str(LawModel(PowerLaw(), Noise(family="student_t", response="log_loss"), rows()))
+    text = str(LawModel(PowerLaw(), Noise(distribution="student_t", response="log_loss"), rows()))
     assert "log_loss ~ student_t(log law, sqrt(noise_scale**2 + standard_error**2))" in text
     assert "degrees_of_freedom ~ Gamma(concentration=2, rate=0.1)" in text
     assert "noise_scale ~ LogNormal" in text

@@ -12,8 +12,8 @@ from parity.checkpoints import differences, write_checkpoint
 from bayeslaw.errors import InputError
 from inference import weights
 from inference.checkpoint import open_checkpoint
+from inference.checkpoint_config import read_decoder_config
 from inference.config import DecoderConfig, Rope
-from inference.config_file import read_decoder_config
 from inference.families import FAMILIES, Family
 from inference.weights import load_decoder
 

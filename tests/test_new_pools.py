@@ -12,7 +12,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit, load_fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.model import LawModel
-from bayeslaw.new_pools import NEIGHBOURS, like_observed, pool_deviations, scatter_of_members, shared_effects
+from bayeslaw.new_pools import NEIGHBOURS, pool_deviations, scatter_of_members, shared_effects, similar_pools
 from bayeslaw.noise import Noise
 from bayeslaw.pools import make_pools
 from bayeslaw.predict import predict, predict_draws
@@ -110,7 +110,7 @@ def test_a_file_keeps_what_rows_share(tmp_path, fitted):
 def test_pools_on_the_same_samples_share_the_error_that_their_rows_tell(fitted):
     """The mean of many pools of one budget shows the error of each draw, which a dense normal gives."""
     at = targets_at(np.full(COPIES, 2e10), ["heterogeneous"] * COPIES)
-    loading = like_observed(fitted, at).loadings[0]
+    loading = similar_pools(fitted, at).loadings[0]
     directions, scale = len(loading), fitted.values()["noise_scale"][:, [2]].repeat(COPIES, axis=1)
     found = pool_deviations(fitted, at, scale, samples="same", seed=0)
     own = found.std(axis=1) / np.sqrt(COPIES)
@@ -127,7 +127,7 @@ def test_pools_on_the_same_samples_share_the_error_that_their_rows_tell(fitted):
 
 def test_pools_on_new_samples_share_an_error_of_their_own(fitted):
     at = targets_at([*np.full(COPIES, 2e10), *np.full(COPIES, 3e11)], ["heterogeneous"] * COPIES + ["single"] * COPIES)
-    loadings = like_observed(fitted, at).loadings[[0, -1]]
+    loadings = similar_pools(fitted, at).loadings[[0, -1]]
     scale = fitted.values()["noise_scale"][:, [2] * COPIES + [0] * COPIES]
     found = [pool_deviations(fitted, at, scale, samples="new", seed=seed) for seed in range(10)]
     means = np.concatenate([each.reshape(400, 2, COPIES).mean(axis=2) for each in found])
@@ -142,13 +142,13 @@ def test_the_level_on_the_same_samples_is_known_better_than_on_new_ones(truth, f
     at = targets_at(np.full(COPIES, 2e10), ["heterogeneous"] * COPIES)
     levels = {which: predict_draws(fitted, at, samples=which).to_numpy()[0].mean(axis=1) for which in ("same", "new")}
     low, high = np.quantile(levels["same"], [0.005, 0.995])
-    assert low < power(2e10, *TRUTH["heterogeneous"]) + like_observed(fitted, at).loadings[0] @ truth[2] < high
+    assert low < power(2e10, *TRUTH["heterogeneous"]) + similar_pools(fitted, at).loadings[0] @ truth[2] < high
     assert levels["same"].std() < 0.9 * levels["new"].std()
 
 
 def test_other_members_scatter_like_those_of_the_nearest_pools(fitted):
     at = targets_at([1e9, 5e11], ["homogeneous", "single"])
-    like, effects = like_observed(fitted, at), shared_effects(fitted)[:, -12:]
+    like, effects = similar_pools(fitted, at), shared_effects(fitted)[:, -12:]
     regimes, observations = fitted.observations.groups["regime"], fitted.observations
     membership, group = observations.membership, fitted.model.group_index
     contrasts = shared_by(fitted).contrasts
@@ -172,7 +172,7 @@ def test_other_members_scatter_like_those_of_the_nearest_pools(fitted):
 def test_what_new_pools_take_over_changes_smoothly_with_the_budget(fitted):
     """Along a fine grid no step is like the jumps of an average over a set of pools that changes."""
     budgets = np.geomspace(2e9, 2e11, 2001)
-    remainder = like_observed(fitted, targets_at(budgets, ["heterogeneous"] * len(budgets))).remainder
+    remainder = similar_pools(fitted, targets_at(budgets, ["heterogeneous"] * len(budgets))).remainder
     observed = shared_by(fitted).remainder[fitted.observations.groups["regime"] == "heterogeneous"]
     assert np.abs(np.diff(remainder)).max() < np.ptp(observed) / NEIGHBOURS / 5
 

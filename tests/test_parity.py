@@ -12,7 +12,7 @@ from parity.seeded import seeded_tensor
 
 from bayeslaw.errors import InputError
 from inference.checkpoint import open_checkpoint
-from inference.config_file import read_decoder_config
+from inference.checkpoint_config import read_decoder_config
 from inference.decoder import Decoder
 from inference.families import SUPPORTED
 from inference.weights import load_decoder

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from bayeslaw.errors import InputError
-from bayeslaw.simulate import simulate_chinchilla, simulate_losses, simulate_pools
+from bayeslaw.simulate import simulate_chinchilla, simulate_losses
+from bayeslaw.simulated_pools import simulate_pools
 from bayeslaw.truth import ChinchillaTruth, PowerTruth, Truth
 
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.sources import CompletionsServer
-from bayeslaw.sources.asking import first_score
+from bayeslaw.sources.prompt_requests import first_score
 from bayeslaw.sources.server import ANSWER_BYTES_A_BYTE
 
 SECRET = "sk-very-secret-key"

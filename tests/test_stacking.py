@@ -12,7 +12,8 @@ from tables import family_table, power, tiny_table
 
 from bayeslaw.compare import compare, compare_left_out
 from bayeslaw.criticism.leave_out import FoldScore, LeftOut
-from bayeslaw.criticism.stacking import Stack, fold_weights, share_draws, stack, stacking_weights
+from bayeslaw.criticism.stacking import Stack, stack
+from bayeslaw.criticism.stacking_weights import fold_weights, share_draws, stacking_weights
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit
 from bayeslaw.laws import DiversityLaw, PowerLaw

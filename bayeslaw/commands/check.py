@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bayeslaw.commands.common import (
+    COLOURS,
     FitArgument,
     JsonOption,
     coloured,
@@ -17,8 +18,6 @@ from bayeslaw.commands.common import (
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
 
 
 def check(fit: FitArgument, as_json: JsonOption = False) -> None:

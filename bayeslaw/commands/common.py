@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from bayeslaw.errors import InputError
+from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.foreign_text import printable, replace_unseen
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bayeslaw.fit import Fit
-    from bayeslaw.tables.loss_warning import LossWarning
 
 Missing = Literal["error", "drop-models", "drop-samples"]
 TableArgument = Annotated[
@@ -69,7 +69,6 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        from bayeslaw.tables.loss_warning import LossTableWarning
         from bayeslaw.tables.sizes import noting_sizes
 
         # Commands say what is wrong with a table in words of their own.
@@ -158,6 +157,10 @@ def console() -> Console:
     return PrintableConsole(file=sys.stdout, width=width, highlight=False, markup=False, emoji=False)
 
 
+COLOURS = {"error": "red", "warning": "yellow", "info": "cyan"}
+"""Of findings, by their severity."""
+
+
 def coloured(text: str, colour: str) -> Text:
     """Return a text in a colour, for a console on which no text is markup."""
     from rich.text import Text
@@ -214,12 +217,12 @@ def read_table(
     )
     note(ctx, missing_note(losses))
     for near in near_names(losses) if "nll" in losses else ():
-        note(ctx, f"note {near}")
+        note(ctx, f"{near.severity} {near}")
     say_errors(errors_of(losses), strict=strict)
     return losses
 
 
-def say_errors(errors: list[LossWarning], *, strict: bool) -> None:
+def say_errors(errors: list[Finding], *, strict: bool) -> None:
     """Say what is likely wrong in a table on standard error, also where notes are not wanted.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bayeslaw.commands.common import (
+    COLOURS,
     ClusterOption,
     DescribeOption,
     JsonOption,
@@ -58,7 +59,7 @@ def losses(
     else:
         _show(report, console())
     if strict:
-        say_errors([warning for warning in report.warnings if warning.severity == "error"], strict=True)
+        say_errors([warning for warning in report.warnings if warning.is_error], strict=True)
 
 
 def _show(report: LossReport, out: Console) -> None:
@@ -81,7 +82,7 @@ def _show(report: LossReport, out: Console) -> None:
         )
     out.print(table)
     for warning in report.warnings:
-        colour = "red" if warning.severity == "error" else "yellow"
+        colour = COLOURS[warning.severity]
         out.print(coloured(f"{warning.severity} {warning.code}", colour) + f": {warning.message}", soft_wrap=True)
 
 

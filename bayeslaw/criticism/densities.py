@@ -11,7 +11,8 @@ from jax import Array
 from jax.scipy.linalg import solve_triangular
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import MEMBER_SCALE, loss_log_jacobian
+from bayeslaw.noise import MEMBER_SCALE
+from bayeslaw.responses import RESPONSES
 from bayeslaw.sampling.compiled import one_by_one
 
 CELLS_AT_ONCE = 2_000_000
@@ -167,7 +168,7 @@ def compile_densities(model: LawModel) -> Callable[[Mapping[str, np.ndarray], np
         From constrained values with a leading axis of draws, and from whether each row is left out, to the densities of
         the loss, whatever the response.
     """
-    jacobian = loss_log_jacobian(model.response, model.noise.response)
+    jacobian = RESPONSES[model.noise.response].log_jacobian(model.response)
     everything = keep_rows(model, np.zeros(len(model.response), dtype=bool))
 
     def evaluate(values: Mapping[str, Array], kept: Kept) -> tuple[Array, Array]:

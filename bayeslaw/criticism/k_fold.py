@@ -14,7 +14,7 @@ from bayeslaw.criticism.leave_out import refits_of
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fit import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import a_fit
-from bayeslaw.noise import loss_log_jacobian
+from bayeslaw.responses import RESPONSES
 
 
 class RefitWrapper(SamplingWrapper):
@@ -76,11 +76,11 @@ def with_loss_densities(fit: Fit) -> xr.DataTree:
         raise InputError(
             "this fit was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
         )
-    response, loss = fit.noise.response, fit.observations.loss
-    jacobian = loss_log_jacobian(np.log(loss) if response == "log_loss" else loss, response)
+    response = RESPONSES[fit.noise.response]
+    jacobian = response.log_jacobian(response.of_loss(fit.observations.loss))
     groups: Mapping[str, xr.Dataset] = {
         "posterior": fit.tree["posterior"].dataset,
-        "log_likelihood": xr.Dataset({"loss": fit.tree["log_likelihood"][response] + jacobian}),
+        "log_likelihood": xr.Dataset({"loss": fit.tree["log_likelihood"][response.name] + jacobian}),
     }
     return xr.DataTree.from_dict(dict(groups))
 

@@ -53,8 +53,8 @@ def keep_models(model: FactorModel, held: np.ndarray) -> KeptModels:
     """
     logs, families = np.log(model.table.parameters), range(len(model.groups))
     log_size = logs - logs[~held].mean()
-    own = [model.group_index == family for family in families]
-    first = [log_size[each & ~held if (each & ~held).any() else each].min() for each in own]
+    of_family = [model.group_index == family for family in families]
+    first = [log_size[each & ~held if (each & ~held).any() else each].min() for each in of_family]
     return KeptModels(~held, log_size, np.array(first))
 
 
@@ -129,8 +129,8 @@ class KeptCurve:
     def _covariance(self, values: Mapping[str, Any]) -> Array:
         curve = self.curve
         scale = values["family_scale"][self.model.group_index]
-        own = curve.own_variance(values, len(self.model.group_index))
-        return curve.covariance(values, curve.models, curve.models, scale, scale) + own
+        independent = curve.own_variance(values, len(self.model.group_index))
+        return curve.covariance(values, curve.models, curve.models, scale, scale) + independent
 
     def _normal(self, values: Mapping[str, Any], above: Array, rows: Array) -> tuple[Array, Array, Array]:
         """Log density of `above` on the rows chosen alone, its Cholesky factor and whitened residuals."""

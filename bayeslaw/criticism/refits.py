@@ -14,7 +14,8 @@ from bayeslaw.criticism.densities import Densities, Kept, compile_densities, kee
 from bayeslaw.criticism.resampling import Resampler
 from bayeslaw.fit import Fit
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, NOISE_SCALE, combined_scale
+from bayeslaw.noise import NOISE_SCALE, combined_scale
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.row_prediction import new_group_draws
 from bayeslaw.sampling.mode import Target, find_mode, make_target
 
@@ -71,9 +72,9 @@ class LawRefits:
 
     @cached_property
     def _sampler(self) -> Resampler:
-        nothing = keep_rows(self.model, np.zeros(len(self.model.response), dtype=bool))
+        all_rows = keep_rows(self.model, np.zeros(len(self.model.response), dtype=bool))
         mode = find_mode(self._target, starts=STARTS, seed=0)
-        return Resampler(self._potential, self._information, mode, nothing, self.draws, self.chains, ATTEMPTS)
+        return Resampler(self._potential, self._information, mode, all_rows, self.draws, self.chains, ATTEMPTS)
 
     @cached_property
     def _values(self) -> Callable[..., Any]:
@@ -147,7 +148,7 @@ class LawRefits:
 
     def _information(self, position: Array, kept: Kept) -> Array:
         """Fisher information as if the rows kept were independent, minus the prior's Hessian: a rough shape will do."""
-        model, family = self.model, FAMILIES[self.model.noise.family]
+        model, distribution = self.model, DISTRIBUTIONS[self.model.noise.distribution]
         total = self._target.values
 
         def location(position: Array) -> Array:
@@ -158,9 +159,9 @@ class LawRefits:
             scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
             return jnp.broadcast_to(jnp.log(scale), (len(model.response),))
 
-        freedom = total(position)[0].get(DEGREES_OF_FREEDOM)
-        weight = jnp.where(kept.rows, family.location_information(freedom) / jnp.exp(2 * log_scale(position)), 0.0)
-        of_scale = jnp.where(kept.rows, family.scale_information(freedom), 0.0)
+        values = total(position)[0]
+        weight = jnp.where(kept.rows, distribution.location_information(values) / jnp.exp(2 * log_scale(position)), 0.0)
+        of_scale = jnp.where(kept.rows, distribution.scale_information(values), 0.0)
         by_location, by_scale = jax.jacfwd(location)(position), jax.jacfwd(log_scale)(position)
         likelihood = by_location.T @ (weight[:, None] * by_location) + by_scale.T @ (of_scale[:, None] * by_scale)
         return likelihood - jax.hessian(self._target.log_prior)(position)

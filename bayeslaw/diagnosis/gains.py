@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import cast
 
-from bayeslaw.diagnosis.finding import Finding
 from bayeslaw.diagnosis.rows import COLLINEAR, row_findings
 from bayeslaw.diagnosis.sampling import errors
+from bayeslaw.findings import Finding
 from bayeslaw.fit import Fit
 from bayeslaw.laws.diversity import DiversityLaw
 

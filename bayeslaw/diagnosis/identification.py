@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from bayeslaw.diagnosis.finding import Finding
+from bayeslaw.findings import Finding
 from bayeslaw.fit import Fit
 from bayeslaw.sensitivity import THRESHOLD, sensitivity
 

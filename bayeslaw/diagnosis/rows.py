@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from bayeslaw.diagnosis.finding import Finding
+from bayeslaw.findings import Finding
 from bayeslaw.fit import Fit
 from bayeslaw.new_pools import shared_effects
 

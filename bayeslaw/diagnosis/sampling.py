@@ -9,7 +9,7 @@ import numpy as np
 from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.arguments import accepts
-from bayeslaw.diagnosis.finding import Finding
+from bayeslaw.findings import Finding
 from bayeslaw.fit import Fit
 from bayeslaw.fit_argument import a_fit
 
@@ -131,4 +131,4 @@ def errors(fit: Fit) -> list[Finding]:
     list of Finding
         Empty where there is none.
     """
-    return [finding for finding in sampling_findings(fit, diagnostics(fit)) if finding.severity == "error"]
+    return [finding for finding in sampling_findings(fit, diagnostics(fit)) if finding.is_error]

@@ -64,12 +64,10 @@ def draw_floor_strip(
     strip.set_xlabel("floor", fontsize=8)
     digits, height = floor_digits(floors), ax.get_ylim()
     places = np.log(np.array([floor.centre for floor in floors]) / height[0]) / np.log(height[1] / height[0])
-    for floor, own, place in zip(
-        floors, places, spread_labels(places, gap=LABEL_GAP, low=0.04, high=0.96), strict=True
-    ):
+    for floor, at, place in zip(floors, places, spread_labels(places, gap=LABEL_GAP, low=0.04, high=0.96), strict=True):
         strip.annotate(
             f"{labels[floor.group]}\n{floor_text(floor, digits)}",
-            (1.0, own),
+            (1.0, at),
             (1.35, place),
             xycoords="axes fraction",
             textcoords="axes fraction",

@@ -175,8 +175,8 @@ def _draw_panels(scene: Scene) -> Figure:
 
 def _draw_panel(ax: Axes, scene: Scene, index: int) -> None:
     floor = scene.floors[index]
-    own = scene.own_rows(floor.group)
-    prepare_axes(ax, scene, float(scene.budgets[own].max() if own.any() else scene.budgets.max()), small=True)
+    of_group = scene.own_rows(floor.group)
+    prepare_axes(ax, scene, float(scene.budgets[of_group].max() if of_group.any() else scene.budgets.max()), small=True)
     draw_context(ax, scene, floor.group)
     draw_points(ax, scene, floor.group)
     for curve, style in zip(scene.curves_of(floor.group), scene.styles(floor.group), strict=True):

@@ -9,7 +9,8 @@ import pandas as pd
 
 from bayeslaw.fit import Fit
 from bayeslaw.new_pools import pool_deviations
-from bayeslaw.noise import DEGREES_OF_FREEDOM, draw_losses
+from bayeslaw.noise import draw_losses
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.row_prediction import deviate, law_draws, new_group_draws
 
 
@@ -54,13 +55,12 @@ def _targets(fit: Fit, group: str, parameters: np.ndarray, training_tokens: floa
 def _with_common_noise(fit: Fit, targets: pd.DataFrame, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     if fit.model.dependence is not None:
         return deviate(fit, mean, pool_deviations(fit, targets, scale, samples="same", seed=0, common=True))
-    freedom = fit.values().get(DEGREES_OF_FREEDOM)
+    shape = DISTRIBUTIONS[fit.noise.distribution].values(fit.values())
     with jax.enable_x64(True):
         additive = replace(fit.noise, response="loss")
         zero, one = jnp.zeros(len(mean)), jnp.ones(len(mean))
-        noise = draw_losses(
-            jax.random.PRNGKey(0), additive, zero, one, None if freedom is None else jnp.asarray(freedom)
-        )
+        shape = {site: jnp.asarray(values) for site, values in shape.items()}
+        noise = draw_losses(jax.random.PRNGKey(0), additive, zero, one, shape)
     return deviate(fit, mean, scale * np.asarray(noise)[:, None])
 
 

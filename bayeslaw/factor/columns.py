@@ -176,8 +176,8 @@ class NewColumns:
         expected = dependence.conditional(values, quality, self.family, offset)
         weights, factor = dependence.scattered(values, *expected, scatter_key)
         told = weights @ jnp.asarray(table.standardised).T
-        own = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
-        latent = told + own * jnp.sqrt(self.scales.draw(scale_key, table.link.mean_is_finite))
+        residual = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
+        latent = told + residual * jnp.sqrt(self.scales.draw(scale_key, table.link.mean_is_finite))
         latent = latent - latent.mean(axis=1, keepdims=True)
         noise = jax.random.normal(deviation_key, means.shape)
         deviation = dependence.draw_deviation(values, quality, self.family, noise)
@@ -217,7 +217,7 @@ def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: 
         change = mean * jnp.log(means / mean) / slope
         return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
 
-    if table.link.name == "identity":
+    if table.link.linear:
         return latent + (means - latent @ share)[:, None]
     start = jnp.asarray(table.latent_mean)[nearest]
     shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)

@@ -217,10 +217,10 @@ class Curve:
         seen = Models(models.log_size, models.family, new.first_size)
         cross = self.covariance(values, everywhere, seen, scale[new.family], scale[models.family])
         within = self.covariance(values, everywhere, everywhere, scale[new.family], scale[new.family])
-        own = self.own_variance(values, len(new.log_size)) if own_part else JITTER * jnp.eye(len(new.log_size))
+        independent = self.own_variance(values, len(new.log_size)) if own_part else JITTER * jnp.eye(len(new.log_size))
         gain = jnp.linalg.solve(covariance, cross.T).T
         mean = self.mean(new.log_size) + gain @ (above - self.mean(models.log_size))
-        factor = jnp.linalg.cholesky(within + own - gain @ cross.T)
+        factor = jnp.linalg.cholesky(within + independent - gain @ cross.T)
         return floors[new.family] + jnp.exp(mean + factor @ noise["model"])
 
 

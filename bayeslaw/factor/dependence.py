@@ -68,19 +68,19 @@ class ModelDependence:
 
     def kernel(self, values: Mapping[str, Any], one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Array:
         """Correlation of latent losses between different models, [a, b]; models are (quality, family, own share)."""
-        (quality, family, own), (quality_other, family_other, own_other) = one, other
+        (quality, family, unshared), (quality_other, family_other, own_other) = one, other
         distance = jnp.abs(jnp.asarray(quality)[:, None] - jnp.asarray(quality_other)[None, :])
         # The slope of a power at zero is not finite, and the diagonal is set by hand.
         safe = jnp.where(distance > 0, distance, 1.0) / values["length"]
         decay = jnp.where(distance > 0, jnp.exp(-(safe ** values["roughness"])), 1.0)
         differ = jnp.asarray(family)[:, None] != jnp.asarray(family_other)[None, :]
-        shares = jnp.sqrt((1 - own)[:, None] * (1 - own_other)[None, :])
+        shares = jnp.sqrt((1 - unshared)[:, None] * (1 - own_other)[None, :])
         return shares * decay * jnp.where(differ, 1 - values["family_difference"], 1.0)
 
     def structure(self, values: Mapping[str, Any]) -> Array:
         """Correlation matrix of the models seen as the structure has it, [lm, lm]."""
-        own = self.own_share(values, self.quality, values["own_offset"])
-        models = (self.quality, self.family, own)
+        unshared = self.own_share(values, self.quality, values["own_offset"])
+        models = (self.quality, self.family, unshared)
         return _with_unit_diagonal(self.kernel(values, models, models))
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
@@ -144,9 +144,9 @@ class ModelDependence:
         factor : Array
             Factor of the covariance of what the models seen do not tell, [new, new].
         """
-        own = self.own_share(values, quality, offset)
+        unshared = self.own_share(values, quality, offset)
         seen = (self.quality, self.family, self.own_share(values, self.quality, values["own_offset"]))
-        new = (quality, family, own)
+        new = (quality, family, unshared)
         cross = self.kernel(values, new, seen)
         within = _with_unit_diagonal(self.kernel(values, new, new))
         weights = jnp.linalg.solve(self.structure(values), cross.T).T
@@ -175,15 +175,15 @@ class ModelDependence:
             Of the same meaning and shapes.
         """
         (new, count), (left_key, right_key, scale_key) = factor.shape[:1] + weights.shape[1:], jax.random.split(key, 3)
-        own = 1 + values["structure_freedom"]
+        prior_freedom = 1 + values["structure_freedom"]
         root = jnp.linalg.cholesky(jnp.asarray(self.correlation))
         off = jax.scipy.linalg.solve_triangular(root.T, jax.random.normal(left_key, (count, new)))
-        weights = weights + factor @ off.T / jnp.sqrt(count + own)
+        weights = weights + factor @ off.T / jnp.sqrt(count + prior_freedom)
         # Bartlett's factor, with freedom enough for as many models.
-        freedom = jnp.maximum(own, new)
+        freedom = jnp.maximum(prior_freedom, new)
         squares = 2 * jax.random.gamma(scale_key, (freedom - jnp.arange(new)) / 2)
         bartlett = jnp.tril(jax.random.normal(right_key, (new, new)), -1) + jnp.diag(jnp.sqrt(squares))
-        return weights, factor @ bartlett * jnp.sqrt(own / freedom / (count + own))
+        return weights, factor @ bartlett * jnp.sqrt(prior_freedom / freedom / (count + prior_freedom))
 
 
 def _with_unit_diagonal(matrix: Array) -> Array:

@@ -59,8 +59,8 @@ def family_curve(
         }
         loss = model.curve.draw(site, models, noise, own_part=False)
         floor = model.curve.floors(site)[0][number] if known else model.curve.new_floor(site, noise["floor"])[0]
-        own = site["model_spread"] * jax.random.normal(keys[3])
-        return loss, floor + (loss - floor) * jnp.exp(own)
+        deviation = site["model_spread"] * jax.random.normal(keys[3])
+        return loss, floor + (loss - floor) * jnp.exp(deviation)
 
     with jax.enable_x64(True):
         sites = {name: jnp.asarray(values[name]) for name in model.sites}

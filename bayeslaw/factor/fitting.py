@@ -80,8 +80,8 @@ def fit_factor(
         drawn, settings = sample_until_trusted(
             target, mode, factor, progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
         )
-        own = table_attrs(model.law, table) | {"settings": json.dumps(settings | choices)}
-        tree = factor_tree(target, drawn, seed=seed, attrs=attrs | own)
+        table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(settings | choices)}
+        tree = factor_tree(target, drawn, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree

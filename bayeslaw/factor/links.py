@@ -31,6 +31,12 @@ class Link:
         Logarithm of the derivative of the inverse, by the loss.
     mean_is_finite
         Whether the loss has a finite mean when ``z`` has the tails of Student's t.
+    array_value
+        `value` for arrays of NumPy.
+    positive
+        Whether every loss is positive.
+    linear
+        Whether a shift of ``z`` is the same shift of the loss.
     """
 
     name: str
@@ -38,6 +44,9 @@ class Link:
     latent: Callable[[ArrayLike], Array]
     log_slope: Callable[[ArrayLike], Array]
     mean_is_finite: bool
+    array_value: Callable[[np.ndarray], np.ndarray]
+    positive: bool = True
+    linear: bool = False
 
 
 def _inverse_softplus(loss: ArrayLike) -> Array:
@@ -48,15 +57,32 @@ def _inverse_softplus(loss: ArrayLike) -> Array:
 LINKS: Mapping[str, Link] = {
     link.name: link
     for link in (
-        Link("log", lambda z: jnp.exp(z), lambda x: jnp.log(x), lambda x: -jnp.log(x), mean_is_finite=False),
+        Link(
+            "log",
+            lambda z: jnp.exp(z),
+            lambda x: jnp.log(x),
+            lambda x: -jnp.log(x),
+            mean_is_finite=False,
+            array_value=np.exp,
+        ),
         Link(
             "softplus",
             lambda z: jax.nn.softplus(z),
             _inverse_softplus,
             lambda x: -jnp.log(-jnp.expm1(-jnp.asarray(x))),
             mean_is_finite=True,
+            array_value=lambda z: np.logaddexp(0.0, z),
         ),
-        Link("identity", lambda z: jnp.asarray(z), lambda x: jnp.asarray(x), jnp.zeros_like, mean_is_finite=True),
+        Link(
+            "identity",
+            lambda z: jnp.asarray(z),
+            lambda x: jnp.asarray(x),
+            jnp.zeros_like,
+            mean_is_finite=True,
+            array_value=np.asarray,
+            positive=False,
+            linear=True,
+        ),
     )
 }
 

@@ -152,16 +152,16 @@ class FactorModel:
         """Covariance of levels and exponents of families with the models seen, and among themselves."""
         curve, models, families = self.curve, self.models, len(self.groups)
         first, x = jnp.asarray(models.first_size), jnp.asarray(models.log_size)
-        own = jnp.eye(families)
-        member = own[:, models.family]
+        identity = jnp.eye(families)
+        member = identity[:, models.family]
         level_seen = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[models.family][None, :]
         level_seen = level_seen + member * values["amplitude_spread"] ** 2 * scale[:, None]
         slope_seen = -x[None, :] * (curve.exponent[1] ** 2 + member * values["exponent_spread"] ** 2)
         level = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[None, :]
-        level = level + own * values["amplitude_spread"] ** 2 * scale[:, None]
-        slope = curve.exponent[1] ** 2 + own * values["exponent_spread"] ** 2
-        nothing = jnp.zeros((families, families))
-        return jnp.concatenate([level_seen, slope_seen]), jnp.block([[level, nothing], [nothing, slope]])
+        level = level + identity * values["amplitude_spread"] ** 2 * scale[:, None]
+        slope = curve.exponent[1] ** 2 + identity * values["exponent_spread"] ** 2
+        zeros = jnp.zeros((families, families))
+        return jnp.concatenate([level_seen, slope_seen]), jnp.block([[level, zeros], [zeros, slope]])
 
     def __str__(self) -> str:
         table = self.table

@@ -89,13 +89,13 @@ def check_pools(
     rows = []
     for size in np.unique(sizes):
         for regime in REGIMES:
-            own = (sizes == size) & (regimes == regime)
-            if not own.any():
+            in_row = (sizes == size) & (regimes == regime)
+            if not in_row.any():
                 continue
-            drawn, seen = replicates[:, own].mean(axis=1), float(observed[own].mean())
+            drawn, seen = replicates[:, in_row].mean(axis=1), float(observed[in_row].mean())
             lower, median, upper = np.quantile(drawn, [tail, 0.5, 1 - tail])
             side = min(float((drawn <= seen).mean()), float((drawn >= seen).mean()))
-            rows.append((size, regime, int(own.sum()), seen, median, lower, upper, max(2 * side, 1 / len(drawn))))
+            rows.append((size, regime, int(in_row.sum()), seen, median, lower, upper, max(2 * side, 1 / len(drawn))))
     columns = ["size", "regime", "pools", "observed", "median", "lower", "upper", "tail"]
     return pd.DataFrame(rows, columns=columns)
 
@@ -168,15 +168,17 @@ def replicate_losses(
     """
     table, dependence = model.table, model.dependence
     common_key, scatter_key, own_key, scale_key = jax.random.split(key, 4)
-    own = dependence.own_share(values, dependence.quality, values["own_offset"])
-    nothing = jnp.zeros_like(own)
-    alike = (dependence.quality, dependence.family, nothing)
-    kernel = dependence.kernel(values, alike, alike) + 1e-9 * jnp.eye(len(own))
+    unshared = dependence.own_share(values, dependence.quality, values["own_offset"])
+    zeros = jnp.zeros_like(unshared)
+    models = (dependence.quality, dependence.family, zeros)
+    kernel = dependence.kernel(values, models, models) + 1e-9 * jnp.eye(len(unshared))
     scattered = _scattered(kernel, values["structure_freedom"], scatter_key)
-    shape = (len(own), len(table.losses))
+    shape = (len(unshared), len(table.losses))
     common = scattered @ jax.random.normal(common_key, shape)
     spread = jnp.sqrt(scales.draw_new(scale_key, table.link.mean_is_finite))
-    latent = jnp.sqrt(1 - own)[:, None] * common + jnp.sqrt(own)[:, None] * spread * jax.random.normal(own_key, shape)
+    latent = jnp.sqrt(1 - unshared)[:, None] * common + jnp.sqrt(unshared)[:, None] * spread * jax.random.normal(
+        own_key, shape
+    )
     latent = latent * jnp.asarray(table.latent_deviation)[:, None]
     return with_means(table, latent, jnp.asarray(means), jnp.asarray(table.weights))
 

@@ -25,11 +25,11 @@ from scipy import optimize, special, stats
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.factor.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
 from bayeslaw.factor.dependence import DEVIATION_SLOPE
+from bayeslaw.factor.links import LINKS
 from bayeslaw.laws.factor import CURVE_SITES, DEPENDENCE_SITES, FactorLaw
 
 TOLERANCE = 0.006
 ATTEMPTS = 20_000
-LINK_VALUES = {"log": np.exp, "softplus": lambda z: np.logaddexp(0.0, z)}
 FEWEST_SEEN = 3
 
 
@@ -69,7 +69,7 @@ class FactorDesign:
     deviation: float = 0.5
 
     def __post_init__(self) -> None:
-        check_choice("link", self.link, LINK_VALUES)
+        check_choice("link", self.link, (name for name, link in LINKS.items() if link.positive))
         if not FEWEST_SEEN <= self.seen <= len(self.parameters) == len(self.families):
             raise InputError(
                 f"{self.seen} models seen of {len(self.parameters)} sizes and {len(self.families)} families",
@@ -196,12 +196,14 @@ def simulate_factor(
     latent = rng.standard_normal((design.samples, len(mean))) @ np.linalg.cholesky(correlation).T
     latent = (latent - latent.mean(axis=0)) / latent.std(axis=0) * deviation
     losses = np.stack(
-        [_with_mean(*pair, LINK_VALUES[design.link]) for pair in zip(latent.T, mean, strict=True)], axis=1
+        [_with_mean(*pair, LINKS[design.link].array_value) for pair in zip(latent.T, mean, strict=True)], axis=1
     )
     known = design.known_families
-    own = {name: curve[name][:known] for name in ("family_scale", "floor", "amplitude", "exponent")}
-    offset = _floor_offset(sites, design, own["floor"], mean)
-    return FactorSimulation(design, losses, sites | own | {"floor_offset": offset} | dependence, mean, correlation)
+    known_sites = {name: curve[name][:known] for name in ("family_scale", "floor", "amplitude", "exponent")}
+    offset = _floor_offset(sites, design, known_sites["floor"], mean)
+    return FactorSimulation(
+        design, losses, sites | known_sites | {"floor_offset": offset} | dependence, mean, correlation
+    )
 
 
 def _draw_sites(law: FactorLaw, names: tuple[str, ...], count: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -245,9 +247,9 @@ def _curve(
     deviation = sites["floor_spread"] * (1 - sites["floor_share"])
     floor = sites["floor_share"] * design.lowest * np.exp(deviation * rng.standard_normal(count))
     walk = _drift_factor(size)
-    shared, own = rng.standard_normal(len(size)), rng.standard_normal((count, len(size)))
+    shared, by_family = rng.standard_normal(len(size)), rng.standard_normal((count, len(size)))
     # Half of the variance of the drift is shared by all families.
-    drift = sites["exponent_drift"] * np.sqrt(0.5) * (walk @ shared + np.einsum("ij,ij->i", walk, own[family]))
+    drift = sites["exponent_drift"] * np.sqrt(0.5) * (walk @ shared + np.einsum("ij,ij->i", walk, by_family[family]))
     part = np.where(bare, 0.0, sites["model_spread"] * rng.standard_normal(len(size)))
     mean = floor[family] + np.exp(level[family] - slope[family] * size + drift + part)
     return {"mean": mean, "family_scale": family_scale, "floor": floor, "amplitude": np.exp(level), "exponent": slope}
@@ -287,10 +289,10 @@ def _draw_dependence(
     offset = rng.standard_normal(count)
     near = np.clip(quality, -4.0, 4.0)
     logit = sites["own_level"] + sites["own_slope"] * near + sites["own_spread"] * offset
-    own = special.expit(logit)
+    unshared = special.expit(logit)
     distance = np.abs(quality[:, None] - quality[None, :]) / sites["length"]
     differ = design.family[:, None] != design.family[None, :]
-    structure = np.sqrt(np.outer(1 - own, 1 - own)) * np.exp(-(distance ** sites["roughness"]))
+    structure = np.sqrt(np.outer(1 - unshared, 1 - unshared)) * np.exp(-(distance ** sites["roughness"]))
     structure = np.where(differ, 1 - sites["family_difference"], 1.0) * structure
     np.fill_diagonal(structure, 1.0)
     # The models seen then scatter with the freedom that the density has for as many.

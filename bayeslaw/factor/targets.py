@@ -121,11 +121,11 @@ def read_pool(text: str, names: Sequence[str]) -> list[Member]:
                 nearest(part, names),
             )
         parameters, family = read_member(part)
-        alike = sum(
+        copies = sum(
             isinstance(member, NewModel) and (member.parameters, member.family) == (parameters, family)
             for member in members
         )
-        members.append(NewModel(parameters, family, str(alike) if alike else ""))
+        members.append(NewModel(parameters, family, str(copies) if copies else ""))
     return members
 
 
@@ -176,10 +176,10 @@ def pool_extrapolation(model: FactorModel, pools: Sequence[Sequence[Member]]) ->
     def distance(member: Member) -> float:
         if not isinstance(member, NewModel):
             return 0.0
-        own = observed[table.families == member.family]
-        own = own if len(own) and np.ptp(own) > 0 else observed
+        of_family = observed[table.families == member.family]
+        of_family = of_family if len(of_family) and np.ptp(of_family) > 0 else observed
         value = np.log(member.parameters)
-        return max(own.min() - value, value - own.max(), 0.0) / np.ptp(own)
+        return max(of_family.min() - value, value - of_family.max(), 0.0) / np.ptp(of_family)
 
     return np.array([max(map(distance, pool)) for pool in pools])
 

@@ -143,8 +143,8 @@ def _with_round_budget(model: FactorModel, reported: dict[str, Array]) -> dict[s
 
 def _replicate(model: FactorModel, values: Mapping[str, Array], key: Array) -> Array:
     models = model.models
-    nothing = jnp.zeros(0)
-    noise = {"model": jax.random.normal(key, (len(models.log_size),)), "floor": nothing, "scale": nothing}
+    empty = jnp.zeros(0)
+    noise = {"model": jax.random.normal(key, (len(models.log_size),)), "floor": empty, "scale": empty}
     return model.curve.draw(values, models, noise, own_part=True)
 
 
@@ -153,11 +153,11 @@ def _prior(model: FactorModel, key: Array) -> dict[str, Any]:
     keys = jax.random.split(key, 4)
     values = model.draw_prior(keys[0])
     curve, models, families = model.curve, model.models, len(model.groups)
-    shared, own = jax.random.normal(keys[1], (2, 1)), jax.random.normal(keys[2], (2, families))
+    shared, by_family = jax.random.normal(keys[1], (2, 1)), jax.random.normal(keys[2], (2, families))
     between = BETWEEN_DEVIATION * jnp.asarray(models.first_size) * jax.random.normal(keys[3], ())
     spread = values["amplitude_spread"] * jnp.sqrt(values["family_scale"])
-    level = curve.mean(0.0) + LEVEL_DEVIATION * shared[0] + between + spread * own[0]
-    exponent = curve.exponent[0] + curve.exponent[1] * shared[1] + values["exponent_spread"] * own[1]
+    level = curve.mean(0.0) + LEVEL_DEVIATION * shared[0] + between + spread * by_family[0]
+    exponent = curve.exponent[0] + curve.exponent[1] * shared[1] + values["exponent_spread"] * by_family[1]
     floors = curve.new_floor(values, values["floor_offset"])
     reported = _with_round_budget(model, {"floor": floors, "amplitude": jnp.exp(level), "exponent": exponent})
     scale = values["family_scale"][models.family]

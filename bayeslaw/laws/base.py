@@ -6,13 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
-import numpy as np
 from jax import Array
 
 from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior, check_positive, parse_prior
+from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
 
 POOLING = ("partial", "complete", "separate")
 SPREAD = "_spread"
@@ -331,4 +330,4 @@ def default_spread(prior: Prior | None) -> Prior:
         A log-normal prior.
     """
     centre = 0.3 if prior is None or prior.support[0] >= 0 else 0.1
-    return Prior("LogNormal", (("loc", round(float(np.log(centre)), 4)), ("scale", 0.5)))
+    return log_normal(centre, 0.5)

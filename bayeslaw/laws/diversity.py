@@ -11,9 +11,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.arguments import texts
+from bayeslaw.diversity import DIVERSITY_NUMBERS
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.gains import (
-    DIVERSITY_NUMBERS,
     RELATIVE,
     best_members,
     check_pools,
@@ -24,9 +24,8 @@ from bayeslaw.gains import (
     standardised,
 )
 from bayeslaw.laws.base import Law
-from bayeslaw.laws.power import log_normal
 from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior
+from bayeslaw.priors import Prior, log_normal
 
 PARTS = ("floor", "amplitude", "exponent")
 ON = "_on_"

@@ -1,13 +1,12 @@
 """A generative law of the losses of models on samples, from which the loss of any pool follows."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.factor.links import check_link
-from bayeslaw.priors import Prior, check_positive, parse_prior
+from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
 
 CURVE_SITES = (
     "floor_share",
@@ -30,27 +29,23 @@ DEPENDENCE_SITES = (
 )
 
 
-def _log_normal(median: float, scale: float) -> Prior:
-    return Prior("LogNormal", (("loc", round(math.log(median), 4)), ("scale", scale)))
-
-
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": _log_normal(0.1, 0.4),
-    "amplitude_spread": _log_normal(0.2, 0.7),
-    "exponent_spread": _log_normal(0.05, 0.7),
-    "exponent_drift": _log_normal(0.05, 0.7),
-    "model_spread": _log_normal(0.03, 0.5),
-    "length": _log_normal(20.0, 1.2),
+    "floor_spread": log_normal(0.1, 0.4),
+    "amplitude_spread": log_normal(0.2, 0.7),
+    "exponent_spread": log_normal(0.05, 0.7),
+    "exponent_drift": log_normal(0.05, 0.7),
+    "model_spread": log_normal(0.03, 0.5),
+    "length": log_normal(20.0, 1.2),
     "roughness": Prior("Uniform", (("low", 1.0), ("high", 2.0))),
     "family_difference": Prior("Beta", (("concentration1", 1.0), ("concentration0", 9.0))),
     "own_level": Prior("Normal", (("loc", -3.5), ("scale", 1.5))),
     "own_slope": Prior("Normal", (("loc", 0.0), ("scale", 0.5))),
-    "own_spread": _log_normal(0.4, 0.6),
-    "structure_freedom": _log_normal(50.0, 1.0),
-    "deviation_spread": _log_normal(0.05, 0.7),
-    "deviation_family_spread": _log_normal(0.05, 0.7),
+    "own_spread": log_normal(0.4, 0.6),
+    "structure_freedom": log_normal(50.0, 1.0),
+    "deviation_spread": log_normal(0.05, 0.7),
+    "deviation_family_spread": log_normal(0.05, 0.7),
 }
 """Priors where none are given. They have no unit: losses enter relative to the lowest loss seen."""
 

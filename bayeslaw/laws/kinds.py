@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from bayeslaw.calibration.protocol import Calibrated
     from bayeslaw.claims import Claim
     from bayeslaw.criticism.leave_out import Refits
-    from bayeslaw.diagnosis.finding import Finding
     from bayeslaw.factor.bands import Predicted
+    from bayeslaw.findings import Finding
     from bayeslaw.fit import Fit
     from bayeslaw.noise import Noise
     from bayeslaw.sampling.checkpoint import Checkpoint

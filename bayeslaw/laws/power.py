@@ -11,7 +11,7 @@ from jax.typing import ArrayLike
 
 from bayeslaw.laws.base import Law
 from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior
+from bayeslaw.priors import Prior, log_normal
 
 
 def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, exponent: ArrayLike) -> Array:
@@ -60,24 +60,6 @@ def data_scaled_priors(observations: Observations) -> dict[str, Prior]:
         "amplitude": log_normal(max(amplitude, smallest), 0.7),
         "exponent": log_normal(0.3, 0.5),
     }
-
-
-def log_normal(median: float, scale: float) -> Prior:
-    """Give a log-normal prior by its median.
-
-    Parameters
-    ----------
-    median
-        Median, in the parameter's unit.
-    scale
-        Standard deviation of the logarithm.
-
-    Returns
-    -------
-    Prior
-        The prior, its location rounded to four digits so that it prints as it is.
-    """
-    return Prior("LogNormal", (("loc", round(float(np.log(median)), 4)), ("scale", scale)))
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,6 @@ class ClusterLayout:
             group, short = short[:lanes], short[lanes:]
             step = np.arange(steps)[:, None]
             rows = np.where(step < counts[group], order[np.minimum(starts[group] + step, len(order) - 1)], -1)
-            alike = steps == 1 and np.ptp(totals[group]) == 0
-            add(rows, kernels.SINGLE if alike else kernels.LANES, totals[group][:1] if alike else totals[group])
+            uniform = steps == 1 and np.ptp(totals[group]) == 0
+            add(rows, kernels.SINGLE if uniform else kernels.LANES, totals[group][:1] if uniform else totals[group])
         return cls(np.concatenate(parts), np.array(blocks, dtype=np.int64), np.concatenate(lane_weights))

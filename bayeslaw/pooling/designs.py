@@ -148,9 +148,11 @@ def matched_pairs(
     _check_count(models + 2 * number, limit)
     pairs: list[np.ndarray] = []
     for size in range(2, max_size + 1):
-        alike = _homogeneous(families, size, limit, generator)
-        if len(alike):
-            pairs.extend(_match(alike, _heterogeneous(families, parameters, size, generator), parameters, tolerance))
+        homogeneous = _homogeneous(families, size, limit, generator)
+        if len(homogeneous):
+            pairs.extend(
+                _match(homogeneous, _heterogeneous(families, parameters, size, generator), parameters, tolerance)
+            )
     if not pairs:
         raise InputError(
             f"no homogeneous pool has a heterogeneous one of its size within {tolerance:g} of its log budget",
@@ -188,10 +190,10 @@ def _number_of_families(members: np.ndarray, families: np.ndarray) -> np.ndarray
     # A member adds a family if no earlier one is of it; padding gets a family of its own, which is not counted.
     of_slot = [np.append(families, -1)[column] for column in members.T]
     number = np.zeros(len(members), dtype=np.int64)
-    for slot, own in enumerate(of_slot):
-        new = own >= 0
+    for slot, positions in enumerate(of_slot):
+        new = positions >= 0
         for earlier in of_slot[:slot]:
-            new &= own != earlier
+            new &= positions != earlier
         number += new
     return number
 
@@ -265,9 +267,9 @@ def _draw(families: np.ndarray, size: int, number: int, draws: int, generator: n
         chance = np.cumsum(chance * [comb(int(count), int(k)) for k in taken], axis=1)
         pick = (generator.random(draws)[:, None] * chance[:, -1:] >= chance).sum(axis=1)
         left, families_left = left - pick, families_left - (pick > 0)
-        own = np.flatnonzero(families == family)
-        rank = generator.random((draws, len(own))).argsort(axis=1).argsort(axis=1)
-        chosen[:, own] = rank < pick[:, None]
+        of_family = np.flatnonzero(families == family)
+        rank = generator.random((draws, len(of_family))).argsort(axis=1).argsort(axis=1)
+        chosen[:, of_family] = rank < pick[:, None]
     return np.nonzero(chosen)[1].reshape(draws, size)
 
 
@@ -303,7 +305,7 @@ def _heterogeneous(
     return np.unique(np.concatenate(rows), axis=0)
 
 
-def _match(alike: np.ndarray, mixed: np.ndarray, parameters: np.ndarray, tolerance: float) -> list[np.ndarray]:
+def _match(homogeneous: np.ndarray, mixed: np.ndarray, parameters: np.ndarray, tolerance: float) -> list[np.ndarray]:
     """Give every homogeneous pool the nearest heterogeneous pool that is not taken yet, in the order given."""
     if not len(mixed):
         return []
@@ -312,7 +314,7 @@ def _match(alike: np.ndarray, mixed: np.ndarray, parameters: np.ndarray, toleran
     budgets, mixed = budgets[order], mixed[order]
     below, above = np.arange(len(mixed) + 2), np.arange(len(mixed) + 2)
     pairs = []
-    for pool, budget in zip(alike, np.log(parameters[alike].sum(axis=1)), strict=True):
+    for pool, budget in zip(homogeneous, np.log(parameters[homogeneous].sum(axis=1)), strict=True):
         place = int(np.searchsorted(budgets, budget))
         lower, upper = _free(below, place) - 1, _free(above, place + 1) - 1
         candidates = [spot for spot in (lower, upper) if 0 <= spot < len(mixed)]

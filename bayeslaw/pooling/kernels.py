@@ -110,7 +110,7 @@ def plan_pools(pools, sizes, shared, models):
 
 
 @compiled()
-def load(columns, start, number, nothing, table):
+def load(columns, start, number, padding, table):
     """Copy a block of every model into a working table.
 
     Parameters
@@ -119,7 +119,7 @@ def load(columns, start, number, nothing, table):
         Losses, [model, position].
     start, number
         Which positions.
-    nothing
+    padding
         What the row for no members holds.
     table
         Working table, [row, position], written to.
@@ -128,7 +128,7 @@ def load(columns, start, number, nothing, table):
     for model in range(models):
         for i in range(number):
             table[model, i] = columns[model, start + i]
-    table[models, :number] = nothing
+    table[models, :number] = padding
 
 
 @compiled(reorder=True)

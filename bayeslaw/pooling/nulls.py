@@ -51,12 +51,12 @@ def independent_deviations(
         Written to: deviations from `means`, [lm, sample].
     """
     generator = np.random.default_rng([seed, 2])
-    alike = np.ptp(weights) == 0
+    uniform = np.ptp(weights) == 0
     left = iter(columns)
     for row in out:
         # Nothing else may hold on to the column meanwhile.
         rates = np.subtract(next(left), means)
-        if alike:
+        if uniform:
             row[:] = generator.permuted(rates, out=rates)
             continue
         lost, rates = rates.sum(), np.divide(rates, weights, out=rates)
@@ -75,12 +75,12 @@ def _draw(
     before, drawn = 0.0, 0.0
     for start in range(0, len(target), SAMPLES):
         rows = target[start : start + SAMPLES]
-        own = weights[rows]
+        row_weights = weights[rows]
         # The first sum goes on where the last block's ended.
-        reached = np.cumsum(np.concatenate([[before], own]))[1:]
+        reached = np.cumsum(np.concatenate([[before], row_weights]))[1:]
         before = reached[-1]
-        place = np.minimum(np.searchsorted(ends, reached - own / 2, side="right"), len(ends) - 1)
-        values = own * rates[place]
+        place = np.minimum(np.searchsorted(ends, reached - row_weights / 2, side="right"), len(ends) - 1)
+        values = row_weights * rates[place]
         drawn += values.sum()
         out[rows] = values
     share = (total - drawn) / weights.sum()

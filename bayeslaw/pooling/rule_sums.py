@@ -73,13 +73,13 @@ def _chunks(layout: ClusterLayout) -> Iterator[slice]:
 
 def _laid_out(columns: LossColumns, layout: ClusterLayout, blocks: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Losses [lm, position] and weights [position] of a run of blocks, zero where there is no sample; the blocks."""
-    own = layout.blocks[blocks].copy()
-    start, stop = own[0, 1], own[-1, 1] + own[-1, 2] * own[-1, 3]
-    own[:, 1] -= start
+    moved = layout.blocks[blocks].copy()
+    start, stop = moved[0, 1], moved[-1, 1] + moved[-1, 2] * moved[-1, 3]
+    moved[:, 1] -= start
     order = layout.order[start:stop]
     losses, weights = columns.block(order), columns.weights[order]
     losses[:, order < 0] = 0.0
-    return losses, np.where(order < 0, 0.0, weights), own
+    return losses, np.where(order < 0, 0.0, weights), moved
 
 
 def null_sums(
@@ -109,20 +109,24 @@ def null_sums(
     np.ndarray
         Sums of the shifted losses, [null, pool].
     """
-    models, alike = range(columns.models), columns.weights if null_weights is None else null_weights
+    models, equal_weights = range(columns.models), columns.weights if null_weights is None else null_weights
     # What all have in common may be rounded, as long as it is put back as it was taken off.
     means = columns.means().astype(np.float32)
     # Rounding only deviations makes an error near 1e-8 of them, far below what another shuffle would change.
     table = np.empty((columns.models, len(means)), np.float32)
-    independent_deviations((columns.column(model) for model in models), means, alike, seed, out=table)
+    independent_deviations((columns.column(model) for model in models), means, equal_weights, seed, out=table)
     base = [means.sum(dtype=np.float64)]
     del means
     sums = [_deviation_sums(table, parts, block_sums, executor)]
     # The shift, in proportion to other weights, would change the order of a column.
-    own, shift = (columns.column, 0.0) if null_weights is None else (lambda model: columns.nll[:, model], columns.shift)
-    reference = comonotone_column(own(0), alike).astype(np.float32)
+    column_of, shift = (
+        (columns.column, 0.0) if null_weights is None else (lambda model: columns.nll[:, model], columns.shift)
+    )
+    reference = comonotone_column(column_of(0), equal_weights).astype(np.float32)
     for model in models:
-        np.subtract(comonotone_column(own(model), alike), reference, out=table[model], casting="same_kind")
+        np.subtract(
+            comonotone_column(column_of(model), equal_weights), reference, out=table[model], casting="same_kind"
+        )
     base.append(reference.sum(dtype=np.float64) - shift * columns.weights.sum())
     del reference
     sums.append(_deviation_sums(table, parts, block_sums, executor))

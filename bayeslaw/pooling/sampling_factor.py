@@ -93,9 +93,9 @@ class Clusters:
 
     def _block(self, first: int, last: int, start: int, stop: int) -> Block:
         rows = self.order[start:stop]
-        own = self.clusters[rows] - first
-        weights = np.bincount(own, self.columns.weights[rows], minlength=last - first)
-        return Block(rows, own, weights, self.columns.block(rows))
+        clusters = self.clusters[rows] - first
+        weights = np.bincount(clusters, self.columns.weights[rows], minlength=last - first)
+        return Block(rows, clusters, weights, self.columns.block(rows))
 
 
 def factor_of(

@@ -13,7 +13,8 @@ from numpyro.infer.util import log_density
 from scipy import optimize
 
 from bayeslaw.model import LawModel
-from bayeslaw.noise import DEGREES_OF_FREEDOM, FAMILIES, MEMBER_SCALE, combined_scale
+from bayeslaw.noise import MEMBER_SCALE, combined_scale
+from bayeslaw.noise_distributions import DISTRIBUTIONS
 from bayeslaw.sampling.compiled import compile_for, compiled_gradient
 from bayeslaw.sampling.coordinates import Coordinates
 
@@ -230,20 +231,19 @@ def _shared_information(target: Target, position: Array) -> Array:
 def _independent_information(target: Target, position: Array) -> Array:
     """Fisher information of independent rows, by coordinate."""
     model = target.model
-    family = FAMILIES[model.noise.family]
+    distribution = DISTRIBUTIONS[model.noise.distribution]
 
     def location_and_log_scale(position: Array) -> tuple[Array, Array]:
         values, _ = target.values(position)
-        mean = model.mean(values, model.covariates, model.group_index)
         scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
-        location = jnp.log(mean) if model.noise.response == "log_loss" else mean
+        location = model.location(values)
         return location, jnp.broadcast_to(jnp.log(scale), location.shape)
 
     location, log_scale = jax.jacfwd(location_and_log_scale)(position)
     scale = jnp.exp(location_and_log_scale(position)[1])
-    freedom = target.values(position)[0].get(DEGREES_OF_FREEDOM)
-    weight = family.location_information(freedom) / scale**2
-    return location.T @ (weight[:, None] * location) + family.scale_information(freedom) * log_scale.T @ log_scale
+    values = target.values(position)[0]
+    weight = distribution.location_information(values) / scale**2
+    return location.T @ (weight[:, None] * location) + distribution.scale_information(values) * log_scale.T @ log_scale
 
 
 def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[str, np.ndarray]:
@@ -264,25 +264,26 @@ def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[
         Value of every parameter and noise site.
     """
     target = make_target(model)
-    log_likelihood = model.fast_log_likelihood()
+    log_likelihood, rounded = model.fast_log_likelihood(), DISTRIBUTIONS[model.noise.distribution].rounded_cost
 
     def negative(position: Array, smoothing: Array) -> Array:
         values, _ = target.values(position)
-        if model.noise.family == "laplace":
-            return _smooth_laplace(model, values, smoothing)
+        if rounded is not None:
+            return _rounded_cost(model, rounded, values, smoothing)
         return -log_likelihood(values)
 
     position = minimize(negative, scattered_starts(target.start, starts, seed), 1e-1)
-    for smoothing in (1e-2, 1e-3, 1e-4) if model.noise.family == "laplace" else (0.0,):
+    for smoothing in (0.0,) if rounded is None else (1e-2, 1e-3, 1e-4):
         position = minimize(negative, position[None], smoothing)
     return {name: np.asarray(value) for name, value in target.values(jnp.asarray(position))[0].items()}
 
 
-def _smooth_laplace(model: LawModel, values: dict[str, Any], smoothing: Array) -> Array:
-    """Laplace likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
-    mean = model.mean(values, model.covariates, model.group_index)
-    location = jnp.log(mean) if model.noise.response == "log_loss" else mean
+def _rounded_cost(
+    model: LawModel, cost: Callable[[Any, Any, Any], Array], values: dict[str, Any], smoothing: Array
+) -> Array:
+    """Negative log likelihood with its kink rounded over `smoothing` scales, so that gradients lead to the mode."""
+    location = model.location(values)
     scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
     scale = jnp.broadcast_to(scale, location.shape)
     residual = (model.response - location) / scale
-    return (jnp.sqrt(residual**2 + smoothing**2) + jnp.log(2 * scale)).sum()
+    return cost(residual, scale, smoothing).sum()

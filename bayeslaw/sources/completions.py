@@ -16,9 +16,9 @@ import xarray as xr
 from bayeslaw.arguments import a_flag, a_path, a_text, accepts, an_instance, by_name, check_fields, optional, texts
 from bayeslaw.errors import InputError
 from bayeslaw.progress import progress_bar
-from bayeslaw.sources.asking import first_score, score_prompt
 from bayeslaw.sources.journal import Journal
 from bayeslaw.sources.model_facts import facts_of_models
+from bayeslaw.sources.prompt_requests import first_score, score_prompt
 from bayeslaw.sources.prompt_scores import PromptScore
 from bayeslaw.sources.server import CompletionsServer
 from bayeslaw.tables.dataset_arguments import a_frame_or_path

@@ -199,14 +199,14 @@ def _tokens_before(tokens: PromptTokens, text: str, prefix: str) -> int | None:
         # Ignoring spaces below must not hide that the first token is one.
         return None
     squashed = _squashed(text)
-    alike = [before for before in candidates if 0 in _starts(spelt[before], squashed, 0)]
+    similar = [before for before in candidates if 0 in _starts(spelt[before], squashed, 0)]
     # A prefix of spaces is told from the text only where tokens are spelt exactly.
-    return next(iter([*exact, *alike] if prefix else sorted({*exact, *alike})), None)
+    return next(iter([*exact, *similar] if prefix else sorted({*exact, *similar})), None)
 
 
 def _ends_prefix(texts: Sequence[str | None], prefix: str) -> bool:
     """Say whether tokens are the server's own, of which there may be two, and then those of the prefix."""
-    return any(prefix.endswith("".join(part or "" for part in texts[own:])) for own in (1, 2) if own < len(texts))
+    return any(prefix.endswith("".join(part or "" for part in texts[first:])) for first in (1, 2) if first < len(texts))
 
 
 def _unscored_characters(tokens: PromptTokens, text: str, prefix: str) -> int:

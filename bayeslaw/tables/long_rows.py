@@ -232,9 +232,9 @@ class _Rows:
         if places is None:
             return
         for name, column in list(self.described.items()):
-            own = column.values.copy() if name in BY_MODEL else column.values
+            kept = column.values.copy() if name in BY_MODEL else column.values
             if not column.merge(before, places[before:]):
-                column.values = own
+                column.values = kept
                 self._count_by_model(name)
         width = len(self.models)
         for start in range(before, len(places), ROWS):
@@ -249,8 +249,8 @@ class _Rows:
             if twice.any():
                 sample, lm = divmod(int(cell[twice.argmax()]), width)
                 self._refuse_twice(self.codes.names[sample].as_py(), lm)
-            for table, own in zip(tables, values, strict=True):
-                table[cell] = own
+            for table, kept in zip(tables, values, strict=True):
+                table[cell] = kept
             self.present[cell] = True
         self._enlarge()
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from bayeslaw.losses import mean_losses, sample_weights
-from bayeslaw.tables.loss_warning import LossWarning, listed
+from bayeslaw.findings import Finding
+from bayeslaw.tables.means import mean_losses, sample_weights
 
 # A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
 MOST_BITS, FEWEST_BITS = 8.0, 0.1
@@ -39,7 +39,7 @@ MOST_ROWS, MOST_PREDICTORS = 3_000, 20
 SIZE_GAP, SIZE_GAIN = 100.0, 1.05
 
 
-def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
+def loss_errors(losses: xr.Dataset) -> list[Finding]:
     """Look for mistakes in a loss table.
 
     Parameters
@@ -49,7 +49,7 @@ def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
 
     Returns
     -------
-    list of LossWarning
+    list of Finding
         Of severity ``"error"``.
     """
     found = list(_sizes(losses))
@@ -61,22 +61,27 @@ def loss_errors(losses: xr.Dataset) -> list[LossWarning]:
     return [*_scores(losses), *_same(losses), *_rows(losses), *found]
 
 
-def _error(code: str, message: str) -> LossWarning:
-    return LossWarning(code, message, "error")
+def listed(names: list[str]) -> str:
+    """List the first eight of some names, and say how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
+def _error(code: str, message: str) -> Finding:
+    return Finding(code, "error", message)
 
 
 def _names(losses: xr.Dataset) -> list[str]:
     return [str(name) for name in losses["lm"].to_numpy()]
 
 
-def _scores(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _scores(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         message = "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats."
         yield _error("scores", message)
 
 
-def _bits(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _bits(losses: xr.Dataset) -> Iterator[Finding]:
     if "bytes" not in losses:
         return
     size = float(sample_weights(losses).sum())
@@ -93,7 +98,7 @@ def _bits(losses: xr.Dataset) -> Iterator[LossWarning]:
         yield _error("bits-per-byte", message)
 
 
-def _zeros(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _zeros(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         return
@@ -112,7 +117,7 @@ def _zeros(losses: xr.Dataset) -> Iterator[LossWarning]:
         yield _error("zero-losses", message)
 
 
-def _same(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _same(losses: xr.Dataset) -> Iterator[Finding]:
     """Find models whose losses are the same but for rounding."""
     nll, names = losses["nll"].to_numpy(), _names(losses)
     rows = nll[:: max(1, len(nll) // MOST_ROWS)]
@@ -121,17 +126,17 @@ def _same(losses: xr.Dataset) -> Iterator[LossWarning]:
         first, *left = left
         scale = np.maximum(np.abs(rows[:, [first]]), np.abs(rows[:, left]))
         near = np.abs(rows[:, [first]] - rows[:, left]) <= SAME * scale
-        alike = [index for index, one in zip(left, near.mean(axis=0) >= NEARLY_ALL, strict=True) if one]
-        if not alike:
+        copies = [index for index, one in zip(left, near.mean(axis=0) >= NEARLY_ALL, strict=True) if one]
+        if not copies:
             continue
-        left = [index for index in left if index not in alike]
-        together = [names[index] for index in (first, *alike)]
-        exactly = (nll[:, alike] == nll[:, [first]]).all()
+        left = [index for index in left if index not in copies]
+        together = [names[index] for index in (first, *copies)]
+        exactly = (nll[:, copies] == nll[:, [first]]).all()
         how = "identical losses on every sample" if exactly else f"losses within {SAME:g} of each other"
         yield _error("duplicate-columns", f"{listed(together)} have {how}: one model's scores were given twice.")
 
 
-def _rows(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _rows(losses: xr.Dataset) -> Iterator[Finding]:
     """Find models whose rows are in another order than those of the others."""
     # One run of rows, so that moved ones stay beside those that they belong to.
     nll, names = losses["nll"].to_numpy()[:MOST_ALIGNED], _names(losses)
@@ -161,12 +166,12 @@ def _apart(values: np.ndarray, names: list[str], what: str) -> Iterator[tuple[st
     others = (standard.sum(axis=1, keepdims=True) - standard) / (len(names) - 1)
     correlation = (standard * _standardised(others)).mean(axis=0)
     usual = float(np.median(correlation))
-    for name, own in zip(names, correlation, strict=True):
+    for name, with_others in zip(names, correlation, strict=True):
         # A model of other strengths may be good where the others are bad; other rows have nothing to do with theirs.
-        if usual > USUAL_CORRELATION and LEAST_CORRELATION < own < SHARE_OF_CORRELATION * usual:
+        if usual > USUAL_CORRELATION and LEAST_CORRELATION < with_others < SHARE_OF_CORRELATION * usual:
             message = (
-                f"its {what} hardly follow those of the other models (correlation {own:.2f}, usually {usual:.2f}): "
-                "its rows may be in another order, or of another text."
+                f"its {what} hardly follow those of the other models (correlation {with_others:.2f}, "
+                f"usually {usual:.2f}): its rows may be in another order, or of another text."
             )
             yield name, message
 
@@ -222,17 +227,17 @@ def _far_shares(standard: np.ndarray) -> np.ndarray:
     """Predict each column by the others, and return the share of rows that are many robust deviations off, [lm]."""
     correlation = standard.T @ standard / len(standard)
     shares = np.zeros(standard.shape[1])
-    for index, own in enumerate(standard.T):
+    for index, column in enumerate(standard.T):
         nearest = np.argsort(-np.abs(correlation[index]))
         nearest = nearest[nearest != index][:MOST_PREDICTORS]
-        design = np.column_stack([np.ones(len(own)), standard[:, nearest]])
-        kept = np.ones(len(own), dtype=bool)
-        deviations = np.zeros(len(own))
+        design = np.column_stack([np.ones(len(column)), standard[:, nearest]])
+        kept = np.ones(len(column), dtype=bool)
+        deviations = np.zeros(len(column))
         for _ in range(4):
             used = design[kept]
             ridge = 1e-3 * kept.sum() * np.eye(design.shape[1])
-            weights = np.linalg.solve(used.T @ used + ridge, used.T @ own[kept])
-            residual = np.abs(own - design @ weights)
+            weights = np.linalg.solve(used.T @ used + ridge, used.T @ column[kept])
+            residual = np.abs(column - design @ weights)
             deviations = residual / max(1.4826 * float(np.median(residual)), 1e-12)
             kept = deviations < 3
         shares[index] = (deviations > FAR).mean()
@@ -244,7 +249,7 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1)
 
 
-def _sizes(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _sizes(losses: xr.Dataset) -> Iterator[Finding]:
     """Find a size far beyond all others whose loss is not."""
     sizes, names = losses["parameters"].to_numpy().astype(float), _names(losses)
     if len(names) < 3:

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.arguments import accepts
+from bayeslaw.findings import Finding
 from bayeslaw.losses import cluster_codes, loss_unit, mean_losses, win_shares
 from bayeslaw.tables.arguments import losses_or_models
-from bayeslaw.tables.loss_warning import LossWarning
 from bayeslaw.tables.loss_warnings import loss_warnings
 
 
@@ -66,7 +66,7 @@ class LossReport:
     clusters: int | None
     families: tuple[str, ...]
     models: tuple[ModelSummary, ...]
-    warnings: tuple[LossWarning, ...]
+    warnings: tuple[Finding, ...]
     source: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ class LossReport:
             "families": list(self.families),
             "models": models,
             "warnings": [str(warning) for warning in self.warnings],
-            "errors": [warning.code for warning in self.warnings if warning.severity == "error"],
+            "errors": [warning.code for warning in self.warnings if warning.is_error],
         }
 
 

@@ -8,19 +8,19 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.losses import (
+from bayeslaw.findings import Finding
+from bayeslaw.tables.by_model import unscored_bytes
+from bayeslaw.tables.loss_errors import listed, loss_errors
+from bayeslaw.tables.means import (
     cluster_codes,
     clustered_standard_error,
     loss_scale,
     loss_unit,
     mean_losses,
-    missing_note,
     sample_weights,
     win_shares,
 )
-from bayeslaw.tables.by_model import unscored_bytes
-from bayeslaw.tables.loss_errors import loss_errors
-from bayeslaw.tables.loss_warning import LossWarning, listed
+from bayeslaw.tables.missing import missing_note
 from bayeslaw.tables.near_names import near_names
 
 FEW_CLUSTERS = 20
@@ -40,7 +40,7 @@ DOCUMENT_NAME = re.compile(
 )
 
 
-def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
+def loss_warnings(losses: xr.Dataset) -> list[Finding]:
     """Look for what is suspicious in a loss table.
 
     Parameters
@@ -50,12 +50,12 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
 
     Returns
     -------
-    list of LossWarning
+    list of Finding
         What was dropped first, then doubts about models, then about the design.
     """
     found = []
     if note := missing_note(losses):
-        found.append(LossWarning("dropped", note))
+        found.append(Finding("dropped", "warning", note))
     if "nll" in losses:
         found += [*_rebuilt_tokenizers(losses), *_unscored(losses)]
     found += loss_errors(losses)
@@ -67,7 +67,7 @@ def loss_warnings(losses: xr.Dataset) -> list[LossWarning]:
     return found
 
 
-def table_errors(losses: xr.Dataset) -> list[LossWarning]:
+def table_errors(losses: xr.Dataset) -> list[Finding]:
     """Look for what is likely wrong in a loss table.
 
     Parameters
@@ -77,15 +77,15 @@ def table_errors(losses: xr.Dataset) -> list[LossWarning]:
 
     Returns
     -------
-    list of LossWarning
-        Those of `loss_warnings` whose severity is ``"error"``.
+    list of Finding
+        Those of `loss_warnings` that are errors.
     """
     found = [*(_rebuilt_tokenizers(losses) if "nll" in losses else ()), *loss_errors(losses)]
     found += [*_tiny_models(losses), *_out_of_line(losses)]
-    return [warning for warning in found if warning.severity == "error"]
+    return [finding for finding in found if finding.is_error]
 
 
-def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[Finding]:
     given = set(json.loads(losses.attrs.get("rebuilt_tokenizers", "[]")))
     names = [name for name in losses["lm"].to_numpy().tolist() if name in given]
     if names:
@@ -93,10 +93,10 @@ def _rebuilt_tokenizers(losses: xr.Dataset) -> Iterator[LossWarning]:
             f"{listed(names)}: scored by a version that cut texts as the class of the tokenizer does, not as its "
             "tokenizer.json says: where the two differ its losses are wrong. Score again; what agrees stays."
         )
-        yield LossWarning("rebuilt-tokenizer", message, "error")
+        yield Finding("rebuilt-tokenizer", "error", message)
 
 
-def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _unscored(losses: xr.Dataset) -> Iterator[Finding]:
     for name, left_out in zip(losses["lm"].to_numpy(), unscored_bytes(losses), strict=False):
         total = left_out.clip(0).sum()
         if total > 0:
@@ -105,35 +105,35 @@ def _unscored(losses: xr.Dataset) -> Iterator[LossWarning]:
                 f"{total:,.0f} bytes ({total / sample_weights(losses).sum():.2%}) have no score, so that its losses "
                 "are likely too low."
             )
-            yield LossWarning("unscored-bytes", message)
+            yield Finding("unscored-bytes", "warning", message)
 
 
-def _winners(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _winners(losses: xr.Dataset) -> Iterator[Finding]:
     names, wins = losses["lm"].to_numpy(), win_shares(losses)
     of = "bytes" if "bytes" in losses else "samples"
     if len(names) == 1:
         return
     for name, share in zip(names[wins > NEARLY_ALWAYS], wins[wins > NEARLY_ALWAYS], strict=True):
         message = f"{name} has the lowest loss on {share:.1%} of the {of}: no pool can gain much over it."
-        yield LossWarning("wins-nearly-always", message)
+        yield Finding("wins-nearly-always", "warning", message)
     never = names[wins < NEARLY_NEVER].tolist()
     if never:
         has = "has" if len(never) == 1 else "have"
         message = f"{listed(never)} {has} the lowest loss of all models on under {NEARLY_NEVER:.1%} of the {of}."
-        yield LossWarning("never-wins", message)
+        yield Finding("never-wins", "warning", message)
 
 
 def _same_training(losses: xr.Dataset) -> bool:
     return "training_tokens" not in losses or len(np.unique(losses["training_tokens"].to_numpy())) == 1
 
 
-def _out_of_line(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _out_of_line(losses: xr.Dataset) -> Iterator[Finding]:
     # A model trained on less data loses more, and no unit is wrong.
     known = "training_tokens" in losses and _same_training(losses)
     enough = known and losses.sizes.get("sample", SURE_SAMPLES) >= SURE_SAMPLES
     surely = out_of_line(losses, beyond=SURELY_WRONG) if enough else {}
     for name, message in out_of_line(losses).items():
-        yield LossWarning("out-of-line", message, "error" if name in surely else "note")
+        yield Finding("out-of-line", "error" if name in surely else "warning", message)
 
 
 def out_of_line(losses: xr.Dataset, *, beyond: float = LARGE_RESIDUAL) -> dict[str, str]:
@@ -178,7 +178,7 @@ def _robust_residuals(sizes: np.ndarray, losses: np.ndarray) -> np.ndarray:
     return losses - np.median(losses) - slope * (sizes - np.median(sizes))
 
 
-def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _larger_but_worse(losses: xr.Dataset) -> Iterator[Finding]:
     means = mean_losses(losses)
     names, families = losses["lm"].to_numpy(), losses["family"].to_numpy()
     loss, sizes = means["loss"].to_numpy(), losses["parameters"].to_numpy()
@@ -197,7 +197,7 @@ def _larger_but_worse(losses: xr.Dataset) -> Iterator[LossWarning]:
                 f"{loss[larger]:.4g} against {loss[smaller]:.4g} {loss_unit(losses)}, with a standard error of the "
                 f"difference of {error:.2g}."
             )
-            yield LossWarning("larger-but-worse", message)
+            yield Finding("larger-but-worse", "warning", message)
 
 
 def _error_of_difference(losses: xr.Dataset, means: xr.Dataset, one: int, other: int) -> float:
@@ -209,39 +209,39 @@ def _error_of_difference(losses: xr.Dataset, means: xr.Dataset, one: int, other:
     return float(loss_scale(losses) * error)
 
 
-def _few_sizes(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _few_sizes(losses: xr.Dataset) -> Iterator[Finding]:
     families = np.unique(losses["family"].to_numpy())
     sizes = len(np.unique(losses["parameters"].to_numpy()))
     if len(families) == 1:
         message = f"all models are of the family {families[0]}: pools of several families cannot be formed."
-        yield LossWarning("single-family", message)
+        yield Finding("single-family", "warning", message)
     if sizes < FEW_SIZES:
         message = f"the models have {sizes} different sizes: floor, amplitude and exponent are hardly determined."
-        yield LossWarning("few-sizes", message)
+        yield Finding("few-sizes", "warning", message)
 
 
-def _tiny_models(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _tiny_models(losses: xr.Dataset) -> Iterator[Finding]:
     parameters = losses["parameters"].to_numpy()
     tiny = [str(name) for name in losses["lm"].to_numpy()[parameters < FEWEST_PARAMETERS]]
     if tiny:
         message = f"{listed(tiny)}: under {FEWEST_PARAMETERS:,} parameters; are they given in millions or billions?"
-        yield LossWarning("tiny-models", message, "error")
+        yield Finding("tiny-models", "error", message)
 
 
-def _few_clusters(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _few_clusters(losses: xr.Dataset) -> Iterator[Finding]:
     count = int(cluster_codes(losses).max()) + 1
     if count < FEW_CLUSTERS:
         what = "clusters" if "cluster" in losses else "samples"
         message = f"there are {count} {what}, under {FEW_CLUSTERS}: standard errors are uncertain, likely too small."
-        yield LossWarning("few-clusters", message)
+        yield Finding("few-clusters", "warning", message)
 
 
-def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
+def _unused_columns(losses: xr.Dataset) -> Iterator[Finding]:
     declared = str(losses.attrs.get("cluster", "")).split(",")
     codes = cluster_codes(losses)
     per_sample = losses["nll"].to_numpy().mean(axis=1)
     weights = sample_weights(losses)
-    own = float(clustered_standard_error(per_sample, weights, codes))
+    error = float(clustered_standard_error(per_sample, weights, codes))
     seen = []
     for name, column in losses.data_vars.items():
         if (
@@ -253,12 +253,12 @@ def _unused_columns(losses: xr.Dataset) -> Iterator[LossWarning]:
         groups = pd.factorize(column.to_numpy())[0]
         if not _is_coarser(groups, codes):
             continue
-        factor = float(clustered_standard_error(per_sample, weights, groups)) / own if own > 0 else 1.0
+        factor = float(clustered_standard_error(per_sample, weights, groups)) / error if error > 0 else 1.0
         if DOCUMENT_NAME.search(str(name)) or (_comes_in_runs(groups) and factor > _chance_factor(groups)):
             seen.append(f"{name} ({groups.max() + 1} values; standard errors {factor:.1f} times as large)")
     if seen:
         message = f"samples may come from the same document: {listed(seen)}. Declare the column with --cluster."
-        yield LossWarning("unused-column", message)
+        yield Finding("unused-column", "warning", message)
 
 
 def _is_coarser(groups: np.ndarray, codes: np.ndarray) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.tables.loss_warning import LossWarning
+from bayeslaw.findings import Finding
 
 _COUNT = r"(?:n|nr|no|num|number|number_of|count|total)?[_ .-]?"
 _END = r"(?:[_ .-]?(?:n|num|count|len|length|size|total))?"
@@ -52,7 +52,7 @@ def renaming(wanted: Iterable[str], columns: Iterable[str]) -> str:
     return " and ".join(f"rename {column!r} to {name}" for name, column in found.items() if column is not None)
 
 
-def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
+def near_names(losses: xr.Dataset) -> Iterator[Finding]:
     """Look for columns that describe samples and are likely their bytes or their names.
 
     Parameters
@@ -62,8 +62,8 @@ def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
 
     Yields
     ------
-    LossWarning
-        Of severity ``"note"``.
+    Finding
+        Of severity ``"warning"``.
     """
     columns = [str(name) for name, values in losses.data_vars.items() if values.dims == ("sample",)]
     if "bytes" not in losses and (column := near_column("bytes", columns)):
@@ -71,7 +71,7 @@ def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
             f"the column {column} looks like the bytes of each sample: rename it to bytes for losses in bits per byte, "
             "which tables with other samples and tokenizers share."
         )
-        yield LossWarning("near-name", message)
+        yield Finding("near-name", "warning", message)
     samples = losses["sample"].to_numpy()
     numbered = (
         samples.dtype.kind == "U" and samples[0] == "0" and (samples == np.arange(len(samples)).astype(str)).all()
@@ -81,4 +81,4 @@ def near_names(losses: xr.Dataset) -> Iterator[LossWarning]:
         message = (
             f"the column {column} looks like the names of the samples: rename it to sample, or give it with --sample."
         )
-        yield LossWarning("near-name", message)
+        yield Finding("near-name", "warning", message)

@@ -87,12 +87,12 @@ class SampleColumn:
         places
             The new number of it and of those after it, as `SampleCodes.settle` returns them.
         """
-        moved, alike, self.filled = self.values[start:].copy(), True, start
+        moved, same, self.filled = self.values[start:].copy(), True, start
         for first in range(0, len(places), ROWS):
             rows = slice(first, first + ROWS)
             self.add(max(self.filled, int(places[rows].max()) + 1), places[rows][::-1], moved[rows][::-1])
-            alike &= self.agrees(places[rows], moved[rows])
-        return alike
+            same &= self.agrees(places[rows], moved[rows])
+        return same
 
     def series(self) -> pd.Series:
         """Return the column: numbers, truth values, or a categorical of the different values."""

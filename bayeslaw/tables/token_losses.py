@@ -2,61 +2,29 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import xarray as xr
 
 from bayeslaw.arguments import a_path, a_text, accepts, optional, texts
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.storage import read_manifest
 from bayeslaw.tables.by_model import tokenizers
-from bayeslaw.tables.columns import check_losses, labels, numbers
+from bayeslaw.tables.columns import labels, numbers
 from bayeslaw.tables.file_digests import check_file
 from bayeslaw.tables.folders import read_models, read_rows
 from bayeslaw.tables.frames import on_samples
 from bayeslaw.tables.model_frames import model_frame, model_variables
-from bayeslaw.tables.parquet_files import again, loss_parts, readable_schema, unreadable
+from bayeslaw.tables.model_tokens import AGAIN, check_same_tokens, read_model_tokens
+from bayeslaw.tables.parquet_files import again, loss_parts
 from bayeslaw.tables.sample_names import sample_index
 
 TOKENS = "tokens"
-LABELS = ("document", "sample")
-COLUMNS = pa.schema(
-    [
-        *((name, pa.string()) for name in ("lm", *LABELS)),
-        ("position", pa.int64()),
-        ("nll", pa.float64()),
-        ("bytes", pa.int64()),
-    ]
-)
 SUM_TOLERANCE = 1e-6
 SHOWN_OF_HASH = 12
-AGAIN = "score the texts again with --tokens"
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """Tokens of one model, all [token] but `documents`."""
-
-    document: np.ndarray
-    position: np.ndarray
-    sample: np.ndarray
-    size: np.ndarray
-    nll: np.ndarray
-    documents: np.ndarray
-
-    def of(self, rows: np.ndarray) -> "_Tokens":
-        columns = (self.document, self.position, self.sample, self.size, self.nll)
-        return _Tokens(*(column[rows] for column in columns), documents=self.documents)
-
-    def name(self, row: int) -> str:
-        return f"token {self.position[row]} of document {str(self.documents[self.document[row]])!r}"
 
 
 @accepts(folder=a_path, models=optional(texts), tokenizer=optional(a_text))
@@ -102,13 +70,13 @@ def read_token_losses(
     for file in files:
         check_file(folder, manifest, file, fix=again(manifest))
     samples, nll, known = _samples(folder, manifest, names)
-    first = _tokens(folder, files, names[0], samples)
+    first = read_model_tokens(folder, files, names[0], samples)
     token_nll = np.empty((len(first.nll), len(names)))
     token_nll[:, 0] = first.nll
     for lm, name in enumerate(names[1:], start=1):
         # One model after the other, since memory holds all columns of one alone.
-        other = _tokens(folder, files, name, samples, first)
-        _check_alike(first, other, names[0], name)
+        other = read_model_tokens(folder, files, name, samples, first)
+        check_same_tokens(first, other, names[0], name)
         token_nll[:, lm] = other.nll
     dataset = xr.Dataset(coords={"sample": np.arange(len(first.nll)), "lm": np.array(names, dtype=str)})
     dataset["nll"] = (("sample", "lm"), token_nll)
@@ -163,8 +131,8 @@ def tokenizer_groups(names: Iterable[str], known: Mapping[str, str]) -> str:
 def _one_tokenizer(names: list[str], known: Mapping[str, str], tokenizer: str | None) -> tuple[list[str], str]:
     """Return the models to read, and the hash of their tokenizer."""
     if tokenizer is not None:
-        own = {known[tokenizer]} if tokenizer in known else set()
-        hashes = own or {each for each in known.values() if tokenizer and each.startswith(tokenizer)}
+        exact = {known[tokenizer]} if tokenizer in known else set()
+        hashes = exact or {each for each in known.values() if tokenizer and each.startswith(tokenizer)}
         if len(hashes) != 1:
             fits = f"begins the hashes of {len(hashes)} tokenizers" if hashes else "is that of no model of the table"
             problem = f"tokenizer {tokenizer!r} {fits}: {tokenizer_groups(names, known)}"
@@ -211,109 +179,6 @@ def _token_files(folder: Path, manifest: Mapping[str, Any]) -> list[str]:
         problem = f"{str(folder)!r} keeps no losses of tokens"
         raise InputError(problem, "a folder of losses scored with --tokens", AGAIN)
     return files
-
-
-def _tokens(folder: Path, files: list[str], name: str, samples: pd.Index, first: _Tokens | None = None) -> _Tokens:
-    """Read the tokens of a model in the order of the text, that of the `first` model where one is given."""
-    tables = [_read_file(folder, file, name) for file in files]
-    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    if not len(table):
-        fix = f"{AGAIN}, or name the models that have them"
-        raise InputError(f"no tokens of model {name!r} were kept", "models scored with --tokens", fix)
-    return _sorted(_placed(table, name, samples, first), name)
-
-
-def _read_file(folder: Path, file: str, name: str) -> pa.Table:
-    accepted = f"a Parquet file with columns {', '.join(COLUMNS.names)}"
-    schema = readable_schema(folder, file)
-    absent = [column for column in COLUMNS.names if column not in schema.names]
-    if absent:
-        raise InputError(f"{str(folder / file)!r} has no column {absent[0]!r}", accepted, AGAIN)
-    try:
-        wanted = pc.field("lm").cast(pa.string()) == name
-        table = pq.read_table(folder / file, columns=COLUMNS.names, filters=wanted).cast(COLUMNS)
-    except (pa.ArrowException, OSError) as error:
-        raise unreadable(folder, file, error) from error
-    for column in COLUMNS.names:
-        if table[column].null_count:
-            raise InputError(f"column {column!r} of {str(folder / file)!r} has gaps", "a value in every row", AGAIN)
-    for column in LABELS:
-        # A name in every row would take many times the room of a number.
-        table = table.set_column(table.column_names.index(column), column, table[column].dictionary_encode())
-    return table.drop_columns(["lm"])
-
-
-def _placed(table: pa.Table, name: str, samples: pd.Index, first: _Tokens | None) -> _Tokens:
-    """Give samples their numbers in the loss table, and documents numbers in its order."""
-    codes, words = {}, {}
-    for label in LABELS:
-        column = table[label].combine_chunks()
-        codes[label], words[label] = column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
-    place = _positions(words["sample"], samples)
-    if (place < 0).any():
-        problem = f"tokens belong to the sample {words['sample'][int(place.argmin())]!r}, which is not in the table"
-        raise InputError(problem, "tokens of the table's own samples", AGAIN)
-    sample = place[codes["sample"]]
-    if first is None:
-        earliest = np.full(len(words["document"]), len(samples))
-        np.minimum.at(earliest, codes["document"], sample)
-        order = np.argsort(earliest, kind="stable")
-        rank, documents = np.empty_like(order), np.array(words["document"], dtype=object)[order]
-        rank[order] = np.arange(len(order))
-    else:
-        rank, documents = _positions(words["document"], pd.Index(first.documents)), first.documents
-        if (rank < 0).any():
-            problem = f"model {name!r} has tokens of the document {words['document'][int(rank.argmin())]!r}, "
-            problem += "of which other models of the same tokenizer have none"
-            raise InputError(problem, "the same tokens for all models of one tokenizer", AGAIN)
-    return _Tokens(
-        document=rank[codes["document"]],
-        position=table["position"].to_numpy(),
-        sample=sample,
-        size=table["bytes"].to_numpy(),
-        nll=table["nll"].to_numpy(),
-        documents=documents,
-    )
-
-
-def _positions(words: list[str], known: pd.Index) -> np.ndarray:
-    return known.get_indexer(pd.Index(words, dtype=known.dtype))
-
-
-def _sorted(tokens: _Tokens, name: str) -> _Tokens:
-    """Return tokens in the order of the text."""
-    own = tokens.of(np.lexsort((tokens.position, tokens.document)))
-    for what, values in (("position", own.position), ("count of bytes", own.size)):
-        if (values < 0).any():
-            problem = f"the {what} of {own.name(int(values.argmin()))} by model {name!r} is {values.min()}"
-            raise InputError(problem, "whole numbers of at least zero", AGAIN)
-    same = (np.diff(own.document) == 0) & (np.diff(own.position) == 0)
-    if same.any():
-        problem = f"{own.name(int(same.argmax()))} by model {name!r} is there twice"
-        raise InputError(problem, "one loss for every token and model", AGAIN)
-    if np.isnan(own.nll).any():
-        problem = f"the loss of {own.name(int(np.isnan(own.nll).argmax()))} by model {name!r} is not a number"
-        raise InputError(problem, "finite losses of zero or more", AGAIN)
-    check_losses(own.nll, lambda index: f"{own.name(index[0])} by model {name!r}")
-    return own
-
-
-def _check_alike(first: _Tokens, other: _Tokens, first_name: str, other_name: str) -> None:
-    """Refuse two models of one tokenizer that differ in their tokens."""
-    shared = min(len(first.nll), len(other.nll))
-    places = [np.stack([each.document, each.position])[:, :shared] for each in (first, other)]
-    differing = (places[0] != places[1]).any(axis=0)
-    accepted = "the same tokens for all models of one tokenizer"
-    if differing.any() or len(first.nll) != len(other.nll):
-        row = int(differing.argmax()) if differing.any() else shared
-        first_has = len(first.nll) > shared if row == shared else tuple(places[0][:, row]) < tuple(places[1][:, row])
-        has, lacks, token = (first_name, other_name, first) if first_has else (other_name, first_name, other)
-        problem = f"model {lacks!r} has no {token.name(row)}, which {has!r} of the same tokenizer has"
-        raise InputError(problem, accepted, AGAIN)
-    for what, one, two in (("samples", first.sample, other.sample), ("bytes", first.size, other.size)):
-        if (one != two).any():
-            token = first.name(int((one != two).argmax()))
-            raise InputError(f"{what} of {token} differ between {first_name!r} and {other_name!r}", accepted, AGAIN)
 
 
 def check_token_sums(

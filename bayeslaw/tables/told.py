@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.arguments import called_by_user
+from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.tables.columns import LARGEST
-from bayeslaw.tables.loss_warning import LossTableWarning, LossWarning
+from bayeslaw.tables.loss_warnings import table_errors
 
 PACKAGE = str(Path(__file__).parents[1])
 MOST_KEPT = 256
@@ -22,14 +23,14 @@ class _Known:
     """What was found in a table, for as long as its losses are in memory."""
 
     losses: weakref.ref[np.ndarray]
-    errors: list[LossWarning]
+    errors: list[Finding]
     told: bool = False
 
 
 _KNOWN: dict[Hashable, _Known] = {}
 
 
-def errors_of(losses: xr.Dataset) -> list[LossWarning]:
+def errors_of(losses: xr.Dataset) -> list[Finding]:
     """Look for what is likely wrong in a table, once for each.
 
     Parameters
@@ -39,7 +40,7 @@ def errors_of(losses: xr.Dataset) -> list[LossWarning]:
 
     Returns
     -------
-    list of LossWarning
+    list of Finding
         As `bayeslaw.tables.loss_warnings.table_errors` finds them.
     """
     return _known(losses).errors
@@ -77,9 +78,6 @@ def tell_errors(losses: xr.Dataset) -> xr.Dataset:
 
 
 def _known(losses: xr.Dataset) -> _Known:
-    # Computed with means and shares of the same table, which come through the same door.
-    from bayeslaw.tables.loss_warnings import table_errors
-
     base = data = losses["nll" if "nll" in losses else "loss"].to_numpy()
     # A view, as of another order of dimensions, is of the same losses.
     while isinstance(base.base, np.ndarray):

@@ -16,9 +16,10 @@ from tokenizers import Tokenizer
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.storage import atomic_folder
+from inference.checkpoint_config import decoder_config
 from inference.config import DecoderConfig
 from inference.decoder import Decoder
-from inference.families import FAMILIES, decoder_config
+from inference.families import FAMILIES
 from inference.quiet import quiet_transformers
 from inference.tensor_names import PARTS
 from inference.weights import DTYPES

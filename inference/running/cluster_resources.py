@@ -87,20 +87,20 @@ def actor_options(asked: Mapping[str, float], environment: Mapping[str, str]) ->
     dict
         Options of a Ray actor.
     """
-    own = {name: environment[name] for name in PASSED_ON if environment.get(name)}
+    variables = {name: environment[name] for name in PASSED_ON if environment.get(name)}
     # Several workers may share a node, and each would start a thread for every core of it.
     threads = str(max(1, int(asked["num_cpus"])))
-    own |= {"PJRT_NPROC": threads, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
+    variables |= {"PJRT_NPROC": threads, "OMP_NUM_THREADS": threads, "TOKENIZERS_PARALLELISM": "false"}
     share = asked.get("num_gpus", 0.0)
     if not share and "TPU" not in asked:
-        own["JAX_PLATFORMS"] = "cpu"
+        variables["JAX_PLATFORMS"] = "cpu"
     elif 0 < share < 1:
-        own["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * share:.3f}"
+        variables["XLA_PYTHON_CLIENT_MEM_FRACTION"] = f"{0.9 * share:.3f}"
     named = {name: asked[name] for name in ("num_cpus", "num_gpus") if name in asked}
     if "memory" in asked:
         named["memory"] = int(asked["memory"])
     custom = {name: value for name, value in asked.items() if name not in NODE_NAMES and value}
-    return named | {"resources": custom, "runtime_env": {"env_vars": own}}
+    return named | {"resources": custom, "runtime_env": {"env_vars": variables}}
 
 
 def places(asked: Mapping[str, float], nodes: Sequence[Node]) -> int:

@@ -58,22 +58,22 @@ def measure_drift(
             "largest_relative": None,
             "reason": "the weights in float32 do not fit into memory",
         }
-    own, true = np.zeros(len(plan.encodings)), np.zeros(len(plan.encodings))
+    scored, true = np.zeros(len(plan.encodings)), np.zeros(len(plan.encodings))
     tokens = 0
     for batch, values, _ in scorer.score(whole, plan, _chosen(plan)):
         documents = plan.documents(batch)
-        np.add.at(own, documents, -batches[batch].astype(np.float64))
+        np.add.at(scored, documents, -batches[batch].astype(np.float64))
         np.add.at(true, documents, -values.astype(np.float64))
         tokens += len(documents)
     seen = true > 0
-    relative = (own[seen] - true[seen]) / true[seen]
+    relative = (scored[seen] - true[seen]) / true[seen]
     return {
         "dtype": model.dtype,
         "documents": int(seen.sum()),
         "tokens": tokens,
-        "mean_relative": float((own.sum() - true.sum()) / true.sum()) if seen.any() else 0.0,
+        "mean_relative": float((scored.sum() - true.sum()) / true.sum()) if seen.any() else 0.0,
         "largest_relative": float(np.abs(relative).max(initial=0.0)),
-        "nats_per_token": float((own.sum() - true.sum()) / max(1, tokens)),
+        "nats_per_token": float((scored.sum() - true.sum()) / max(1, tokens)),
     }
 
 

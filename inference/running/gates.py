@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import xarray as xr
 
+from bayeslaw.findings import Finding
 from bayeslaw.tables.loss_warnings import out_of_line
 from inference.running.sample_losses import Totals
 
@@ -14,26 +14,7 @@ from inference.running.sample_losses import Totals
 LARGEST_DRIFT = 0.01
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A sanity gate that a model did not pass.
-
-    Attributes
-    ----------
-    code
-        A short name that stays the same between versions.
-    message
-        What was seen, and what to do about it.
-    """
-
-    code: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.message}"
-
-
-def model_gates(name: str, totals: Totals, *, vocabulary: int) -> list[Gate]:
+def model_gates(name: str, totals: Totals, *, vocabulary: int) -> list[Finding]:
     """Look at the losses of one model by themselves.
 
     Parameters
@@ -47,7 +28,7 @@ def model_gates(name: str, totals: Totals, *, vocabulary: int) -> list[Gate]:
 
     Returns
     -------
-    list of Gate
+    list of Finding
         ``uncovered-bytes`` and ``worse-than-uniform``, as far as they are not passed.
     """
     gates = []
@@ -57,18 +38,18 @@ def model_gates(name: str, totals: Totals, *, vocabulary: int) -> list[Gate]:
             "is of less text than that of others. Tokenizers that drop or replace characters do this, and --bos "
             "never, which leaves the first token out."
         )
-        gates.append(Gate("uncovered-bytes", message))
+        gates.append(Finding("uncovered-bytes", "warning", message))
     loss = totals.nll / max(1, totals.tokens)
     if loss > math.log(vocabulary):
         message = (
             f"{name} loses {loss:.3f} nats per token, more than the {math.log(vocabulary):.3f} of a uniform guess over "
             f"its {vocabulary:,} tokens: its weights, tokenizer or --bos do not belong together."
         )
-        gates.append(Gate("worse-than-uniform", message))
+        gates.append(Finding("worse-than-uniform", "warning", message))
     return gates
 
 
-def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Gate]:
+def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Finding]:
     """Look at how far a model's losses are from those in float32.
 
     Parameters
@@ -80,7 +61,7 @@ def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Gate]:
 
     Returns
     -------
-    list of Gate
+    list of Finding
         ``drift``, if it is beyond the bound.
     """
     if drift is None or drift.get("largest_relative") is None or drift["largest_relative"] <= LARGEST_DRIFT:
@@ -89,10 +70,10 @@ def drift_gates(name: str, drift: Mapping[str, Any] | None) -> list[Gate]:
         f"{name} in {drift['dtype']} is up to {drift['largest_relative']:.2%} off its losses in float32 on "
         f"{drift['documents']} of the texts, the bound being {LARGEST_DRIFT:.0%}: score it with --dtype float32."
     )
-    return [Gate("drift", message)]
+    return [Finding("drift", "warning", message)]
 
 
-def size_gates(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Gate]]:
+def size_gates(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Finding]]:
     """Look at which models of a whole table are far out of line with their size.
 
     Parameters
@@ -119,4 +100,4 @@ def size_gates(models: Mapping[str, Mapping[str, Any]]) -> dict[str, list[Gate]]
         },
         coords={"lm": list(parts)},
     )
-    return {name: [Gate("out-of-line", message)] for name, message in out_of_line(losses).items()}
+    return {name: [Finding("out-of-line", "warning", message)] for name, message in out_of_line(losses).items()}

@@ -132,16 +132,16 @@ def _text(entry: Mapping[str, Any], name: str, where: str) -> str | None:
 
 
 def _split_revision(source: str, revision: str | None) -> tuple[str, str | None]:
-    own, at, tail = source.rpartition("@")
+    identifier, at, tail = source.rpartition("@")
     # Unlike pathlib's, this question answers no to names that no file can have.
     if os.path.exists(os.path.expanduser(source)) or not at:
         return source, revision
-    if not own or not tail:
-        raise InputError(f"{source!r} lacks the {'revision' if own else 'model'}", "ID@REVISION", "complete it")
+    if not identifier or not tail:
+        raise InputError(f"{source!r} lacks the {'revision' if identifier else 'model'}", "ID@REVISION", "complete it")
     if revision is not None and revision != tail:
         problem = f"{source!r} names a revision, and so does the field revision ({revision!r})"
         raise InputError(problem, "one revision", "remove one of them")
-    return own, tail
+    return identifier, tail
 
 
 def _default_name(source: str, revision: str | None) -> str:

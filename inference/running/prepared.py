@@ -12,8 +12,8 @@ from flax import nnx
 
 from inference.batches import Batch, BatchArrays, Window, batch_arrays, plan_batches, plan_windows
 from inference.checkpoint import Checkpoint, open_checkpoint
+from inference.checkpoint_config import read_decoder_config
 from inference.config import DecoderConfig
-from inference.config_file import read_decoder_config
 from inference.decoder import Decoder
 from inference.running.model_list import ModelRequest
 from inference.running.options import ScoreOptions

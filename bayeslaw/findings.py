@@ -1,0 +1,98 @@
+"""What there is to know about a table, a model's scores or a fit: sentences with codes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+SEVERITIES = ("error", "warning", "info")
+"""From what forbids a use to what is good to know."""
+
+CODES: Mapping[str, str] = MappingProxyType(
+    {
+        # Of a table of losses.
+        "bits-per-byte": "losses per byte that no text has: a wrong unit",
+        "dropped": "samples or models were left out",
+        "duplicate-columns": "models have the same losses",
+        "few-clusters": "standard errors rest on few clusters",
+        "few-sizes": "few different sizes of models",
+        "larger-but-worse": "a model loses more than a smaller one of its family",
+        "near-name": "a column is likely bytes or names of samples",
+        "never-wins": "models that are best on next to no sample",
+        "out-of-line": "a model's loss is far from what its size lets expect",
+        "rebuilt-tokenizer": "scores were made with a tokenizer that cut texts in another way",
+        "scores": "scores of right and wrong answers in the place of losses",
+        "single-family": "all models are of one family",
+        "size-out-of-line": "a size far beyond all others",
+        "tiny-models": "sizes so small that their unit is likely wrong",
+        "unaligned": "rows of a model are in another order, or of other texts",
+        "unscored-bytes": "a model scored some samples only in part",
+        "unused-column": "a column likely names the documents that samples come from",
+        "wins-nearly-always": "a model is best on nearly every sample",
+        "zero-losses": "losses of zero in the place of missing ones",
+        # Of a model's scores.
+        "drift": "losses are off those in float32",
+        "uncovered-bytes": "part of the text was not scored",
+        "worse-than-uniform": "a loss above that of a uniform guess over the vocabulary",
+        # Of a fit.
+        "bfmi": "tails of the posterior are explored slowly",
+        "collinear-diversity": "a diversity number follows from what else is known of a pool",
+        "collinear-size": "budget and number of members go together",
+        "divergences": "trajectories diverged",
+        "ess": "the draws are worth few independent ones",
+        "exponent-prior": "the prior decides an exponent",
+        "floor-prior": "the prior decides a floor",
+        "members-law": "the law of the pools' members is not to be trusted",
+        "no-log-prior": "the fit was saved without its log prior",
+        "no-prior": "the fit was saved without its prior",
+        "no-sampling-error": "the table does not tell how sampling errors go together",
+        "one-chain": "one chain does not show whether it has converged",
+        "one-winner": "one model is best in nearly all pools",
+        "overlapping-pools": "pools share models and samples, and the noise ignores it",
+        "pools-misfit": "replicates of pools do not lose what the pools do",
+        "prior-data-conflict": "prior and data both move the posterior",
+        "prior-sensitive": "the prior moves the posterior, and the data hardly do",
+        "rhat": "chains disagree",
+        "strained-sampling-error": "the law has the wrong form for these pools",
+        "tree-depth": "trajectories reached the maximum tree depth",
+    }
+)
+"""What each code stands for; a code stays the same between versions. Laws of users may have codes of their own."""
+
+
+class LossTableWarning(UserWarning):
+    """Losses, sizes or rows of a table are likely wrong; `bayeslaw.loss_report` says all that deserves a look."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing to know about a table, a model's scores or a fit.
+
+    Parameters
+    ----------
+    code
+        Stable name, such as ``"rhat"``; see `CODES`.
+    severity
+        ``"error"``: make nothing of it before it is corrected; ``"warning"``: use it with care; ``"info"``: good to
+        know.
+    message
+        What was found and what it means.
+    remedy
+        What to do about it; empty where the message says it.
+    """
+
+    code: str
+    severity: str
+    message: str
+    remedy: str = ""
+
+    def __post_init__(self) -> None:
+        if self.severity not in SEVERITIES:
+            raise ValueError(f"{self.code}: severity {self.severity!r} is not one of {', '.join(SEVERITIES)}")
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.message}"
+
+    @property
+    def is_error(self) -> bool:
+        """Whether nothing should be made of what it is about."""
+        return self.severity == "error"
