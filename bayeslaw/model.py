@@ -291,7 +291,7 @@ class LawModel:
     def compressed(self) -> Compressed | None:
         """The rows' Gauss nodes, where they stand for the rows exactly and save work."""
         simple = self.noise.family == "normal" and self.standard_error is None and len(self.law.covariates) == 1
-        if not simple or len(self.response) < COMPRESSION_PAYS:
+        if not (simple and self.law.smooth) or len(self.response) < COMPRESSION_PAYS:
             return None
         abscissa = np.log(self.covariates[self.law.covariates[0]])
         loadings = None if self.dependence is None else self.dependence.loadings
