@@ -15,6 +15,8 @@ from quick_fits import quick_fits
 import bayeslaw as bl
 from bayeslaw.config import read_config
 from bayeslaw.diversity import effective_number
+from bayeslaw.fit import Fit
+from bayeslaw.fit_law import CLASS
 from bayeslaw.gains import DIVERSITY_NUMBERS, explained_shares
 from bayeslaw.laws import DiversityLaw, law_from_specification
 from bayeslaw.laws.diversity import coefficient_names, diversity_law
@@ -183,6 +185,33 @@ def test_the_claim_is_that_diverse_pools_gain_more(fitted):
     assert 0.4 < claim.prior_probability < 0.6
 
 
+def former(fit: Fit) -> Fit:
+    """Write a fit of a diversity law as the version before did: what is left of the gain was called floor."""
+    tree = fit.tree.copy()
+    for group in set(tree.children) - {"members"}:
+        dataset = tree[group].to_dataset()
+        names = {name: str(name).replace("lasting_gain", "floor") for name in dataset.data_vars}
+        tree[group].dataset = dataset.rename({name: new for name, new in names.items() if name != new})
+    tree.attrs = {**tree.attrs, "law": tree.attrs["law"].replace("lasting_gain", "floor")}
+    del tree.attrs[CLASS]
+    return Fit(tree)
+
+
+def test_a_fit_of_the_version_before_is_read(fitted, tmp_path):
+    old, path = former(fitted), tmp_path / "old.nc"
+    assert {"floor", "effective_families_on_floor"} <= set(old.tree["prior"])
+    assert '"floor": "complete"' in old.tree.attrs["law"]
+    old.save(path)
+    back = bl.load_fit(path)
+    assert back.law == fitted.law
+    assert set(back.tree["posterior"]) == set(fitted.tree["posterior"])
+    at = {"members": ["7e9:alder,7e9:birch"]}
+    assert bl.predict(back, at)["median"].tolist() == bl.predict(fitted, at)["median"].tolist()
+    assert bl.claims(back) == bl.claims(fitted)
+    assert back.members is not None
+    assert "floor" in back.members.values(), "the law of members has a floor"
+
+
 def test_a_fit_says_how_numbers_are_standardised_and_keeps_the_law_of_members(fitted, pools, tmp_path):
     facts = fitted.observations.facts
     words = f"z of effective_families: (effective_families - {facts['effective_families_centre']:.4g})"
@@ -318,7 +347,7 @@ def test_numbers_are_chosen_in_a_file(tmp_path):
     law, _ = read_config(path, None)
     assert law == DiversityLaw(diversity=["decorrelation", "win_entropy"])
     path.write_text("law: power\ndiversity: [decorrelation]\n")
-    with pytest.raises(bl.InputError, match="diversity for the law diversity only"):
+    with pytest.raises(bl.InputError, match="diversity with the law diversity"):
         read_config(path, None)
 
 

@@ -101,7 +101,7 @@ def _scene(fit: Fit, interval: float, kinds: Sequence[str], beyond: float, group
     if set(fit.law.covariates) - set(BUDGETS) or BUDGETS[0] not in fit.law.covariates:
         raise InputError(
             f"the law {fit.law.name} depends on {', '.join(fit.law.covariates)}",
-            "a picture of a law of parameters, and maybe training tokens, alone",
+            "a picture of a law of budgets alone",
             "draw another: forest, pair, trace, ppc or prior_posterior",
         )
     kinds = tuple(check_choice("kind", kind, KINDS) for kind in kinds)

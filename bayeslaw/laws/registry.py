@@ -175,7 +175,7 @@ def law_from_specification(specification: Mapping[str, Any]) -> Any:
             raise InputError(f"a law was given {key!r}", ", ".join(accepted), nearest(str(key), accepted))
         raise InputError(
             f"the law {law.name} was given {key}",
-            f"{key} for {', '.join(takers)}",
+            f"{key} with the law {', '.join(takers)}",
             f"leave out {key}, or fit {takers[0]}",
         )
     return law.from_specification({key: value for key, value in specification.items() if value is not None})
