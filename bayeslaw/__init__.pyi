@@ -12,7 +12,16 @@ from .diagnosis.sampling import Diagnostics, diagnostics
 from .errors import InputError
 from .findings import Finding, LossTableWarning
 from .fit import Fit, fit, load_fit
-from .laws import ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
+from .laws import (
+    BrokenPowerLaw,
+    ChinchillaLaw,
+    CollaborationLaw,
+    DiversityLaw,
+    FactorLaw,
+    Law,
+    PowerLaw,
+    register_law,
+)
 from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .noise import Noise
 from .numpyro_models import numpyro_model
@@ -36,6 +45,7 @@ from .truth import ChinchillaTruth, PowerTruth, Truth
 __all__ = [
     "Advantage",
     "Attainability",
+    "BrokenPowerLaw",
     "Calibration",
     "ChinchillaLaw",
     "ChinchillaTruth",
@@ -49,6 +59,7 @@ __all__ = [
     "Finding",
     "Fit",
     "InputError",
+    "Law",
     "LeftOut",
     "LossReport",
     "LossTableWarning",
@@ -94,6 +105,7 @@ __all__ = [
     "read_pools",
     "read_token_losses",
     "recommend",
+    "register_law",
     "sample_weights",
     "save_plot",
     "simulate_chinchilla",

@@ -3,6 +3,7 @@
 import os
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,10 +16,10 @@ from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, 
 from bayeslaw.calibration.run import Outcome, run_simulations
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit import a_noise
-from bayeslaw.laws import Law
 from bayeslaw.laws.argument import a_calibrated_law
-from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.protocol import AnyLaw
+from bayeslaw.laws.registry import LAWS
 from bayeslaw.noise import Noise
 from bayeslaw.progress import progress_bar
 from bayeslaw.tables.arguments import any_table
@@ -107,7 +108,7 @@ class Calibration:
     progress=a_flag,
 )
 def calibrate(
-    law: Law | FactorLaw | Calibrated,
+    law: AnyLaw | Calibrated,
     data: xr.Dataset | None = None,
     *,
     noise: Noise | None = None,
@@ -168,10 +169,8 @@ def calibrate(
     return _collect(subject, kept, simulations=simulations, seed=seed, seconds=time.perf_counter() - begun)
 
 
-def _subject(law: Law | FactorLaw | Calibrated, data: xr.Dataset | None, noise: Noise | None, seed: int) -> Calibrated:
-    if isinstance(law, Law | FactorLaw):
-        return kind_of(law).calibrated(law, data, noise=noise, seed=seed)
-    return law
+def _subject(law: Any, data: xr.Dataset | None, noise: Noise | None, seed: int) -> Calibrated:
+    return kind_of(law).calibrated(law, data, noise=noise, seed=seed) if LAWS.holds(law) else law
 
 
 def _collect(subject: Calibrated, kept: list[Outcome], *, simulations: int, seed: int, seconds: float) -> Calibration:

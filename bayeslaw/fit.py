@@ -25,10 +25,11 @@ from bayeslaw.arguments import (
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fit_checks import check_fit
 from bayeslaw.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
-from bayeslaw.laws import Law, law_from_specification
+from bayeslaw.fit_law import with_law_of_today
 from bayeslaw.laws.argument import a_law
-from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.protocol import AnyLaw
+from bayeslaw.laws.registry import law_from_specification
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.observations import Observations
@@ -200,10 +201,10 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     Raises
     ------
     InputError
-        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, or if what it
-        holds does not go together.
+        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
+        not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
     """
-    loaded = Fit(read_fit(path, keep=keep))
+    loaded = Fit(with_law_of_today(read_fit(path, keep=keep), str(path)))
     check_fit(loaded, str(path))
     return loaded
 
@@ -220,7 +221,7 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     checkpoint=optional(a_path),
 )
 def fit(
-    law: Law | FactorLaw,
+    law: AnyLaw,
     data: xr.Dataset,
     *,
     noise: Noise | None = None,
@@ -273,9 +274,7 @@ def fit(
         return fit_with(kept, law, data, noise=noise, **choices)
 
 
-def fit_with(
-    checkpoint: Checkpoint, law: Law | FactorLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any
-) -> Fit:
+def fit_with(checkpoint: Checkpoint, law: AnyLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any) -> Fit:
     """Fit a law as `fit` does, with draws kept in a checkpoint that is locked.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from bayeslaw.fit_file import FIT_FORMAT, FIT_FORMAT_VERSION
+from bayeslaw.fit_law import class_of
 from bayeslaw.laws.base import POPULATION
 from bayeslaw.model import LawModel
 from bayeslaw.noise import DEPENDENCE_NAMES, MEMBER_SCALE, NOISE_SCALE, Noise
@@ -36,6 +37,7 @@ def attributes_of(model: LawModel, data: xr.Dataset, parameters: str) -> dict[st
     kind = str(data.attrs.get("parameters_kind", parameters)) if data.attrs.get("kind") == "pools" else parameters
     return {
         "law": json.dumps(model.law.specification),
+        **class_of(model.law),
         "unit": model.observations.unit,
         "row_dimension": model.observations.row_dimension,
         "reference": json.dumps(model.observations.reference),

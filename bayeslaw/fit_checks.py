@@ -176,7 +176,7 @@ def _check_posterior(fit: Fit) -> None:
         for dimension, known in after.items():
             found = posterior[dimension].to_numpy().astype(str).tolist() if dimension in posterior.coords else None
             _refuse(found != known, f"its posterior does not have the {dimension}s of its rows")
-    supports = {p.name: p.prior.support for p in model.parameters} | {n: p.support for n, p in model.sites.items()}
+    supports = {p.name: p.support for p in model.parameters} | {n: p.support for n, p in model.sites.items()}
     for name, (low, high) in supports.items():
         values = posterior[name].to_numpy()
         right = values.dtype.kind == "f" and np.isfinite(values).all()

@@ -11,8 +11,7 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit, fit_with
 from bayeslaw.fit_file import OPTIONAL_GROUPS, check_fit_output
-from bayeslaw.laws import Law
-from bayeslaw.laws.factor import FactorLaw
+from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.noise import Noise
 from bayeslaw.sampling.checkpoint import Checkpoint
 
@@ -23,7 +22,7 @@ def checkpoint_beside(path: str | PathLike[str]) -> Path:
 
 
 def fit_to_file(
-    law: Law | FactorLaw,
+    law: AnyLaw,
     data: xr.Dataset,
     path: str | PathLike[str],
     *,

@@ -295,6 +295,7 @@ class LawModel:
             DISTRIBUTIONS[self.noise.distribution].compressible
             and self.standard_error is None
             and len(self.law.covariates) == 1
+            and self.law.smooth
         )
         if not simple or len(self.response) < COMPRESSION_PAYS:
             return None

@@ -6,17 +6,16 @@ import xarray as xr
 
 from bayeslaw.arguments import accepts, optional
 from bayeslaw.fit import a_count_of_parameters, a_noise
-from bayeslaw.laws import Law
 from bayeslaw.laws.argument import a_law
-from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.noise import Noise
 from bayeslaw.tables.arguments import any_table
 
 
 @accepts(law=a_law, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
 def numpyro_model(
-    law: Law | FactorLaw, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
+    law: AnyLaw, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
 ) -> Callable[..., None]:
     """Write a law of a table as a NumPyro model.
 

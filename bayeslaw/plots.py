@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any
 
 from matplotlib.figure import Figure
@@ -105,8 +106,10 @@ def _parameters(fit: Fit) -> list[str]:
 
 def _few_parameters(fit: Fit) -> list[str]:
     """As many parameters, with all their groups, as a square of panels can hold, floors and exponents first."""
-    sizes = {name: array[0].size for name, array in fit.values().items()}
-    first, *others = ["floor", *fit.law.exponents.values(), *fit.law.amplitudes]
+    sizes, law = {name: array[0].size for name, array in fit.values().items()}, fit.law
+    roles = [law.asymptote, *chain.from_iterable(law.exponents.values()), *law.amplitudes]
+    # A law need not have any of these.
+    first, *others = dict.fromkeys([*(name for name in roles if name), *_parameters(fit)])
     chosen = [first]
     for name in others:
         if sum(sizes[each] for each in [*chosen, name]) <= LARGEST_PAIR:

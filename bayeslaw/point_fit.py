@@ -9,16 +9,18 @@ from bayeslaw.arguments import accepts, optional
 from bayeslaw.errors import InputError
 from bayeslaw.fit import a_count_of_parameters, a_noise
 from bayeslaw.laws import Law
-from bayeslaw.laws.argument import a_law_of_rows
+from bayeslaw.laws.argument import a_law
+from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.sampling.mode import flat_prior_mode
 from bayeslaw.tables.arguments import any_table
 
 
-@accepts(law=a_law_of_rows, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
+@accepts(law=a_law, data=any_table, noise=optional(a_noise), parameters=a_count_of_parameters)
 def maximum_likelihood(
-    law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
+    law: AnyLaw, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
 ) -> dict[str, Any]:
     """Maximise the likelihood of a law under flat priors: a point fit, to compare with published ones.
 
@@ -40,8 +42,16 @@ def maximum_likelihood(
     Raises
     ------
     InputError
-        If the law cannot be fitted to this table, or a parameter is partially pooled.
+        If the law cannot be fitted to this table, has no parameters to be maximised alone, as the joint law of samples,
+        or one that is partially pooled.
     """
+    return kind_of(law).maximum_likelihood(law, data, noise=noise, parameters=parameters)
+
+
+def maximum_likelihood_of_rows(
+    law: Law, data: xr.Dataset, *, noise: Noise | None = None, parameters: str = "total"
+) -> dict[str, Any]:
+    """Maximise the likelihood of a law of rows; as `maximum_likelihood`."""
     if "partial" in law.pooling_by_parameter.values():
         raise InputError("the law is partially pooled", "pooling 'complete' or 'separate'", "use pooling='complete'")
     observations = law.observe(data, parameters=parameters)

@@ -8,7 +8,7 @@ import xarray as xr
 from bayeslaw.arguments import a_choice, accepts
 from bayeslaw.errors import InputError
 from bayeslaw.factor.table import check_factor_table
-from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, FactorLaw, Law, PowerLaw
+from bayeslaw.laws import AnyLaw, ChinchillaLaw, CollaborationLaw, FactorLaw, PowerLaw
 from bayeslaw.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.tables.arguments import any_table
 
@@ -28,7 +28,7 @@ class Recommendation:
         Why this law, in a sentence.
     """
 
-    law: Law | FactorLaw
+    law: AnyLaw
     reason: str
 
 

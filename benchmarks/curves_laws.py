@@ -6,8 +6,8 @@ With ``u`` the log budget relative to the reference of the curve,
     B(u) = chord(u) - S(u)
     S(u) = w softplus((u - b) / w), chord(u) the line through S at the lowest and highest budget fitted
 
-It is the law of Caballero et al. 2023 (Broken neural scaling laws) with one break: the exponent rises by ``c`` around
-``u = b``, over a width ``w``. Written about the chord, ``g`` is the mean exponent over the budgets fitted whatever the
+It is the package's `BrokenPowerLaw` at a given break and width: the exponent rises by ``c`` around ``u = b``, over a
+width ``w``. Written about the chord, ``g`` is the mean exponent over the budgets fitted whatever the
 break, so that its prior is that of the power law, which ``c = 0`` is: floor, amplitude, exponent and noise have the
 priors that `PowerLaw` and `Noise` give them by default. Positions of four coordinates, without the change, are of the
 unbroken law.
@@ -22,15 +22,13 @@ import numpy as np
 from curves_protocol import Curve
 from jax import Array
 
-from bayeslaw.laws.power import data_scaled_priors, power_law
+from bayeslaw.laws.broken_power import CHANGE_DEVIATION, WIDTH_SHARE, broken_power_law
+from bayeslaw.laws.power import data_scaled_priors
 from bayeslaw.noise import NOISE_SCALE, Noise, noise_priors
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
 from bayeslaw.sampling.coordinates import levels_to_logs
 
-# The change of the exponent is of the order of exponents themselves; a break takes about a tenth of the log budgets.
-CHANGE_DEVIATION = 0.3
-WIDTH_SHARE = 0.1
 LEVELS = ("floor", "amplitude", "exponent")
 # What has priors: logarithms of positive quantities, and the change of the exponent.
 QUANTITIES = (*LEVELS, "noise", "change")
@@ -134,20 +132,28 @@ def draw_priors(data: Mapping[str, Any], draws: int, seed: int, *, broken: bool 
 def log_mean(free: Mapping[str, Array], u: Array, data: Mapping[str, Any]) -> Array:
     """Log loss of the law at log budgets, [row]."""
     floor, amplitude, exponent = (jnp.exp(free[name]) for name in LEVELS)
-    bent = free.get("change", 0.0) * bend(u, data)
-    return jnp.log(power_law(jnp.exp(u), floor=floor, amplitude=amplitude * jnp.exp(bent), exponent=exponent))
+    change = free.get("change", 0.0)
+    place, width, intercept, slope = chord(data)
+    return jnp.log(
+        broken_power_law(
+            jnp.exp(u),
+            floor=floor,
+            amplitude=amplitude * jnp.exp(change * intercept),
+            exponent=exponent - change * slope,
+            exponent_change=change,
+            break_size=jnp.exp(place),
+            break_width=width,
+        )
+    )
 
 
-def bend(u: Array, data: Mapping[str, Any]) -> Array:
-    """Evaluate ``B(u)``, what a rise of the exponent by one adds to the log of the loss above the floor, [row]."""
+def chord(data: Mapping[str, Any]) -> tuple[Array, Array, Array, Array]:
+    """Place and width of the break in log budgets, and intercept and slope of the chord of ``S``, scalars."""
     span = data["high"] - data["low"]
     place, width = data["low"] + data["break_share"] * span, WIDTH_SHARE * span
-
-    def rise(at: Array) -> Array:
-        return width * jax.nn.softplus((at - place) / width)
-
-    low, high = rise(data["low"]), rise(data["high"])
-    return low + (high - low) * (u - data["low"]) / (data["high"] - data["low"]) - rise(u)
+    low, high = (width * jax.nn.softplus((data[end] - place) / width) for end in ("low", "high"))
+    slope = (high - low) / span
+    return place, width, low - slope * data["low"], slope
 
 
 def log_densities(data: Mapping[str, Any]) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:

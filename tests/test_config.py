@@ -148,9 +148,9 @@ def test_settings_need_a_law_and_a_link_the_factor_law(write):
     assert read_config(write("noise: {family: laplace}\n"), None) == (None, Noise("laplace"))
     with pytest.raises(InputError, match="no law is named"):
         read_config(write("priors:\n  exponent: Normal(0.3, 0.1)\n"), None)
-    with pytest.raises(InputError, match="a link for the law power"):
+    with pytest.raises(InputError, match="the law power was given link"):
         read_config(write("law: power\nlink: log\n"), None)
-    with pytest.raises(InputError, match="pooling"):
+    with pytest.raises(InputError, match="the law factor was given pooling"):
         read_config(write("law: factor\npooling: complete\n"), None)
     law, _ = read_config(write("law: factor\nlink: softplus\npriors:\n  model_spread: LogNormal(-3, 0.5)\n"), None)
     assert (law.link, law.model_spread) == ("softplus", parse_prior("model_spread", "LogNormal(-3, 0.5)"))

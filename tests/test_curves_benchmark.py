@@ -185,9 +185,14 @@ def test_the_broken_density_is_that_of_its_formula_and_of_its_priors():
 
 def test_the_exponent_rises_by_the_change_around_the_break():
     data = {"low": np.array(0.0), "high": np.array(10.0), "break_share": np.array(0.5)}
+    unbroken = {"floor": -100.0, "amplitude": 0.0, "exponent": np.log(0.3)}
+
+    def bend(u):
+        return float(laws.log_mean({**unbroken, "change": 1.0}, u, data) - laws.log_mean(unbroken, u, data))
+
     with jax.enable_x64(True):
-        slope = lambda u: float(laws.bend(u + 0.01, data) - laws.bend(u - 0.01, data)) / 0.02  # noqa: E731
-        early, late, ends = slope(-8.0), slope(18.0), [float(laws.bend(at, data)) for at in (0.0, 10.0)]
+        slope = lambda u: (bend(u + 0.01) - bend(u - 0.01)) / 0.02  # noqa: E731
+        early, late, ends = slope(-8.0), slope(18.0), [bend(at) for at in (0.0, 10.0)]
     assert early - late == pytest.approx(1.0, abs=1e-5)
     np.testing.assert_allclose(ends, 0.0, atol=1e-12)
 

@@ -244,6 +244,7 @@ def test_fits_of_every_law_are_looked_at(file_of_fit, name):
     row, variable = fit.tree.attrs["row_dimension"], str(next(iter(fit.tree["posterior"].data_vars)))
     bare = fit.keep(()).tree
     refuse(with_array(bare, "posterior", variable, setting(np.nan)), f"{variable} in its posterior has")
+    refuse(with_array(bare, "posterior", "amplitude", setting(-1.0)), "amplitude in its posterior has draws outside of")
     refuse(with_array(bare, "observed_data", row, setting("other")), "rows of observed_data")
 
 

@@ -15,25 +15,27 @@ from quick_fits import quick_fits
 import bayeslaw as bl
 from bayeslaw.config import read_config
 from bayeslaw.diversity import DIVERSITY_NUMBERS, effective_number
+from bayeslaw.fit import Fit
+from bayeslaw.fit_law import CLASS
 from bayeslaw.gains import explained_shares
 from bayeslaw.laws import DiversityLaw, law_from_specification
 from bayeslaw.laws.diversity import coefficient_names, diversity_law
 
-TRUTH = {"floor": 0.05, "amplitude": 0.08, "exponent": 0.3, "growth": 0.6}
+TRUTH = {"lasting_gain": 0.05, "amplitude": 0.08, "exponent": 0.3, "growth": 0.6}
 EFFECT = 0.5
 
 
 def gain(parameters, size, scores, values):
     """Work out the gain in numpy, with one coefficient for each part of each number."""
-    floor, amplitude, exponent = (
+    lasting_gain, amplitude, exponent = (
         values[part] * np.exp(sum(values[f"{name}_on_{part}"] * score for name, score in scores.items()))
-        for part in ("floor", "amplitude", "exponent")
+        for part in ("lasting_gain", "amplitude", "exponent")
     )
-    return np.log2(size) ** values["growth"] * (floor + amplitude * parameters**-exponent)
+    return np.log2(size) ** values["growth"] * (lasting_gain + amplitude * parameters**-exponent)
 
 
 def pools_of_known_gain(*, effect=EFFECT, quality=0.0, noise=0.003, seed=0):
-    """Return pools that follow the law, with an effect of effective families on the floor; one family is better."""
+    """Return pools that follow the law, with an effect of effective families on what lasts; one family is better."""
     pools = bl.simulate_pools(families=3, sizes=4, max_size=3, seed=seed)
     rng = np.random.default_rng(seed)
     parameters, families = pools["lm_parameters"].to_numpy(), pools["family"].to_numpy()
@@ -46,7 +48,11 @@ def pools_of_known_gain(*, effect=EFFECT, quality=0.0, noise=0.003, seed=0):
     pools["loss"] = ("pool", best - 1e-3)
     rows = law.observe(pools)
     scores = {"effective_families": np.log(rows.covariates["relative_effective_families"])}
-    values = {**dict.fromkeys(coefficient_names(law.diversity), 0.0), **TRUTH, "effective_families_on_floor": effect}
+    values = {
+        **dict.fromkeys(coefficient_names(law.diversity), 0.0),
+        **TRUTH,
+        "effective_families_on_lasting_gain": effect,
+    }
     ratio = rows.covariates["parameters"] / rows.reference["parameters"]
     best[several] -= gain(ratio, rows.covariates["size"], scores, values)
     best[several] += noise * rng.standard_normal(several.sum())
@@ -95,9 +101,9 @@ def test_a_gain_is_positive_and_grows_with_the_number_of_members(data):
     assert (np.diff(losses) < 0).all()
 
 
-@pytest.mark.parametrize("part", ["floor", "amplitude"])
+@pytest.mark.parametrize("part", ["lasting_gain", "amplitude"])
 def test_a_coefficient_multiplies_its_part_per_standard_deviation(part):
-    others = {name: 1e-12 if name in ("floor", "amplitude") else 0.5 for name in TRUTH} | {part: 0.2}
+    others = {name: 1e-12 if name in ("lasting_gain", "amplitude") else 0.5 for name in TRUTH} | {part: 0.2}
     zero = dict.fromkeys(coefficient_names(("families",)), 0.0)
     with jax.enable_x64(True):
         before, after = (
@@ -158,24 +164,52 @@ def test_families_and_effective_families_need_no_samples():
 def test_the_parameters_are_recovered_net_of_better_members(fitted):
     """One family is better by 0.3, and so are heterogeneous pools: that must not pass for a gain."""
     draws = fitted.values()
-    truth = {"effective_families_on_floor": EFFECT, "growth": TRUTH["growth"], "floor": TRUTH["floor"]}
+    truth = {"effective_families_on_lasting_gain": EFFECT, "growth": TRUTH["growth"]}
+    truth["lasting_gain"] = TRUTH["lasting_gain"]
     for name, wanted in truth.items():
         lower, upper = np.quantile(draws[name], [0.005, 0.995])
         assert lower < wanted < upper, name
-    assert np.quantile(draws["effective_families_on_floor"], 0.01) > 0
-    assert draws["effective_families_on_floor"].std() < 0.3
+    assert np.quantile(draws["effective_families_on_lasting_gain"], 0.01) > 0
+    assert draws["effective_families_on_lasting_gain"].std() < 0.3
 
 
 def test_the_claim_is_that_diverse_pools_gain_more(fitted):
     (claim,) = bl.claims(fitted)
     assert claim.claim == "pools of more effective families gain more over their own best members"
     draws = fitted.values()
-    floor, amplitude = draws["floor"], draws["amplitude"]
-    more = floor * np.exp(draws["effective_families_on_floor"])
+    lasting_gain, amplitude = draws["lasting_gain"], draws["amplitude"]
+    more = lasting_gain * np.exp(draws["effective_families_on_lasting_gain"])
     more = more + amplitude * np.exp(draws["effective_families_on_amplitude"])
-    assert claim.probability == np.mean(more > floor + amplitude)
+    assert claim.probability == np.mean(more > lasting_gain + amplitude)
     assert claim.probability > 0.99
     assert 0.4 < claim.prior_probability < 0.6
+
+
+def former(fit: Fit) -> Fit:
+    """Write a fit of a diversity law as the version before did: what is left of the gain was called floor."""
+    tree = fit.tree.copy()
+    for group in set(tree.children) - {"members"}:
+        dataset = tree[group].to_dataset()
+        names = {name: str(name).replace("lasting_gain", "floor") for name in dataset.data_vars}
+        tree[group].dataset = dataset.rename({name: new for name, new in names.items() if name != new})
+    tree.attrs = {**tree.attrs, "law": tree.attrs["law"].replace("lasting_gain", "floor")}
+    del tree.attrs[CLASS]
+    return Fit(tree)
+
+
+def test_a_fit_of_the_version_before_is_read(fitted, tmp_path):
+    old, path = former(fitted), tmp_path / "old.nc"
+    assert {"floor", "effective_families_on_floor"} <= set(old.tree["prior"])
+    assert '"floor": "complete"' in old.tree.attrs["law"]
+    old.save(path)
+    back = bl.load_fit(path)
+    assert back.law == fitted.law
+    assert set(back.tree["posterior"]) == set(fitted.tree["posterior"])
+    at = {"members": ["7e9:alder,7e9:birch"]}
+    assert bl.predict(back, at)["median"].tolist() == bl.predict(fitted, at)["median"].tolist()
+    assert bl.claims(back) == bl.claims(fitted)
+    assert back.members is not None
+    assert "floor" in back.members.values(), "the law of members has a floor"
 
 
 def test_a_fit_says_how_numbers_are_standardised_and_keeps_the_law_of_members(fitted, pools, tmp_path):
@@ -294,9 +328,9 @@ def test_collinear_numbers_are_warned_of(fitted):
 def test_a_specification_builds_the_same_law():
     law = DiversityLaw(
         diversity=["win_entropy", "families"],
-        pooling={"floor": "partial"},
-        floor="LogNormal(-3, 1)",
-        families_on_floor="Normal(0, 1)",
+        pooling={"lasting_gain": "partial"},
+        lasting_gain="LogNormal(-3, 1)",
+        families_on_lasting_gain="Normal(0, 1)",
         exponent="Normal(0, 0.3)",
     )
     copy = law_from_specification(json.loads(json.dumps(law.specification)))
@@ -313,7 +347,7 @@ def test_numbers_are_chosen_in_a_file(tmp_path):
     law, _ = read_config(path, None)
     assert law == DiversityLaw(diversity=["decorrelation", "win_entropy"])
     path.write_text("law: power\ndiversity: [decorrelation]\n")
-    with pytest.raises(bl.InputError, match="diversity for the law diversity only"):
+    with pytest.raises(bl.InputError, match="diversity with the law diversity"):
         read_config(path, None)
 
 
@@ -323,8 +357,8 @@ def test_numbers_are_chosen_in_a_file(tmp_path):
         ({"diversity": ["familys"]}, "use 'families'"),
         ({"diversity": []}, "each once"),
         ({"diversity": ["families", "families"]}, "each once"),
-        ({"families_on_floor": "Normal(0, 1)"}, "priors of the numbers chosen"),
-        ({"floor": "Normal(0, 1)"}, "below zero"),
+        ({"families_on_lasting_gain": "Normal(0, 1)"}, "priors of the numbers chosen"),
+        ({"lasting_gain": "Normal(0, 1)"}, "below zero"),
         ({"growth": "Normal(0, 1)"}, "below zero"),
     ],
 )

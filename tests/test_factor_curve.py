@@ -23,6 +23,15 @@ def model() -> FactorModel:
     return small_model()
 
 
+def test_floor_and_amplitude_have_no_prior_of_the_exponent(model):
+    """They follow from other sites and the losses seen; the draws of their priors are as in the curve's equation."""
+    parameters = {parameter.name: parameter for parameter in model.parameters}
+    assert parameters["exponent"].prior == model.law.priors["exponent"]
+    for name in ("floor", "amplitude"):
+        assert parameters[name].prior is None
+        assert parameters[name].support == (0.0, np.inf)
+
+
 def drift_covariance(x: float, y: float) -> float:
     """Covariance of the integrals from 0 to x and to y of a unit Ornstein-Uhlenbeck process, by quadrature."""
     inner = integrate.dblquad(lambda s, t: np.exp(-abs(s - t) / DRIFT_LENGTH), 0, abs(x), 0, abs(y))[0]

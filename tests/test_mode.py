@@ -36,8 +36,7 @@ class LineLaw(Law):
     equation: ClassVar[str] = "level + slope * log(N / N0)"
     group: ClassVar[str] = "family"
     function: ClassVar[Any] = staticmethod(lambda parameters, *, level, slope: level + slope * jnp.log(parameters))
-    exponents: ClassVar[Any] = {"parameters": "slope", "level": "level"}
-    amplitudes: ClassVar[Any] = {}
+    signed: ClassVar[Any] = ("level", "slope")
 
     def default_priors(self, observations):
         return {name: parse_prior(name, "Normal(0, 10)") for name in ("level", "slope")}

@@ -22,6 +22,7 @@ from bayeslaw.drawing.law_curves import law_curve, token_levels
 from bayeslaw.drawing.plot_style import GROUP_STYLES, count_label, lightness, nice_numbers, spread_labels
 from bayeslaw.errors import InputError
 from bayeslaw.fit import Fit
+from bayeslaw.laws import CollaborationLaw
 from bayeslaw.plots import PLOTS, plot_claims, plot_law, save_plot
 from bayeslaw.predict import predict
 
@@ -157,9 +158,8 @@ def test_complete_pooling_draws_one_curve(collaboration_fit):
     tree = collaboration_fit.tree.copy()
     tree["posterior"] = tree["posterior"].isel(regime=0, drop=True)
     tree["prior"] = tree["prior"].isel(regime=0, drop=True)
-    law = collaboration_fit.law.from_priors(
-        {name: getattr(collaboration_fit.law, name) for name in ("floor", "amplitude", "exponent")}, "complete"
-    )
+    priors = {name: getattr(collaboration_fit.law, name) for name in ("floor", "amplitude", "exponent")}
+    law = CollaborationLaw(pooling="complete", **priors)
     noise = replace(collaboration_fit.noise, by_group=False)
     tree.attrs |= {"law": json.dumps(law.specification), "noise": json.dumps(noise.specification)}
     figure = plot_law(Fit(tree))

@@ -97,7 +97,7 @@ class CalibratedLaw:
             rows = rows[model.group_index == model.groups.index(group)]
         columns: dict[str, Any] = {"where": ["within"] * len(WITHIN) + ["beyond"] * len(BEYOND)}
         # Whatever else the law knows of a row is that of one with about the budget.
-        order = rows[np.argsort(covariates["parameters"][rows], kind="stable")]
+        order = rows[np.argsort(covariates[self.template.law.covariates[0]][rows], kind="stable")]
         places = np.round(np.array([*WITHIN, *np.ones(len(BEYOND))]) * (len(order) - 1)).astype(int)
         for name in self.template.law.covariates:
             values = covariates[name]

@@ -24,6 +24,7 @@ from bayeslaw.commands.common import (
     use_compilation_cache,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.laws.registry import LAWS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,14 +36,14 @@ if TYPE_CHECKING:
 def calibrate(
     ctx: typer.Context,
     law: Annotated[
-        str | None, typer.Option("--law", help="power, chinchilla, collaboration, diversity or factor.")
+        str | None, typer.Option("--law", help=f"{', '.join(LAWS)}, or a law that an installed package brings.")
     ] = None,
     simulations: Annotated[int, typer.Option("--simulations", help="Number of simulated tables.")] = 200,
     table: Annotated[
         Path | None,
         typer.Option("--table", help="Table or pools whose budgets and groups to simulate; a small one by default."),
     ] = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, settings and noise.")] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="Folder for the ranks, the tables and the picture; a broken run goes on."),
@@ -62,7 +63,6 @@ def calibrate(
     from bayeslaw.calibrate import calibrate as calibrate_law
     from bayeslaw.calibration.files import calibration_record, check_calibration_output, write_calibration
     from bayeslaw.config import read_config
-    from bayeslaw.laws import LAW_NAMES
 
     matplotlib.use("agg")
     if out is not None:
@@ -71,7 +71,7 @@ def calibrate(
         raise InputError("options of a table were given without one", "--table with them", "add --table")
     chosen, noise = read_config(config, law)
     if chosen is None:
-        raise InputError("no law is named", f"one of {', '.join(LAW_NAMES)}", "add --law power")
+        raise InputError("no law is named", f"one of {', '.join(LAWS.names())}", "add --law power")
     data = None
     if table is not None:
         data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing, strict=strict)

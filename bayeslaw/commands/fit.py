@@ -21,10 +21,14 @@ from bayeslaw.commands.common import (
     read_any_table,
     use_compilation_cache,
 )
+from bayeslaw.laws.registry import LAWS
 
 LawName = Annotated[
     str | None,
-    typer.Option("--law", help="power, chinchilla, collaboration, diversity or factor (default: the one recommended)."),
+    typer.Option(
+        "--law",
+        help=f"{', '.join(LAWS)}, or a law that an installed package brings (default: the one recommended).",
+    ),
 ]
 Counts = Literal["total", "non-embedding", "active"]
 
@@ -36,7 +40,7 @@ def fit(
     ],
     out: Annotated[Path, typer.Option("--out", help="The fit: a netCDF file, or a folder that ends in .zarr.")],
     law: LawName = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, settings and noise.")] = None,
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     chains: Annotated[int, typer.Option("--chains", help="Number of chains.")] = 4,
     seed: SeedOption = 0,

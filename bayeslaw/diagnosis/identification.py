@@ -1,6 +1,7 @@
 """What decides the parameters of a fit: the data or the prior."""
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -33,10 +34,12 @@ def identification_findings(fit: Fit) -> Iterator[Finding]:
 def _learnt(fit: Fit) -> Iterator[Finding]:
     if "prior" in fit.tree.children:
         prior, posterior = fit.values("prior"), fit.values()
+        labels = dict.fromkeys(chain.from_iterable(fit.law.exponents.values()), "exponent-prior")
+        labels |= {fit.law.asymptote: "floor-prior"}
         for parameter in fit.model.parameters:
-            if parameter.name not in fit.law.exponents.values() and parameter.name != "floor":
+            label = labels.get(parameter.name)
+            if label is None:
                 continue
-            label = "floor-prior" if parameter.name == "floor" else "exponent-prior"
             for name, learnt in _contraction(fit, parameter.name, prior[parameter.name], posterior[parameter.name]):
                 if learnt < CONTRACTION:
                     message = f"The data narrow the {name} by only {max(learnt, 0):.0%}: the prior decides it."

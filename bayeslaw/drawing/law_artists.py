@@ -43,8 +43,10 @@ class Scene:
         The fit.
     curves
         Its curves, group by group, within a group by training tokens.
+    groups
+        Groups that are drawn.
     floors
-        One a group, in the order of the groups.
+        One a group, in the order of the groups; none where the law has no floor.
     interval
         Level of the intervals.
     beyond
@@ -53,6 +55,7 @@ class Scene:
 
     fit: Fit
     curves: tuple[Curve, ...]
+    groups: tuple[str, ...]
     floors: tuple[Floor, ...]
     interval: float
     beyond: float
@@ -117,14 +120,13 @@ class Scene:
                 GroupStyle(colour, dashes, "o")
                 for colour, dashes in zip(colours, TOKEN_DASHES[-len(levels) :], strict=True)
             ]
-        return [self.floor_style(group)]
+        return [self.group_style(group)]
 
-    def floor_style(self, group: str) -> GroupStyle:
-        """Style of a group's floor."""
+    def group_style(self, group: str) -> GroupStyle:
+        """Style of a group whatever the training tokens, and of its floor."""
         if self.tokens is not None:
             return GroupStyle(INK, "solid", "o")
-        names = [floor.group for floor in self.floors]
-        return GROUP_STYLES[names.index(group) if len(names) <= TOGETHER else 0]
+        return GROUP_STYLES[self.groups.index(group) if len(self.groups) <= TOGETHER else 0]
 
 
 def prepare_axes(ax: Axes, scene: Scene, largest: float, *, small: bool) -> None:
@@ -176,7 +178,7 @@ def draw_points(ax: Axes, scene: Scene, group: str) -> None:
             label=f"_points {group}",
         )
         return
-    style, crowd = scene.floor_style(group), np.log([FEW, MANY])
+    style, crowd = scene.group_style(group), np.log([FEW, MANY])
     size, opacity = (float(np.interp(np.log(count), crowd, ends)) for ends in ((22, 6), (0.95, 0.28)))
     ax.scatter(
         budgets,
@@ -251,18 +253,14 @@ def draw_curve(ax: Axes, curve: Curve, style: GroupStyle, *, width: float = LINE
 def legend_handles(scene: Scene, *, panels: bool) -> list[Line2D | Patch]:
     """Entries of the legend: groups or training tokens, then bands."""
     handles: list[Line2D | Patch] = []
-    first = scene.floors[0].group
+    first = scene.groups[0]
     if scene.tokens is not None:
         for curve, style in zip(scene.curves_of(first), scene.styles(first), strict=True):
             handles.append(_line(style, f"{count_label(curve.training_tokens or 0)} training tokens"))
     elif not panels:
-        for floor in scene.floors:
-            count = int(scene.own_rows(floor.group).sum())
-            handles.append(
-                _line(
-                    scene.floor_style(floor.group), f"{scene.label(floor.group)}" + (f" ({count:,})" if count else "")
-                )
-            )
+        for group in scene.groups:
+            count = int(scene.own_rows(group).sum())
+            handles.append(_line(scene.group_style(group), scene.label(group) + (f" ({count:,})" if count else "")))
     for kind in sorted({kind for curve in scene.curves for kind in curve.bands}):
         words = BAND_WORDS[kind].format(row=scene.row)
         handles.append(

@@ -94,7 +94,7 @@ def law_curve(
     return Curve(group, training_tokens, grid, np.median(draws["mean"], axis=0), bands, float(observed.max()))
 
 
-def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
+def floor_of(fit: Fit, group: str, *, interval: float) -> Floor | None:
     """Summarise the floor of a group.
 
     Parameters
@@ -108,10 +108,12 @@ def floor_of(fit: Fit, group: str, *, interval: float) -> Floor:
 
     Returns
     -------
-    Floor
-        Median and interval.
+    Floor or None
+        Median and interval; None where the law has no floor.
     """
     floor = kind_of(fit.law).floor(fit, group)
+    if floor is None:
+        return None
     lower, upper = np.quantile(floor, [(1 - interval) / 2, (1 + interval) / 2])
     return Floor(group, float(np.median(floor)), float(lower), float(upper))
 

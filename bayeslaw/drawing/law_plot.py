@@ -79,7 +79,7 @@ def plot_law(
         several panels.
     """
     scene = _scene(fit, interval, kinds, beyond, groups)
-    names = [floor.group for floor in scene.floors]
+    names = list(scene.groups)
     panels = len(names) > TOGETHER or (len(names) > 1 and scene.tokens is not None)
     if panels and ax is not None:
         most = 1 if scene.tokens is not None else TOGETHER
@@ -98,9 +98,9 @@ def plot_law(
 
 
 def _scene(fit: Fit, interval: float, kinds: Sequence[str], beyond: float, groups: Sequence[str] | None) -> Scene:
-    if others := set(fit.law.covariates) - set(BUDGETS):
+    if set(fit.law.covariates) - set(BUDGETS) or BUDGETS[0] not in fit.law.covariates:
         raise InputError(
-            f"the law {fit.law.name} depends on {', '.join(sorted(others))}",
+            f"the law {fit.law.name} depends on {', '.join(fit.law.covariates)}",
             "a picture of a law of budgets alone",
             "draw another: forest, pair, trace, ppc or prior_posterior",
         )
@@ -117,18 +117,20 @@ def _scene(fit: Fit, interval: float, kinds: Sequence[str], beyond: float, group
         for name in names
         for level in levels
     )
-    return Scene(fit, curves, tuple(floor_of(fit, name, interval=interval) for name in names), interval, beyond)
+    floors = [floor_of(fit, name, interval=interval) for name in names]
+    return Scene(fit, curves, names, tuple(floor for floor in floors if floor is not None), interval, beyond)
 
 
 def _draw_together(ax: Axes, scene: Scene) -> None:
     prepare_axes(ax, scene, float(scene.budgets.max()), small=False)
-    styles = {floor.group: scene.floor_style(floor.group) for floor in scene.floors}
+    styles = {group: scene.group_style(group) for group in scene.groups}
     for group in styles:
         draw_points(ax, scene, group)
         for curve, style in zip(scene.curves_of(group), scene.styles(group), strict=True):
             draw_curve(ax, curve, style)
-    draw_floor_lines(ax, scene.floors, styles)
-    draw_floor_strip(ax, scene.floors, styles, {group: scene.label(group) for group in styles})
+    if scene.floors:
+        draw_floor_lines(ax, scene.floors, styles)
+        draw_floor_strip(ax, scene.floors, styles, {group: scene.label(group) for group in styles})
     ax.set_xlabel(_budget_label(scene))
     ax.set_ylabel(f"loss ({scene.fit.unit})")
     ax.set_title(_heading(scene) + "\n", loc="left", fontsize=11, fontweight="bold")
@@ -151,7 +153,7 @@ def _draw_together(ax: Axes, scene: Scene) -> None:
 
 
 def _draw_panels(scene: Scene) -> Figure:
-    count = len(scene.floors)
+    count = len(scene.groups)
     columns = min(4, int(np.ceil(np.sqrt(count))) + (count > 6))
     rows = -(-count // columns)
     figure = Figure(figsize=(2.1 * columns + 0.9, 1.9 * rows + 1.1))
@@ -174,17 +176,19 @@ def _draw_panels(scene: Scene) -> Figure:
 
 
 def _draw_panel(ax: Axes, scene: Scene, index: int) -> None:
-    floor = scene.floors[index]
-    of_group = scene.own_rows(floor.group)
+    group = scene.groups[index]
+    of_group = scene.own_rows(group)
     prepare_axes(ax, scene, float(scene.budgets[of_group].max() if of_group.any() else scene.budgets.max()), small=True)
-    draw_context(ax, scene, floor.group)
-    draw_points(ax, scene, floor.group)
-    for curve, style in zip(scene.curves_of(floor.group), scene.styles(floor.group), strict=True):
+    draw_context(ax, scene, group)
+    draw_points(ax, scene, group)
+    for curve, style in zip(scene.curves_of(group), scene.styles(group), strict=True):
         draw_curve(ax, curve, style, width=THIN)
-    styles = {floor.group: scene.floor_style(floor.group)}
+    ax.set_title(f"{scene.label(group)}\n", fontsize=9, fontweight="bold", pad=5)
+    if not scene.floors:
+        return
+    floor, styles = scene.floors[index], {group: scene.group_style(group)}
     draw_floor_lines(ax, [floor], styles)
     draw_floor_strip(ax, [floor], styles, None)
-    ax.set_title(f"{scene.label(floor.group)}\n", fontsize=9, fontweight="bold", pad=5)
     ax.annotate(
         f"floor {floor_text(floor, floor_digits(scene.floors))}",
         (0, 1),
@@ -201,7 +205,7 @@ def _budget_label(scene: Scene) -> str:
 
 def _heading(scene: Scene) -> str:
     rule = scene.fit.observations.facts.get("rule")
-    return f"{scene.fit.law.name.capitalize()} law" + (f" of {rule} pools" if rule else "")
+    return f"{scene.fit.law.name.replace('_', ' ').capitalize()} law" + (f" of {rule} pools" if rule else "")
 
 
 def _subheading(scene: Scene) -> str:

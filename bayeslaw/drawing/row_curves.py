@@ -64,12 +64,14 @@ def _with_common_noise(fit: Fit, targets: pd.DataFrame, mean: np.ndarray, scale:
     return deviate(fit, mean, scale * np.asarray(noise)[:, None])
 
 
-def floor_draws(fit: Fit, group: str) -> np.ndarray:
-    """Draw the floor of a group, known or new, in the fit's unit, [draw]."""
-    floor = fit.values()["floor"]
+def floor_draws(fit: Fit, group: str) -> np.ndarray | None:
+    """Draw the floor of a group, known or new, in the fit's unit, [draw]; None where the law has none."""
+    if fit.law.asymptote is None:
+        return None
+    floor = fit.values()[fit.law.asymptote]
     if floor.ndim == 1:
         return floor
     if group in fit.model.groups:
         return floor[:, fit.model.groups.index(group)]
-    parameter = next(p for p in fit.model.parameters if p.name == "floor")
+    parameter = next(p for p in fit.model.parameters if p.name == fit.law.asymptote)
     return new_group_draws(fit.values(), parameter, np.random.default_rng(0))

@@ -109,6 +109,18 @@ def numpyro_model(law: FactorLaw, data: xr.Dataset, *, noise: Noise | None, para
     return numpyro_form(FactorModel(law.resolved(table.link.name), table))
 
 
+def no_maximum_likelihood(law: FactorLaw, data: xr.Dataset, **choices: Any) -> dict[str, Any]:
+    """Refuse a point fit; arguments as of `bayeslaw.maximum_likelihood`.
+
+    Raises
+    ------
+    InputError
+        Always: what decides a pool's loss is integrated out, or is known by its prior's scale.
+    """
+    del data, choices
+    raise InputError(f"the law is the {law.name} law", "a law of rows", "use another law, such as power")
+
+
 def _check_no_noise(noise: Noise | None) -> None:
     if noise is not None:
         raise InputError(

@@ -13,7 +13,6 @@ from jax import Array
 from bayeslaw.factor.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION, TAIL, Curve, Models
 from bayeslaw.factor.dependence import ModelDependence
 from bayeslaw.factor.table import FactorTable
-from bayeslaw.laws.base import Parameter
 from bayeslaw.laws.factor import CURVE_SITES, FactorLaw
 from bayeslaw.priors import Prior
 
@@ -21,6 +20,28 @@ STANDARD = Prior("Normal", (("loc", 0.0), ("scale", 1.0)))
 FAMILY_SCALE = Prior("InverseGamma", (("concentration", TAIL / 2), ("rate", TAIL / 2)))
 BY_FAMILY = ("family_scale", "floor_offset")
 BY_MODEL = ("own_offset",)
+
+
+@dataclass(frozen=True)
+class FamilyParameter:
+    """What of the curve of each family is reported.
+
+    Parameters
+    ----------
+    name
+        Name in the law's equation.
+    prior
+        Prior of the population's value; None where that follows from the priors of other sites and the losses seen, as
+        of floor (share of the lowest loss) and amplitude (see `bayeslaw.factor.curve`). Draws of it are in the fit.
+    support
+        Lowest and highest value that it may have.
+    """
+
+    name: str
+    prior: Prior | None
+    support: tuple[float, float]
+    pooling: str = "partial"
+    grouped: bool = True
 
 
 @dataclass(frozen=True)
@@ -87,10 +108,14 @@ class FactorModel:
         return {name: priors[name] for name in self.shapes}
 
     @cached_property
-    def parameters(self) -> tuple[Parameter, ...]:
+    def parameters(self) -> tuple[FamilyParameter, ...]:
         """What of the curve a reader looks at first: floor, amplitude and exponent of each family."""
-        prior = self.law.priors["exponent"]
-        return tuple(Parameter(name, "partial", prior, None) for name in ("floor", "amplitude", "exponent"))
+        exponent, positive = self.law.priors["exponent"], (0.0, np.inf)
+        return (
+            FamilyParameter("floor", None, positive),
+            FamilyParameter("amplitude", None, positive),
+            FamilyParameter("exponent", exponent, exponent.support),
+        )
 
     @property
     def noise_priors(self) -> dict[str, Prior]:

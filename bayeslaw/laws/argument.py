@@ -4,30 +4,26 @@ from typing import Any
 
 from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError
-from bayeslaw.laws import LAW_NAMES, FactorLaw, Law, law_from_specification
+from bayeslaw.laws.protocol import AnyLaw
+from bayeslaw.laws.registry import HOW, LAWS, law_from_specification
 
-ACCEPTED = f"a law, or one of the names {', '.join(LAW_NAMES)}"
 FIX = 'write law="power", or law=bayeslaw.PowerLaw()'
 CALIBRATED = ("name", "unit", "identity", "targets", "simulate", "fit")
 """What `bayeslaw.calibration.protocol.Calibrated` asks for."""
 
 
-def a_law(name: str, value: Any) -> Law | FactorLaw:
+def a_law(name: str, value: Any) -> AnyLaw:
     """Accept a law, or the name of one, which then has default priors."""
     if isinstance(value, str):
         return law_from_specification({"law": value})
-    if not isinstance(value, Law | FactorLaw):
-        fix = f"write {value.__name__}()" if isinstance(value, type) and issubclass(value, Law | FactorLaw) else FIX
-        raise InputError(f"{name} is {shown(value)}", ACCEPTED, fix)
-    return value
-
-
-def a_law_of_rows(name: str, value: Any) -> Law:
-    """Accept a law other than the factor law, which is not one of rows."""
-    law = a_law(name, value)
-    if isinstance(law, FactorLaw):
-        raise InputError(f"{name} is the factor law", "a law of rows", "use another law, such as power")
-    return law
+    if LAWS.holds(value):
+        return value
+    accepted = f"a law, or one of the names {', '.join(LAWS.names())}"
+    if isinstance(value, type) and value in LAWS.values():
+        raise InputError(f"{name} is {shown(value)}", accepted, f"write {value.__name__}()")
+    if hasattr(type(value), "from_specification"):
+        raise InputError(f"{name} is {shown(value)}, which is not registered", "a law that is registered", HOW)
+    raise InputError(f"{name} is {shown(value)}", accepted, FIX)
 
 
 def a_calibrated_law(name: str, value: Any) -> Any:

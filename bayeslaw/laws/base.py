@@ -1,21 +1,23 @@
-"""What every law is: a pure function of covariates and parameters, plus default priors."""
+"""What a law of rows is: a pure function of covariates and parameters, plus default priors."""
 
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from jax import Array
 
 from bayeslaw.arguments import shown
-from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.laws.protocol import read_priors
 from bayeslaw.observations import Observations, observe
 from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
 
 POOLING = ("partial", "complete", "separate")
 SPREAD = "_spread"
 POPULATION = "_population"
+FLOOR = "floor"
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
 
 
@@ -51,10 +53,15 @@ class Parameter:
         """Whether groups vary on the log scale."""
         return self.prior.support[0] >= 0
 
+    @property
+    def support(self) -> tuple[float, float]:
+        """Lowest and highest value that it may have."""
+        return self.prior.support
+
 
 @dataclass(frozen=True)
 class Law(ABC):
-    """A law of loss.
+    """A law of loss: derive from it to bring a law of your own.
 
     Parameters
     ----------
@@ -62,6 +69,67 @@ class Law(ABC):
         ``"partial"``, ``"complete"`` or ``"separate"`` for every parameter, or a mapping from parameter to one of them.
     spread
         Priors of the spreads between groups by parameter; defaults for those not named.
+
+    Notes
+    -----
+    A law is a frozen dataclass with a field for the prior of each parameter, None for the default one, and these class
+    attributes; the first three are needed.
+
+    name
+        By which files and the command line name it: letters, digits, ``_`` and ``-``.
+    equation
+        The loss in the terms of the parameters, for people.
+    function
+        The same as a function of JAX, whose positional arguments are the covariates (columns of the table that are
+        positive numbers; ``parameters`` and ``training_tokens`` relative to their geometric means over the rows) and
+        whose keyword arguments are the parameters. It broadcasts.
+    group
+        What parameters may differ by: ``"family"`` (default) or ``"regime"``.
+    signed
+        Parameters that may be negative. All others are positive, and vary between groups on the log scale.
+    exponents
+        By covariate the parameters with which its influence vanishes when all of them are zero. Findings tell where
+        the prior decides them.
+    amplitudes
+        Covariate and exponent of each parameter that is the factor of a power; it is reported at a billion too.
+    asymptote
+        Parameter that is left at infinite budgets, which pictures mark; by default ``floor``, if there is one.
+    settings
+        Fields beside the priors: texts, numbers or lists of them, kept in files. ``pooling`` is one.
+    smooth
+        Whether the loss is nearly a polynomial in the log of its only covariate, as powers are: thousands of rows are
+        then replaced by a few.
+    noise_by_group
+        Whether each group has a noise scale of its own by default.
+
+    Examples
+    --------
+    A law that falls with the logarithm of the parameters. Once registered, it is fitted, saved and read back,
+    predicted, compared, calibrated and drawn like the laws of the package, in Python also by its name:
+
+    >>> from dataclasses import dataclass
+    >>> import jax.numpy as jnp, bayeslaw as bl
+    >>> def log_law(parameters, *, level, slope):
+    ...     return level - slope * jnp.log(parameters)
+    >>> @bl.register_law
+    ... @dataclass(frozen=True)
+    ... class LogLaw(bl.Law):
+    ...     level: object = None
+    ...     slope: object = None
+    ...     name = "log"
+    ...     equation = "level - slope * log(N / N0)"
+    ...     function = staticmethod(log_law)
+    ...     signed = ("slope",)
+    ...
+    ...     def default_priors(self, observations):
+    ...         middle = float(observations.loss.mean())
+    ...         return {"level": f"HalfNormal({2 * middle})", "slope": f"Normal(0, {middle / 5})"}
+    >>> print(LogLaw(slope="Normal(0, 1)", pooling="complete"))
+    LogLaw
+      loss = level - slope * log(N / N0)
+      level ~ scaled to the data   [one value]
+      slope ~ Normal(loc=0, scale=1)   [one value]
+    >>> fit = bl.fit("log", bl.load_dataset("zoo", unit="document"))  # doctest: +SKIP
     """
 
     pooling: str | Mapping[str, str] = "partial"
@@ -70,14 +138,18 @@ class Law(ABC):
     kind: ClassVar[str] = "rows"
     name: ClassVar[str]
     equation: ClassVar[str]
-    group: ClassVar[str]
     function: ClassVar[Callable[..., Array]]
-    exponents: ClassVar[Mapping[str, str]]
-    amplitudes: ClassVar[Mapping[str, tuple[str, str]]]
-    noise_by_group: ClassVar[bool] = False
+    group: ClassVar[str] = "family"
     covariates: ClassVar[tuple[str, ...]]
     parameter_names: ClassVar[tuple[str, ...]]
-    settings: ClassVar[tuple[str, ...]] = ("pooling", "spread")
+    signed: ClassVar[tuple[str, ...]] = ()
+    exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    asymptote: ClassVar[str | None] = None
+    settings: ClassVar[tuple[str, ...]] = ("pooling",)
+    former_names: ClassVar[Mapping[str, str]] = {}
+    smooth: ClassVar[bool] = False
+    noise_by_group: ClassVar[bool] = False
 
     @property
     def pooling_by_parameter(self) -> dict[str, str]:
@@ -97,9 +169,11 @@ class Law(ABC):
             cls.covariates = tuple(p.name for p in signature if p.kind is not p.KEYWORD_ONLY)
         if "parameter_names" not in cls.__dict__:
             cls.parameter_names = tuple(p.name for p in signature if p.kind is p.KEYWORD_ONLY)
+        if "asymptote" not in cls.__dict__ and FLOOR in cls.parameter_names:
+            cls.asymptote = FLOOR
 
     def __post_init__(self) -> None:
-        accepted, every = {f.name for f in fields(self)} - set(self.settings), type(self).parameter_names
+        accepted, every = {f.name for f in fields(self)} - {*self.settings, "spread"}, type(self).parameter_names
         if accepted != set(every):
             raise TypeError(f"{type(self).__name__} has priors {sorted(accepted)} for parameters {sorted(every)}")
         if not isinstance(self.spread, Mapping):
@@ -129,7 +203,7 @@ class Law(ABC):
                 )
 
     def _check(self, name: str, prior: Prior) -> Prior:
-        return prior if name in self.exponents.values() else check_positive(name, prior)
+        return prior if name in self.signed else check_positive(name, prior)
 
     def _pooling(self) -> dict[str, str]:
         if not isinstance(self.pooling, (str, Mapping)):
@@ -146,8 +220,8 @@ class Law(ABC):
         return {name: given.get(name, default) for name in self.parameter_names}
 
     @abstractmethod
-    def default_priors(self, observations: Observations) -> dict[str, Prior]:
-        """Give weakly informative priors in the units of the data, one a parameter."""
+    def default_priors(self, observations: Observations) -> Mapping[str, Any]:
+        """Give weakly informative priors in the units of the data, one a parameter; anything `parse_prior` reads."""
 
     def observe(self, data: Any, *, parameters: str = "total") -> Observations:
         """Turn a table into the rows that this law is fitted to.
@@ -200,7 +274,7 @@ class Law(ABC):
         defaults, pooling = self.default_priors(observations), self.pooling_by_parameter
         result = []
         for name in self.parameter_names:
-            prior = getattr(self, name) or defaults[name]
+            prior = getattr(self, name) or self._check(name, parse_prior(name, defaults.get(name)))
             partial = pooling[name] == "partial"
             spread = (self.spread.get(name) or default_spread(prior)) if partial else None
             result.append(Parameter(name, pooling[name], prior, spread))
@@ -213,16 +287,18 @@ class Law(ABC):
             name: getattr(self, name).specification for name in self.parameter_names if getattr(self, name) is not None
         }
         priors |= {name + SPREAD: prior.specification for name, prior in self.spread.items()}
-        return {"law": self.name, "priors": priors, "pooling": self.pooling_by_parameter}
+        settings = {name: _plain(getattr(self, name)) for name in self.settings}
+        return {"law": self.name, "priors": priors, **settings, "pooling": self.pooling_by_parameter}
 
     @classmethod
-    def from_specification(cls, specification: Mapping[str, Any]) -> "Law":
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
         """Build the law from plain values.
 
         Parameters
         ----------
         specification
-            As `specification` gives it; ``priors`` and ``pooling`` may be left out.
+            As `specification` gives it; ``priors``, by site such as ``exponent`` or ``exponent_spread``, and settings
+            may be left out.
 
         Returns
         -------
@@ -232,43 +308,16 @@ class Law(ABC):
         Raises
         ------
         InputError
-            If a prior or a pooling is not known.
+            If a site is not one of the law's, or a prior or setting cannot be used.
         """
-        names = [name for name in cls.settings if name != "spread"]
-        given = {name: specification[name] for name in names if specification.get(name) is not None}
-        pooling = given.pop("pooling", cls.__dataclass_fields__["pooling"].default)
-        return cls.from_priors(specification.get("priors") or {}, pooling, **given)
-
-    @classmethod
-    def from_priors(cls, priors: Mapping[str, Any], pooling: str | Mapping[str, str], **settings: Any) -> "Law":
-        """Build the law from priors by site name, ``exponent`` or ``exponent_spread``.
-
-        Parameters
-        ----------
-        priors
-            Prior of each named site; anything `parse_prior` reads.
-        pooling, **settings
-            As in the constructor.
-
-        Returns
-        -------
-        Law
-            The law.
-
-        Raises
-        ------
-        InputError
-            If a site is not one of the law's.
-        """
-        sites = [*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names)]
-        for name in priors:
-            if name not in sites:
-                raise InputError(
-                    f"the law {cls.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites)
-                )
-        own = {name: parse_prior(name, given) for name, given in priors.items() if name in cls.parameter_names}
-        spread = {name.removesuffix(SPREAD): given for name, given in priors.items() if name not in cls.parameter_names}
-        return cls(pooling=pooling, spread=spread, **settings, **own)
+        sites = (*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names))
+        priors = read_priors(cls, specification.get("priors"), sites)
+        own = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
+        spread = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in own}
+        settings: dict[str, Any] = {
+            name: given for name in cls.settings if (given := specification.get(name)) is not None
+        }
+        return cls(**settings, **own, spread=spread)
 
     def __str__(self) -> str:
         lines = [type(self).__name__, f"  loss = {self.equation}"]
@@ -311,6 +360,11 @@ class Law(ABC):
                 index = f"[{self.group}]" if parameter.grouped else ""
                 lines.append(f"  {parameter.name}{index} ~ {parameter.prior}")
         return "\n".join(lines)
+
+
+def _plain(value: Any) -> Any:
+    """Return a setting as files keep it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def default_spread(prior: Prior | None) -> Prior:

@@ -86,7 +86,11 @@ class ChinchillaLaw(Law):
     )
     group: ClassVar[str] = "family"
     function: ClassVar[Any] = staticmethod(chinchilla_law)
-    exponents: ClassVar[Mapping[str, str]] = {"parameters": "parameter_exponent", "training_tokens": "token_exponent"}
+    signed: ClassVar[tuple[str, ...]] = ("parameter_exponent", "token_exponent")
+    exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "parameters": ("parameter_exponent",),
+        "training_tokens": ("token_exponent",),
+    }
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {
         "parameter_amplitude": ("parameters", "parameter_exponent"),
         "token_amplitude": ("training_tokens", "token_exponent"),

@@ -27,14 +27,14 @@ from bayeslaw.laws.base import Law
 from bayeslaw.observations import Observations, observe
 from bayeslaw.priors import Prior, log_normal
 
-PARTS = ("floor", "amplitude", "exponent")
+PARTS = ("lasting_gain", "amplitude", "exponent")
 ON = "_on_"
 BEST_MEMBER_LOSS = "best_member_loss"
 USUAL_GROWTH = 0.7
 
 
 def coefficient_names(diversity: Sequence[str]) -> tuple[str, ...]:
-    """Name the coefficients of diversity numbers, such as ``"families_on_floor"``, number by number."""
+    """Name the coefficients of diversity numbers, such as ``"families_on_lasting_gain"``, number by number."""
     return tuple(f"{number}{ON}{part}" for number in diversity for part in PARTS)
 
 
@@ -43,7 +43,7 @@ def diversity_law(
     size: ArrayLike,
     best_member_loss: ArrayLike,
     *relative: ArrayLike,
-    floor: ArrayLike,
+    lasting_gain: ArrayLike,
     amplitude: ArrayLike,
     exponent: ArrayLike,
     growth: ArrayLike,
@@ -61,7 +61,7 @@ def diversity_law(
         Loss of the best member, in the loss unit.
     relative
         Exponential of each diversity number's standard score, in the order of the coefficients.
-    floor, amplitude
+    lasting_gain, amplitude
         Gain of a pair of usual diversity at infinite size, and what it gains above that at the reference, in the loss
         unit.
     exponent
@@ -87,7 +87,7 @@ def diversity_law(
         return jnp.asarray(value) * jnp.exp(effect)
 
     decay = jnp.exp(-scaled("exponent", exponent) * jnp.log(parameters))
-    pair = scaled("floor", floor) + scaled("amplitude", amplitude) * decay
+    pair = scaled("lasting_gain", lasting_gain) + scaled("amplitude", amplitude) * decay
     return jnp.asarray(best_member_loss) - jnp.log2(size) ** jnp.asarray(growth) * pair
 
 
@@ -110,7 +110,7 @@ def log_gain_effect(values: Mapping[str, np.ndarray], number: str) -> np.ndarray
     before, after = np.zeros(1), np.zeros(1)
     # A part and its coefficient may be by regime each for itself.
     parts = {name: array if array.ndim > 1 else array[:, None] for name, array in values.items()}
-    for part in ("floor", "amplitude"):
+    for part in ("lasting_gain", "amplitude"):
         before = before + parts[part]
         after = after + parts[part] * np.exp(parts[f"{number}{ON}{part}"])
     return np.log(after / before).mean(axis=1)
@@ -126,14 +126,14 @@ class DiversityLaw(Law):
     .. math:: \text{loss}(P) = \text{best}(P) - \text{gain}(P), \qquad \text{best}(P) = \min_{m \in P} \ell_m,
 
     .. math:: \text{gain}(P) = (\log_2 K)^\text{growth} \left[
-        \text{floor}\, e^{\sum_j a_j z_j} + \text{amplitude}\, e^{\sum_j b_j z_j}
+        \text{lasting\_gain}\, e^{\sum_j a_j z_j} + \text{amplitude}\, e^{\sum_j b_j z_j}
         \left(\frac{N}{N_0}\right)^{-\text{exponent}\, e^{\sum_j c_j z_j}} \right],
 
     with :math:`z_j` the standard score of :math:`d_j` over the pools fitted, and :math:`a_j, b_j, c_j` its coefficients
-    ``..._on_floor``, ``..._on_amplitude`` and ``..._on_exponent``: the change of the logarithm of that part per
-    standard deviation of the number, at the same values of the others. All parts are positive, so that gains grow with
-    K: the expected minimum of K independent losses falls as the root of :math:`\log K` where they are normal, and as
-    :math:`\log K` where their lower tail is exponential, which are growths of 0.5 and 1.
+    ``..._on_lasting_gain``, ``..._on_amplitude`` and ``..._on_exponent``: the change of the logarithm of that part
+    per standard deviation of the number, at the same values of the others. All parts are positive, so that gains grow
+    with K: the expected minimum of K independent losses falls as the root of :math:`\log K` where they are normal, and
+    as :math:`\log K` where their lower tail is exponential, which are growths of 0.5 and 1.
 
     :math:`\ell_m` is the mean loss of member m by itself. For models of the table it is known, so that a coefficient is
     **net of the best member's quality**: it compares what pools gain over their own best members. What a model brings
@@ -153,13 +153,14 @@ class DiversityLaw(Law):
         One or several of ``"families"`` (their number), ``"effective_families"`` (exponential of the entropy of their
         shares of the parameters), ``"decorrelation"`` and ``"win_entropy"``; see `bayeslaw.diversity`. The first two
         follow from the members' families and sizes; the others are known only of pools that were scored.
-    floor, amplitude
-        Priors of the parts of the gain, in the loss unit; positive. Scaled to the data where None.
+    lasting_gain, amplitude
+        Priors of the parts of the gain, what is left of it at infinite size and what it has above that at the reference
+        size, in the loss unit; positive. Scaled to the data where None.
     exponent
         Prior of the exponent; may have any sign.
     growth
         Prior of the growth with the number of members; positive.
-    families_on_floor, families_on_amplitude, families_on_exponent
+    families_on_lasting_gain, families_on_amplitude, families_on_exponent
         Priors of the coefficients of a number, of any sign; likewise of the other numbers. Normal around zero where
         None, with standard deviations of 0.5, 0.5 and 0.25.
 
@@ -172,34 +173,40 @@ class DiversityLaw(Law):
 
     pooling: str | Mapping[str, str] = "complete"
     diversity: Sequence[str] = ("effective_families",)
-    floor: Any = None
+    lasting_gain: Any = None
     amplitude: Any = None
     exponent: Any = None
     growth: Any = None
-    families_on_floor: Any = None
+    families_on_lasting_gain: Any = None
     families_on_amplitude: Any = None
     families_on_exponent: Any = None
-    effective_families_on_floor: Any = None
+    effective_families_on_lasting_gain: Any = None
     effective_families_on_amplitude: Any = None
     effective_families_on_exponent: Any = None
-    decorrelation_on_floor: Any = None
+    decorrelation_on_lasting_gain: Any = None
     decorrelation_on_amplitude: Any = None
     decorrelation_on_exponent: Any = None
-    win_entropy_on_floor: Any = None
+    win_entropy_on_lasting_gain: Any = None
     win_entropy_on_amplitude: Any = None
     win_entropy_on_exponent: Any = None
 
     kind: ClassVar[str] = "gains"
     name: ClassVar[str] = "diversity"
     equation: ClassVar[str] = (
-        "best_member_loss - log2(K) ** growth * (floor * exp(on_floor . z) "
+        "best_member_loss - log2(K) ** growth * (lasting_gain * exp(on_lasting_gain . z) "
         "+ amplitude * exp(on_amplitude . z) * (N / N0) ** -(exponent * exp(on_exponent . z)))"
     )
     group: ClassVar[str] = "regime"
     function: ClassVar[Any] = staticmethod(diversity_law)
-    settings: ClassVar[tuple[str, ...]] = ("pooling", "spread", "diversity")
-    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
+    settings: ClassVar[tuple[str, ...]] = ("pooling", "diversity")
+    signed: ClassVar[tuple[str, ...]] = ("exponent", *coefficient_names(DIVERSITY_NUMBERS))
+    exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
+    asymptote: ClassVar[str | None] = "lasting_gain"
+    former_names: ClassVar[Mapping[str, str]] = {
+        "floor": "lasting_gain",
+        **{f"{number}{ON}floor": f"{number}{ON}lasting_gain" for number in DIVERSITY_NUMBERS},
+    }
     noise_by_group: ClassVar[bool] = True
     covariates: ClassVar[tuple[str, ...]] = (
         "parameters",
@@ -231,9 +238,6 @@ class DiversityLaw(Law):
         object.__setattr__(self, "covariates", covariates)
         object.__setattr__(self, "parameter_names", (*PARTS, "growth", *coefficient_names(chosen)))
         super().__post_init__()
-
-    def _check(self, name: str, prior: Prior) -> Prior:
-        return prior if ON in name else super()._check(name, prior)
 
     def observe(self, data: xr.Dataset, *, parameters: str = "total") -> Observations:
         """Turn the pools of two or more of a table into rows.
@@ -303,13 +307,8 @@ class DiversityLaw(Law):
             name: Prior("Normal", (("loc", 0.0), ("scale", 0.25 if name.endswith("exponent") else 0.5)))
             for name in coefficient_names(self.diversity)
         }
-        own = {"floor": half, "amplitude": half, "exponent": log_normal(0.3, 0.5)}
+        own = {"lasting_gain": half, "amplitude": half, "exponent": log_normal(0.3, 0.5)}
         return {**own, "growth": log_normal(USUAL_GROWTH, 0.5), **coefficients}
-
-    @property
-    def specification(self) -> dict[str, Any]:
-        """A mapping of plain values from which `law_from_specification` builds the same law."""
-        return {**super().specification, "diversity": list(self.diversity)}
 
     def describe(self, observations: Observations) -> str:
         """Print the law with the priors that the given rows lead to, and how diversity numbers are standardised."""

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Self, final
 
-from bayeslaw.errors import InputError, nearest
+from bayeslaw.errors import InputError
 from bayeslaw.factor.links import check_link
+from bayeslaw.laws.protocol import read_priors
 from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
 
 CURVE_SITES = (
@@ -126,9 +127,11 @@ class FactorLaw:
     name: ClassVar[str] = "factor"
     equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent * exp(drift(N) + own part)"
     group: ClassVar[str] = "family"
-    varies: ClassVar[bool] = True
-    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
+    settings: ClassVar[tuple[str, ...]] = ("link",)
+    former_names: ClassVar[Mapping[str, str]] = {}
+    exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
+    asymptote: ClassVar[str | None] = "floor"
     covariates: ClassVar[tuple[str, ...]] = ("parameters",)
     parameter_names: ClassVar[tuple[str, ...]] = tuple(DEFAULTS)
 
@@ -158,15 +161,13 @@ class FactorLaw:
         }
 
     @classmethod
-    def from_priors(cls, priors: Mapping[str, Any], link: str | None = None) -> "FactorLaw":
-        """Build the law from priors by site name.
+    def from_specification(cls, specification: Mapping[str, Any]) -> Self:
+        """Build the law from plain values.
 
         Parameters
         ----------
-        priors
-            Prior of each named site; anything `parse_prior` reads.
-        link
-            As in the constructor.
+        specification
+            As `specification` gives it; ``priors``, by parameter, and ``link`` may be left out.
 
         Returns
         -------
@@ -176,16 +177,14 @@ class FactorLaw:
         Raises
         ------
         InputError
-            If a site is not one of the law's, or a prior unusable.
+            If a parameter is not one of the law's, or a prior or the link cannot be used.
         """
-        for name in priors:
-            if name not in cls.parameter_names:
-                raise InputError(
-                    f"the law {cls.name} has no prior {name!r}",
-                    f"one of {', '.join(cls.parameter_names)}",
-                    nearest(name, cls.parameter_names),
-                )
-        return cls(link=link, **priors)
+        return cls(link=specification.get("link"), **read_priors(cls, specification.get("priors"), cls.parameter_names))
+
+    @property
+    def varies(self) -> bool:
+        """Whether any parameter differs between groups: always."""
+        return True
 
     def resolved(self, link: str) -> "FactorLaw":
         """Fill in every default, so that a saved fit says what it used whatever later defaults are."""

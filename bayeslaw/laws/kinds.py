@@ -45,6 +45,10 @@ class LawKind(Protocol):
         """Write the law of a table as a NumPyro model, as `bayeslaw.numpyro_model`."""
         ...
 
+    def maximum_likelihood(self, law: Any, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> dict[str, Any]:
+        """Fit the law at a point under flat priors, as `bayeslaw.maximum_likelihood`."""
+        ...
+
     def variables(self, model: Any) -> dict[str, dict[str, list[str]]]:
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
@@ -95,8 +99,8 @@ class LawKind(Protocol):
         """Draw the law along a grid of budgets, by kind of band, each [draw, point]."""
         ...
 
-    def floor(self, fit: Fit, group: str) -> np.ndarray:
-        """Draw the floor of a group, [draw]."""
+    def floor(self, fit: Fit, group: str) -> np.ndarray | None:
+        """Draw the floor of a group, [draw]; None where the law has none."""
         ...
 
     def calibrated(self, law: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> Calibrated:
@@ -124,6 +128,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.row_fitting:fit_rows",
     "model": "bayeslaw.fit:model_of_rows",
     "numpyro_model": "bayeslaw.row_fitting:numpyro_model",
+    "maximum_likelihood": "bayeslaw.point_fit:maximum_likelihood_of_rows",
     "variables": "bayeslaw.tree:variables",
     "predicted": "bayeslaw.row_prediction:predicted",
     "columns": "bayeslaw.row_prediction:columns",
@@ -152,6 +157,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.factor.fitting:fit_joint",
     "model": "bayeslaw.factor.tree:model_of_fit",
     "numpyro_model": "bayeslaw.factor.fitting:numpyro_model",
+    "maximum_likelihood": "bayeslaw.factor.fitting:no_maximum_likelihood",
     "variables": "bayeslaw.factor.tree:variables",
     "predicted": "bayeslaw.factor.bands:predicted",
     "columns": "bayeslaw.factor.targets:columns",

@@ -72,8 +72,10 @@ class LawOfParameters(Law):
 
     equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent"
     function: ClassVar[Any] = staticmethod(power_law)
-    exponents: ClassVar[Mapping[str, str]] = {"parameters": "exponent"}
+    signed: ClassVar[tuple[str, ...]] = ("exponent",)
+    exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
+    smooth: ClassVar[bool] = True
 
     def default_priors(self, observations: Observations) -> dict[str, Prior]:
         """Scale the priors to the data; see `data_scaled_priors`."""

@@ -85,7 +85,7 @@ class Coordinates:
     @cached_property
     def budgets(self) -> tuple[np.ndarray, np.ndarray]:
         """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
-        log_budget = np.log(self.model.covariates["parameters"])
+        log_budget = np.log(self.model.covariates[self.model.law.covariates[0]])
         index = self.model.group_index
         spans = [log_budget[index == group] for group in range(index.max() + 1)]
         spans = [span if np.ptp(span) > 0 else log_budget for span in spans]

@@ -1,0 +1,24 @@
+from .base import Law, Parameter
+from .broken_power import BrokenPowerLaw
+from .chinchilla import ChinchillaLaw
+from .collaboration import CollaborationLaw
+from .diversity import DiversityLaw
+from .factor import FactorLaw
+from .power import PowerLaw
+from .protocol import AnyLaw
+from .registry import LAWS, law_from_specification, register_law
+
+__all__ = [
+    "LAWS",
+    "AnyLaw",
+    "BrokenPowerLaw",
+    "ChinchillaLaw",
+    "CollaborationLaw",
+    "DiversityLaw",
+    "FactorLaw",
+    "Law",
+    "Parameter",
+    "PowerLaw",
+    "law_from_specification",
+    "register_law",
+]
