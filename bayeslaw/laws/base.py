@@ -312,7 +312,7 @@ class Law(ABC):
         """
         sites = (*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names))
         priors = read_priors(cls, specification.get("priors"), sites)
-        own = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
+        own: dict[str, Any] = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
         spread = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in own}
         settings: dict[str, Any] = {
             name: given for name in cls.settings if (given := specification.get(name)) is not None

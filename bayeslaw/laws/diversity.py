@@ -1,6 +1,6 @@
 """The best member's loss minus a gain that grows with a pool's size and with how different its members are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, final
 
@@ -33,7 +33,7 @@ BEST_MEMBER_LOSS = "best_member_loss"
 USUAL_GROWTH = 0.7
 
 
-def coefficient_names(diversity: Sequence[str]) -> tuple[str, ...]:
+def coefficient_names(diversity: Iterable[str]) -> tuple[str, ...]:
     """Name the coefficients of diversity numbers, such as ``"families_on_lasting_gain"``, number by number."""
     return tuple(f"{number}{ON}{part}" for number in diversity for part in PARTS)
 
