@@ -311,7 +311,8 @@ class Law(ABC):
             for name, symbol in REFERENCE_SYMBOLS.items()
             if name in self.covariates
         )
-        lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}   with {reference}"]
+        relative = f"   with {reference}" if reference else ""
+        lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}{relative}"]
         for parameter in self.parameters(observations):
             if parameter.pooling == "partial":
                 name, scale = parameter.name, "log " if parameter.positive else ""
