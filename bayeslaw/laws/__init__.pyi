@@ -1,9 +1,10 @@
-from .base import Law, Parameter
+from .base import Law
 from .broken_power import BrokenPowerLaw
 from .chinchilla import ChinchillaLaw
 from .collaboration import CollaborationLaw
 from .diversity import DiversityLaw
 from .factor import FactorLaw
+from .parameter import Parameter
 from .power import PowerLaw
 from .protocol import AnyLaw
 from .registry import LAWS, law_from_specification, register_law

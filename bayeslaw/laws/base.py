@@ -10,53 +10,13 @@ from jax import Array
 
 from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.laws.parameter import POOLING, POPULATION, SPREAD, Parameter, default_spread
 from bayeslaw.laws.protocol import read_priors
 from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior, check_positive, log_normal, parse_prior
+from bayeslaw.priors import Prior, check_positive, parse_prior
 
-POOLING = ("partial", "complete", "separate")
-SPREAD = "_spread"
-POPULATION = "_population"
 FLOOR = "floor"
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a law with its prior and grouping.
-
-    Parameters
-    ----------
-    name
-        Name in the law's equation.
-    pooling
-        ``"partial"``: groups vary around a population value, on the log scale where the prior is positive;
-        ``"complete"``: one value; ``"separate"``: one value a group with no sharing.
-    prior
-        Prior of the population value, of the one value, or of each group's.
-    spread
-        Prior of the standard deviation of the groups around the population, or None where groups do not vary partially.
-    """
-
-    name: str
-    pooling: str
-    prior: Prior
-    spread: Prior | None
-
-    @property
-    def grouped(self) -> bool:
-        """Whether each group has a value of its own."""
-        return self.pooling != "complete"
-
-    @property
-    def positive(self) -> bool:
-        """Whether groups vary on the log scale."""
-        return self.prior.support[0] >= 0
-
-    @property
-    def support(self) -> tuple[float, float]:
-        """Lowest and highest value that it may have."""
-        return self.prior.support
 
 
 @dataclass(frozen=True)
@@ -101,6 +61,8 @@ class Law(ABC):
         then replaced by a few.
     noise_by_group
         Whether each group has a noise scale of its own by default.
+
+    A law that needs more of a table, or refuses some, has an `observe` of its own.
 
     Examples
     --------
@@ -349,7 +311,8 @@ class Law(ABC):
             for name, symbol in REFERENCE_SYMBOLS.items()
             if name in self.covariates
         )
-        lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}   with {reference}"]
+        relative = f"   with {reference}" if reference else ""
+        lines = [f"{type(self).__name__} of {observations.unit}", f"  loss = {self.equation}{relative}"]
         for parameter in self.parameters(observations):
             if parameter.pooling == "partial":
                 name, scale = parameter.name, "log " if parameter.positive else ""
@@ -365,23 +328,3 @@ class Law(ABC):
 def _plain(value: Any) -> Any:
     """Return a setting as files keep it."""
     return list(value) if isinstance(value, tuple) else value
-
-
-def default_spread(prior: Prior | None) -> Prior:
-    """Spread of the groups around the population: some 30 % on the log scale, or 0.1 where a parameter may be negative.
-
-    A log-normal keeps away from zero, where centred groups would pinch the sampler, while 95 % of it spans a factor of
-    seven.
-
-    Parameters
-    ----------
-    prior
-        Prior of the population value.
-
-    Returns
-    -------
-    Prior
-        A log-normal prior.
-    """
-    centre = 0.3 if prior is None or prior.support[0] >= 0 else 0.1
-    return log_normal(centre, 0.5)

@@ -1,12 +1,10 @@
 """What every law offers, whatever its kind."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
-if TYPE_CHECKING:
-    from bayeslaw.priors import Prior
+from bayeslaw.errors import InputError, nearest
+from bayeslaw.priors import Prior, parse_prior
 
 
 class AnyLaw(Protocol):
@@ -92,9 +90,6 @@ def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[
     InputError
         If a site is not one of the law's, or a prior cannot be read.
     """
-    from bayeslaw.errors import InputError, nearest
-    from bayeslaw.priors import parse_prior
-
     for name in priors or {}:
         if name not in sites:
             raise InputError(
