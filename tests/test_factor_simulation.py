@@ -161,19 +161,22 @@ def small():
     return CalibratedFactorLaw(FactorLaw(), design)
 
 
-def test_the_density_is_that_which_is_fitted(small):
+@pytest.fixture(scope="module")
+def table(small):
+    return small.simulate(0).data
+
+
+def test_the_density_is_that_which_is_fitted(small, table):
     with jax.enable_x64(True):
+        target = factor_target(FactorModel(FactorLaw().resolved("log"), table))
+        ours, theirs = jax.jit(small.posterior.potential), jax.jit(target.potential)
         for seed in range(2):
-            table = small.simulate(seed).data
-            target = factor_target(FactorModel(FactorLaw().resolved("log"), table))
-            position = target.start + 0.3 * np.random.default_rng(seed).standard_normal(len(target.start))
-            ours = small.posterior.potential(jnp.asarray(position), table_arrays(table))
-            assert float(ours) == pytest.approx(float(target.potential(jnp.asarray(position))), rel=1e-10)
+            position = jnp.asarray(target.start + 0.3 * np.random.default_rng(seed).standard_normal(len(target.start)))
+            assert float(ours(position, table_arrays(table))) == pytest.approx(float(theirs(position)), rel=1e-10)
 
 
-def test_predictions_far_from_all_models_seen_are_numbers(small):
+def test_predictions_far_from_all_models_seen_are_numbers(small, table):
     """A new model of which some draws are a hundred standard deviations of quality away."""
-    table = small.simulate(0).data
     with jax.enable_x64(True):
         model = FactorModel(FactorLaw().resolved("log"), table)
         values = model.draw_prior(jax.random.PRNGKey(0))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
@@ -453,26 +454,30 @@ def _with(value, path, other):
     return copy
 
 
-@settings(deadline=None, max_examples=150)
-@given(data=st.data(), other=JSON, version=st.sampled_from(["0.4.0", "0.4.8"]))
-def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, data, other, version):
-    folder = tmp_path_factory.getbasetemp() / "any run"
-    shutil.rmtree(folder, ignore_errors=True)
-    model = next(iter(MODELS))
-    records = [sample(doc, model, version=version) for doc in range(4)]
-    write_run(folder, model, records=records)
-    file = data.draw(st.sampled_from(sorted(path.name for path in folder.rglob("*.json*"))))
-    path = next(folder.rglob(file))
-    content = json.loads(path.read_text()) if path.suffix == ".json" else records
-    place = data.draw(st.sampled_from(list(_places(content))))
-    content = _with(content, place, other)
-    whole = path.suffix == ".json" or not isinstance(content, list)
-    path.write_text(json.dumps(content) if whole else "\n".join(map(json.dumps, content)))
-    try:
-        losses = losses_from_harness([folder], models=pd.DataFrame({"model": [model], "parameters": [1e8]}))
-    except InputError:
-        return
-    # Another log-likelihood that may be one is one.
-    if not {"resps", "filtered_resps", "arguments"} & set(place):
-        # Another number of a document is another place among them.
-        np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))
+@few_or_many(30, 300)
+def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, examples):
+    @settings(deadline=None, max_examples=examples)
+    @given(data=st.data(), other=JSON, version=st.sampled_from(["0.4.0", "0.4.8"]))
+    def check(data, other, version):
+        folder = tmp_path_factory.getbasetemp() / "any run"
+        shutil.rmtree(folder, ignore_errors=True)
+        model = next(iter(MODELS))
+        records = [sample(doc, model, version=version) for doc in range(4)]
+        write_run(folder, model, records=records)
+        file = data.draw(st.sampled_from(sorted(path.name for path in folder.rglob("*.json*"))))
+        path = next(folder.rglob(file))
+        content = json.loads(path.read_text()) if path.suffix == ".json" else records
+        place = data.draw(st.sampled_from(list(_places(content))))
+        content = _with(content, place, other)
+        whole = path.suffix == ".json" or not isinstance(content, list)
+        path.write_text(json.dumps(content) if whole else "\n".join(map(json.dumps, content)))
+        try:
+            losses = losses_from_harness([folder], models=pd.DataFrame({"model": [model], "parameters": [1e8]}))
+        except InputError:
+            return
+        # Another log-likelihood that may be one is one.
+        if not {"resps", "filtered_resps", "arguments"} & set(place):
+            # Another number of a document is another place among them.
+            np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))
+
+    check()
