@@ -34,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("compiled"))
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    # Operations that tests compute one by one are compiled in hundredths of a second each, and in minutes together.
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     # Most tests compute little with what takes long to compile; what slow ones compile themselves is as users have it.
     os.environ.setdefault(OPTIMISATIONS_OFF.upper(), "true")
     # Each worker has a core of its own, so that no function's code is split over several.

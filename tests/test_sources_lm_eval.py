@@ -399,6 +399,17 @@ def test_the_command_writes_a_table(tmp_path, runs):
     assert "samples_" in str(result.exception) or "results_" in str(result.exception)
 
 
+def test_the_command_says_what_is_likely_wrong_in_the_whole_table(tmp_path, runs):
+    model, out = next(iter(MODELS)), str(tmp_path / "losses")
+    high = write_run(tmp_path / "high", model, records=[sample(doc, model, value=-1000.0) for doc in range(4)])
+    first = CliRunner().invoke(app, [str(runs[1]), "--out", out])
+    assert "error " not in first.stderr
+    second = CliRunner().invoke(app, [str(high), "--out", out])
+    assert second.exit_code == 0, second.output
+    assert f"error bits-per-byte: {model}: " in second.stderr
+    assert second.stdout == ""
+
+
 def write_old_run(folder, model):
     """Write a run as versions before 0.4.3 did: results and logs in the folder that ``--output_path`` named."""
     folder.mkdir(parents=True)
