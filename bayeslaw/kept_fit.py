@@ -14,7 +14,7 @@ from bayeslaw.fit_file import OPTIONAL_GROUPS, check_fit_output
 from bayeslaw.laws import Law
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.checkpoint import Checkpoint
+from bayeslaw.posterior.checkpoint import Checkpoint
 
 
 def checkpoint_beside(path: str | PathLike[str]) -> Path:

@@ -22,11 +22,11 @@ import numpy as np
 from curves_protocol import Curve
 from jax import Array
 
+from bayeslaw.fitting.law_coordinates import levels_to_logs
 from bayeslaw.laws.power import data_scaled_priors, power_law
 from bayeslaw.noise import NOISE_SCALE, Noise, noise_priors
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
-from bayeslaw.sampling.coordinates import levels_to_logs
 
 # The change of the exponent is of the order of exponents themselves; a break takes about a tenth of the log budgets.
 CHANGE_DEVIATION = 0.3

@@ -11,7 +11,6 @@ from numpyro import distributions as dist
 from scipy import stats
 
 from bayeslaw.calibration.factor import CalibratedFactorLaw, factor_design
-from bayeslaw.calibration.factor_posterior import table_arrays
 from bayeslaw.errors import InputError
 from bayeslaw.factor.columns import SampleScales
 from bayeslaw.factor.hypothetical import NewModel
@@ -20,7 +19,6 @@ from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.prediction import draw_pools
 from bayeslaw.factor.simulation import TOLERANCE, FactorDesign, _curve, simulate_factor
 from bayeslaw.factor.table import factor_table
-from bayeslaw.factor.target import factor_target
 from bayeslaw.laws.factor import FactorLaw
 
 SIZES = (1e8, 5e8, 2e9, 2e8, 8e8, 4e9, 1e10, 2e10, 2e10)
@@ -164,11 +162,12 @@ def small():
 def test_the_density_is_that_which_is_fitted(small):
     with jax.enable_x64(True):
         for seed in range(2):
-            table = small.simulate(seed).data
-            target = factor_target(FactorModel(FactorLaw().resolved("log"), table))
-            position = target.start + 0.3 * np.random.default_rng(seed).standard_normal(len(target.start))
-            ours = small.posterior.potential(jnp.asarray(position), table_arrays(table))
-            assert float(ours) == pytest.approx(float(target.potential(jnp.asarray(position))), rel=1e-10)
+            simulated = small.simulate(seed)
+            model = small.model(simulated.data)
+            values = {name: simulated.truth[name] for name in model.shapes}
+            assert model.law == FactorLaw().resolved("log")
+            expected = float(model.log_likelihood(values))
+            assert float(simulated.truth["log_likelihood"]) == pytest.approx(expected, rel=1e-10)
 
 
 def test_predictions_far_from_all_models_seen_are_numbers(small):
@@ -196,9 +195,9 @@ def test_predictions_are_those_of_the_package(small):
     data = small.simulate(4).data
     model = FactorModel(FactorLaw().resolved("log"), data)
     with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.PRNGKey(0), small.posterior.draws)
+        keys = jax.random.split(jax.random.PRNGKey(0), 600)
         values = {name: np.asarray(array) for name, array in jax.vmap(model.draw_prior)(keys).items()}
-        ours = small._predict(data, table_arrays(data), values, 7)
+        ours = small._predict(model, values, 7)
     pools = [
         [name if name in model.table.names else NewModel(1e10, "alder") for name in text.split(" + ")]
         for text in small.targets["members"]
