@@ -1,7 +1,7 @@
 """Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -20,6 +20,11 @@ from bayeslaw.responses import RESPONSES
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products"],
+    meta_fields=["directions", "first_member"],
+)
 @dataclass(frozen=True)
 class Dependence:
     """What the rows share.
@@ -31,14 +36,13 @@ class Dependence:
     effects ** 3`` by the identity of Woodbury, those over nodes nothing per row. `bayeslaw.loadings` tells how the
     loadings are found.
 
+    It is a container of arrays to JAX, so that a compiled density may take it as an argument; `share` makes one.
+
     Parameters
     ----------
-    sampling_factor
-        ``L``, in the response's unit, shape ``[row, direction]``.
-    model_factor
-        ``M``, in the response's unit, shape ``[row, direction]``.
-    contrasts
-        ``W``, the share of each member in each row less what rows of its budget have, shape ``[row, member]``.
+    loadings
+        ``[L, M, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models,
+        and the share of each member in each row less what rows of its budget have.
     remainder
         Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
         a group is part of the group's variance.
@@ -47,48 +51,47 @@ class Dependence:
         ``[group]``.
     group
         Index of each row's group of variance, shape ``[row]``.
-    groups
-        Number of groups.
+    count
+        Number of rows, shape ``[group]``.
+    mean_remainder
+        Mean of `remainder`, shape ``[group]``.
+    products
+        ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
+    directions
+        Number of directions of the sampling error, the columns of ``L``.
+    first_member
+        Position of the first member among the effects: the columns of ``L`` and ``M``.
     """
 
-    sampling_factor: np.ndarray
-    model_factor: np.ndarray
-    contrasts: np.ndarray
+    loadings: np.ndarray
     remainder: np.ndarray
     inflation: np.ndarray
     group: np.ndarray
-    groups: int
-
-    @cached_property
-    def loadings(self) -> np.ndarray:
-        """``[L, M, W]``, shape ``[row, effect]``."""
-        return np.concatenate([self.sampling_factor, self.model_factor, self.contrasts], axis=1)
-
-    @cached_property
-    def count(self) -> np.ndarray:
-        """Number of rows, shape ``[group]``."""
-        return np.bincount(self.group, minlength=self.groups).astype(float)
-
-    @cached_property
-    def mean_remainder(self) -> np.ndarray:
-        """Mean of `remainder`, shape ``[group]``."""
-        return np.bincount(self.group, self.remainder, self.groups) / np.maximum(self.count, 1)
-
-    @cached_property
-    def products(self) -> np.ndarray:
-        """``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``."""
-        parts = [self.loadings[self.group == index] for index in range(self.groups)]
-        return np.stack([part.T @ part for part in parts])
+    count: np.ndarray
+    mean_remainder: np.ndarray
+    products: np.ndarray
+    directions: int
+    first_member: int
 
     @property
-    def directions(self) -> int:
-        """Number of directions of the sampling error."""
-        return self.sampling_factor.shape[1]
+    def groups(self) -> int:
+        """Number of groups."""
+        return len(self.count)
 
     @property
-    def first_member(self) -> int:
-        """Position of the first member among the effects."""
-        return self.directions + self.model_factor.shape[1]
+    def sampling_factor(self) -> np.ndarray:
+        """``L``, shape ``[row, direction]``."""
+        return self.loadings[:, : self.directions]
+
+    @property
+    def model_factor(self) -> np.ndarray:
+        """``M``, shape ``[row, direction]``."""
+        return self.loadings[:, self.directions : self.first_member]
+
+    @property
+    def contrasts(self) -> np.ndarray:
+        """``W``, shape ``[row, member]``."""
+        return self.loadings[:, self.first_member :]
 
     @property
     def words(self) -> str:
@@ -271,6 +274,52 @@ def _shared_part_derivative(
     return value, change
 
 
+def share(
+    sampling_factor: np.ndarray,
+    model_factor: np.ndarray,
+    contrasts: np.ndarray,
+    *,
+    remainder: np.ndarray,
+    inflation: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+) -> Dependence:
+    """Work out once what the densities of rows that share errors need.
+
+    Parameters
+    ----------
+    sampling_factor
+        ``L``, in the response's unit, shape ``[row, direction]``.
+    model_factor
+        ``M``, in the response's unit, shape ``[row, direction]``.
+    contrasts
+        ``W``, shape ``[row, member]``.
+    remainder, inflation, group
+        As in `Dependence`.
+    groups
+        Number of groups.
+
+    Returns
+    -------
+    Dependence
+        What the rows share.
+    """
+    loadings = np.concatenate([sampling_factor, model_factor, contrasts], axis=1)
+    count = np.bincount(group, minlength=groups).astype(float)
+    parts = [loadings[group == index] for index in range(groups)]
+    return Dependence(
+        loadings=loadings,
+        remainder=remainder,
+        inflation=inflation,
+        group=group,
+        count=count,
+        mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
+        products=np.stack([part.T @ part for part in parts]),
+        directions=sampling_factor.shape[1],
+        first_member=sampling_factor.shape[1] + model_factor.shape[1],
+    )
+
+
 def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, groups: int) -> Dependence | None:
     """Find what the rows share, on the scale on which the noise is additive.
 
@@ -315,10 +364,10 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
     slope = RESPONSES[noise.response].loss_slope(loss)
     factor, remainder = factor / slope[:, None], remainder / slope**2
     trends = trends_of(observations.covariates, observations.membership, group, groups)
-    return Dependence(
-        sampling_factor=sampling_factor_of(factor, trends),
-        model_factor=model_factor_of(response, observations.membership, trends),
-        contrasts=shares - smooth_part(shares, trends),
+    return share(
+        sampling_factor_of(factor, trends),
+        model_factor_of(response, observations.membership, trends),
+        shares - smooth_part(shares, trends),
         remainder=remainder,
         inflation=np.array([trend.inflation for trend in trends]),
         group=group,

@@ -34,9 +34,9 @@ from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise, noise_from_specification
 from bayeslaw.observations import Observations
 from bayeslaw.parameter_counts import PARAMETER_COUNTS
+from bayeslaw.posterior.checkpoint import Checkpoint
+from bayeslaw.posterior.identity import identity_of
 from bayeslaw.responses import RESPONSES
-from bayeslaw.sampling.checkpoint import Checkpoint
-from bayeslaw.sampling.identity import identity_of
 from bayeslaw.tables.arguments import any_table
 from bayeslaw.tree import MEMBER, ROW_ARRAYS
 

@@ -13,7 +13,7 @@ from bayeslaw.fit import Fit, fit_with
 from bayeslaw.fit_file import OPTIONAL_GROUPS, check_fit_output
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.checkpoint import Checkpoint
+from bayeslaw.posterior.checkpoint import Checkpoint
 
 
 def checkpoint_beside(path: str | PathLike[str]) -> Path:

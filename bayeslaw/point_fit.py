@@ -8,13 +8,13 @@ import xarray as xr
 from bayeslaw.arguments import accepts, optional
 from bayeslaw.errors import InputError
 from bayeslaw.fit import a_count_of_parameters, a_noise
+from bayeslaw.fitting.flat_prior import flat_prior_mode
 from bayeslaw.laws import Law
 from bayeslaw.laws.argument import a_law
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.mode import flat_prior_mode
 from bayeslaw.tables.arguments import any_table
 
 

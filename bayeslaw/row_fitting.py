@@ -6,25 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.fit_attributes import attributes_of, resolved
 from bayeslaw.fit_file import MEMBERS, OPTIONAL_GROUPS
+from bayeslaw.fitting.row_posterior import row_posterior, rows_of
 from bayeslaw.gains import models_of_pools
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.checkpoint import Checkpoint
-from bayeslaw.sampling.compiled import stopwatch
-from bayeslaw.sampling.identity import kept_start
-from bayeslaw.sampling.mode import find_mode, make_target, preconditioner
-from bayeslaw.sampling.room import check_room
-from bayeslaw.sampling.trusted import sample_until_trusted
+from bayeslaw.posterior.checkpoint import Checkpoint
+from bayeslaw.posterior.compiled import stopwatch
+from bayeslaw.posterior.room import check_room
+from bayeslaw.posterior.solution import draw_posterior
 from bayeslaw.tree import build_tree
-
-MODE_STARTS = 4
 
 
 def fit_rows(
@@ -63,19 +59,11 @@ def fit_rows(
     with jax.enable_x64(True):
         model = resolved(LawModel(law, noise or Noise(), observations))
         with stopwatch() as watch:
-            target = make_target(model)
-            check_room(draws, chains, coordinates=len(target.start), rows=len(model.response))
-
-            def start() -> tuple[np.ndarray, np.ndarray]:
-                mode = find_mode(target, starts=MODE_STARTS, seed=seed)
-                return mode, preconditioner(target, mode)
-
-            mode, factor = kept_start(checkpoint, target.potential, start)
-            drawn, sampler = sample_until_trusted(
-                target, mode, factor, progress=progress, checkpoint=checkpoint, **settings
-            )
-        attrs = attributes_of(model, data, parameters) | {"settings": json.dumps(sampler | settings)}
-        tree = build_tree(target, drawn, seed=seed, attrs=attrs)
+            posterior = row_posterior(model)
+            check_room(draws, chains, coordinates=len(posterior.start), rows=len(model.response))
+            solution = draw_posterior(posterior, rows_of(model), progress=progress, checkpoint=checkpoint, **settings)
+        attrs = attributes_of(model, data, parameters) | {"settings": json.dumps(solution.settings | settings)}
+        tree = build_tree(model, solution.draws, seed=seed, attrs=attrs)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree

@@ -12,12 +12,12 @@ from jax import Array
 from numpyro import handlers
 from numpyro.infer import Predictive
 
+from bayeslaw.fitting.row_posterior import values_at
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.posterior.compiled import one_by_one
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.responses import RESPONSES
-from bayeslaw.sampling.compiled import one_by_one
-from bayeslaw.sampling.mode import Target
-from bayeslaw.sampling.sampler import Draws
 
 PRIOR_DRAWS = 1000
 REPORTED_BUDGET = 1e9
@@ -34,15 +34,15 @@ ROW_ARRAYS = {
 """Arrays of `Observations` by row that a fit keeps, with their dimensions after the row's."""
 
 
-def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+def build_tree(model: LawModel, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
     """Put draws, prior, predictions and data into a DataTree that every ArviZ function takes.
 
     Parameters
     ----------
-    target
-        The posterior that was sampled. Call under float64.
+    model
+        The law, its noise and its rows. Call under float64.
     draws
-        Its draws.
+        Draws of its posterior.
     seed
         Seed of prior and predictive draws.
     attrs
@@ -57,11 +57,8 @@ def build_tree(target: Target, draws: Draws, *, seed: int, attrs: Mapping[str, A
         Their replicates are of the same members on the same samples: what the rows share is drawn from its distribution
         given the rows, what a row has of its own is drawn afresh.
     """
-    model = target.model
-    flat = jnp.asarray(draws.flat)
     prior_key, predictive_key, replicate_key = jax.random.split(jax.random.PRNGKey(seed), 3)
-    values = {k: np.asarray(v) for k, v in jax.jit(jax.vmap(lambda p: target.values(p)[0]))(flat).items()}
-
+    values = values_at(model, draws.flat)
     response = model.noise.response
     prior = _prior(model, prior_key)
     replicates = np.asarray(_by_rows(model, lambda v, k: _replicate(model, v, k), values, replicate_key))

@@ -22,12 +22,12 @@ import numpy as np
 from curves_protocol import Curve
 from jax import Array
 
+from bayeslaw.fitting.law_coordinates import levels_to_logs
 from bayeslaw.laws.broken_power import CHANGE_DEVIATION, WIDTH_SHARE, broken_power_law
 from bayeslaw.laws.power import data_scaled_priors
 from bayeslaw.noise import NOISE_SCALE, Noise, noise_priors
 from bayeslaw.observations import Observations
 from bayeslaw.priors import Prior
-from bayeslaw.sampling.coordinates import levels_to_logs
 
 LEVELS = ("floor", "amplitude", "exponent")
 # What has priors: logarithms of positive quantities, and the change of the exponent.

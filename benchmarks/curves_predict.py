@@ -13,7 +13,7 @@ from scipy import optimize
 from scipy.special import softmax
 
 import bayeslaw as bl
-from bayeslaw.sampling.trusted import RHAT_LIMIT
+from bayeslaw.posterior.retries import RHAT_LIMIT
 
 BASELINE, UNBROKEN, BROKEN, STACK = "least_squares", "unbroken", "broken", "stack"
 # Rows of the package's law, by how they pool curves.

@@ -106,10 +106,14 @@ def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         return
     import jax
 
+    from bayeslaw.posterior.compiled import forget_compiled
+
+    forget_compiled()
     before = jax.config.read(OPTIMISATIONS_OFF)
     jax.config.update(OPTIMISATIONS_OFF, False)
     monkeypatch.setenv(OPTIMISATIONS_OFF.upper(), "false")
     yield
+    forget_compiled()
     jax.config.update(OPTIMISATIONS_OFF, before)
 
 

@@ -7,14 +7,24 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayeslaw.sampling.sampler import Density, Draws
+from bayeslaw.posterior import solution
+from bayeslaw.posterior.density import Posterior
+from bayeslaw.posterior.draws import Draws
 
 
 def normal_draws(
-    target: Density, mode: np.ndarray, factor: np.ndarray, *, draws: int, chains: int, seed: int, **others: Any
+    posterior: Posterior,
+    data: Any,
+    mode: np.ndarray,
+    factor: np.ndarray,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    **others: Any,
 ) -> tuple[Draws, dict[str, float]]:
     """Stand in for `sample_until_trusted`: as it does, with draws around the mode in place of NUTS."""
-    del target, others
+    del posterior, data, others
     z = np.random.default_rng(seed).standard_normal((chains, draws, len(mode)))
     lp = -(z**2).sum(axis=-1) / 2
     steps = np.ones(lp.shape, dtype=int)
@@ -34,7 +44,7 @@ def normal_draws(
 def quick_fits(quick: bool = True) -> Iterator[None]:
     """Fit from one start and without the sampler, where a test looks at what comes before or after them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in ("bayeslaw.row_fitting", "bayeslaw.factor.fitting") if quick else ():
-            patch.setattr(f"{module}.sample_until_trusted", normal_draws)
-            patch.setattr(f"{module}.MODE_STARTS", 1)
+        if quick:
+            patch.setattr(solution, "sample_until_trusted", normal_draws)
+            patch.setattr(solution, "MODE_STARTS", 1)
         yield

@@ -277,7 +277,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
 
 # Where the work of a function begins that takes long.
 WORK = (
-    ("bayeslaw.row_fitting", "make_target"),
+    ("bayeslaw.row_fitting", "row_posterior"),
     ("bayeslaw.point_fit", "flat_prior_mode"),
     ("bayeslaw.factor.fitting", "fit_factor"),
     ("bayeslaw.calibrate", "run_simulations"),
@@ -361,7 +361,9 @@ def test_paths_and_names_stand_for_what_they_name(tiny_fit, tmp_path, monkeypatc
     bl.write_pools(bl.make_pools(tmp_path / "losses", max_size=2), tmp_path / "pools")
     assert bl.recommend(str(tmp_path / "pools")).law == bl.CollaborationLaw()
     seen = []
-    monkeypatch.setattr(sys.modules["bayeslaw.row_fitting"], "make_target", lambda model: seen.append(model) or reach())
+    monkeypatch.setattr(
+        sys.modules["bayeslaw.row_fitting"], "row_posterior", lambda model: seen.append(model) or reach()
+    )
     for law, data in (("power", "losses"), ("collaboration", "pools")):
         with pytest.raises(ReachedError):
             bl.fit(law, tmp_path / data)

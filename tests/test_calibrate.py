@@ -20,11 +20,11 @@ from bayeslaw.calibration.files import calibration_record, write_calibration
 from bayeslaw.calibration.law import CalibratedLaw
 from bayeslaw.calibration.protocol import Posterior, Simulated
 from bayeslaw.calibration.ranks import RANKED_DRAWS, envelope, rank, rank_table, uniform_values
-from bayeslaw.calibration.rows import ResponsePosterior
 from bayeslaw.cli import app
 from bayeslaw.drawing.rank_plot import plot_ranks
 from bayeslaw.errors import InputError
 from bayeslaw.fit import fit
+from bayeslaw.fitting.row_posterior import GivenRows
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, FactorLaw, PowerLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
@@ -323,15 +323,15 @@ def test_the_quick_form_of_a_law(tiny, simulations, tmp_path):
 @pytest.mark.slow
 def test_a_missing_jacobian_is_found(tiny, monkeypatch):
     """The mistake that only simulations find: a density in other coordinates without the map's determinant."""
-    right = ResponsePosterior.values
-    monkeypatch.setattr(ResponsePosterior, "values", lambda self, position: (right(self, position)[0], 0.0))
+    right = GivenRows.values
+    monkeypatch.setattr(GivenRows, "values", lambda self, position: (right(self, position)[0], 0.0))
     assert not calibrate(CalibratedLaw(tiny.template), simulations=40, seed=0).ranks_inside
 
 
 @pytest.mark.slow
 def test_a_wrong_noise_is_found(tiny, monkeypatch):
-    right = ResponsePosterior.log_likelihood
-    monkeypatch.setattr(ResponsePosterior, "log_likelihood", lambda self, values, y: 3 * right(self, values, y))
+    right = GivenRows.fast_log_likelihood
+    monkeypatch.setattr(GivenRows, "fast_log_likelihood", lambda self: lambda values: 3 * right(self)(values))
     result = calibrate(CalibratedLaw(tiny.template), simulations=40, seed=0)
     assert any("too narrow" in verdict for verdict in verdicts(result).values())
 
@@ -423,8 +423,8 @@ def test_the_command_prints_both_tables(tiny_template, tmp_path):
 
 @pytest.mark.slow
 def test_json_and_exit_code(tiny_template, monkeypatch):
-    right = ResponsePosterior.log_likelihood
-    monkeypatch.setattr(ResponsePosterior, "log_likelihood", lambda self, values, y: 9 * right(self, values, y))
+    right = GivenRows.fast_log_likelihood
+    monkeypatch.setattr(GivenRows, "fast_log_likelihood", lambda self: lambda values: 9 * right(self)(values))
     result = run("--law", "power", "--simulations", 30, "--json")
     record = json.loads(result.stdout)
     assert result.exit_code == 1

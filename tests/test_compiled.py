@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayeslaw.sampling.compiled import hessian_one_by_one, one_by_one
+from bayeslaw.posterior.compiled import hessian_one_by_one, one_by_one
 
 
 def density(position, scale):

@@ -10,15 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 from numpyro.infer.util import log_density
+from posteriors import rows_filled
 from tables import rows
 from test_compress import made_model
 
+from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
+from bayeslaw.posterior.coordinates import constrain, unconstrained_centre
 from bayeslaw.priors import parse_prior
-from bayeslaw.sampling.coordinates import Coordinates, constrain, levels_to_logs, unconstrained_centre
-from bayeslaw.sampling.mode import make_target
 
 MIXED = {"floor": "partial", "amplitude": "complete", "exponent": "separate"}
 STUDENT = Noise(distribution="student_t", response="log_loss", scale="Uniform(0.01, 0.5)", by_group=True)
@@ -119,7 +120,7 @@ def at(request):
     """Return a name, its model and posterior, and all there is to know of a position, compiled once."""
     model = build(request.param)
     with jax.enable_x64(True):
-        target = make_target(model)
+        target = rows_filled(model)
 
     @jax.jit
     def everything(position):
@@ -200,7 +201,7 @@ def test_compression_leaves_the_potential_as_it_is(law, response):
     model = made_model(law, Noise(response=response), group=law.group, groups=3)
     assert model.compressed is not None
     with jax.enable_x64(True):
-        target = make_target(model)
+        target = rows_filled(model)
         whole = jax.jit(lambda x: -(log_density(model, (), {}, target.values(x)[0])[0] + target.values(x)[1]))
         potential = jax.jit(target.potential)
         positions = [jnp.asarray(scattered(target, seed)) for seed in range(15)]
@@ -257,11 +258,11 @@ def test_the_centre_of_a_prior_is_inside_it(text, centre):
 
 def test_budgets_are_those_of_each_group_and_of_all_rows_for_lone_ones():
     model = build("partial")
-    low, high = Coordinates(model).budgets
+    low, high = model.budget_range
     log_budget = np.log(model.covariates["parameters"])
     for group in range(3):
         own = log_budget[model.group_index == group]
         assert (low[group], high[group]) == (own.min(), own.max())
     lone = LawModel(PowerLaw(), Noise(), rows(count=3, errors=False))
-    np.testing.assert_allclose(Coordinates(lone).budgets[0], np.log(lone.covariates["parameters"]).min())
-    np.testing.assert_allclose(Coordinates(lone).whole_range, np.log(lone.covariates["parameters"])[[0, 2]])
+    np.testing.assert_allclose(lone.budget_range[0], np.log(lone.covariates["parameters"]).min())
+    np.testing.assert_allclose(lone.budget_range[1], np.log(lone.covariates["parameters"]).max())

@@ -11,7 +11,7 @@ from numpyro.infer.util import log_density
 from pool_tables import random_table
 from scipy import stats
 
-from bayeslaw.dependence import Dependence
+from bayeslaw.dependence import Dependence, share
 from bayeslaw.errors import InputError
 from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.loadings import sampling_factor_of, trends_of
@@ -29,10 +29,10 @@ VARIANCE = np.array([0.3, 0.02, 0.7])
 
 def some(rows=14, seed=0) -> Dependence:
     generator = np.random.default_rng(seed)
-    return Dependence(
-        sampling_factor=generator.standard_normal((rows, 2)),
-        model_factor=generator.standard_normal((rows, 1)),
-        contrasts=generator.standard_normal((rows, 4)),
+    return share(
+        generator.standard_normal((rows, 2)),
+        generator.standard_normal((rows, 1)),
+        generator.standard_normal((rows, 4)),
         remainder=generator.uniform(0, 0.1, rows),
         inflation=np.ones(3),
         group=np.arange(rows) % 3,

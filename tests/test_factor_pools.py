@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli import app
-from bayeslaw.factor.columns import NewColumns, SampleScales, sample_scales, with_means
+from bayeslaw.factor.columns import NewColumns, SampleScales, sample_scales, seen_models, with_means
 from bayeslaw.factor.hypothetical import NewModel
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.pool_check import check_pools
@@ -74,7 +74,10 @@ def test_new_samples_move_known_pools_and_same_samples_do_not(model: FactorModel
 def test_new_columns_have_the_means_drawn(model: FactorModel) -> None:
     with jax.enable_x64(True):
         columns = NewColumns(
-            model, SampleScales(np.ones(240), 8, np.inf), np.array([2.0, 4.0]), np.array([0, len(model.groups)])
+            seen_models(model),
+            SampleScales(np.ones(240), 8, np.inf),
+            np.array([2.0, 4.0]),
+            np.array([0, len(model.groups)]),
         )
         losses, means = columns.draw(some_values(model), model.table.weights, jax.random.PRNGKey(1))
         np.testing.assert_allclose(losses @ model.table.weights / model.table.weights.sum(), means, rtol=1e-6)
@@ -88,10 +91,11 @@ def test_shifted_losses_have_the_mean_asked_for(examples) -> None:
         mean=st.floats(0.05, 20.0), spread=st.floats(0.05, 2.0), link=st.sampled_from(["log", "softplus", "identity"])
     )
     def check(mean: float, spread: float, link: str) -> None:
-        table = small_model(link).table
+        model = small_model(link)
+        table = model.table
         with jax.enable_x64(True):
             latent = spread * np.random.default_rng(0).normal(size=(1, len(table.weights)))
-            losses = with_means(table, latent, np.array([mean]), table.weights)
+            losses = with_means(seen_models(model), latent, np.array([mean]), table.weights)
             assert float((losses @ table.weights / table.weights.sum())[0]) == pytest.approx(mean, rel=1e-5)
 
     check()

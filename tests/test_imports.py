@@ -72,6 +72,17 @@ def test_inference_is_not_needed():
         assert asks or not any(module.split(".")[0] == "inference" for module in modules), path
 
 
+def test_sampling_knows_no_law():
+    allowed = {"posterior", "errors", "priors", "progress", "storage"}
+    for path in (Path(bayeslaw.__file__).parent / "posterior").glob("*.py"):
+        modules = [
+            (node.module or "").split(".")
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.ImportFrom)
+        ]
+        assert {module[1] for module in modules if module[0] == "bayeslaw"} <= allowed, path
+
+
 def test_scoring_needs_little_of_the_rest():
     allowed = {"errors", "findings", "storage", "progress", "losses", "lazy_package", "tables"}
     allowed |= {"foreign_files", "foreign_json", "foreign_text", "foreign_yaml"}

@@ -20,11 +20,14 @@ from bayeslaw.fit import Fit, fit, load_fit
 from bayeslaw.fit_file import check_fit_output
 from bayeslaw.kept_fit import checkpoint_beside, fit_to_file
 from bayeslaw.losses import write_losses
-from bayeslaw.sampling import checkpoint as checkpoint_module
-from bayeslaw.sampling.checkpoint import IDENTITY, NOTHING_KEPT, Checkpoint
-from bayeslaw.sampling.identity import hash_of_table, identity_of, kept_start
-from bayeslaw.sampling.room import check_room
-from bayeslaw.sampling.trusted import sample_until_trusted
+from bayeslaw.posterior import checkpoint as checkpoint_module
+from bayeslaw.posterior.checkpoint import IDENTITY, NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.density import Block, Posterior, joined
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.identity import hash_of_table, identity_of, kept_start
+from bayeslaw.posterior.retries import sample_until_trusted
+from bayeslaw.posterior.room import check_room
+from bayeslaw.posterior.solution import draw_posterior
 from bayeslaw.simulate import simulate_losses
 
 
@@ -55,25 +58,20 @@ def identical(one: Fit, other: Fit) -> bool:
     return all(one.tree[name].dataset.equals(other.tree[name].dataset) for name in one.tree.children)
 
 
-class Wide:
-    """A density with heavy tails."""
-
-    @property
-    def potential(self):
-        return heavy_tails
-
-
-def heavy_tails(z):
+def heavy_tails(z, data):
+    """Minus the log of a density with heavy tails."""
     return 2.0 * jax.numpy.log1p(z @ z)
 
 
 def drawn(checkpoint: Checkpoint = NOTHING_KEPT) -> tuple:
     """Draw in two attempts."""
     with jax.enable_x64(True):
-        target = Wide()
+        target = Posterior(heavy_tails, np.zeros(2))
         attempts = ((40, 0.5), (120, 0.9))
         mode, factor, choices = np.zeros(2), np.eye(2), {"draws": 250, "chains": 2, "seed": 0, "progress": False}
-        made, settings = sample_until_trusted(target, mode, factor, attempts=attempts, checkpoint=checkpoint, **choices)
+        made, settings = sample_until_trusted(
+            target, (), mode, factor, attempts=attempts, checkpoint=checkpoint, **choices
+        )
     return made.position, made.statistics, settings
 
 
@@ -99,6 +97,38 @@ def test_chains_go_on_to_the_same_draws_whenever_they_stop(tmp_path, monkeypatch
     np.testing.assert_array_equal(again, position)
     assert all(np.array_equal(same_statistics[name], array) for name, array in statistics.items())
     assert same_settings == settings
+
+
+def one_normal(z, data):
+    """Minus the log of a normal density."""
+    return 0.5 * data * (z @ z)
+
+
+def drawn_in_blocks(checkpoint: Checkpoint = NOTHING_KEPT) -> Draws:
+    """Draw from two independent blocks, the first of them in two attempts."""
+    with jax.enable_x64(True):
+        parts = (("tails", (0, 1), heavy_tails), ("middle", (2,), one_normal))
+        blocks = tuple(Block(name, at, Posterior(potential, np.zeros(len(at)))) for name, at, potential in parts)
+        choices = {"draws": 200, "chains": 2, "seed": 0, "attempts": ((40, 0.5), (60, 0.9))}
+        return draw_posterior(joined(blocks), np.asarray(3.0), checkpoint=checkpoint, **choices).draws
+
+
+def test_blocks_go_on_to_the_same_draws(tmp_path, always_kept):
+    whole = drawn_in_blocks()
+    with Checkpoint(tmp_path / "whole").locked():
+        drawn_in_blocks(Checkpoint(tmp_path / "whole"))
+    files = len(list((tmp_path / "whole").glob("*.npz")))
+    for share in (0.3, 0.9):
+        with pytest.MonkeyPatch.context() as patch:
+            die_after(patch, int(share * files) - len(list((tmp_path / "kept").glob("*.npz"))))
+            with pytest.raises(Killed):
+                drawn_in_blocks(Checkpoint(tmp_path / "kept"))
+    assert {path.name.split("-")[0] for path in (tmp_path / "kept").iterdir()} == {"tails", "middle"}
+    checkpoint = Checkpoint(tmp_path / "kept")
+    again = drawn_in_blocks(checkpoint)
+    np.testing.assert_array_equal(again.position, whole.position)
+    assert all(np.array_equal(again.statistics[name], array) for name, array in whole.statistics.items())
+    assert checkpoint.seconds_before > 0
 
 
 def test_parts_after_a_damaged_one_are_of_no_use(kept, always_kept):
@@ -236,7 +266,7 @@ def test_draws_of_another_version_are_not_gone_on_from(kept):
 def test_draws_of_a_density_that_was_changed_are_not_gone_on_from(kept):
     checkpoint, told = kept
     found = np.ones(2), np.eye(2)
-    same, other = (lambda z: 1.0 + z @ z), (lambda z: 1.0 + 1e-6 + z @ z)
+    same, other = (lambda z: np.asarray(1.0 + z @ z)), (lambda z: np.asarray(1.0 + 1e-6 + z @ z))
     with jax.enable_x64(True):
         mode, _ = kept_start(checkpoint, same, lambda: found)
         assert (mode == 0).all()

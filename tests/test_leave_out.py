@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from brute import brute_posterior
+from posteriors import rows_filled
 from scipy import stats
 from tables import TINY_MEDIANS, rows, tiny_table
 
@@ -219,7 +220,7 @@ def test_a_refit_samples_the_posterior_of_the_other_rows(dependence):
     held = np.arange(15) % 4 == 0
     with jax.enable_x64(True):
         refits = LawRefits(model, {})
-        target = refits._target
+        target, posterior = rows_filled(model), refits.posterior_of_kept
         positions = target.start + 0.1 * np.random.default_rng(0).standard_normal((3, len(target.start)))
         for position in jnp.asarray(positions):
             values, _ = target.values(position)
@@ -230,7 +231,7 @@ def test_a_refit_samples_the_posterior_of_the_other_rows(dependence):
                 covariance = jnp.diag(own + observations.sampling_remainder) + factor @ factor.T
             inside = stats.multivariate_normal(location[~held], covariance[np.ix_(~held, ~held)])
             expected = -(inside.logpdf(model.response[~held]) + target.log_prior(position))
-            assert float(refits._potential(position, keep_rows(model, held))) == pytest.approx(
+            assert float(posterior.potential(position, (target.data, keep_rows(model, held)))) == pytest.approx(
                 float(expected), rel=1e-8
             )
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from arviz_stats.loo import compare as rank_by_elpd
+from posteriors import joint_filled
 from scipy import special, stats
 
 from bayeslaw.compare import compare
@@ -21,14 +22,13 @@ from bayeslaw.factor.curve import Models
 from bayeslaw.factor.fitting import table_attrs
 from bayeslaw.factor.model import BY_FAMILY, FactorModel
 from bayeslaw.factor.table import factor_table
-from bayeslaw.factor.target import factor_target
 from bayeslaw.factor.tree import factor_tree
 from bayeslaw.fit import Fit, fit
 from bayeslaw.fit_attributes import common_attributes
 from bayeslaw.laws import PowerLaw
 from bayeslaw.laws.factor import CURVE_SITES, FactorLaw
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.sampler import Draws
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.simulate import simulate_losses
 
 LOSSES = simulate_losses(samples=40, clusters=40, families=3, sizes=3, seed=2)
@@ -75,7 +75,7 @@ def test_the_kept_have_the_density_of_a_table_of_their_own(model, which):
     held = held_rows(which)
     with jax.enable_x64(True):
         values = draw_sites(model, 5)
-        found = float(jax.jit(KeptCurve(model, keep_models(model, held)).log_likelihood)(values))
+        found = float(jax.jit(KeptCurve(model.curve, keep_models(model, held)).log_likelihood)(values))
         other, families = reduced(held)
         expected = float(jax.jit(other.curve.log_likelihood)(of_families(values, families)))
     assert found == pytest.approx(expected, rel=1e-9)
@@ -105,7 +105,7 @@ def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, whic
             # The draw is a monotone function of a standard normal number, so its density is that over the slope.
             loss, slope = map(float, jax.jvp(loss_at, (jnp.asarray(place),), (jnp.asarray(1.0),)))
             there = with_loss(model, row, loss)
-            rows, joint = jax.jit(KeptCurve(there, keep_models(there, held)).held_log_densities)(values)
+            rows, joint = jax.jit(KeptCurve(there.curve, keep_models(there, held)).held_log_densities)(values)
             expected = stats.norm.logpdf(place) - np.log(slope)
             assert float(rows[row]) == pytest.approx(expected, abs=1e-5)
             assert float(joint) == pytest.approx(expected, abs=1e-5)
@@ -115,7 +115,7 @@ def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, whic
 def test_several_models_have_the_density_of_a_dense_normal(model, which):
     held = held_rows(which)
     with jax.enable_x64(True):
-        kept = KeptCurve(model, keep_models(model, held))
+        kept = KeptCurve(model.curve, keep_models(model, held))
         values = draw_sites(model, 3) | {"floor_offset": jnp.full(3, -1.5)}
         rows, joint = map(np.asarray, kept.held_log_densities(values))
         curve, scale = kept.curve, np.asarray(values["family_scale"])[model.group_index]
@@ -139,8 +139,8 @@ def test_a_loss_below_the_floor_has_no_density(model):
     with jax.enable_x64(True):
         low = with_loss(model, 2, 1e-3)
         values = draw_sites(model, 0) | {"floor_share": jnp.asarray(0.9), "floor_spread": jnp.asarray(0.01)}
-        rows, joint = map(np.asarray, KeptCurve(low, keep_models(low, held)).held_log_densities(values))
-        gradient = jax.jit(jax.grad(lambda v: KeptCurve(low, keep_models(low, held)).log_likelihood(v)))(values)
+        rows, joint = map(np.asarray, KeptCurve(low.curve, keep_models(low, held)).held_log_densities(values))
+        gradient = jax.jit(jax.grad(lambda v: KeptCurve(low.curve, keep_models(low, held)).log_likelihood(v)))(values)
     assert rows[2] == joint == -np.inf
     assert all(np.isfinite(np.asarray(each)).all() for each in gradient.values())
 
@@ -154,7 +154,7 @@ def importance(model, held, draws=20_000):
 
     def weigh(key):
         values = model.draw_prior(key)
-        kept = KeptCurve(model, keep_models(model, held)).held_log_densities(values)
+        kept = KeptCurve(model.curve, keep_models(model, held)).held_log_densities(values)
         return other.curve.log_likelihood(of_families(values, families)), kept[0][held], kept[1]
 
     with jax.enable_x64(True):
@@ -198,11 +198,11 @@ def test_refits_find_what_weighted_draws_of_the_prior_find(model, refits, which)
 def factor_fit(model):
     """Return a fit whose draws scatter around the centres of the priors; what is left out is refitted in any case."""
     with jax.enable_x64(True):
-        target = factor_target(model)
+        target = joint_filled(model)
         scatter = 0.05 * np.random.default_rng(0).standard_normal((2, 60, len(target.start)))
         draws = Draws(target.start + scatter, {"diverging": np.zeros((2, 60), dtype=bool)})
         attrs = common_attributes(Noise(), LOSSES, "total") | table_attrs(model.law, model.table)
-        return Fit(factor_tree(target, draws, seed=0, attrs=attrs))
+        return Fit(factor_tree(model, draws, seed=0, attrs=attrs))
 
 
 class NoSampling:

@@ -47,7 +47,7 @@ MISTAKES = {
         "test_laws.py",
     ),
     "a Jacobian": Mistake(
-        "bayeslaw/sampling/coordinates.py",
+        "bayeslaw/fitting/law_coordinates.py",
         "jax.nn.log_sigmoid(drop - log_reducible) - jnp.log(decay)",
         "jax.nn.log_sigmoid(drop - log_reducible)",
         "test_coordinates.py",

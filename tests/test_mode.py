@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from posteriors import rows_filled
 from scipy import optimize
 from tables import FLOORS, family_table, rows
 
@@ -16,8 +17,8 @@ from bayeslaw.losses import models_from_frame
 from bayeslaw.model import LawModel
 from bayeslaw.noise import Noise
 from bayeslaw.point_fit import maximum_likelihood
+from bayeslaw.posterior.mode import minimize
 from bayeslaw.priors import parse_prior
-from bayeslaw.sampling.mode import find_mode, make_target, minimize, preconditioner
 from bayeslaw.simulate import simulate_chinchilla
 from bayeslaw.simulated_pools import simulate_pools
 
@@ -43,7 +44,7 @@ class LineLaw(Law):
 
 
 def posterior(law, noise, data):
-    return make_target(LawModel(law, noise, law.observe(data)))
+    return rows_filled(LawModel(law, noise, law.observe(data)))
 
 
 def test_the_covariance_of_a_linear_law_is_exact():
@@ -51,8 +52,8 @@ def test_the_covariance_of_a_linear_law_is_exact():
     law, scale = LineLaw(), 0.1
     with jax.enable_x64(True):
         target = posterior(law, Noise(scale=f"LogNormal({np.log(scale)}, 0.0001)"), table)
-        mode = find_mode(target, starts=2, seed=0)
-        factor = preconditioner(target, mode)
+        mode = target.mode(starts=2, seed=0)
+        factor = target.factor(mode)
     budget = np.log(table["parameters"].to_numpy())
     design = np.stack([np.ones(24), budget - budget.mean()], axis=1)
     precision = design.T @ design / scale**2 + np.eye(2) / 100
@@ -78,10 +79,10 @@ def test_the_covariance_of_a_linear_law_is_exact():
 def test_the_gradient_vanishes_at_the_mode_and_the_curvature_is_near_the_hessian(law, noise):
     with jax.enable_x64(True):
         target = posterior(law, noise, family_table(one_law=True, sizes=np.geomspace(5e7, 1e11, 30)))
-        mode = jnp.asarray(find_mode(target, starts=3, seed=0))
+        mode = jnp.asarray(target.mode(starts=3, seed=0))
         gradient = np.asarray(jax.jit(jax.grad(target.potential))(mode))
         hessian = np.asarray(jax.jit(jax.hessian(target.potential))(mode))
-        factor = preconditioner(target, np.asarray(mode))
+        factor = target.factor(np.asarray(mode))
         potential = jax.jit(target.potential)
         elsewhere, lowest = (
             [float(potential(mode + shift)) for shift in 0.01 * np.eye(len(mode))],
@@ -110,13 +111,13 @@ def test_the_covariance_is_positive_definite(distribution, response):
         target = posterior(
             law, Noise(distribution=distribution, response=response), simulate_pools(max_size=2, limit=20)
         )
-        factor = preconditioner(target, target.start + 0.5)
+        factor = target.factor(target.start + 0.5)
     assert np.isfinite(factor).all()
     assert np.linalg.eigvalsh(factor @ factor.T).min() > 0
 
 
 def test_the_best_of_several_ends_is_kept():
-    def two_wells(x):
+    def two_wells(x, _):
         return jnp.sum((x**2 - 1) ** 2 + 0.3 * x)
 
     with jax.enable_x64(True):
@@ -126,7 +127,7 @@ def test_the_best_of_several_ends_is_kept():
 
 def test_a_start_where_the_function_is_not_finite_is_left_behind():
     with jax.enable_x64(True):
-        found = minimize(lambda x: jnp.sum((x - 3) ** 2 + 0 * jnp.log(x)), np.array([[-1.0], [2.0]]))
+        found = minimize(lambda x, _: jnp.sum((x - 3) ** 2 + 0 * jnp.log(x)), np.array([[-1.0], [2.0]]))
     assert found == pytest.approx(3)
 
 
@@ -219,7 +220,7 @@ def test_the_mode_under_priors_lies_between_prior_and_data():
         law = PowerLaw(pooling="complete", floor="LogNormal(0.4, 0.01)", exponent=f"LogNormal(-0.5, {width})")
         with jax.enable_x64(True):
             target = posterior(law, Noise(), table)
-            values = target.values(jnp.asarray(find_mode(target, starts=2, seed=0)))[0]
+            values = target.values(jnp.asarray(target.mode(starts=2, seed=0)))[0]
         found.append(np.log(float(values["exponent"])))
     assert found[0] == pytest.approx(-0.5, abs=0.05)
     assert abs(found[1] - flat) < 0.2
@@ -227,5 +228,5 @@ def test_the_mode_under_priors_lies_between_prior_and_data():
 
 def test_rows_without_groups_have_a_mode_too():
     with jax.enable_x64(True):
-        target = make_target(LawModel(PowerLaw(pooling="complete"), Noise(), rows(count=3, errors=False)))
-        assert np.isfinite(find_mode(target, starts=2, seed=1)).all()
+        target = rows_filled(LawModel(PowerLaw(pooling="complete"), Noise(), rows(count=3, errors=False)))
+        assert np.isfinite(target.mode(starts=2, seed=1)).all()

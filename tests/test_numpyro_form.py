@@ -8,17 +8,17 @@ import pytest
 from factor_cases import small_losses, small_model
 from numpyro.infer import Predictive
 from numpyro.infer.util import log_density
+from posteriors import joint_filled
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.factor.numpyro_form import WishartCorrelation, numpyro_form
-from bayeslaw.factor.target import factor_target
 
 
 def test_the_joint_laws_density_is_the_one_that_is_sampled():
     with jax.enable_x64(True):
         model = small_model()
-        target, form = factor_target(model), numpyro_form(model)
+        target, form = joint_filled(model), numpyro_form(model)
 
         def both(position):
             values, determinant = target.values(position)

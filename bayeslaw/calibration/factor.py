@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -13,21 +13,25 @@ import pandas as pd
 import xarray as xr
 from jax import Array
 
-from bayeslaw.calibration.factor_posterior import FactorPosterior, TableArrays, table_arrays
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
+from bayeslaw.calibration.quantities import JointQuantities, joint_log_likelihood
 from bayeslaw.errors import InputError
-from bayeslaw.factor.columns import NewColumns, SampleScales, sample_scales
+from bayeslaw.factor.columns import NewColumns, SampleScales, SeenModels, sample_scales, seen_models
+from bayeslaw.factor.joint_posterior import joint_data, joint_posterior, site_values
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.simulation import FactorDesign, FactorSimulation, simulate_factor
 from bayeslaw.factor.table import FactorTable, factor_table
-from bayeslaw.factor.target import factor_target
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import Noise
+from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.posterior.solution import draw_posterior
 
 WARMUP = 500
 DRAWS = 600
-TARGET_ACCEPT = 0.95
-CAREFUL_ACCEPT = 0.99
+ATTEMPTS = ((WARMUP, 0.95), (WARMUP, 0.99))
+# The width of a direction that the curvature hardly limits is a guess, so chains start near the mode.
+CHAIN_SPREAD = 0.3
+REPORTED = ("floor", "amplitude", "exponent")
 SEEN_SIZES = (1e8, 4e8, 1.6e9)
 SHIFTS = {"alder": 1.0, "birch": 1.5}
 NEW_SIZES = (("alder", 6.4e9), ("birch", 2.4e10), ("cedar", 6.4e9))
@@ -87,12 +91,14 @@ class CalibratedFactorLaw:
         """Number of larger models to predict."""
         return (len(self.design.names) - self.design.seen) // 2
 
+    def model(self, table: FactorTable) -> FactorModel:
+        """Put the law and a simulated table together."""
+        return FactorModel(self.law.resolved(self.design.link), table)
+
     @cached_property
-    def posterior(self) -> FactorPosterior:
-        """The law's posterior, compiled once for all tables."""
-        with jax.enable_x64(True):
-            template = FactorModel(self.law.resolved(self.design.link), self._table(self._draw(0)))
-            return FactorPosterior(factor_target(template), warmup=WARMUP, draws=DRAWS)
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of every site, the same for all tables."""
+        return self.model(self._table(self._draw(0))).shapes
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -116,8 +122,8 @@ class CalibratedFactorLaw:
 
     def labels(self, quantity: str) -> tuple[str, ...]:
         """Names of the elements of a quantity: families or models."""
-        shape = self.posterior.target.model.shapes.get(quantity, ())
-        if quantity in ("floor", "amplitude", "exponent"):
+        shape = self._shapes.get(quantity, ())
+        if quantity in REPORTED:
             shape = (self.design.known_families,)
         if not shape:
             return (quantity,)
@@ -147,8 +153,9 @@ class CalibratedFactorLaw:
         drawn = self._draw(seed)
         table, seen, new = self._table(drawn), self.design.seen, self._new
         with jax.enable_x64(True):
-            truth = {name: drawn.truth[name] for name in self.posterior.names if name != "log_likelihood"}
-            truth["log_likelihood"] = np.asarray(self._log_likelihood(truth, table_arrays(table)))
+            truth = {name: np.asarray(drawn.truth[name], dtype=float) for name in (*self._shapes, *REPORTED)}
+            data = joint_data(self.model(table))
+            truth["log_likelihood"] = np.asarray(compile_once(joint_log_likelihood, truth, data)(truth, data))
         hidden = {"mean": slice(seen + new, None), "new": slice(seen, seen + new)}
         losses = {kind: np.hstack([drawn.losses[:, :seen], drawn.losses[:, hidden[kind]]]).T for kind in KINDS}
         return Simulated(table, truth, {kind: np.stack(self._pools(array)) for kind, array in losses.items()})
@@ -156,10 +163,6 @@ class CalibratedFactorLaw:
     def _pools(self, losses: Any) -> list[Any]:
         """Mean oracle loss of every target, of losses [lm, sample] of NumPy or JAX."""
         return [losses[np.array(pool)].min(axis=0).mean() for pool in self._every_target[1]]
-
-    @cached_property
-    def _log_likelihood(self) -> Any:
-        return jax.jit(self.posterior.log_likelihood)
 
     def fit(self, data: FactorTable, seed: int) -> Posterior | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
@@ -176,29 +179,29 @@ class CalibratedFactorLaw:
         Posterior or None
             Draws and predictions; None where no mode is found or draws are not finite.
         """
-        arrays = table_arrays(data)
+        model = self.model(data)
         with jax.enable_x64(True):
-            mode = self.posterior.mode(self.posterior.target.start, arrays)
-            if mode is None:
+            given = joint_data(model)
+            solution = draw_posterior(
+                joint_posterior(model), given, draws=DRAWS, chains=1, seed=seed, attempts=ATTEMPTS, spread=CHAIN_SPREAD
+            )
+            if not solution.level:
                 return None
-            sample = partial(self.posterior.sample, mode, self.posterior.factor(mode, arrays), arrays, seed=seed)
-            draws, divergences = sample(target_accept=TARGET_ACCEPT)
-            if divergences:
-                draws, divergences = sample(target_accept=CAREFUL_ACCEPT)
+            positions, keys = solution.draws.flat, jax.random.split(jax.random.PRNGKey(seed + 1), DRAWS)
+            program = JointQuantities(site_values(model), len(model.groups))
+            quantities = compile_once(program, positions, given, keys)(positions, given, keys)
+            draws = {name: np.asarray(array) for name, array in quantities.items()}
             if not all(np.isfinite(array).all() for array in draws.values()):
                 return None
-            predictions = self._predict(data, arrays, draws, seed)
-        return Posterior(draws, predictions, divergences)
+            predictions = self._predict(model, draws, seed)
+        return Posterior(draws, predictions, solution.draws.divergences)
 
-    def _predict(
-        self, data: FactorTable, arrays: TableArrays, draws: Mapping[str, np.ndarray], seed: int
-    ) -> dict[str, np.ndarray]:
-        values = {name: draws[name] for name in self.posterior.target.model.shapes}
-        model = FactorModel(self.posterior.target.model.law, data)
+    def _predict(self, model: FactorModel, draws: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
+        values = {name: draws[name] for name in model.shapes}
         middle = {name: jnp.asarray(array.mean(axis=0)) for name, array in values.items()}
         scales = sample_scales(model, np.asarray(model.dependence.structure(middle)))
         tails = bool(np.isfinite(scales.freedom))
-        given = arrays, data.losses, scales.squares, scales.freedom, values
+        given = seen_models(model), model.table.losses, scales.squares, scales.freedom, values
         return {
             kind: np.asarray(self._predictors[tails, kind](*given, seed + number)) for number, kind in enumerate(KINDS)
         }
@@ -209,25 +212,24 @@ class CalibratedFactorLaw:
         return {(tails, kind): self._predictor(tails, kind == "new") for tails in (False, True) for kind in KINDS}
 
     def _predictor(self, tails: bool, own_part: bool) -> Any:
-        design, draws = self.design, self.posterior.draws
+        design = self.design
         new = slice(design.seen, design.seen + self._new)
 
         def predict(
-            arrays: TableArrays, losses: Array, squares: Any, freedom: Any, values: dict[str, Array], seed: int
+            seen: SeenModels, losses: Array, squares: Any, freedom: Any, values: dict[str, Array], seed: int
         ) -> Array:
             scales = SampleScales(squares, design.seen, np.inf)
             if tails:
                 # The same scales, with what depends on the data moved to where it may be traced.
                 count: Any = design.seen + freedom - 2
                 scales = SampleScales(squares + freedom - 2, count, 2.0)
-            model = self.posterior.model(arrays)
-            columns = NewColumns(model, scales, design.log_size[new], design.family[new], own_part)
+            columns = NewColumns(seen, scales, design.log_size[new], design.family[new], own_part)
 
             def one(given: tuple[dict[str, Array], Array]) -> Array:
                 drawn, _ = columns.draw(given[0], jnp.ones(design.samples), given[1])
                 return jnp.stack(self._pools(jnp.concatenate([losses.T, drawn])))
 
-            return jax.lax.map(one, (values, jax.random.split(jax.random.PRNGKey(seed), draws)))
+            return jax.lax.map(one, (values, jax.random.split(jax.random.PRNGKey(seed), len(values["length"]))))
 
         return jax.jit(predict)
 

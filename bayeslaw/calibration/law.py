@@ -2,8 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import Lock
 from typing import Any
 
@@ -16,18 +16,22 @@ from numpyro import handlers
 
 from bayeslaw.calibration.designs import default_design
 from bayeslaw.calibration.protocol import KINDS, Posterior, Simulated
-from bayeslaw.calibration.rows import ResponsePosterior
+from bayeslaw.calibration.quantities import RowQuantities
 from bayeslaw.fit import Fit, fit
+from bayeslaw.fitting.row_posterior import Rows, outline_of, row_posterior, rows_of, values_at
 from bayeslaw.laws.base import Law
 from bayeslaw.noise import Noise
+from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.posterior.density import Posterior as Density
+from bayeslaw.posterior.solution import MODE_STARTS, draw_posterior
 from bayeslaw.predict import predict_draws
-from bayeslaw.row_fitting import MODE_STARTS
 from bayeslaw.targets import NEW_FAMILY
 
 WARMUP = 300
 DRAWS = 800
-TARGET_ACCEPT = 0.9
-CAREFUL_ACCEPT = 0.99
+ATTEMPTS = ((WARMUP, 0.9), (WARMUP, 0.99))
+# The width of a direction that the curvature hardly limits is a guess, so chains start near the mode.
+CHAIN_SPREAD = 0.3
 WITHIN = (0.25, 0.5, 0.75)
 BEYOND = (3.0, 10.0)
 BUDGETS = ("parameters", "training_tokens")
@@ -71,10 +75,20 @@ class CalibratedLaw:
         return own | {"warmup": WARMUP, "draws": DRAWS, "mode_starts": MODE_STARTS}
 
     @cached_property
-    def posterior(self) -> ResponsePosterior:
-        """The law's posterior, compiled once for all tables."""
+    def _rows(self) -> Rows:
+        """Rows of the template; every simulated table differs in its response alone."""
         with jax.enable_x64(True):
-            return ResponsePosterior(self.template.model, warmup=WARMUP, draws=DRAWS)
+            # Gauss nodes stand for the rows of one response only.
+            return rows_of(self.template.model)._replace(compressed=None)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of the value of every site."""
+        with jax.enable_x64(True):
+            posterior = row_posterior(self.template.model)
+            return {
+                name: array.shape[1:] for name, array in values_at(self.template.model, posterior.start[None]).items()
+            }
 
     @property
     def targets(self) -> pd.DataFrame:
@@ -111,18 +125,18 @@ class CalibratedLaw:
 
     def labels(self, quantity: str) -> tuple[str, ...]:
         """Names of the elements of a quantity: its groups."""
-        size = int(np.prod(self.posterior.shapes.get(quantity, ())))
+        size = int(np.prod(self.shapes.get(quantity, ())))
         return (quantity,) if size == 1 else tuple(f"{quantity}[{group}]" for group in self.template.model.groups)
 
     @cached_property
     def _simulate(self) -> Any:
-        posterior = self.posterior
+        model, names = self.template.model, tuple(self.shapes)
 
         def simulate(key: Array) -> tuple[dict[str, Array], Array, Array]:
-            trace = handlers.trace(handlers.seed(self.template.model, key)).get_trace(observed=False)
-            values = {name: trace[name]["value"] for name in posterior.shapes}
+            trace = handlers.trace(handlers.seed(model, key)).get_trace(observed=False)
+            values = {name: trace[name]["value"] for name in names}
             response = trace[self.template.noise.response]["value"]
-            return values, response, posterior.log_likelihood(values, response)
+            return values, response, model.joint_log_likelihood(values, response)
 
         return jax.jit(simulate)
 
@@ -145,6 +159,14 @@ class CalibratedLaw:
         outcomes = {kind: predictions[0] for kind, predictions in self._predict(fit, seed).items()}
         return Simulated(response, values | {"log_likelihood": log_likelihood}, outcomes)
 
+    def posterior(self, response: np.ndarray) -> tuple[Density, Rows]:
+        """Return the posterior given a response, shape ``[row]``, and its data. Call under float64.
+
+        What rows share is that of the template, with which tables are simulated.
+        """
+        start = row_posterior(self._stand_in({}, response).model).start
+        return replace(row_posterior(self.template.model), start=start), self._rows._replace(response=response)
+
     def fit(self, data: np.ndarray, seed: int) -> Posterior | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
 
@@ -161,21 +183,21 @@ class CalibratedLaw:
             Draws and predictions; None where no mode is found or draws are not finite.
         """
         with jax.enable_x64(True):
-            model = self._stand_in({}, data).model
-            mode = self.posterior.mode(self.posterior.start(model), data, starts=MODE_STARTS)
-            if mode is None:
+            posterior, rows = self.posterior(data)
+            solution = draw_posterior(
+                posterior, rows, draws=DRAWS, chains=1, seed=seed, attempts=ATTEMPTS, spread=CHAIN_SPREAD
+            )
+            if not solution.level:
                 return None
-            factor = self.posterior.factor(mode, data)
-            sample = partial(self.posterior.sample, mode, factor, data, seed=seed)
-            draws, divergences = sample(target_accept=TARGET_ACCEPT)
-            if divergences or not _finite(draws):
-                draws, divergences = sample(target_accept=CAREFUL_ACCEPT)
+            positions = solution.draws.flat
+            quantities = compile_once(RowQuantities(outline_of(self.template.model)), positions, rows)
+            draws = {name: np.asarray(array) for name, array in quantities(positions, rows).items()}
         if not _finite(draws):
             return None
-        values = {name: array for name, array in draws.items() if name in self.posterior.shapes}
+        values = {name: array for name, array in draws.items() if name in self.shapes}
         # Predictions of truth and of draws must not share their random numbers.
         predictions = self._predict(self._stand_in(values, data), seed + 1)
-        return Posterior(draws, predictions, divergences)
+        return Posterior(draws, predictions, solution.draws.divergences)
 
     def _predict(self, fit: Fit, seed: int) -> dict[str, np.ndarray]:
         at = self.targets.drop(columns="where")

@@ -12,8 +12,9 @@ from jax.scipy.linalg import solve_triangular
 
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE
+from bayeslaw.posterior.compiled import one_by_one
 from bayeslaw.responses import RESPONSES
-from bayeslaw.sampling.compiled import one_by_one
+from bayeslaw.row_model import RowModel
 
 CELLS_AT_ONCE = 2_000_000
 LOG_TWO_PI = float(np.log(2 * np.pi))
@@ -86,7 +87,7 @@ def keep_rows(model: LawModel, held: np.ndarray) -> Kept:
     return Kept(~held, count, np.stack([part.T @ part for part in parts]))
 
 
-def kept_log_likelihood(model: LawModel, values: Mapping[str, Any], kept: Kept) -> Array:
+def kept_log_likelihood(model: RowModel, values: Mapping[str, Any], kept: Kept) -> Array:
     """Log density of the rows kept, those left out integrated out.
 
     Parameters
@@ -144,7 +145,7 @@ def held_log_densities(model: LawModel, values: Mapping[str, Any], kept: Kept, e
     return jnp.asarray(each), kept_log_likelihood(model, values, everything) - kept_log_likelihood(model, values, kept)
 
 
-def _effects(model: LawModel, values: Mapping[str, Any], kept: Kept, residual: Array) -> tuple[Array, Array, Array]:
+def _effects(model: RowModel, values: Mapping[str, Any], kept: Kept, residual: Array) -> tuple[Array, Array, Array]:
     """Scales of what rows share, Cholesky factor ``C`` of its precision given the kept, and ``C'`` times its mean."""
     assert model.dependence is not None
     scale, variance = model.dependence.effect_scale(values[MEMBER_SCALE]), model.variance(values)

@@ -1,45 +1,85 @@
 """Refits of the factor law without some models: its curve alone, which is what tells their mean losses."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.flatten_util import ravel_pytree
 
 from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.kept_curve import KeptCurve, KeptModels, keep_models
-from bayeslaw.criticism.resampling import Resampler
-from bayeslaw.factor.model import BY_FAMILY, FactorModel
+from bayeslaw.factor.curve import Curve
+from bayeslaw.factor.joint_posterior import BLOCKS, block_sites
+from bayeslaw.factor.model import FactorModel
 from bayeslaw.fit import Fit
-from bayeslaw.laws.factor import CURVE_SITES
-from bayeslaw.priors import Prior
-from bayeslaw.sampling.compiled import hessian_one_by_one, one_by_one
-from bayeslaw.sampling.coordinates import constrain, unconstrained_centre
-from bayeslaw.sampling.mode import find_mode
+from bayeslaw.posterior.compiled import compile_once, one_by_one
+from bayeslaw.posterior.coordinates import numbers_of
+from bayeslaw.posterior.density import Posterior
+from bayeslaw.posterior.mode import factor_at, find_mode
+from bayeslaw.posterior.retries import largest_rhat, sample_until_trusted
+from bayeslaw.posterior.sites import Sites, centres
 
 STARTS = 4
 ATTEMPTS = ((500, 0.95), (1500, 0.99), (2000, 0.998))
 
 
-@dataclass(frozen=True)
-class CurveTarget:
-    """The posterior of the curve given all models, from which refits start.
+class KeptData(NamedTuple):
+    """What the posterior of a curve given some of the models takes: arrays all of them.
 
     Parameters
     ----------
-    start
-        Flat position at the centres of the priors, shape ``[coordinate]``.
-    potential
-        From a flat position to minus the log density.
+    curve
+        The curve of all models.
+    kept
+        The models kept.
+    numbers
+        Numbers of the priors of the curve's sites, shape ``[number]``.
     """
 
-    start: np.ndarray
-    potential: Callable[[Array], Array]
+    curve: Curve
+    kept: KeptModels
+    numbers: Any
+
+
+@dataclass(frozen=True)
+class KeptCurvePrior:
+    """From a flat position of the curve's sites and `KeptData` to minus their log prior density."""
+
+    sites: Sites
+
+    def __call__(self, position: Array, data: KeptData) -> Array:
+        """Evaluate at a flat position."""
+        return self.sites.negative_log_prior(*self.sites.values(position, data.numbers), data.numbers)
+
+
+@dataclass(frozen=True)
+class KeptCurvePotential:
+    """From the same to minus the log posterior density given the models kept."""
+
+    sites: Sites
+
+    def __call__(self, position: Array, data: KeptData) -> Array:
+        """Evaluate at a flat position."""
+        values, log_determinant = self.sites.values(position, data.numbers)
+        prior = self.sites.negative_log_prior(values, log_determinant, data.numbers)
+        return prior - KeptCurve(data.curve, data.kept).log_likelihood(values)
+
+
+@dataclass(frozen=True)
+class _HeldDensities:
+    """From flat positions, [draw, coordinate], and `KeptData` to the log densities of the models left out."""
+
+    sites: Sites
+
+    def __call__(self, positions: Array, data: KeptData) -> tuple[Array, Array]:
+        curve = KeptCurve(data.curve, data.kept)
+
+        def at(position: Array) -> tuple[Array, Array]:
+            return curve.held_log_densities(self.sites.values(position, data.numbers)[0])
+
+        return one_by_one(at)(positions)
 
 
 @dataclass(frozen=True)
@@ -63,33 +103,20 @@ class FactorRefits:
     draws: int = 500
     chains: int = 4
 
-    @property
-    def _sites(self) -> dict[str, Prior]:
-        return {name: self.model.sites[name] for name in (*CURVE_SITES, *BY_FAMILY)}
-
     @cached_property
-    def _flat(self) -> tuple[np.ndarray, Callable[[Array], dict[str, Array]]]:
-        centres = {
-            name: jnp.full(self.model.shapes[name], unconstrained_centre(prior)) for name, prior in self._sites.items()
-        }
-        flat, unravel = ravel_pytree(centres)
-        return np.asarray(flat), unravel
+    def posterior_of_kept(self) -> Posterior:
+        """The posterior given some of the models, with the mode given all of them as its start."""
+        sites = block_sites(self.model, "curve")
+        potential, prior = KeptCurvePotential(sites), KeptCurvePrior(sites)
+        whole = Posterior(potential, centres(self.model.sites, sites), prior=prior)
+        everything = self.data(np.zeros(len(self.model.table.mean), dtype=bool))
+        mode = find_mode(whole, everything, starts=STARTS, seed=0).position
+        return Posterior(potential, mode, prior=prior)
 
-    @cached_property
-    def _sampler(self) -> Resampler:
-        everything = keep_models(self.model, np.zeros(len(self.model.table.mean), dtype=bool))
-        target = CurveTarget(self._flat[0], lambda position: self._potential(position, everything))
-        mode = find_mode(target, starts=STARTS, seed=0)
-        hessian = hessian_one_by_one(self._potential)
-        return Resampler(self._potential, hessian, mode, everything, self.draws, self.chains, ATTEMPTS)
-
-    @cached_property
-    def _densities(self) -> Callable[..., Any]:
-        def densities(position: Array, kept: KeptModels) -> tuple[Array, Array]:
-            curve = KeptCurve(self.model, kept)
-            return one_by_one(lambda one: curve.held_log_densities(self._values(one)[0]))(position)
-
-        return jax.jit(densities)
+    def data(self, held: np.ndarray) -> KeptData:
+        """Return the data of the posterior without some models; `held` says which, shape ``[lm]``."""
+        numbers = numbers_of(self.model.sites[name] for name in BLOCKS["curve"])
+        return jax.tree.map(np.asarray, KeptData(self.model.curve, keep_models(self.model, held), numbers))
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:
         """Refit without some models, and evaluate their mean losses.
@@ -107,25 +134,16 @@ class FactorRefits:
             Of the mean losses in the reported unit, at the draws given the other models.
         """
         with jax.enable_x64(True):
-            kept = keep_models(self.model, held)
-            drawn = self._sampler.sample(kept, seed=seed)
-            rows, joint = map(np.asarray, self._densities(jnp.asarray(drawn.position), kept))
-        return Densities(rows[:, held], joint, drawn.rhat, drawn.divergences)
+            posterior, data = self.posterior_of_kept, self.data(held)
+            factor = factor_at(posterior, data, posterior.start)
+            choices = {"draws": self.draws, "chains": self.chains, "seed": seed, "attempts": ATTEMPTS}
+            drawn, _ = sample_until_trusted(posterior, data, posterior.start, factor, **choices)
+            densities = compile_once(_HeldDensities(block_sites(self.model, "curve")), drawn.flat, data)
+            rows, joint = map(np.asarray, densities(drawn.flat, data))
+        return Densities(rows[:, held], joint, largest_rhat(drawn.position), drawn.divergences)
 
     def all_rows(self, held: np.ndarray) -> None:
         """Return nothing: draws given all models do not stand for those without some; see the class."""
-
-    def _values(self, position: Array) -> tuple[dict[str, Array], Array]:
-        free, values, total = self._flat[1](position), {}, jnp.zeros(())
-        for name, prior in self._sites.items():
-            values[name], term = constrain(prior, free[name])
-            total = total + term
-        return values, total
-
-    def _potential(self, position: Array, kept: KeptModels) -> Array:
-        values, log_determinant = self._values(position)
-        prior = sum(jnp.sum(each.distribution().log_prob(values[name])) for name, each in self._sites.items())
-        return -(prior + log_determinant + KeptCurve(self.model, kept).log_likelihood(values))
 
 
 def refits_of_models(fit: Fit, *, draws: int, chains: int) -> FactorRefits:

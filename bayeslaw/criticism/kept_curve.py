@@ -67,24 +67,24 @@ class KeptCurve:
 
     Parameters
     ----------
-    model
-        The factor law with the table of all models.
+    whole
+        The curve of all models.
     kept
         The models kept.
     """
 
-    model: FactorModel
+    whole: Curve
     kept: KeptModels
 
     @property
     def curve(self) -> Curve:
         """The curve, on which the losses left out are out of reach."""
-        loss, models = self.model.table.mean, self.kept
+        loss, models = self.whole.loss, self.kept
         beyond = OUT_OF_REACH * loss.max()
         return Curve(
-            Models(models.log_size, self.model.group_index, models.first_size),
+            Models(models.log_size, self.whole.models.family, models.first_size),
             jnp.where(jnp.asarray(models.rows), loss, beyond),
-            self.model.curve.exponent,
+            self.whole.exponent,
         )
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
@@ -111,7 +111,7 @@ class KeptCurve:
         """
         floors, _ = self.curve.floors(values)
         kept = jnp.asarray(self.kept.rows)
-        reached = kept | (self.model.table.mean > floors[self.model.group_index])
+        reached = kept | (self.whole.loss > floors[self.whole.models.family])
         above = self._above(floors, reached)
         density, lower, explained = self._normal(values, above, kept)
         covariance = self._covariance(values)
@@ -124,12 +124,12 @@ class KeptCurve:
 
     def _above(self, floors: Array, rows: Array) -> Array:
         """Log of the loss above the floor of the rows chosen, zero of the others."""
-        return jnp.log(jnp.where(rows, self.model.table.mean - floors[self.model.group_index], 1.0))
+        return jnp.log(jnp.where(rows, self.whole.loss - floors[self.whole.models.family], 1.0))
 
     def _covariance(self, values: Mapping[str, Any]) -> Array:
         curve = self.curve
-        scale = values["family_scale"][self.model.group_index]
-        independent = curve.own_variance(values, len(self.model.group_index))
+        scale = values["family_scale"][self.whole.models.family]
+        independent = curve.own_variance(values, len(self.whole.models.family))
         return curve.covariance(values, curve.models, curve.models, scale, scale) + independent
 
     def _normal(self, values: Mapping[str, Any], above: Array, rows: Array) -> tuple[Array, Array, Array]:

@@ -13,7 +13,6 @@ from bayeslaw.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed
 from bayeslaw.criticism.averages import bridge, error_of_sum, log_average, smoothed_log_weights
 from bayeslaw.criticism.densities import Densities
 from bayeslaw.criticism.folds import LEFT_OUT, Fold, make_folds
-from bayeslaw.criticism.resampling import RHAT_ACCEPTED
 from bayeslaw.errors import check_whole
 from bayeslaw.fit import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import a_fit
@@ -32,6 +31,8 @@ REFITS: Mapping[str, Converter] = {
 # Beyond it the weights' variance is infinite, and so is the error of what they average: refits differed from the usual
 # limit of 0.7 by several of its reported errors.
 PARETO_LIMIT = 0.5
+# Above what makes a refit run again: the score of a fold hardly feels a little less.
+RHAT_ACCEPTED = 1.02
 ERROR_LIMIT = 0.5
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,13 +10,24 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.criticism.densities import Densities, Kept, compile_densities, keep_rows, kept_log_likelihood
-from bayeslaw.criticism.resampling import Resampler
 from bayeslaw.fit import Fit
+from bayeslaw.fitting.row_posterior import (
+    Outline,
+    PriorPotential,
+    Rows,
+    given_rows,
+    independent_information,
+    outline_of,
+    row_posterior,
+    rows_of,
+    values_at,
+)
 from bayeslaw.model import LawModel
-from bayeslaw.noise import NOISE_SCALE, combined_scale
-from bayeslaw.noise_distributions import DISTRIBUTIONS
+from bayeslaw.noise import NOISE_SCALE
+from bayeslaw.posterior.density import Posterior
+from bayeslaw.posterior.mode import factor_at, find_mode
+from bayeslaw.posterior.retries import largest_rhat, sample_until_trusted
 from bayeslaw.row_prediction import new_group_draws
-from bayeslaw.sampling.mode import Target, find_mode, make_target
 
 STARTS = 2
 ATTEMPTS = ((300, 0.9), (1000, 0.98))
@@ -44,6 +54,43 @@ class Refit:
 
 
 @dataclass(frozen=True)
+class KeptPotential:
+    """From a flat position, and rows with which of them are kept, to minus the log posterior density given these."""
+
+    outline: Outline
+
+    def __call__(self, position: Array, data: tuple[Rows, Kept]) -> Array:
+        """Evaluate at a flat position."""
+        model = given_rows(self.outline, data[0])
+        values, log_determinant = model.values(position)
+        return model.negative_log_prior(values, log_determinant) - kept_log_likelihood(model, values, data[1])
+
+
+@dataclass(frozen=True)
+class KeptPrior:
+    """From the same to minus the log prior density."""
+
+    outline: Outline
+
+    def __call__(self, position: Array, data: tuple[Rows, Kept]) -> Array:
+        """Evaluate at a flat position."""
+        return PriorPotential(self.outline)(position, data[0])
+
+
+@dataclass(frozen=True)
+class KeptInformation:
+    """From the same to Fisher information as if rows were independent, minus the prior's Hessian: a rough shape."""
+
+    outline: Outline
+
+    def __call__(self, position: Array, data: tuple[Rows, Kept]) -> Array:
+        """Evaluate at a flat position."""
+        model = given_rows(self.outline, data[0])
+        likelihood = independent_information(model, position, jnp.asarray(data[1].rows))
+        return likelihood + jax.hessian(PriorPotential(self.outline))(position, data[0])
+
+
+@dataclass(frozen=True)
 class LawRefits:
     """Refits of a law without some rows.
 
@@ -67,18 +114,16 @@ class LawRefits:
     chains: int = 4
 
     @cached_property
-    def _target(self) -> Target:
-        return make_target(self.model)
+    def posterior_of_kept(self) -> Posterior:
+        """The posterior given some of the rows, which are its data, with the mode given all of them as its start."""
+        whole, outline = row_posterior(self.model), outline_of(self.model)
+        mode = find_mode(whole, self.rows, starts=STARTS, seed=0).position
+        return Posterior(KeptPotential(outline), mode, KeptInformation(outline), KeptPrior(outline))
 
     @cached_property
-    def _sampler(self) -> Resampler:
-        all_rows = keep_rows(self.model, np.zeros(len(self.model.response), dtype=bool))
-        mode = find_mode(self._target, starts=STARTS, seed=0)
-        return Resampler(self._potential, self._information, mode, all_rows, self.draws, self.chains, ATTEMPTS)
-
-    @cached_property
-    def _values(self) -> Callable[..., Any]:
-        return jax.jit(jax.vmap(lambda position: self._target.values(position)[0]))
+    def rows(self) -> Rows:
+        """All rows."""
+        return rows_of(self.model)
 
     @cached_property
     def _densities(self) -> Callable[[Mapping[str, np.ndarray], np.ndarray], Densities]:
@@ -100,9 +145,12 @@ class LawRefits:
             Draws; of the attempt with the fewest divergences and the smallest R-hat where none was good.
         """
         with jax.enable_x64(True):
-            drawn = self._sampler.sample(keep_rows(self.model, held), seed=seed)
-            values = {name: np.asarray(array) for name, array in self._values(jnp.asarray(drawn.position)).items()}
-        return Refit(values, drawn.rhat, drawn.divergences)
+            posterior, data = self.posterior_of_kept, (self.rows, keep_rows(self.model, held))
+            factor = factor_at(posterior, data, posterior.start)
+            choices = {"draws": self.draws, "chains": self.chains, "seed": seed, "attempts": ATTEMPTS}
+            drawn, _ = sample_until_trusted(posterior, data, posterior.start, factor, **choices)
+            values = values_at(self.model, drawn.flat)
+        return Refit(values, largest_rhat(drawn.position), drawn.divergences)
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:
         """Refit without some rows, and evaluate these.
@@ -141,30 +189,6 @@ class LawRefits:
         needed = {*self.model.sites, *(parameter.name for parameter in self.model.parameters)}
         with jax.enable_x64(True):
             return self._densities({name: values[name] for name in sorted(needed)}, held)
-
-    def _potential(self, position: Array, kept: Kept) -> Array:
-        values, _ = self._target.values(position)
-        return -(self._target.log_prior(position) + kept_log_likelihood(self.model, values, kept))
-
-    def _information(self, position: Array, kept: Kept) -> Array:
-        """Fisher information as if the rows kept were independent, minus the prior's Hessian: a rough shape will do."""
-        model, distribution = self.model, DISTRIBUTIONS[self.model.noise.distribution]
-        total = self._target.values
-
-        def location(position: Array) -> Array:
-            return model.location(total(position)[0])
-
-        def log_scale(position: Array) -> Array:
-            values = total(position)[0]
-            scale = combined_scale(model.scale(values, model.group_index), model.standard_error)
-            return jnp.broadcast_to(jnp.log(scale), (len(model.response),))
-
-        values = total(position)[0]
-        weight = jnp.where(kept.rows, distribution.location_information(values) / jnp.exp(2 * log_scale(position)), 0.0)
-        of_scale = jnp.where(kept.rows, distribution.scale_information(values), 0.0)
-        by_location, by_scale = jax.jacfwd(location)(position), jax.jacfwd(log_scale)(position)
-        likelihood = by_location.T @ (weight[:, None] * by_location) + by_scale.T @ (of_scale[:, None] * by_scale)
-        return likelihood - jax.hessian(self._target.log_prior)(position)
 
 
 def with_new_groups(

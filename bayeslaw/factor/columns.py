@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -11,9 +11,10 @@ import numpy as np
 from jax import Array
 from scipy import optimize, special
 
-from bayeslaw.factor.curve import TAIL, Models
+from bayeslaw.factor.curve import TAIL, Curve, Models
+from bayeslaw.factor.dependence import ModelDependence
+from bayeslaw.factor.links import Link
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.factor.table import FactorTable
 
 NEWTON_STEPS = 12
 LARGEST_STEP = 1.5
@@ -104,14 +105,52 @@ def sample_scales(model: FactorModel, structure: np.ndarray) -> SampleScales:
     return SampleScales(squares, count, freedom if freedom < NO_TAILS else np.inf)
 
 
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["curve", "dependence", "quality_scale", "latent_mean", "standardised"],
+    meta_fields=["link"],
+)
+@dataclass(frozen=True)
+class SeenModels:
+    """What is known of the models seen; to JAX a container of arrays.
+
+    Parameters
+    ----------
+    curve, dependence
+        As `bayeslaw.factor.model.FactorModel` has them.
+    quality_scale, latent_mean, standardised, link
+        As `bayeslaw.factor.table.FactorTable` has them.
+    """
+
+    curve: Curve
+    dependence: ModelDependence
+    quality_scale: Any
+    latent_mean: Any
+    standardised: Any
+    link: Link
+
+
+def seen_models(model: FactorModel) -> SeenModels:
+    """Take from the law of samples and its table what tells of new models."""
+    table = model.table
+    return SeenModels(
+        curve=model.curve,
+        dependence=model.dependence,
+        quality_scale=np.array(table.quality_scale),
+        latent_mean=table.latent_mean,
+        standardised=table.standardised,
+        link=table.link,
+    )
+
+
 @dataclass(frozen=True)
 class NewColumns:
     """Simulates the losses of new models on the samples seen.
 
     Parameters
     ----------
-    model
-        The model.
+    seen
+        The models seen.
     scales
         The samples' scales.
     log_size, family
@@ -121,7 +160,7 @@ class NewColumns:
         Whether new models have a part of their own in their mean loss, or follow the curve of their family.
     """
 
-    model: FactorModel
+    seen: SeenModels
     scales: SampleScales
     log_size: np.ndarray
     family: np.ndarray
@@ -130,14 +169,14 @@ class NewColumns:
     @cached_property
     def new_families(self) -> int:
         """Number of families not seen."""
-        return max(int(self.family.max()) + 1 - len(self.model.groups), 0)
+        return max(int(self.family.max()) + 1 - len(self.seen.curve.models.first_size), 0)
 
-    @cached_property
+    @property
     def models(self) -> Models:
         """The new models, with the first size of every family."""
-        seen = self.model.models.first_size
+        seen = self.seen.curve.models.first_size
         first = [self.log_size[self.family == len(seen) + number].min() for number in range(self.new_families)]
-        return Models(self.log_size, self.family, np.concatenate([seen, first]))
+        return Models(self.log_size, self.family, jnp.concatenate([jnp.asarray(seen), np.array(first)]))
 
     def draw_means(self, values: Mapping[str, Any], key: Array) -> Array:
         """Draw mean losses of the new models in the reported unit, [new], at one draw of every site."""
@@ -147,7 +186,7 @@ class NewColumns:
             "floor": jax.random.normal(keys[1], (self.new_families,)),
             "scale": TAIL / 2 / jax.random.gamma(keys[2], TAIL / 2, (self.new_families,)),
         }
-        return self.model.curve.draw(values, self.models, noise, own_part=self.own_part)
+        return self.seen.curve.draw(values, self.models, noise, own_part=self.own_part)
 
     def draw(self, values: Mapping[str, Any], sample_weights: Array, key: Array) -> tuple[Array, Array]:
         """Draw losses of the new models.
@@ -168,30 +207,31 @@ class NewColumns:
         means : Array
             Their means over samples, [new].
         """
-        table, dependence = self.model.table, self.model.dependence
+        seen, dependence = self.seen, self.seen.dependence
         mean_key, own_key, noise_key, scale_key, deviation_key, scatter_key = jax.random.split(key, 6)
         means = self.draw_means(values, mean_key)
-        quality = table.quality_of(means)
+        centre, scale = seen.quality_scale[0], seen.quality_scale[1]
+        quality = (jnp.log(means) - centre) / scale
         offset = jax.random.normal(own_key, means.shape)
         expected = dependence.conditional(values, quality, self.family, offset)
         weights, factor = dependence.scattered(values, *expected, scatter_key)
-        told = weights @ jnp.asarray(table.standardised).T
-        residual = factor @ jax.random.normal(noise_key, (len(means), len(table.losses)))
-        latent = told + residual * jnp.sqrt(self.scales.draw(scale_key, table.link.mean_is_finite))
+        told = weights @ jnp.asarray(seen.standardised).T
+        residual = factor @ jax.random.normal(noise_key, (len(means), len(seen.standardised)))
+        latent = told + residual * jnp.sqrt(self.scales.draw(scale_key, seen.link.mean_is_finite))
         latent = latent - latent.mean(axis=1, keepdims=True)
         noise = jax.random.normal(deviation_key, means.shape)
         deviation = dependence.draw_deviation(values, quality, self.family, noise)
         latent = latent * (deviation / latent.std(axis=1))[:, None]
-        return with_means(self.model.table, latent, means, sample_weights), means
+        return with_means(seen, latent, means, sample_weights), means
 
 
-def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: Array) -> Array:
+def with_means(seen: SeenModels, latent: Array, means: Array, sample_weights: Array) -> Array:
     """Shift latent losses so that the weighted means of the losses are those given, by Newton's method.
 
     Parameters
     ----------
-    table
-        The table, whose link leads from latent losses to losses.
+    seen
+        The models seen, whose link leads from latent losses to losses.
     latent
         Latent losses, [new, sample].
     means
@@ -204,9 +244,9 @@ def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: 
     Array
         Losses per unit of weight in the reported unit, [new, sample].
     """
-    value = table.link.value
+    value = seen.link.value
     share = sample_weights / sample_weights.sum()
-    nearest = jnp.abs(jnp.asarray(table.mean)[None, :] - means[:, None]).argmin(axis=1)
+    nearest = jnp.abs(jnp.asarray(seen.curve.loss)[None, :] - means[:, None]).argmin(axis=1)
 
     def mean_at(shift: Array) -> Array:
         return value(latent + shift[:, None]) @ share
@@ -217,8 +257,8 @@ def with_means(table: FactorTable, latent: Array, means: Array, sample_weights: 
         change = mean * jnp.log(means / mean) / slope
         return shift + jnp.clip(change, -LARGEST_STEP, LARGEST_STEP)
 
-    if table.link.linear:
+    if seen.link.linear:
         return latent + (means - latent @ share)[:, None]
-    start = jnp.asarray(table.latent_mean)[nearest]
+    start = jnp.asarray(seen.latent_mean)[nearest]
     shift = jax.lax.fori_loop(0, NEWTON_STEPS, step, start)
     return value(latent + shift[:, None])

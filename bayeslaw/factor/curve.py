@@ -32,9 +32,10 @@ JITTER = 1e-9
 CURVE_SCALES = ("amplitude_spread", "exponent_spread", "exponent_drift", "model_spread")
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Models:
-    """What the curve knows of models.
+    """What the curve knows of models; to JAX a container of arrays.
 
     Parameters
     ----------
@@ -51,9 +52,10 @@ class Models:
     first_size: np.ndarray | Array
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Curve:
-    """The curve of the models seen.
+    """The curve of the models seen; to JAX a container of arrays.
 
     Parameters
     ----------

@@ -12,7 +12,6 @@ The logarithm of the latent standard deviation is linear in quality, with deviat
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import jax
@@ -27,9 +26,10 @@ DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
 SMALLEST_EIGENVALUE = 1e-9
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ModelDependence:
-    """The dependence between the models seen.
+    """The dependence between the models seen; to JAX a container of arrays.
 
     Parameters
     ----------
@@ -103,9 +103,9 @@ class ModelDependence:
         mean = jnp.full(len(self.quality), self._deviation_mean)
         return dist.MultivariateNormal(mean, covariance)
 
-    @cached_property
-    def _deviation_mean(self) -> float:
-        return float(self.log_deviation.mean())
+    @property
+    def _deviation_mean(self) -> Array:
+        return jnp.asarray(self.log_deviation).mean()
 
     def _deviation_covariance(
         self, values: Mapping[str, Any], quality: Any, family: Any, other: Any, others: Any

@@ -10,7 +10,7 @@ from jax import Array
 
 from bayeslaw.factor.curve import TAIL, Models
 from bayeslaw.factor.model import FactorModel
-from bayeslaw.sampling.compiled import one_by_one
+from bayeslaw.posterior.compiled import one_by_one
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit

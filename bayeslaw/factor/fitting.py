@@ -9,22 +9,19 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.factor.joint_posterior import joint_data, joint_posterior
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.factor.numpyro_form import numpyro_form
 from bayeslaw.factor.table import FactorTable, factor_table
-from bayeslaw.factor.target import curvature_factor, factor_target
 from bayeslaw.factor.tree import factor_tree
 from bayeslaw.fit_attributes import common_attributes
 from bayeslaw.laws.factor import FactorLaw
 from bayeslaw.noise import Noise
-from bayeslaw.sampling.checkpoint import NOTHING_KEPT, Checkpoint
-from bayeslaw.sampling.compiled import stopwatch
-from bayeslaw.sampling.identity import kept_start
-from bayeslaw.sampling.mode import find_mode
-from bayeslaw.sampling.room import check_room
-from bayeslaw.sampling.trusted import sample_until_trusted
+from bayeslaw.posterior.checkpoint import NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.compiled import stopwatch
+from bayeslaw.posterior.room import check_room
+from bayeslaw.posterior.solution import draw_posterior
 
-MODE_STARTS = 4
 ATTEMPTS = ((1000, 0.98), (2000, 0.995), (2000, 0.999))
 
 
@@ -68,20 +65,14 @@ def fit_factor(
     table = factor_table(data, link=law.link, parameters=parameters, seed=seed)
     with jax.enable_x64(True), stopwatch() as watch:
         model = FactorModel(law.resolved(table.link.name), table)
-        target = factor_target(model)
-        check_room(draws, chains, coordinates=len(target.start), rows=len(table.mean))
-
-        def start() -> tuple[np.ndarray, np.ndarray]:
-            mode = find_mode(target, starts=MODE_STARTS, seed=seed)
-            return mode, curvature_factor(target, mode)
-
-        mode, factor = kept_start(checkpoint, target.potential, start)
+        posterior = joint_posterior(model)
+        check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
         choices = {"draws": draws, "chains": chains, "seed": seed}
-        drawn, settings = sample_until_trusted(
-            target, mode, factor, progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
+        solution = draw_posterior(
+            posterior, joint_data(model), progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
         )
-        table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(settings | choices)}
-        tree = factor_tree(target, drawn, seed=seed, attrs=attrs | table_attributes)
+        table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(solution.settings | choices)}
+        tree = factor_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bayeslaw.factor.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION, TAIL, Curve, Models
+from bayeslaw.factor.curve import TAIL, Curve, Models
 from bayeslaw.factor.dependence import ModelDependence
+from bayeslaw.factor.family_lines import family_lines
 from bayeslaw.factor.table import FactorTable
 from bayeslaw.laws.factor import CURVE_SITES, FactorLaw
 from bayeslaw.priors import Prior
@@ -157,36 +158,7 @@ class FactorModel:
         dict
             ``floor`` and ``amplitude`` (at the reference size) in the reported unit and ``exponent``, each [family].
         """
-        curve, models = self.curve, self.models
-        floors, _ = curve.floors(values)
-        families = len(self.groups)
-        scale = values["family_scale"]
-        above = jnp.log(curve.loss - floors[models.family])
-        seen = curve.covariance(values, models, models, scale[models.family], scale[models.family])
-        seen = seen + curve.own_variance(values, len(curve.loss))
-        cross, within = self._line(values, scale)
-        gain = jnp.linalg.solve(seen, cross.T).T
-        prior = jnp.concatenate([jnp.full(families, curve.mean(0.0)), jnp.full(families, curve.exponent[0])])
-        mean = prior + gain @ (above - curve.mean(models.log_size))
-        covariance = within - gain @ cross.T
-        factor = jnp.linalg.cholesky(covariance + 1e-9 * jnp.eye(2 * families))
-        level, exponent = jnp.split(mean + factor @ noise, 2)
-        return {"floor": floors, "amplitude": jnp.exp(level), "exponent": exponent}
-
-    def _line(self, values: Mapping[str, Any], scale: Array) -> tuple[Array, Array]:
-        """Covariance of levels and exponents of families with the models seen, and among themselves."""
-        curve, models, families = self.curve, self.models, len(self.groups)
-        first, x = jnp.asarray(models.first_size), jnp.asarray(models.log_size)
-        identity = jnp.eye(families)
-        member = identity[:, models.family]
-        level_seen = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[models.family][None, :]
-        level_seen = level_seen + member * values["amplitude_spread"] ** 2 * scale[:, None]
-        slope_seen = -x[None, :] * (curve.exponent[1] ** 2 + member * values["exponent_spread"] ** 2)
-        level = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[None, :]
-        level = level + identity * values["amplitude_spread"] ** 2 * scale[:, None]
-        slope = curve.exponent[1] ** 2 + identity * values["exponent_spread"] ** 2
-        zeros = jnp.zeros((families, families))
-        return jnp.concatenate([level_seen, slope_seen]), jnp.block([[level, zeros], [zeros, slope]])
+        return family_lines(self.curve, values, noise)
 
     def __str__(self) -> str:
         table = self.table

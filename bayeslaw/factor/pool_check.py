@@ -13,13 +13,13 @@ import pandas as pd
 from jax import Array
 
 from bayeslaw.errors import check_whole
-from bayeslaw.factor.columns import SampleScales, sample_scales, with_means
+from bayeslaw.factor.columns import SampleScales, sample_scales, seen_models, with_means
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pooling.means import PoolMeans
 from bayeslaw.pooling.rules import USUAL_RULE, find_rule
+from bayeslaw.posterior.compiled import compile_for
 from bayeslaw.regimes import REGIMES, regime_of
-from bayeslaw.sampling.compiled import compile_for
 
 if TYPE_CHECKING:
     from bayeslaw.fit import Fit
@@ -180,7 +180,7 @@ def replicate_losses(
         own_key, shape
     )
     latent = latent * jnp.asarray(table.latent_deviation)[:, None]
-    return with_means(table, latent, jnp.asarray(means), jnp.asarray(table.weights))
+    return with_means(seen_models(model), latent, jnp.asarray(means), jnp.asarray(table.weights))
 
 
 def _scattered(correlation: Array, freedom: Array, key: Array) -> Array:

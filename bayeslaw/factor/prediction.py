@@ -9,13 +9,13 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.errors import check_choice
-from bayeslaw.factor.columns import NewColumns, sample_scales
+from bayeslaw.factor.columns import NewColumns, sample_scales, seen_models
 from bayeslaw.factor.hypothetical import Candidates, Member, read_candidates
 from bayeslaw.factor.model import FactorModel
 from bayeslaw.pooling.cores import usable_cores
 from bayeslaw.pooling.means import PoolMeans
 from bayeslaw.pooling.rules import USUAL_RULE
-from bayeslaw.sampling.compiled import compile_for
+from bayeslaw.posterior.compiled import compile_for
 
 SAMPLES = ("same", "new")
 
@@ -80,7 +80,7 @@ def _simulator(
     numbered = [*families, *dict.fromkeys(new.family for new in candidates.new if new.family not in families)]
     middle = {name: jnp.asarray(np.asarray(draws).mean(axis=0)) for name, draws in values.items()}
     columns = NewColumns(
-        model,
+        seen_models(model),
         sample_scales(model, np.asarray(model.dependence.structure(middle))),
         np.log(np.array([new.parameters for new in candidates.new]) / table.reference),
         np.array([numbered.index(new.family) for new in candidates.new]),

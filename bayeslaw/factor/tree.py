@@ -11,13 +11,13 @@ import xarray as xr
 from jax import Array
 
 from bayeslaw.factor.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION
+from bayeslaw.factor.joint_posterior import joint_data, site_values
 from bayeslaw.factor.links import check_link
 from bayeslaw.factor.model import BY_FAMILY, BY_MODEL, FactorModel
 from bayeslaw.factor.table import FactorTable
-from bayeslaw.factor.target import FactorTarget
 from bayeslaw.laws.factor import FactorLaw
-from bayeslaw.sampling.compiled import one_by_one
-from bayeslaw.sampling.sampler import Draws
+from bayeslaw.posterior.compiled import one_by_one
+from bayeslaw.posterior.draws import Draws
 from bayeslaw.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
 
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ TEXT = "text"
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
-def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+def factor_tree(model: FactorModel, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
     """Put draws, prior, predictions and the table into a DataTree that every ArviZ function takes.
 
     Parameters
     ----------
-    target, draws, seed, attrs
+    model
+        The law and its table. Call under float64.
+    draws, seed, attrs
         As in `bayeslaw.tree.build_tree`.
 
     Returns
@@ -43,12 +45,12 @@ def factor_tree(target: FactorTarget, draws: Draws, *, seed: int, attrs: Mapping
         others, the joint density of losses and correlations is in ``sample_stats``; replicates are of other models of
         the same sizes and families. The losses on samples are in constant_data, float32, on ``text``.
     """
-    model = target.model
+    values_of, data = site_values(model), joint_data(model)
     flat = jnp.asarray(draws.flat)
     keys = jax.random.split(jax.random.PRNGKey(seed), 3)
 
     def everything(position: Array, key: Array) -> dict[str, dict[str, Array]]:
-        values, _ = target.values(position)
+        values, _ = values_of(position, data)
         reported_key, replicate_key = jax.random.split(key)
         noise = jax.random.normal(reported_key, (2 * len(model.groups),))
         return {

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bayeslaw.findings import Finding
     from bayeslaw.fit import Fit
     from bayeslaw.noise import Noise
-    from bayeslaw.sampling.checkpoint import Checkpoint
+    from bayeslaw.posterior.checkpoint import Checkpoint
 
 
 class LawKind(Protocol):

@@ -1,1 +1,1 @@
-"""From a model to draws: coordinates, mode, preconditioner and NUTS."""
+"""Rows made few, so that a likelihood over them costs little."""

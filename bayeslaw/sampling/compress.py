@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 NODES = 20
@@ -9,12 +10,13 @@ NEGLIGIBLE = 1e-12
 STEEPNESS = (0.03, 0.1, 0.3, 1.0, 2.0)
 
 
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Compressed:
     """Weighted nodes that stand for the rows of one or more groups.
 
     For any curve that is a polynomial of degree below the number of nodes in the abscissa, the rows' sum of squared
-    residuals is the nodes' weighted one plus `remainder`.
+    residuals is the nodes' weighted one plus `remainder`. To JAX it is a container of arrays.
 
     Parameters
     ----------

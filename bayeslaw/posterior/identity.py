@@ -10,10 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 import xarray as xr
-from jax import Array
 
-from bayeslaw.sampling.checkpoint import Checkpoint
-from bayeslaw.sampling.compiled import compiled_gradient
+from bayeslaw.posterior.checkpoint import Checkpoint
 
 PACKAGES = ("bayeslaw", "jax", "jaxlib", "numpyro", "numpy", "scipy", "xarray")
 START = "start"
@@ -63,7 +61,9 @@ def hash_of_table(data: xr.Dataset) -> str:
 
 
 def kept_start(
-    checkpoint: Checkpoint, potential: Callable[[Array], Array], find: Callable[[], tuple[np.ndarray, np.ndarray]]
+    checkpoint: Checkpoint,
+    height: Callable[[np.ndarray], np.ndarray],
+    find: Callable[[], tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return where chains start and how they are scaled, found anew only where it is not kept.
 
@@ -74,8 +74,8 @@ def kept_start(
     ----------
     checkpoint
         Where it is kept.
-    potential
-        Minus the log density. Call under float64.
+    height
+        From a flat position to minus the log density there. Call under float64.
     find
         Finds mode and factor of the covariance.
 
@@ -86,10 +86,6 @@ def kept_start(
     factor : np.ndarray
         Shape ``[coordinate, coordinate]``.
     """
-
-    def height(mode: np.ndarray) -> np.ndarray:
-        return np.asarray(compiled_gradient(potential, len(mode), 0)(mode)[0])
-
     kept = checkpoint.read(START)
     if kept is not None:
         if np.allclose(height(kept["mode"]), kept["height"], rtol=RELATIVE_ERROR, atol=RELATIVE_ERROR):

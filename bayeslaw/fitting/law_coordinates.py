@@ -8,16 +8,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import numpyro.distributions as dist
 from jax import Array
 
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
 from bayeslaw.model import LawModel
 from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE
-from bayeslaw.priors import Prior
+from bayeslaw.posterior.coordinates import POSITIVE, constrain, unconstrained_centre
+from bayeslaw.row_model import RowModel
 
 LEVELS = ("floor", "amplitude", "exponent")
-POSITIVE = (0.0, float("inf"))
 START_FLOOR_SHARE = 0.6
 
 
@@ -60,10 +59,10 @@ class Coordinates:
     Parameters
     ----------
     model
-        The model.
+        The model; its rows may be what JAX is tracing.
     """
 
-    model: LawModel
+    model: RowModel
 
     @cached_property
     def uses_levels(self) -> bool:
@@ -83,18 +82,10 @@ class Coordinates:
         return not any(p.spread is not None and p.spread.reaches_zero for p in self.model.parameters)
 
     @cached_property
-    def budgets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
-        log_budget = np.log(self.model.covariates[self.model.law.covariates[0]])
-        index = self.model.group_index
-        spans = [log_budget[index == group] for group in range(index.max() + 1)]
-        spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
-        return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
-
-    @cached_property
-    def whole_range(self) -> tuple[float, float]:
+    def whole_range(self) -> tuple[Any, Any]:
         """Lowest and highest log budget of all rows."""
-        return float(self.budgets[0].min()), float(self.budgets[1].max())
+        low, high = self.model.budget_range
+        return low.min(), high.max()
 
     def values(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         """Map a position to the value of every site.
@@ -128,7 +119,9 @@ class Coordinates:
     def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         pooling = self.model.parameters[0].pooling
         offsets = pooling == "partial" and not self.centred
-        low, high = self.whole_range if pooling == "complete" or offsets else self.budgets
+        low, high = self.model.budget_range
+        if pooling == "complete" or offsets:
+            low, high = low.min(), high.max()
         logs, term = levels_to_logs(position["levels"], low, high)
         total = term.sum() + logs.sum()
         names = LEVELS
@@ -174,92 +167,62 @@ class Coordinates:
         group = jnp.exp(free) if parameter.positive else free
         return {name + POPULATION: population, name + SPREAD: spread, name: group}, total
 
-    def start(self) -> dict[str, np.ndarray]:
-        """Find a position near the data: floors at a share of the lowest loss, priors' centres elsewhere.
 
-        Returns
-        -------
-        dict
-            Arrays by coordinate, float64.
-        """
-        groups, position = len(self.model.groups), {}
-        for site, prior in self.model.noise_priors.items():
-            shape = (groups,) if site == NOISE_SCALE and self.model.noise_by_group else ()
-            free = unconstrained_centre(prior)
-            position[site] = np.full(shape, free - 1.0 if site in (NOISE_SCALE, MEMBER_SCALE) else free)
-        return position | (self._start_levels(groups) if self.uses_levels else self._start_plain(groups))
-
-    def _start_levels(self, groups: int) -> dict[str, np.ndarray]:
-        model, index = self.model, self.model.group_index
-        loss = model.observations.loss
-        floor_share = np.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
-
-        def levels(rows: np.ndarray) -> list[float]:
-            lowest = max(float(rows.min()), 1e-3 * float(loss.max()))
-            drop = max(float(np.ptp(rows)), 0.05 * lowest)
-            return [np.log(lowest), np.log(drop), floor_share]
-
-        pooling = model.parameters[0].pooling
-        each = np.array([levels(loss[index == group]) for group in range(max(groups, 1))])
-        if pooling == "complete":
-            return {"levels": np.array(levels(loss))}
-        if pooling == "separate":
-            return {"levels": each}
-        spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
-        if not self.centred:
-            return {"levels": np.array(levels(loss)), "spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
-        logs = levels_to_logs(jnp.asarray(each), *self.budgets)[0]
-        return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
-
-    def _start_plain(self, groups: int) -> dict[str, np.ndarray]:
-        position: dict[str, np.ndarray] = {}
-        for parameter in self.model.parameters:
-            centre = unconstrained_centre(parameter.prior)
-            if parameter.pooling != "partial":
-                position[parameter.name] = np.full((groups,) if parameter.grouped else (), centre)
-                continue
-            assert parameter.spread is not None
-            position[parameter.name + POPULATION] = np.array(centre)
-            position[parameter.name + SPREAD] = np.array(unconstrained_centre(parameter.spread))
-            constrained = float(constrain(parameter.prior, jnp.asarray(centre))[0])
-            free = np.log(constrained) if parameter.positive else constrained
-            position[parameter.name] = np.full(groups, free if self.centred else 0.0)
-        return position
-
-
-def constrain(prior: Prior, free: Array) -> tuple[Array, Array]:
-    """Map free coordinates into the support of a prior.
+def start_of(model: LawModel) -> dict[str, np.ndarray]:
+    """Find a position near the data: floors at a share of the lowest loss, priors' centres elsewhere.
 
     Parameters
     ----------
-    prior
-        The prior.
-    free
-        Any shape.
+    model
+        The model.
 
     Returns
     -------
-    value : Array
-        In the support, of the same shape.
-    log_determinant : Array
-        Summed over all elements, scalar.
+    dict
+        Arrays by coordinate, float64.
     """
-    if prior.support == POSITIVE:
-        return jnp.exp(free), jnp.sum(free)
-    transform = dist.biject_to(prior.distribution().support)
-    value = transform(free)
-    return value, jnp.sum(transform.log_abs_det_jacobian(free, value))
+    groups, position, coordinates = len(model.groups), {}, Coordinates(model)
+    for site, prior in model.noise_priors.items():
+        shape = (groups,) if site == NOISE_SCALE and model.noise_by_group else ()
+        free = unconstrained_centre(prior)
+        position[site] = np.full(shape, free - 1.0 if site in (NOISE_SCALE, MEMBER_SCALE) else free)
+    start = _start_levels if coordinates.uses_levels else _start_plain
+    return position | start(model, groups, centred=coordinates.centred)
 
 
-def unconstrained_centre(prior: Prior | None) -> float:
-    """Free coordinate of the centre of a prior: its location where it has one, else its mean, its mode or its scale."""
-    assert prior is not None
-    given = dict(prior.arguments)
-    if prior.name in ("LogNormal", "Normal", "Cauchy", "StudentT", "Laplace"):
-        return given["loc"]
-    if prior.name == "InverseGamma":
-        # Its mean is infinite for concentrations up to one.
-        return float(np.log(given["rate"] / (given["concentration"] + 1)))
-    distribution = prior.distribution()
-    mean = float(distribution.mean) if np.isfinite(np.asarray(distribution.mean)) else given["scale"]
-    return float(dist.biject_to(distribution.support).inv(jnp.asarray(mean)))
+def _start_levels(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
+    index, loss = model.group_index, model.observations.loss
+    floor_share = np.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
+
+    def levels(rows: np.ndarray) -> list[float]:
+        lowest = max(float(rows.min()), 1e-3 * float(loss.max()))
+        drop = max(float(np.ptp(rows)), 0.05 * lowest)
+        return [np.log(lowest), np.log(drop), floor_share]
+
+    pooling = model.parameters[0].pooling
+    each = np.array([levels(loss[index == group]) for group in range(max(groups, 1))])
+    if pooling == "complete":
+        return {"levels": np.array(levels(loss))}
+    if pooling == "separate":
+        return {"levels": each}
+    spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
+    if not centred:
+        return {"levels": np.array(levels(loss)), "spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
+    logs = levels_to_logs(jnp.asarray(each), *model.budget_range)[0]
+    return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
+
+
+def _start_plain(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
+    position: dict[str, np.ndarray] = {}
+    for parameter in model.parameters:
+        centre = unconstrained_centre(parameter.prior)
+        if parameter.pooling != "partial":
+            position[parameter.name] = np.full((groups,) if parameter.grouped else (), centre)
+            continue
+        assert parameter.spread is not None
+        position[parameter.name + POPULATION] = np.array(centre)
+        position[parameter.name + SPREAD] = np.array(unconstrained_centre(parameter.spread))
+        constrained = float(constrain(parameter.prior, jnp.asarray(centre))[0])
+        free = np.log(constrained) if parameter.positive else constrained
+        position[parameter.name] = np.full(groups, free if centred else 0.0)
+    return position

@@ -3,20 +3,21 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpyro.infer import NUTS
-from numpyro.infer.util import ParamInfo
 
-from bayeslaw.sampling.checkpoint import NOTHING_KEPT, ChainRecord, Checkpoint
-from bayeslaw.sampling.compiled import compile_for, compiled_gradient
+from bayeslaw.posterior.checkpoint import NOTHING_KEPT, ChainRecord, Checkpoint
+from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.posterior.density import Gradient, Posterior, Potential
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.nuts import DEEPEST_TREE, Adaptation, ChainState, adaptation, begin, transition
 
 BLOCK = 100
 FIRST_BLOCK = 10
@@ -24,55 +25,9 @@ BLOCK_SECONDS = 2.0
 STATISTICS = ("diverging", "num_steps", "accept_prob", "energy", "potential_energy")
 
 
-@runtime_checkable
-class Density(Protocol):
-    """What can be sampled: minus a log density over flat positions, up to a constant."""
-
-    @property
-    def potential(self) -> Callable[[Array], Array]:
-        """From a flat position to minus its log density."""
-        ...
-
-
-@dataclass(frozen=True)
-class Draws:
-    """Draws of all chains.
-
-    Parameters
-    ----------
-    position
-        Flat positions, shape ``[chain, draw, coordinate]``.
-    statistics
-        ArviZ sampler statistics by name, each of shape ``[chain, draw]``.
-    """
-
-    position: np.ndarray
-    statistics: dict[str, np.ndarray]
-
-    @property
-    def flat(self) -> np.ndarray:
-        """Positions of all chains, one after another, shape ``[chain * draw, coordinate]``."""
-        return self.position.reshape(-1, self.position.shape[-1])
-
-    def by_chain(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Bring what was worked out at `flat` to the shape ``[chain, draw, ...]``.
-
-        Parameters
-        ----------
-        arrays
-            Arrays by name, each of shape ``[chain * draw, ...]``.
-
-        Returns
-        -------
-        dict
-            The arrays by name.
-        """
-        chains = self.position.shape[:2]
-        return {name: np.asarray(array).reshape(*chains, *array.shape[1:]) for name, array in arrays.items()}
-
-
 def sample(
-    target: Density,
+    posterior: Posterior,
+    data: Any,
     mode: np.ndarray,
     factor: np.ndarray,
     *,
@@ -81,15 +36,16 @@ def sample(
     chains: int,
     seed: int,
     target_accept: float,
+    spread: float = 1.0,
     progress: Callable[[int], Any] = lambda done: None,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Draws:
-    """Draw from a posterior with NUTS (Hoffman and Gelman 2014), as NumPyro implements it.
+    """Draw from a posterior with NUTS (Hoffman and Gelman 2014).
 
     Parameters
     ----------
-    target
-        The posterior.
+    posterior, data
+        The posterior, and its data. Call under float64.
     mode, factor
         Its mode and a factor of its covariance: the sampler moves in ``z`` with ``position = mode + factor z``.
     draws, warmup, chains
@@ -98,6 +54,8 @@ def sample(
         Seed.
     target_accept
         Target acceptance probability.
+    spread
+        Standard deviation of the ``z`` that chains start from.
     progress
         Called with the number of draws just made, from the chains' threads.
     checkpoint
@@ -108,23 +66,24 @@ def sample(
     Draws
         Positions and statistics.
     """
-    centre, transform = jnp.asarray(mode), jnp.asarray(factor)
-    kernel = NUTS(
-        potential_fn=lambda z: target.potential(centre + transform @ z),
-        target_accept_prob=target_accept,
-        dense_mass=True,
-    )
-    begin, advance = _compile(kernel, len(mode), warmup)
-    gradient = compiled_gradient(target.potential, len(mode), 0)
+    plan = adaptation(warmup, target_accept)
     keys = jax.random.split(jax.random.PRNGKey(seed), chains)
-    places = np.random.default_rng(seed).standard_normal((chains, len(mode)))
+    places = spread * np.random.default_rng(seed).standard_normal((chains, len(mode)))
+    gradient = compile_once(Gradient(posterior.potential), mode, data)
+    starts = []
+    for key, z in zip(keys, places, strict=True):
+        value, slope = gradient(mode + factor @ z, data)
+        starts.append(begin(key, jnp.asarray(z), value, jnp.asarray(np.asarray(slope) @ factor)))
+    block = compile_once(_Block(posterior.potential), starts[0], 0, plan, data, mode, factor)
     stop = threading.Event()
 
-    def run(number: int, key: Array, z: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    def advance(state: ChainState, steps: int) -> tuple[ChainState, Any]:
+        return block(state, np.asarray(steps), plan, data, mode, factor)
+
+    def run(number: int, start: ChainState) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         # The switch to float64 is local to a thread.
         with jax.enable_x64(True):
-            value, slope = gradient(mode + factor @ z)
-            chain = _Chain(begin(key, z, value, np.asarray(slope) @ factor), checkpoint.chain(f"chain-{number}"))
+            chain = _Chain(start, checkpoint.chain(f"chain-{number}"))
             chain.go_on(warmup)
             progress(chain.steps)
             chain.run(advance, warmup, warmup + draws, stop, progress)
@@ -133,12 +92,12 @@ def sample(
     cores = getattr(os, "process_cpu_count", os.cpu_count)() or 1
     with ThreadPoolExecutor(max_workers=min(chains, cores)) as pool:
         try:
-            z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, range(chains), keys, places))
+            z, statistics = jax.tree.map(lambda *leaves: np.stack(leaves), *pool.map(run, range(chains), starts))
         except BaseException:
             # Whoever interrupts waits for a block, not for a chain.
             stop.set()
             raise
-    return Draws(mode + z @ factor.T, _named(statistics, kernel))
+    return Draws(mode + z @ factor.T, _named(statistics))
 
 
 class _Chain:
@@ -187,39 +146,36 @@ class _Chain:
         return jax.tree.map(lambda *leaves: np.concatenate(leaves), *self.kept)
 
 
-def _compile(kernel: NUTS, coordinates: int, warmup: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Compile the start of a chain and a block of up to `BLOCK` draws, once for all chains.
+@dataclass(frozen=True)
+class _Block:
+    """Up to `BLOCK` transitions of a chain, compiled once for all chains, adaptations and data."""
 
-    A chain starts from a position, the potential and its gradient there: compiling these takes long and is done once.
-    """
+    potential: Potential
 
-    def begin(key: Array, z: Array, potential: Array, gradient: Array) -> Any:
-        return kernel.init(key, warmup, ParamInfo(z, potential, gradient), (), {})
-
-    def advance(state: Any, steps: Array) -> tuple[Any, Any]:
+    def __call__(
+        self, state: ChainState, steps: Array, plan: Adaptation, data: Any, mode: Array, factor: Array
+    ) -> tuple[ChainState, Any]:
+        """Make some transitions, and return the chain and what it drew."""
         trace = jax.tree.map(lambda leaf: jnp.zeros((BLOCK, *leaf.shape), leaf.dtype), _recorded(state))
 
-        def step(index: Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
+        def potential(z: Array) -> Array:
+            return self.potential(mode + factor @ z, data)
+
+        def step(index: Array, carry: tuple[ChainState, Any]) -> tuple[ChainState, Any]:
             state, trace = carry
-            state = kernel.sample(state, (), {})
+            state = transition(potential, state, plan)
             return state, jax.tree.map(lambda rows, row: rows.at[index].set(row), trace, _recorded(state))
 
         return jax.lax.fori_loop(0, steps, step, (state, trace))
 
-    start = jax.random.PRNGKey(0), jnp.zeros(coordinates), jnp.zeros(()), jnp.zeros(coordinates)
-    # The start fixes attributes of the kernel that a block needs, so it is traced first.
-    compiled_begin = compile_for(begin, *start)
-    return compiled_begin, compile_for(advance, jax.eval_shape(begin, *start), 0)
 
-
-def _recorded(state: Any) -> tuple[Array, dict[str, Array]]:
+def _recorded(state: ChainState) -> tuple[Array, dict[str, Array]]:
     """Pick what is kept of a state: position and statistics."""
     return state.z, {name: getattr(state, name) for name in STATISTICS}
 
 
-def _named(statistics: dict[str, np.ndarray], kernel: NUTS) -> dict[str, np.ndarray]:
+def _named(statistics: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     depth = np.ceil(np.log2(statistics["num_steps"] + 1)).astype(int)
-    limit = kernel._max_tree_depth[1] if isinstance(kernel._max_tree_depth, tuple) else kernel._max_tree_depth
     return {
         "diverging": statistics["diverging"].astype(bool),
         "n_steps": statistics["num_steps"].astype(int),
@@ -227,5 +183,5 @@ def _named(statistics: dict[str, np.ndarray], kernel: NUTS) -> dict[str, np.ndar
         "energy": statistics["energy"],
         "lp": -statistics["potential_energy"],
         "tree_depth": depth,
-        "reached_max_treedepth": depth >= limit,
+        "reached_max_treedepth": depth >= DEEPEST_TREE,
     }

@@ -6,10 +6,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+PROGRAMS_KEPT = 32
 
 
 @dataclass
@@ -71,25 +74,41 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
     return compiled
 
 
-@lru_cache(maxsize=1)
-def compiled_gradient(function: Callable[..., Any], coordinates: int, scalars: int) -> Callable[..., tuple[Any, Any]]:
-    """Compile a function of a flat position along with its gradient, once for the search of a mode and all chains.
+def compile_once(function: Callable[..., Any], *examples: Any) -> Callable[..., Any]:
+    """Compile a function for arguments of the given shapes and types, or return what was compiled for such before.
 
     Parameters
     ----------
     function
-        From a flat position, and scalars where it takes any, to a scalar. Call under float64.
-    coordinates
-        Length of the position.
-    scalars
-        How many scalars the function takes after the position.
+        A function that JAX can trace. Functions that are equal share what is compiled, so it must not depend on data
+        other than through its arguments.
+    *examples
+        Arguments: arrays in any containers.
 
     Returns
     -------
     Callable
-        Of the same arguments, to the value and the gradient by the position.
+        The compiled function, as `compile_for` returns it.
     """
-    return compile_for(jax.value_and_grad(function), jnp.zeros(coordinates), *[jnp.zeros(())] * scalars)
+    leaves, structure = jax.tree.flatten(examples)
+    shapes = tuple((jnp.shape(leaf), jnp.result_type(leaf)) for leaf in leaves)
+    # One thread compiles what several ask for.
+    with _COMPILING:
+        return _compiled(function, structure, shapes)
+
+
+_COMPILING = Lock()
+
+
+@lru_cache(maxsize=PROGRAMS_KEPT)
+def _compiled(function: Callable[..., Any], structure: Any, shapes: tuple[Any, ...]) -> Callable[..., Any]:
+    examples = jax.tree.unflatten(structure, [jax.ShapeDtypeStruct(*shape) for shape in shapes])
+    return compile_for(function, *examples)
+
+
+def forget_compiled() -> None:
+    """Compile anew whatever is asked for next."""
+    _compiled.cache_clear()
 
 
 def one_by_one(function: Callable[..., Any]) -> Callable[..., Any]:

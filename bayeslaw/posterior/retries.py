@@ -1,13 +1,16 @@
 """Sampling until the chains can be trusted, with smaller steps and a longer adaptation each time."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from arviz_stats.sampling_diagnostics import rhat
 
+from bayeslaw.posterior.checkpoint import NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.density import Posterior
+from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.sampler import sample
 from bayeslaw.progress import progress_bar
-from bayeslaw.sampling.checkpoint import NOTHING_KEPT, Checkpoint
-from bayeslaw.sampling.sampler import Density, Draws, sample
 
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
@@ -15,49 +18,51 @@ CHANCE = 20.0
 
 
 def sample_until_trusted(
-    target: Density,
+    posterior: Posterior,
+    data: Any,
     mode: np.ndarray,
     factor: np.ndarray,
     *,
     draws: int,
     chains: int,
     seed: int,
-    progress: bool,
+    progress: bool = False,
     attempts: Sequence[tuple[int, float]] = ATTEMPTS,
+    spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> tuple[Draws, dict[str, float]]:
     """Draw from a posterior, again where chains disagree or trajectories diverge.
 
     Parameters
     ----------
-    target
-        The posterior.
+    posterior, data
+        The posterior, and its data. Call under float64.
     mode, factor
         Its mode and a factor of its covariance.
     draws, chains, seed, progress
         As in `bayeslaw.fit`.
     attempts
         Draws of adaptation and target acceptance probability of each attempt.
+    spread
+        As in `bayeslaw.posterior.sampler.sample`.
     checkpoint
         Where draws are kept while chains run, those of each attempt apart.
 
     Returns
     -------
     draws : Draws
-        Of the first attempt without divergences whose chains agree (R-hat up to 1.01, or what chance gives few draws),
-        or else of the best.
+        Of the first attempt without divergences whose chains agree (R-hat up to `rhat_limit`), or else of the best.
     settings : dict
         ``warmup``, ``target_accept`` and ``attempts``.
     """
     best: tuple[tuple[int, float], Draws, dict[str, float]] | None = None
-    made = 0
-    # Of few draws the largest R-hat is above the limit by chance, however well the chains mix.
-    limit = max(RHAT_LIMIT, 1 + CHANCE / (chains * draws))
+    made, limit = 0, rhat_limit(draws, chains)
     for warmup, target_accept in attempts:
         made += 1
         with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
             drawn = sample(
-                target,
+                posterior,
+                data,
                 mode,
                 factor,
                 draws=draws,
@@ -65,19 +70,31 @@ def sample_until_trusted(
                 chains=chains,
                 seed=seed,
                 target_accept=target_accept,
+                spread=spread,
                 progress=advance,
                 checkpoint=checkpoint.within(f"attempt-{made}"),
             )
-        divergences, largest = int(drawn.statistics["diverging"].sum()), _largest_rhat(drawn)
-        if best is None or (divergences, largest) < best[0]:
-            best = (divergences, largest), drawn, {"warmup": warmup, "target_accept": target_accept}
-        if divergences == 0 and not largest > limit:
+        quality = drawn.divergences, largest_rhat(drawn.position)
+        if best is None or quality < best[0]:
+            best = quality, drawn, {"warmup": warmup, "target_accept": target_accept}
+        if quality[0] == 0 and not quality[1] > limit:
             break
     assert best is not None
     return best[1], best[2] | {"attempts": made}
 
 
-def _largest_rhat(drawn: Draws) -> float:
-    if drawn.position.shape[0] == 1:
+def rhat_limit(draws: int, chains: int) -> float:
+    """Largest R-hat of chains that agree: 1.01, or what chance gives few draws, however well the chains mix."""
+    return max(RHAT_LIMIT, 1 + CHANCE / (chains * draws))
+
+
+def largest_rhat(position: np.ndarray) -> float:
+    """Largest R-hat over the coordinates of draws, [chain, draw, coordinate].
+
+    One for a single chain, infinite where draws are not finite.
+    """
+    if not np.isfinite(position).all():
+        return float("inf")
+    if len(position) == 1:
         return 1.0
-    return float(max(rhat(drawn.position[..., index]) for index in range(drawn.position.shape[-1])))
+    return float(max(rhat(position[..., index]) for index in range(position.shape[-1])))

@@ -31,6 +31,14 @@ SECONDS = "seconds"
 UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error)
 
 
+@dataclass
+class _Clock:
+    """When a fit began, and how long other processes had been at work on it; one for all parts of the work."""
+
+    begun: float = field(default_factory=time.monotonic)
+    before: float = 0.0
+
+
 class Checkpoint:
     """Arrays by name in a folder that one process at a time works in.
 
@@ -45,7 +53,7 @@ class Checkpoint:
     def __init__(self, path: str | PathLike[str] | None, say: Callable[[str], object] = lambda text: None) -> None:
         self.path = None if path is None else Path(path)
         self._say, self._lost = say, set[str]()
-        self._begun, self._before, self._prefix = time.monotonic(), 0.0, ""
+        self._clock, self._prefix = _Clock(), ""
 
     def within(self, name: str) -> "Checkpoint":
         """Return the same folder for a part of the work, whose names all begin with that of the part."""
@@ -56,7 +64,7 @@ class Checkpoint:
     @property
     def seconds_before(self) -> float:
         """How long other processes had been at work on what was read."""
-        return self._before
+        return self._clock.before
 
     @property
     def whole(self) -> bool:
@@ -144,7 +152,7 @@ class Checkpoint:
             # NumPy leaves a file open that is no whole archive.
             with np.load(io.BytesIO(self._file(name).read_bytes()), allow_pickle=False) as archive:
                 arrays = {key: archive[key] for key in archive.files}
-            self._before = max(self._before, float(arrays.pop(SECONDS)))
+            self._clock.before = max(self._clock.before, float(arrays.pop(SECONDS)))
         except UNREADABLE:
             return None
         return arrays
@@ -153,7 +161,7 @@ class Checkpoint:
         """Keep arrays under a name, and say whether that was possible; a fit goes on where it was not."""
         if self.path is None:
             return True
-        seconds = np.asarray(self._before + time.monotonic() - self._begun)
+        seconds = np.asarray(self._clock.before + time.monotonic() - self._clock.begun)
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **{SECONDS: seconds}, **arrays)
         return self._write(self._file(name).name, content.getvalue())
@@ -184,7 +192,7 @@ class Checkpoint:
 
     def clear(self) -> None:
         """Remove everything that is kept."""
-        self._before, self._begun = 0.0, time.monotonic()
+        self._clock.before, self._clock.begun = 0.0, time.monotonic()
         for entry in [*self._files(ENDING), *self._files(IDENTITY)]:
             entry.unlink(missing_ok=True)
 

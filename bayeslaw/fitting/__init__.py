@@ -1,0 +1,1 @@
+"""A law and a table made into a posterior."""

@@ -1,0 +1,96 @@
+"""Draws of a posterior, and those of independent blocks put together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.posterior.density import Block
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Draws of all chains.
+
+    Parameters
+    ----------
+    position
+        Flat positions, shape ``[chain, draw, coordinate]``.
+    statistics
+        ArviZ sampler statistics by name, each of shape ``[chain, draw]``.
+    """
+
+    position: np.ndarray
+    statistics: dict[str, np.ndarray]
+
+    @property
+    def flat(self) -> np.ndarray:
+        """Positions of all chains, one after another, shape ``[chain * draw, coordinate]``."""
+        return self.position.reshape(-1, self.position.shape[-1])
+
+    @property
+    def divergences(self) -> int:
+        """Number of divergent trajectories."""
+        return int(self.statistics["diverging"].sum())
+
+    def by_chain(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Bring what was worked out at `flat` to the shape ``[chain, draw, ...]``.
+
+        Parameters
+        ----------
+        arrays
+            Arrays by name, each of shape ``[chain * draw, ...]``.
+
+        Returns
+        -------
+        dict
+            The arrays by name.
+        """
+        chains = self.position.shape[:2]
+        return {name: np.asarray(array).reshape(*chains, *array.shape[1:]) for name, array in arrays.items()}
+
+
+def _sum(parts: np.ndarray) -> np.ndarray:
+    return parts.sum(axis=0)
+
+
+def _largest(parts: np.ndarray) -> np.ndarray:
+    return parts.max(axis=0)
+
+
+JOINED = {
+    "diverging": lambda parts: parts.any(axis=0),
+    "n_steps": _sum,
+    "acceptance_rate": lambda parts: parts.mean(axis=0),
+    "energy": _sum,
+    "lp": _sum,
+    "tree_depth": _largest,
+    "reached_max_treedepth": lambda parts: parts.any(axis=0),
+}
+"""How a statistic of a whole draw follows from those of its blocks, [block, chain, draw]."""
+
+
+def join_blocks(blocks: Sequence[Block], drawn: Sequence[Draws]) -> Draws:
+    """Put the draws of independent blocks together.
+
+    Parameters
+    ----------
+    blocks
+        The blocks.
+    drawn
+        Draws of each.
+
+    Returns
+    -------
+    Draws
+        Whole positions. Log densities and energies are sums over blocks, as densities of independent blocks multiply;
+        steps are summed too, since each is one evaluation of a block; a draw diverged, or reached the largest tree,
+        where one of its blocks did; the acceptance rate is the mean over blocks, the depth the largest.
+    """
+    chains = drawn[0].position.shape[:2]
+    position = np.empty((*chains, sum(len(block.coordinates) for block in blocks)))
+    for block, draws in zip(blocks, drawn, strict=True):
+        position[..., list(block.coordinates)] = draws.position
+    statistics = {name: join(np.stack([draws.statistics[name] for draws in drawn])) for name, join in JOINED.items()}
+    return Draws(position, statistics)

@@ -1,0 +1,93 @@
+"""A posterior sampled: mode, curvature and draws, block by block where it has independent blocks."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.posterior.checkpoint import NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.posterior.density import Gradient, Posterior
+from bayeslaw.posterior.draws import Draws, join_blocks
+from bayeslaw.posterior.identity import kept_start
+from bayeslaw.posterior.mode import Mode, factor_at, find_mode
+from bayeslaw.posterior.retries import ATTEMPTS, sample_until_trusted
+
+MODE_STARTS = 4
+
+
+@dataclass(frozen=True)
+class Solution:
+    """A posterior sampled.
+
+    Parameters
+    ----------
+    draws
+        Draws of whole positions; see `bayeslaw.posterior.draws.join_blocks` for the statistics of blocks.
+    settings
+        ``warmup``, ``target_accept`` and ``attempts``; the largest of each over blocks.
+    level
+        Whether every mode that was searched has hardly a slope.
+    """
+
+    draws: Draws
+    settings: dict[str, float]
+    level: bool
+
+
+def draw_posterior(
+    posterior: Posterior,
+    data: Any,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    progress: bool = False,
+    attempts: Sequence[tuple[int, float]] = ATTEMPTS,
+    spread: float = 1.0,
+    checkpoint: Checkpoint = NOTHING_KEPT,
+) -> Solution:
+    """Find the mode of a posterior and draw from it, apart for each of its blocks.
+
+    Parameters
+    ----------
+    posterior, data
+        The posterior, and its data. Call under float64.
+    draws, chains, seed, progress
+        As in `bayeslaw.fit`; blocks have seeds of their own that follow from this one.
+    attempts
+        Draws of adaptation and target acceptance probability of each attempt.
+    spread
+        As in `bayeslaw.posterior.sampler.sample`.
+    checkpoint
+        Where modes and draws are kept on the way; what is kept there is gone on from.
+
+    Returns
+    -------
+    Solution
+        Draws, and how they were made.
+    """
+    choices: dict[str, Any] = {"draws": draws, "chains": chains, "attempts": attempts, "spread": spread}
+    choices["progress"] = progress
+    if posterior.blocks:
+        seeds = np.random.SeedSequence(seed).generate_state(len(posterior.blocks))
+        parts = [
+            draw_posterior(block.posterior, data, seed=int(own), checkpoint=checkpoint.within(block.name), **choices)
+            for block, own in zip(posterior.blocks, seeds, strict=True)
+        ]
+        settings = {name: max(part.settings[name] for part in parts) for name in parts[0].settings}
+        joined = join_blocks(posterior.blocks, [part.draws for part in parts])
+        return Solution(joined, settings, all(part.level for part in parts))
+    modes: list[Mode] = []
+
+    def find() -> tuple[np.ndarray, np.ndarray]:
+        modes.append(find_mode(posterior, data, starts=MODE_STARTS, seed=seed))
+        return modes[0].position, factor_at(posterior, data, modes[0].position)
+
+    def height(mode: np.ndarray) -> np.ndarray:
+        return np.asarray(compile_once(Gradient(posterior.potential), mode, data)(mode, data)[0])
+
+    mode, factor = kept_start(checkpoint, height, find)
+    drawn, settings = sample_until_trusted(posterior, data, mode, factor, seed=seed, checkpoint=checkpoint, **choices)
+    return Solution(drawn, settings, all(mode.level for mode in modes))
