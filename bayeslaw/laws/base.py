@@ -233,7 +233,10 @@ class Law(ABC):
         tuple of Parameter
             One entry a parameter, in the order of the equation.
         """
-        defaults, pooling = self.default_priors(observations), self.pooling_by_parameter
+        pooling = self.pooling_by_parameter
+        # A law that has all of its priors asks nothing of the rows.
+        whole = all(getattr(self, name) for name in self.parameter_names)
+        defaults = {} if whole else self.default_priors(observations)
         result = []
         for name in self.parameter_names:
             prior = getattr(self, name) or self._check(name, parse_prior(name, defaults.get(name)))
