@@ -277,12 +277,10 @@ class Law(ABC):
         """
         sites = (*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names))
         priors = read_priors(cls, specification.get("priors"), sites)
-        own = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
-        spread = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in own}
-        settings: dict[str, Any] = {
-            name: given for name in cls.settings if (given := specification.get(name)) is not None
-        }
-        return cls(**settings, **own, spread=spread)
+        given: dict[str, Any] = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
+        given["spread"] = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in given}
+        given |= {name: specification[name] for name in cls.settings if specification.get(name) is not None}
+        return cls(**given)
 
     def __str__(self) -> str:
         lines = [type(self).__name__, f"  loss = {self.equation}"]
