@@ -155,7 +155,7 @@ def test_it_is_compared_and_checked(fits):
 
 
 def test_it_is_drawn(fits, tmp_path):
-    for what in ("law", "pair", "forest"):
+    for what in ("law", "pair"):
         assert what in PLOTS
         bl.save_plot(fits["own"], tmp_path / f"{what}.png", what=what)
     figure = plot_law(fits["own"])
