@@ -272,6 +272,14 @@ def test_default_priors_are_as_documented():
     np.testing.assert_allclose(ends["exponent"], [0.11, 0.3, 0.8], rtol=0.03)
 
 
+def test_a_law_with_all_of_its_priors_does_not_look_at_the_rows():
+    law = PowerLaw(floor="HalfNormal(1)", amplitude="HalfNormal(1)", exponent="Normal(0, 1)")
+    empty = replace(rows(), loss=np.zeros(0))
+    assert [str(parameter.prior) for parameter in law.parameters(empty)][2] == "Normal(loc=0, scale=1)"
+    with pytest.raises(ValueError, match="zero-size array"):
+        PowerLaw().parameters(empty)
+
+
 def test_losses_of_zero_leave_proper_priors():
     priors = PowerLaw().default_priors(replace(rows(), loss=np.array([0.0] * 8 + [2.0])))
     assert all(np.isfinite(dict(prior.arguments)["loc"]) for prior in priors.values())

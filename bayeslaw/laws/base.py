@@ -233,7 +233,10 @@ class Law(ABC):
         tuple of Parameter
             One entry a parameter, in the order of the equation.
         """
-        defaults, pooling = self.default_priors(observations), self.pooling_by_parameter
+        pooling = self.pooling_by_parameter
+        # A law that has all of its priors asks nothing of the rows.
+        whole = all(getattr(self, name) for name in self.parameter_names)
+        defaults = {} if whole else self.default_priors(observations)
         result = []
         for name in self.parameter_names:
             prior = getattr(self, name) or self._check(name, parse_prior(name, defaults.get(name)))
@@ -274,12 +277,10 @@ class Law(ABC):
         """
         sites = (*cls.parameter_names, *(name + SPREAD for name in cls.parameter_names))
         priors = read_priors(cls, specification.get("priors"), sites)
-        own: dict[str, Any] = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
-        spread = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in own}
-        settings: dict[str, Any] = {
-            name: given for name in cls.settings if (given := specification.get(name)) is not None
-        }
-        return cls(**settings, **own, spread=spread)
+        given: dict[str, Any] = {name: prior for name, prior in priors.items() if name in cls.parameter_names}
+        given["spread"] = {name.removesuffix(SPREAD): prior for name, prior in priors.items() if name not in given}
+        given |= {name: specification[name] for name in cls.settings if specification.get(name) is not None}
+        return cls(**given)
 
     def __str__(self) -> str:
         lines = [type(self).__name__, f"  loss = {self.equation}"]
