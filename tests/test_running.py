@@ -14,11 +14,12 @@ from make_checkpoints import make_checkpoint, make_documents
 from run_parts import WORDS, Scorer, a_corpus, refused
 
 from bayeslaw.errors import InputError
+from bayeslaw.findings import Finding
 from bayeslaw.losses import read_losses, read_token_losses
 from inference import runner
 from inference.batches import plan_batches, plan_windows
 from inference.runner import run
-from inference.running import drift, gates, memory, scoring
+from inference.running import drift, memory, scoring
 from inference.running.drift import measure_drift
 from inference.running.model_list import read_requests
 from inference.running.prepared import Plan, plan_texts, prepare_model
@@ -293,7 +294,7 @@ def test_a_killed_strict_run_refuses_what_an_uninterrupted_one_refuses(tmp_path,
     with pytest.raises(KeyboardInterrupt):
         strictly(places, documents, tmp_path)
     assert set(TableFolder(tmp_path, "word").models) == {"llama", "gpt2"}
-    odd = {name: [gates.Gate("out-of-line", name)] for name in ("llama", "gpt2")}
+    odd = {name: [Finding("out-of-line", "warning", name)] for name in ("llama", "gpt2")}
     monkeypatch.setattr(runner, "size_gates", lambda models: odd)
     for _ in range(2):
         # What an earlier run brought to its end stays; what this one goes on with is refused, again and again.
