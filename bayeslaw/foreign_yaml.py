@@ -25,6 +25,14 @@ KINDS = {"timestamp": "a date", "binary": "binary data", "set": "a set", "omap":
 class _Loader(yaml.SafeLoader):
     """A safe loader that checks a document before it makes values of it."""
 
+    flow_level: int
+
+    def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+        # Where each of many brackets may begin a key, PyYAML looks at all of them again for every one.
+        if self.flow_level > DEEPEST:
+            raise RecursionError
+        super().fetch_flow_collection_start(TokenClass)
+
     def get_single_node(self) -> Node | None:
         node = super().get_single_node()
         if node is not None:
