@@ -6,6 +6,7 @@ import pytest
 from run_parts import refused
 
 from bayeslaw.errors import InputError
+from bayeslaw.tables.sizes import noting_sizes
 from inference.running.model_list import ModelRequest, read_requests
 from inference.running.options import ScoreOptions
 
@@ -44,6 +45,16 @@ def test_models_in_a_file(tmp_path):
         ModelRequest("a/c", "a/c@main", "c", "main", {"active_parameters": 1e6}, {"num_gpus": 0.5, "memory": 1e9}),
     ]
     assert listed(tmp_path, "models: [a/b, c/d]") == read_requests(["a/b", "c/d"])
+
+
+@pytest.mark.parametrize(("text", "read"), [("7B", 7e9), ("1.5t", 1.5e12), ("300 M", 3e8), ("70,000,000", 7e7)])
+def test_sizes_are_read_as_people_write_them(tmp_path, text, read):
+    with noting_sizes() as noted:
+        [found] = listed(tmp_path, f"- {{model: a/b, training_tokens: '{text}', active_parameters: '{text}'}}")
+    assert found.facts == {"training_tokens": read, "active_parameters": read}
+    assert noted == {text: read}
+    with pytest.raises(InputError, match=f"price is '{text}'"):
+        listed(tmp_path, f"- {{model: a/b, price: '{text}'}}")
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bayeslaw.commands.common import MissingOption, is_quiet, note, say
+from bayeslaw.commands.common import MissingOption, is_quiet, note, say, say_errors
 from bayeslaw.commands.scoring_package import require_scoring_package
 
 if TYPE_CHECKING:
@@ -42,16 +42,16 @@ def import_harness(
     missing: MissingOption = "error",
 ) -> None:
     """Make a loss table of the sample logs of lm-evaluation-harness."""
-    from bayeslaw.losses import missing_note, write_losses
+    from bayeslaw.losses import missing_note
     from bayeslaw.sources import losses_from_harness
     from bayeslaw.storage import check_output_folder
-    from bayeslaw.tables.joining import held_table, join_models
+    from bayeslaw.tables.joining import held_table
 
     check_output_folder(out, "losses", inputs=(*runs, models))
     held = held_table(out)
     wanted = [] if tasks is None else [task.strip() for task in tasks.split(",") if task.strip()]
     losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing)
-    write_losses(losses if held is None else join_models(held, losses, out), out)
+    _write(losses, out, held)
     note(ctx, missing_note(losses))
     note(ctx, _summary(losses, out, held))
 
@@ -89,10 +89,9 @@ def import_completions(
     The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
     """
     require_scoring_package()
-    from bayeslaw.losses import write_losses
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
     from bayeslaw.storage import check_output_folder
-    from bayeslaw.tables.joining import check_same_samples, held_table, join_models
+    from bayeslaw.tables.joining import check_same_samples, held_table
     from inference.texts import blank_note, read_texts
 
     check_output_folder(out, "losses", inputs=(*texts, models))
@@ -113,11 +112,22 @@ def import_completions(
         allow_unscored=allow_unscored,
         quiet=is_quiet(ctx),
     )
-    write_losses(losses if held is None else join_models(held, losses, out), out)
+    _write(losses, out, held)
     journal.unlink(missing_ok=True)
     for name, count in json.loads(losses.attrs["unscored_bytes"]).items():
         say(f"warning: {count:,} bytes have no log-prob by {name}, whose losses are too low")
     note(ctx, _summary(losses, out, held))
+
+
+def _write(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> None:
+    """Write losses, beside those of the table that is there, and say what is likely wrong in the whole."""
+    from bayeslaw.losses import write_losses
+    from bayeslaw.tables.joining import join_models
+    from bayeslaw.tables.told import errors_of
+
+    table = losses if held is None else join_models(held, losses, out)
+    write_losses(table, out)
+    say_errors(errors_of(table), strict=False)
 
 
 def _prefixes(given: list[str], models: list[str]) -> dict[str, str]:

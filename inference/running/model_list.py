@@ -12,6 +12,7 @@ from bayeslaw.foreign_files import read_regular
 from bayeslaw.foreign_text import excerpt
 from bayeslaw.foreign_yaml import LARGEST, parse_yaml
 from bayeslaw.tables.model_names import family_of_name
+from bayeslaw.tables.sizes import read_size
 
 YAML_ENDINGS = (".yaml", ".yml")
 FIELDS = ("model", "name", "family", "revision", "training_tokens", "price", "active_parameters", "resources")
@@ -155,8 +156,9 @@ def _number(value: Any, what: str, where: str) -> float:
     accepted = f"a number {'above zero' if what in ABOVE_ZERO else 'of zero or more'}"
     try:
         # YAML reads 3e11 as text: its numbers need a dot.
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
+        read = read_size(what, value) if what in ABOVE_ZERO else float(value)
+        number = math.nan if isinstance(value, bool) else read
+    except (InputError, TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number) or number < 0 or (number == 0 and what in ABOVE_ZERO):
         raise InputError(f"{what} is {value!r}{where}", accepted, "correct it, or leave it out")
