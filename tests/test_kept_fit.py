@@ -1,9 +1,6 @@
 """Draws that are kept while a fit goes on: an interrupted fit goes on to the same draws, and nothing is lost."""
 
-import subprocess
-import sys
 import threading
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -330,35 +327,3 @@ def test_an_interrupt_says_how_to_go_on(tmp_path, monkeypatch):
     done = CliRunner().invoke(app, ["fit", str(table), "--law", "power", "--out", str(tmp_path / "f.nc")])
     assert done.exit_code == 130
     assert f"interrupted: the same command goes on from the draws kept in {str(kept)!r}" in done.stderr
-
-
-@pytest.mark.slow
-def test_a_fit_that_is_killed_at_any_moment_goes_on_to_the_same_file(tmp_path):
-    table, out, whole = tmp_path / "losses", tmp_path / "f.nc", tmp_path / "whole.nc"
-    write_losses(simulate_losses(samples=120, clusters=30, families=2, sizes=5), table)
-    kept, rng, kills = checkpoint_beside(out), np.random.default_rng(0), 0
-
-    def start(path: Path) -> subprocess.Popen[bytes]:
-        options = ["--law", "power", "--draws", "4000", "--chains", "2", "--out", str(path)]
-        command = [sys.executable, str(Path(__file__).parent / "killed_fits.py"), "--quiet", "fit", str(table)]
-        return subprocess.Popen([*command, *options])
-
-    assert start(whole).wait() == 0
-    while kills < 20:
-        process = start(out)
-        while process.poll() is None and not (kept / "start.npz").exists():
-            time.sleep(0.01)
-        try:
-            # From the first file that is kept to what comes after the fit is written.
-            assert process.wait(rng.uniform(0, 12)) == 0
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-        if out.exists():
-            assert identical(load_fit(out), load_fit(whole))
-        if process.returncode == 0:
-            out.unlink()
-    assert start(out).wait() == 0
-    assert identical(load_fit(out), load_fit(whole))
-    assert not kept.exists()
