@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
+# Fits of which tests of the gate look at a quick form.
+IN_TWO_FORMS = ("chinchilla", "factor", "few_rows")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -32,7 +34,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
         os.environ["PYTHONPYCACHEPREFIX"] = str(cache.mkdir("bytecode"))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache.mkdir("compiled"))
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    # Operations that tests compute one by one are compiled in hundredths of a second each, and in minutes together.
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     # Most tests compute little with what takes long to compile; what slow ones compile themselves is as users have it.
     os.environ.setdefault(OPTIMISATIONS_OFF.upper(), "true")
     # Each worker has a core of its own, so that no function's code is split over several.
@@ -54,14 +57,37 @@ def file_of_fit(fits_folder: Path) -> Callable[[str], Path]:
     return lambda name: made_once(fits_folder, name, FITS[name])
 
 
-def made_once(folder: Path, name: str, make: Callable[[], Fit]) -> Path:
-    """Return the file of a fit, made by the first worker that asks while the others wait."""
+@pytest.fixture(scope="session", autouse=True)
+def fits_made_ahead(request: pytest.FixtureRequest, fits_folder: Path) -> None:
+    """Make the fits that tests of this run name, each by whichever worker is free, so that none waits for another."""
+    if "PYTEST_XDIST_WORKER" in os.environ and (wanted := fits_named(request.session.items)):
+        from shared_fits import FITS
+
+        for name in FITS:
+            if name in wanted:
+                made_once(fits_folder, name, FITS[name], wait=False)
+
+
+def fits_named(tests: Iterable[pytest.Item]) -> set[str]:
+    """Return the names in `shared_fits.FITS` of the fits that tests ask for by a fixture of this file."""
+    found = set()
+    for test in tests:
+        forms = test.callspec.params if hasattr(test, "callspec") else {}
+        for fixture in getattr(test, "fixturenames", ()):
+            name, _, kind = fixture.rpartition("_")
+            if kind in ("fit", "file"):
+                found.add(f"quick_{name}" if name in IN_TWO_FORMS and forms.get(fixture, True) else name)
+    return found
+
+
+def made_once(folder: Path, name: str, make: Callable[[], Fit], *, wait: bool = True) -> Path:
+    """Return the file of a fit, made by the first worker that asks while the others wait, if they are to."""
     file, lock = folder / f"{name}.nc", folder / f"{name}.lock"
     try:
         lock.touch(exist_ok=False)
     except FileExistsError:
         end = time.monotonic() + WAIT
-        while not file.exists() and lock.exists() and time.monotonic() < end:
+        while wait and not file.exists() and lock.exists() and time.monotonic() < end:
             time.sleep(0.1)
         return file
     try:

@@ -35,19 +35,19 @@ def scores(folder: Path, name: str, mesh: object) -> tuple[list[np.ndarray], dic
     return token_log_probabilities(model, texts, window=24, stride=8, batch_tokens=96), split
 
 
-def main(folder: Path, names: list[str]) -> None:
+def main(folder: Path, meshes: list[str], names: list[str]) -> None:
     assert len(jax.devices()) == 8
     jax.config.update("jax_disable_most_optimizations", True)
     found = {}
     for name in names:
         place = write_checkpoint(folder / name.replace("/", "-"), CASES[name])
         alone, _ = scores(place, name, None)
-        for label, tensor in MESHES.items():
-            spread, split = scores(place, name, make_mesh(tensor=tensor))
+        for label in meshes:
+            spread, split = scores(place, name, make_mesh(tensor=MESHES[label]))
             apart = max(float(np.abs(a - b).max()) for a, b in zip(alone, spread, strict=True))
             found[f"{name} {label}"] = {"apart": apart, "split": split}
     print(json.dumps(found))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    main(Path(sys.argv[1]), sys.argv[2].split(","), sys.argv[3:])

@@ -294,13 +294,17 @@ def reach(*args: object, **kwargs: object) -> None:
     raise ReachedError
 
 
+@pytest.fixture(scope="module")
+def known(tmp_path_factory, read_fit):
+    return right(tmp_path_factory.mktemp("arguments"), read_fit)
+
+
 @pytest.fixture
-def calls(tmp_path, read_fit, monkeypatch):
-    found = right(tmp_path, read_fit)
+def calls(known, tmp_path, monkeypatch):
     for module, name in WORK:
         monkeypatch.setattr(import_module(module), name, reach)
     monkeypatch.chdir(tmp_path)
-    return found
+    return known
 
 
 def test_every_public_callable_is_looked_at(calls):

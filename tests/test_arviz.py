@@ -22,11 +22,15 @@ DRAWN = {
     "plot_dist": {},
     "plot_ridge": {},
 }
+# Plots of the gate: of draws, of their statistics, of new rows, and of rows over their covariates.
+FEW = ("plot_forest", "plot_energy", "plot_ppc_dist", "plot_lm")
 # What it warns of is true of a few models by family, and no fault of the tree.
 PARETO = "ignore:Estimated shape parameter of Pareto distribution:UserWarning"
 
 
-@pytest.fixture(params=[pytest.param(name, marks=() if name == "power" else pytest.mark.slow) for name in FITS])
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=() if name == "power" else pytest.mark.slow) for name in FITS]
+)
 def fitted(request, read_fit):
     # As the sampler leaves it, which `chinchilla_fit` is not.
     return read_fit(request.param)
@@ -40,7 +44,7 @@ def no_window():
         plt.close("all")
 
 
-@pytest.mark.parametrize("name", DRAWN)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in FEW else pytest.mark.slow) for n in DRAWN])
 def test_plots_take_the_tree(fitted, name):
     arguments = dict(DRAWN[name])
     if name == "plot_lm":

@@ -375,10 +375,18 @@ READERS = ["check f.nc", "predict f.nc --parameters 7e9", "plot f.nc --out f.png
 readers = pytest.mark.parametrize("command", READERS, ids=[command.split()[0] for command in READERS])
 
 
+@pytest.fixture(scope="module")
+def bare_file(collaboration_fit, tmp_path_factory):
+    """Return a file with what every command needs of a fit, which is read faster."""
+    file = tmp_path_factory.mktemp("bare") / "f.nc"
+    collaboration_fit.keep(()).save(file)
+    return file
+
+
 @readers
-def test_fit_that_is_missing_or_truncated(command, collaboration_file):
+def test_fit_that_is_missing_or_truncated(command, bare_file):
     refused(command, "'f.nc'", "no fit")
-    content = collaboration_file.read_bytes()
+    content = bare_file.read_bytes()
     for length in (0, 4, len(content) // 2, len(content) - 1):
         Path("f.nc").write_bytes(content[:length])
         refused(command, "'f.nc'", "cannot be read")
@@ -396,28 +404,20 @@ def test_fit_that_is_not_ours(command):
 
 
 @readers
-@pytest.mark.parametrize("version", [0, 99, "new"])
-def test_fit_of_another_version(command, version, collaboration_file):
-    shutil.copy(collaboration_file, "f.nc")
+@pytest.mark.parametrize("version", [99, *(pytest.param(other, marks=pytest.mark.slow) for other in (0, "new"))])
+def test_fit_of_another_version(command, version, bare_file):
+    shutil.copy(bare_file, "f.nc")
     with h5py.File("f.nc", "r+") as file:
         file.attrs["format_version"] = version
     refused(command, "'f.nc'", f"version {version}", "fit again")
 
 
 @readers
-def test_fit_that_lacks_a_part(command, collaboration_file):
-    shutil.copy(collaboration_file, "f.nc")
+def test_fit_that_lacks_a_part(command, bare_file):
+    shutil.copy(bare_file, "f.nc")
     with h5py.File("f.nc", "r+") as file:
         del file["constant_data"]
     refused(command, "'f.nc'", "constant_data")
-
-
-@pytest.fixture(scope="module")
-def bare_file(collaboration_fit, tmp_path_factory):
-    """Return a file with what every command needs of a fit, which is read faster."""
-    file = tmp_path_factory.mktemp("bare") / "f.nc"
-    collaboration_fit.keep(()).save(file)
-    return file
 
 
 @pytest.fixture

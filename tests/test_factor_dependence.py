@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from factor_cases import small_model, some_values
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -57,29 +58,31 @@ def test_structure_is_the_product_that_its_docstring_states(model: FactorModel) 
     )
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    # Of one length, so that what is computed is compiled once.
-    qualities=st.lists(st.floats(-4, 4), min_size=6, max_size=6),
-    length=st.floats(0.2, 50),
-    roughness=st.floats(1, 2),
-    difference=st.floats(0, 1),
-    own=st.floats(0.01, 0.9),
-)
-def test_structure_is_positive_semidefinite(
-    qualities: list[float], length: float, roughness: float, difference: float, own: float
-) -> None:
-    count = len(qualities)
-    dependence = ModelDependence(
-        np.array(qualities), np.arange(count) % 2, np.eye(count), np.zeros(count), effective_samples=100
+@few_or_many(15, 100)
+def test_structure_is_positive_semidefinite(examples) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        # Of one length, so that what is computed is compiled once.
+        qualities=st.lists(st.floats(-4, 4), min_size=6, max_size=6),
+        length=st.floats(0.2, 50),
+        roughness=st.floats(1, 2),
+        difference=st.floats(0, 1),
+        own=st.floats(0.01, 0.9),
     )
-    values = {"length": length, "roughness": roughness, "family_difference": difference, "own_level": 0.0}
-    values |= {"own_slope": 0.0, "own_spread": 1.0, "own_offset": np.full(count, np.log(own / (1 - own)))}
-    with jax.enable_x64(True):
-        matrix = np.asarray(dependence.structure(values))
-    assert np.linalg.eigvalsh(matrix).min() > -1e-9
-    assert np.allclose(np.diag(matrix), 1)
-    assert (np.abs(matrix) <= 1 + 1e-12).all()
+    def check(qualities: list[float], length: float, roughness: float, difference: float, own: float) -> None:
+        count = len(qualities)
+        dependence = ModelDependence(
+            np.array(qualities), np.arange(count) % 2, np.eye(count), np.zeros(count), effective_samples=100
+        )
+        values = {"length": length, "roughness": roughness, "family_difference": difference, "own_level": 0.0}
+        values |= {"own_slope": 0.0, "own_spread": 1.0, "own_offset": np.full(count, np.log(own / (1 - own)))}
+        with jax.enable_x64(True):
+            matrix = np.asarray(dependence.structure(values))
+        assert np.linalg.eigvalsh(matrix).min() > -1e-9
+        assert np.allclose(np.diag(matrix), 1)
+        assert (np.abs(matrix) <= 1 + 1e-12).all()
+
+    check()
 
 
 def test_density_is_that_of_correlations_and_of_deviations(model: FactorModel) -> None:

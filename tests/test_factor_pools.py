@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from factor_cases import small_losses, small_model, some_values
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -80,14 +81,20 @@ def test_new_columns_have_the_means_drawn(model: FactorModel) -> None:
     assert (np.asarray(losses) > 0).all()
 
 
-@settings(max_examples=25, deadline=None)
-@given(mean=st.floats(0.05, 20.0), spread=st.floats(0.05, 2.0), link=st.sampled_from(["log", "softplus", "identity"]))
-def test_shifted_losses_have_the_mean_asked_for(mean: float, spread: float, link: str) -> None:
-    table = small_model(link).table
-    with jax.enable_x64(True):
-        latent = spread * np.random.default_rng(0).normal(size=(1, len(table.weights)))
-        losses = with_means(table, latent, np.array([mean]), table.weights)
-        assert float((losses @ table.weights / table.weights.sum())[0]) == pytest.approx(mean, rel=1e-5)
+@few_or_many(8, 50)
+def test_shifted_losses_have_the_mean_asked_for(examples) -> None:
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        mean=st.floats(0.05, 20.0), spread=st.floats(0.05, 2.0), link=st.sampled_from(["log", "softplus", "identity"])
+    )
+    def check(mean: float, spread: float, link: str) -> None:
+        table = small_model(link).table
+        with jax.enable_x64(True):
+            latent = spread * np.random.default_rng(0).normal(size=(1, len(table.weights)))
+            losses = with_means(table, latent, np.array([mean]), table.weights)
+            assert float((losses @ table.weights / table.weights.sum())[0]) == pytest.approx(mean, rel=1e-5)
+
+    check()
 
 
 def test_a_copy_of_a_known_model_behaves_like_it(model: FactorModel) -> None:

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 import yaml
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -98,25 +99,33 @@ def _filled(value, names):
     return dict(zip(names, value.values(), strict=False)) if isinstance(value, dict) else value
 
 
-@settings(deadline=None, max_examples=150)
-@given(law=st.sampled_from(["power", "chinchilla", "collaboration", "diversity", "factor"]), data=st.data())
-def test_any_values_in_a_fits_settings_are_taken_or_refused(tmp_path_factory, law, data):
-    names = data.draw(st.permutations(SECTIONS[1:])), data.draw(st.permutations(PRIORS))
-    config = {name: data.draw(VALUES) for name in names[0][:2]}
-    config |= {"priors": _filled(data.draw(VALUES), names[1])} if data.draw(st.booleans()) else {}
-    config |= {"noise": _filled(data.draw(VALUES), data.draw(st.permutations(NOISE)))}
-    path = tmp_path_factory.getbasetemp() / "any.yaml"
-    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    with suppress(InputError):
-        read_config(path, law)
+@few_or_many(40, 400)
+def test_any_values_in_a_fits_settings_are_taken_or_refused(tmp_path_factory, examples):
+    @settings(deadline=None, max_examples=examples)
+    @given(law=st.sampled_from(["power", "chinchilla", "collaboration", "diversity", "factor"]), data=st.data())
+    def check(law, data):
+        names = data.draw(st.permutations(SECTIONS[1:])), data.draw(st.permutations(PRIORS))
+        config = {name: data.draw(VALUES) for name in names[0][:2]}
+        config |= {"priors": _filled(data.draw(VALUES), names[1])} if data.draw(st.booleans()) else {}
+        config |= {"noise": _filled(data.draw(VALUES), data.draw(st.permutations(NOISE)))}
+        path = tmp_path_factory.getbasetemp() / "any.yaml"
+        path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+        with suppress(InputError):
+            read_config(path, law)
+
+    check()
 
 
-@settings(deadline=None, max_examples=150)
-@given(values=st.lists(VALUES, max_size=5), names=st.permutations(FIELDS[1:]), model=st.just("a/b") | VALUES)
-def test_any_values_in_a_list_of_models_are_taken_or_refused(tmp_path_factory, values, names, model):
-    path = tmp_path_factory.getbasetemp() / "any.yaml"
-    entry = {"model": model, **dict(zip(names, values, strict=False))}
-    path.write_text(yaml.safe_dump([entry], allow_unicode=True), encoding="utf-8")
-    with suppress(InputError):
-        [request] = read_requests([str(path)])
-        assert all(math.isfinite(number) for number in (*request.facts.values(), *request.resources.values()))
+@few_or_many(40, 400)
+def test_any_values_in_a_list_of_models_are_taken_or_refused(tmp_path_factory, examples):
+    @settings(deadline=None, max_examples=examples)
+    @given(values=st.lists(VALUES, max_size=5), names=st.permutations(FIELDS[1:]), model=st.just("a/b") | VALUES)
+    def check(values, names, model):
+        path = tmp_path_factory.getbasetemp() / "any.yaml"
+        entry = {"model": model, **dict(zip(names, values, strict=False))}
+        path.write_text(yaml.safe_dump([entry], allow_unicode=True), encoding="utf-8")
+        with suppress(InputError):
+            [request] = read_requests([str(path)])
+            assert all(math.isfinite(number) for number in (*request.facts.values(), *request.resources.values()))
+
+    check()

@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -54,48 +55,52 @@ def plain(rows):
     return wide["nll"].reindex(columns=MODELS["model"]), wide["tokens"].reindex(columns=MODELS["model"]), first
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_any_layout_gives_the_same_table(tmp_path_factory, data):
-    generator = np.random.default_rng(data.draw(st.integers(0, 1000)))
-    rows = long_frame(data.draw(st.integers(1, 25)), generator)
-    layout = data.draw(st.sampled_from(["by sample", "by model", "shuffled", "by model, some in another order"]))
-    if layout == "shuffled":
-        rows = rows.sample(frac=1, random_state=1)
-    elif layout != "by sample":
-        rows = rows.sort_values("lm", kind="stable")
-    if layout.endswith("order"):
-        turned = rows["lm"] == "b"
-        rows = pd.concat([rows.loc[~turned], rows.loc[turned][::-1]])
-    gaps = generator.random(len(rows)) < data.draw(st.sampled_from([0, 0.2]))
-    rows = rows.loc[~gaps].reset_index(drop=True)
-    if set(rows["lm"]) != set("abc"):
-        return
-    cuts = np.sort(generator.integers(0, len(rows) + 1, data.draw(st.integers(0, 3))))
-    parts = [rows.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
-    parts = [part for part in parts if len(part)]
-    folder = write_parts(tmp_path_factory.mktemp("t"), parts, by_model=["tokens"])
-    with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((long_rows, "BATCH"), (sample_codes, "FEWEST_COMPARED"), (sample_columns, "ROWS")):
-            patch.setattr(module, name, data.draw(st.integers(1, 8)))
-        patch.setattr(long_rows, "ROWS", data.draw(st.integers(1, 8)))
-        nll, tokens, first = plain(rows)
-        if nll.isna().any(axis=None):
-            with pytest.raises(InputError, match="lacks"):
-                bl.read_losses(folder)
-            kept = ~nll.isna().any(axis=1).to_numpy()
-            nll, tokens, first = nll[kept], tokens[kept], first[kept]
-            if not len(nll):
-                return
-        losses = bl.read_losses(folder, missing="drop-samples")
-    assert losses["lm"].to_numpy().tolist() == ["c", "a", "b"]
-    assert losses["sample"].to_numpy().tolist() == first.index.tolist()
-    np.testing.assert_array_equal(losses["nll"], nll)
-    np.testing.assert_array_equal(losses["tokens"], tokens)
-    for name in ("bytes", "good", "number"):
-        np.testing.assert_array_equal(losses[name], first[name])
-    assert losses["cluster"].to_numpy().tolist() == first["cluster"].tolist()
-    assert losses["label"].to_numpy().tolist() == first["label"].fillna("").tolist()
+@few_or_many(20, 200)
+def test_any_layout_gives_the_same_table(tmp_path_factory, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(st.data())
+    def check(data):
+        generator = np.random.default_rng(data.draw(st.integers(0, 1000)))
+        rows = long_frame(data.draw(st.integers(1, 25)), generator)
+        layout = data.draw(st.sampled_from(["by sample", "by model", "shuffled", "by model, some in another order"]))
+        if layout == "shuffled":
+            rows = rows.sample(frac=1, random_state=1)
+        elif layout != "by sample":
+            rows = rows.sort_values("lm", kind="stable")
+        if layout.endswith("order"):
+            turned = rows["lm"] == "b"
+            rows = pd.concat([rows.loc[~turned], rows.loc[turned][::-1]])
+        gaps = generator.random(len(rows)) < data.draw(st.sampled_from([0, 0.2]))
+        rows = rows.loc[~gaps].reset_index(drop=True)
+        if set(rows["lm"]) != set("abc"):
+            return
+        cuts = np.sort(generator.integers(0, len(rows) + 1, data.draw(st.integers(0, 3))))
+        parts = [rows.iloc[a:b] for a, b in zip([0, *cuts], [*cuts, len(rows)], strict=True)]
+        parts = [part for part in parts if len(part)]
+        folder = write_parts(tmp_path_factory.mktemp("t"), parts, by_model=["tokens"])
+        with pytest.MonkeyPatch.context() as patch:
+            for module, name in ((long_rows, "BATCH"), (sample_codes, "FEWEST_COMPARED"), (sample_columns, "ROWS")):
+                patch.setattr(module, name, data.draw(st.integers(1, 8)))
+            patch.setattr(long_rows, "ROWS", data.draw(st.integers(1, 8)))
+            nll, tokens, first = plain(rows)
+            if nll.isna().any(axis=None):
+                with pytest.raises(InputError, match="lacks"):
+                    bl.read_losses(folder)
+                kept = ~nll.isna().any(axis=1).to_numpy()
+                nll, tokens, first = nll[kept], tokens[kept], first[kept]
+                if not len(nll):
+                    return
+            losses = bl.read_losses(folder, missing="drop-samples")
+        assert losses["lm"].to_numpy().tolist() == ["c", "a", "b"]
+        assert losses["sample"].to_numpy().tolist() == first.index.tolist()
+        np.testing.assert_array_equal(losses["nll"], nll)
+        np.testing.assert_array_equal(losses["tokens"], tokens)
+        for name in ("bytes", "good", "number"):
+            np.testing.assert_array_equal(losses[name], first[name])
+        assert losses["cluster"].to_numpy().tolist() == first["cluster"].tolist()
+        assert losses["label"].to_numpy().tolist() == first["label"].fillna("").tolist()
+
+    check()
 
 
 @pytest.mark.parametrize("compared", [3, 1000])

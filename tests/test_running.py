@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from forms import few_or_many
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from make_checkpoints import make_checkpoint, make_documents
@@ -80,25 +81,29 @@ def test_batches_give_back_every_token(lengths, window, prefix, batch_tokens):
         np.testing.assert_array_equal(values, expected)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_the_plan_depends_on_the_texts_alone(tmp_path_factory, places, prepared, documents, data):
-    out = tmp_path_factory.mktemp("out")
-    plan = plan_texts(prepared[0], documents.texts)
-    stop = data.draw(st.integers(0, len(plan.batches) - 1))
-    with pytest.raises(KeyboardInterrupt):
-        run(requests_of(places[:1]), documents, out, WORDS, scorer=Scorer(stop=stop))
-    journal = sorted((out / "journal").rglob("batch-*"))
-    assert len(journal) == stop
-    lost = data.draw(st.sets(st.sampled_from(range(stop)))) if stop else set()
-    for number in lost:
-        journal[number].write_bytes(journal[number].read_bytes()[:100])
-    scorer = Scorer()
-    run(requests_of(places[:1]), documents, out, WORDS, scorer=scorer)
-    assert [batch for _, _, batch in scorer.asked] == sorted({*lost, *range(stop, len(plan.batches))})
-    for used in scorer.plans:
-        assert (used.windows, used.batches, used.prefix) == (plan.windows, plan.batches, plan.prefix)
-    assert not (out / "journal").exists()
+@few_or_many(5, 40)
+def test_the_plan_depends_on_the_texts_alone(tmp_path_factory, places, prepared, documents, examples):
+    @settings(max_examples=examples, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(data=st.data())
+    def check(data):
+        out = tmp_path_factory.mktemp("out")
+        plan = plan_texts(prepared[0], documents.texts)
+        stop = data.draw(st.integers(0, len(plan.batches) - 1))
+        with pytest.raises(KeyboardInterrupt):
+            run(requests_of(places[:1]), documents, out, WORDS, scorer=Scorer(stop=stop))
+        journal = sorted((out / "journal").rglob("batch-*"))
+        assert len(journal) == stop
+        lost = data.draw(st.sets(st.sampled_from(range(stop)))) if stop else set()
+        for number in lost:
+            journal[number].write_bytes(journal[number].read_bytes()[:100])
+        scorer = Scorer()
+        run(requests_of(places[:1]), documents, out, WORDS, scorer=scorer)
+        assert [batch for _, _, batch in scorer.asked] == sorted({*lost, *range(stop, len(plan.batches))})
+        for used in scorer.plans:
+            assert (used.windows, used.batches, used.prefix) == (plan.windows, plan.batches, plan.prefix)
+        assert not (out / "journal").exists()
+
+    check()
 
 
 def test_drift_against_float32(prepared, documents):

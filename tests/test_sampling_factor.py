@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pool_tables import loss_table, random_table
@@ -100,18 +101,23 @@ def test_equal_losses_have_no_sampling_error():
     np.testing.assert_array_equal(pools["sampling_remainder"], 0)
 
 
-@settings(max_examples=10, deadline=None)
-@given(seed=st.integers(0, 10**6), scale=st.floats(0.1, 10), rule=st.sampled_from(RULES))
-def test_neither_order_nor_unit_changes_what_pools_share(seed, scale, rule):
-    table = random_table(80, 4, seed=seed, clusters=rng(seed).integers(0, 12, 80))
-    names = names_of(make_pools(table, max_size=3))
-    order = rng(seed).permutation(len(names))
-    first, other = pools_of(table, names, rule=rule), pools_of(table, [names[i] for i in order], rule=rule)
-    covariance, shuffled = product(first), product(other)
-    np.testing.assert_allclose(shuffled, covariance[np.ix_(order, order)], atol=1e-10 * np.trace(covariance))
-    if rule != "mixture":
-        larger = pools_of(table.assign(nll=scale * table["nll"]), names, rule=rule)
-        np.testing.assert_allclose(product(larger), scale**2 * covariance, atol=1e-9 * scale**2 * np.trace(covariance))
+@few_or_many(5, 40)
+def test_neither_order_nor_unit_changes_what_pools_share(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(seed=st.integers(0, 10**6), scale=st.floats(0.1, 10), rule=st.sampled_from(RULES))
+    def check(seed, scale, rule):
+        table = random_table(80, 4, seed=seed, clusters=rng(seed).integers(0, 12, 80))
+        names = names_of(make_pools(table, max_size=3))
+        order = rng(seed).permutation(len(names))
+        first, other = pools_of(table, names, rule=rule), pools_of(table, [names[i] for i in order], rule=rule)
+        covariance, shuffled = product(first), product(other)
+        np.testing.assert_allclose(shuffled, covariance[np.ix_(order, order)], atol=1e-10 * np.trace(covariance))
+        if rule != "mixture":
+            larger = pools_of(table.assign(nll=scale * table["nll"]), names, rule=rule)
+            wanted = scale**2 * covariance
+            np.testing.assert_allclose(product(larger), wanted, atol=1e-9 * np.trace(wanted))
+
+    check()
 
 
 def product(pools: xr.Dataset) -> np.ndarray:

@@ -64,8 +64,11 @@ def test_no_package_at_all(monkeypatch):
     "arguments",
     [
         ["score", "m", "--texts", "t.txt", "--out", "o"],
-        ["demo"],
-        ["import-completions", "--url", "http://127.0.0.1:9", "--model", "m", "--texts", "t.txt", "--out", "o"],
+        pytest.param(["demo"], marks=pytest.mark.slow),
+        pytest.param(
+            ["import-completions", "--url", "http://127.0.0.1:9", "--model", "m", "--texts", "t.txt", "--out", "o"],
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["score", "demo", "import-completions"],
 )

@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 from completions_server import Served, serve
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -220,23 +221,28 @@ JSON = st.recursive(
 
 
 @pytest.mark.parametrize("style", ["prompt_logprobs", "echo"])
-@settings(deadline=None, max_examples=200)
-@given(data=st.data(), other=JSON)
-def test_no_json_in_any_place_of_an_answer_gives_another_loss(style, data, other):
-    answers = _right_answers()
-    answer, right = answers[style], answers[f"{style} score"]
-    place = data.draw(st.sampled_from(list(_places(answer))))
-    body = json.dumps(_with(answer, place, other))
-    number = place[-1:] == ("logprob",) or place[-2:-1] == ("token_logprobs",)
-    server = CompletionsServer("http://127.0.0.1:9/v1", style=style)
-    object.__setattr__(server, "post", lambda payload: _reply(body))
-    try:
-        _, found = first_score(server, "small", text=TEXT, prefix="", name="doc")
-    except InputError:
-        return
-    # Another number that may be a log-prob is one, the text of a first token before the text may be any, and an answer
-    # that scores no token gives no loss.
-    assert found == right or not found.tokens or (number and isinstance(other, int | float) and -9999 < other <= 1e-6)
+@few_or_many(50, 500)
+def test_no_json_in_any_place_of_an_answer_gives_another_loss(style, examples):
+    @settings(deadline=None, max_examples=examples)
+    @given(data=st.data(), other=JSON)
+    def check(data, other):
+        answers = _right_answers()
+        answer, right = answers[style], answers[f"{style} score"]
+        place = data.draw(st.sampled_from(list(_places(answer))))
+        body = json.dumps(_with(answer, place, other))
+        number = place[-1:] == ("logprob",) or place[-2:-1] == ("token_logprobs",)
+        server = CompletionsServer("http://127.0.0.1:9/v1", style=style)
+        object.__setattr__(server, "post", lambda payload: _reply(body))
+        try:
+            _, found = first_score(server, "small", text=TEXT, prefix="", name="doc")
+        except InputError:
+            return
+        # Another number that may be a log-prob is one, the text of a first token before the text may be any, and an
+        # answer that scores no token gives no loss.
+        another = number and isinstance(other, int | float) and -9999 < other <= 1e-6
+        assert found == right or not found.tokens or another
+
+    check()
 
 
 def _reply(body):

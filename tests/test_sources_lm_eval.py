@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer import Typer
@@ -398,6 +399,17 @@ def test_the_command_writes_a_table(tmp_path, runs):
     assert "samples_" in str(result.exception) or "results_" in str(result.exception)
 
 
+def test_the_command_says_what_is_likely_wrong_in_the_whole_table(tmp_path, runs):
+    model, out = next(iter(MODELS)), str(tmp_path / "losses")
+    high = write_run(tmp_path / "high", model, records=[sample(doc, model, value=-1000.0) for doc in range(4)])
+    first = CliRunner().invoke(app, [str(runs[1]), "--out", out])
+    assert "error " not in first.stderr
+    second = CliRunner().invoke(app, [str(high), "--out", out])
+    assert second.exit_code == 0, second.output
+    assert f"error bits-per-byte: {model}: " in second.stderr
+    assert second.stdout == ""
+
+
 def write_old_run(folder, model):
     """Write a run as versions before 0.4.3 did: results and logs in the folder that ``--output_path`` named."""
     folder.mkdir(parents=True)
@@ -453,26 +465,30 @@ def _with(value, path, other):
     return copy
 
 
-@settings(deadline=None, max_examples=150)
-@given(data=st.data(), other=JSON, version=st.sampled_from(["0.4.0", "0.4.8"]))
-def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, data, other, version):
-    folder = tmp_path_factory.getbasetemp() / "any run"
-    shutil.rmtree(folder, ignore_errors=True)
-    model = next(iter(MODELS))
-    records = [sample(doc, model, version=version) for doc in range(4)]
-    write_run(folder, model, records=records)
-    file = data.draw(st.sampled_from(sorted(path.name for path in folder.rglob("*.json*"))))
-    path = next(folder.rglob(file))
-    content = json.loads(path.read_text()) if path.suffix == ".json" else records
-    place = data.draw(st.sampled_from(list(_places(content))))
-    content = _with(content, place, other)
-    whole = path.suffix == ".json" or not isinstance(content, list)
-    path.write_text(json.dumps(content) if whole else "\n".join(map(json.dumps, content)))
-    try:
-        losses = losses_from_harness([folder], models=pd.DataFrame({"model": [model], "parameters": [1e8]}))
-    except InputError:
-        return
-    # Another log-likelihood that may be one is one.
-    if not {"resps", "filtered_resps", "arguments"} & set(place):
-        # Another number of a document is another place among them.
-        np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))
+@few_or_many(30, 300)
+def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, examples):
+    @settings(deadline=None, max_examples=examples)
+    @given(data=st.data(), other=JSON, version=st.sampled_from(["0.4.0", "0.4.8"]))
+    def check(data, other, version):
+        folder = tmp_path_factory.getbasetemp() / "any run"
+        shutil.rmtree(folder, ignore_errors=True)
+        model = next(iter(MODELS))
+        records = [sample(doc, model, version=version) for doc in range(4)]
+        write_run(folder, model, records=records)
+        file = data.draw(st.sampled_from(sorted(path.name for path in folder.rglob("*.json*"))))
+        path = next(folder.rglob(file))
+        content = json.loads(path.read_text()) if path.suffix == ".json" else records
+        place = data.draw(st.sampled_from(list(_places(content))))
+        content = _with(content, place, other)
+        whole = path.suffix == ".json" or not isinstance(content, list)
+        path.write_text(json.dumps(content) if whole else "\n".join(map(json.dumps, content)))
+        try:
+            losses = losses_from_harness([folder], models=pd.DataFrame({"model": [model], "parameters": [1e8]}))
+        except InputError:
+            return
+        # Another log-likelihood that may be one is one.
+        if not {"resps", "filtered_resps", "arguments"} & set(place):
+            # Another number of a document is another place among them.
+            np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))
+
+    check()

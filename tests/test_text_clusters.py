@@ -61,7 +61,9 @@ def standard_error(losses, groups):
     return np.sqrt(count / (count - 1) * squares) / losses["bytes"].sum() / np.log(2)
 
 
-@pytest.mark.parametrize("unit", UNITS)
+@pytest.mark.parametrize(
+    "unit", [pytest.param(unit, marks=() if unit in ("document", "word") else pytest.mark.slow) for unit in UNITS]
+)
 def test_samples_of_every_unit_are_of_the_book_of_their_text(tmp_path, requests, unit):
     options = replace(WORDS, unit=unit, keep_tokens=True)
     for name, books in (("plain", None), ("books", BOOKS)):

@@ -8,6 +8,7 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,13 +131,17 @@ def test_names_that_clash_even_so_are_refused(tmp_path):
     refused([write(tmp_path, "d.jsonl", jsonl(*[{"text": "a", "id": 5}] * 2))], "'5'", "line 1 of d", "line 2 of d")
 
 
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=1))
-def test_any_text_survives_both_tables(tmp_path_factory, texts):
-    folder = tmp_path_factory.mktemp("texts")
-    lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
-    assert read_texts([write(folder, "t.jsonl", lines)]).texts == tuple(texts)
-    assert read_texts([parquet(folder, "t.parquet", text=texts)]).texts == tuple(texts)
+@few_or_many(25, 200)
+def test_any_text_survives_both_tables(tmp_path_factory, examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(str.strip), min_size=1))
+    def check(texts):
+        folder = tmp_path_factory.mktemp("texts")
+        lines = "".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in texts)
+        assert read_texts([write(folder, "t.jsonl", lines)]).texts == tuple(texts)
+        assert read_texts([parquet(folder, "t.parquet", text=texts)]).texts == tuple(texts)
+
+    check()
 
 
 def test_a_text_of_five_megabytes(tmp_path):

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from forms import few_or_many
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pool_tables import loss_table, plain_pool
@@ -62,34 +63,42 @@ def names_of(losses):
     return losses["lm"].to_numpy().tolist()
 
 
-@settings(max_examples=60, deadline=None)
-@given(token_tables())
-def test_rules_equal_a_dense_computation_and_keep_their_order(made):
-    token_nll, sample = made
-    losses, tokens = tables(token_nll, sample)
-    oracle, mixture = (bl.combine(losses, names_of(losses), rule=r, token_losses=tokens) for r in TOKEN_RULES)
-    for rule, values in zip(TOKEN_RULES, (oracle, mixture), strict=True):
-        np.testing.assert_allclose(values, np.bincount(sample, dense(token_nll, rule)), rtol=1e-9, atol=1e-9)
-        assert values.attrs == {"rule": rule, "unit": "nats per word"}
-        assert values["sample"].to_numpy().tolist() == losses["sample"].to_numpy().tolist()
-    counts = np.bincount(sample)
-    assert (oracle <= bl.combine(losses, names_of(losses)) + 1e-9).all()
-    assert (oracle <= mixture + 1e-9).all()
-    assert (mixture <= oracle + counts * np.log(token_nll.shape[1]) + 1e-9).all()
+@few_or_many(15, 150)
+def test_rules_equal_a_dense_computation_and_keep_their_order(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(token_tables())
+    def check(made):
+        token_nll, sample = made
+        losses, tokens = tables(token_nll, sample)
+        oracle, mixture = (bl.combine(losses, names_of(losses), rule=r, token_losses=tokens) for r in TOKEN_RULES)
+        for rule, values in zip(TOKEN_RULES, (oracle, mixture), strict=True):
+            np.testing.assert_allclose(values, np.bincount(sample, dense(token_nll, rule)), rtol=1e-9, atol=1e-9)
+            assert values.attrs == {"rule": rule, "unit": "nats per word"}
+            assert values["sample"].to_numpy().tolist() == losses["sample"].to_numpy().tolist()
+        counts = np.bincount(sample)
+        assert (oracle <= bl.combine(losses, names_of(losses)) + 1e-9).all()
+        assert (oracle <= mixture + 1e-9).all()
+        assert (mixture <= oracle + counts * np.log(token_nll.shape[1]) + 1e-9).all()
+
+    check()
 
 
-@settings(max_examples=30, deadline=None)
-@given(token_tables(), st.data())
-def test_a_pool_of_one_and_of_equals_is_the_model(made, data):
-    token_nll, sample = made
-    losses, tokens = tables(token_nll, sample)
-    name = data.draw(st.sampled_from(names_of(losses)))
-    equal, equal_tokens = tables(np.repeat(token_nll[:, :1], 3, axis=1), sample)
-    for rule in TOKEN_RULES:
-        one = bl.combine(losses, [name], rule=rule, token_losses=tokens)
-        np.testing.assert_allclose(one, losses["nll"].sel(lm=name), rtol=1e-12)
-        three = bl.combine(equal, names_of(equal), rule=rule, token_losses=equal_tokens)
-        np.testing.assert_allclose(three, equal["nll"][:, 0], rtol=1e-9, atol=1e-12)
+@few_or_many(10, 60)
+def test_a_pool_of_one_and_of_equals_is_the_model(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(token_tables(), st.data())
+    def check(made, data):
+        token_nll, sample = made
+        losses, tokens = tables(token_nll, sample)
+        name = data.draw(st.sampled_from(names_of(losses)))
+        equal, equal_tokens = tables(np.repeat(token_nll[:, :1], 3, axis=1), sample)
+        for rule in TOKEN_RULES:
+            one = bl.combine(losses, [name], rule=rule, token_losses=tokens)
+            np.testing.assert_allclose(one, losses["nll"].sel(lm=name), rtol=1e-12)
+            three = bl.combine(equal, names_of(equal), rule=rule, token_losses=equal_tokens)
+            np.testing.assert_allclose(three, equal["nll"][:, 0], rtol=1e-9, atol=1e-12)
+
+    check()
 
 
 def test_samples_may_be_fewer_and_in_another_order_than_the_tokens(monkeypatch):
