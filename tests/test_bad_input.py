@@ -404,7 +404,7 @@ def test_fit_that_is_not_ours(command):
 
 
 @readers
-@pytest.mark.parametrize("version", [0, 99, "new"])
+@pytest.mark.parametrize("version", [99, *(pytest.param(other, marks=pytest.mark.slow) for other in (0, "new"))])
 def test_fit_of_another_version(command, version, bare_file):
     shutil.copy(bare_file, "f.nc")
     with h5py.File("f.nc", "r+") as file:

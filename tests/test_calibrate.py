@@ -96,9 +96,9 @@ def test_an_exact_posterior_is_calibrated():
     ("mistake", "said"),
     [
         ({"shift": 0.6}, "draws too high"),
-        ({"shift": -0.6}, "draws too low"),
+        pytest.param({"shift": -0.6}, "draws too low", marks=pytest.mark.slow),
         ({"width": 0.5}, "too narrow"),
-        ({"width": 2.0}, "too wide"),
+        pytest.param({"width": 2.0}, "too wide", marks=pytest.mark.slow),
     ],
 )
 def test_a_wrong_posterior_is_found(mistake, said):

@@ -16,7 +16,8 @@ RUN = CliRunner()
 @pytest.fixture(scope="module")
 def files(tiny_fit, tiny_log_fit, partial_fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("fits")
-    named = {"plain": tiny_fit, "log": tiny_log_fit, "other": partial_fit, "bare": tiny_fit.keep(())}
+    compared = {"plain": tiny_fit, "log": tiny_log_fit, "other": partial_fit}
+    named = {name: fitted.keep(["log_likelihood"]) for name, fitted in compared.items()} | {"bare": tiny_fit.keep(())}
     for name, fitted in named.items():
         fitted.save(folder / f"{name}.nc")
     return {name: str(folder / f"{name}.nc") for name in named}

@@ -238,7 +238,9 @@ def test_numbers_that_do_not_go_together_are_refused(tiny_fit, group, name, chan
     refuse(with_array(tiny_fit.keep(("prior", "log_likelihood")).tree, group, name, change), "")
 
 
-@pytest.mark.parametrize("name", ["quick_factor", "quick_few_rows", "collaboration"])
+@pytest.mark.parametrize(
+    "name", ["quick_factor", "quick_few_rows", "collaboration", pytest.param("few_rows", marks=pytest.mark.slow)]
+)
 def test_fits_of_every_law_are_looked_at(file_of_fit, name):
     fit = load_fit(file_of_fit(name), keep=OPTIONAL_GROUPS)
     row, variable = fit.tree.attrs["row_dimension"], str(next(iter(fit.tree["posterior"].data_vars)))

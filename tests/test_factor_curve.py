@@ -1,6 +1,7 @@
 """The factor law's curve of single models, against plain numerical integration and dense normal distributions."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import jax
 import numpy as np
@@ -32,6 +33,7 @@ def test_floor_and_amplitude_have_no_prior_of_the_exponent(model):
         assert parameters[name].support == (0.0, np.inf)
 
 
+@cache
 def drift_covariance(x: float, y: float) -> float:
     """Covariance of the integrals from 0 to x and to y of a unit Ornstein-Uhlenbeck process, by quadrature."""
     inner = integrate.dblquad(lambda s, t: np.exp(-abs(s - t) / DRIFT_LENGTH), 0, abs(x), 0, abs(y))[0]
@@ -47,7 +49,7 @@ def plain_covariance(model: FactorModel, values: dict[str, np.ndarray]) -> np.nd
     for i in range(len(x)):
         for j in range(len(x)):
             same = family[i] == family[j]
-            drift = values["exponent_drift"] ** 2 * drift_covariance(x[i], x[j])
+            drift = values["exponent_drift"] ** 2 * drift_covariance(*sorted((x[i], x[j])))
             result[i, j] = (
                 LEVEL_DEVIATION**2
                 + deviation**2 * x[i] * x[j]

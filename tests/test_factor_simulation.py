@@ -160,9 +160,9 @@ def small():
     return CalibratedFactorLaw(FactorLaw(), design)
 
 
-@pytest.fixture(scope="module")
-def table(small):
-    return small.simulate(0).data
+@pytest.fixture(scope="module", params=[0, pytest.param(1, marks=pytest.mark.slow)])
+def table(small, request):
+    return small.simulate(request.param).data
 
 
 def test_the_density_is_that_which_is_fitted(small):

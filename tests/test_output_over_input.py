@@ -1,6 +1,7 @@
 """Outputs in the place of what was there: only of what is of their own kind, and of no input."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,15 +16,30 @@ from bayeslaw.plots import check_plot
 from bayeslaw.tables.joining import join_models
 
 
-@pytest.fixture
-def place(tmp_path, monkeypatch, tiny_fit):
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_fit):
+    """Return a folder of inputs, and one of outputs that are of no kind or hold more than their kind."""
+    inputs, others = tmp_path_factory.mktemp("inputs"), tmp_path_factory.mktemp("others")
     rows = "".join(f"s{n},{2 + n % 3},{1 + n % 2}\n" for n in range(20))
-    Path("losses.csv").write_text("sample,a,b\n" + rows)
-    Path("models.csv").write_text("model,family,parameters\na,x,1e8\nb,y,1e9\n")
-    Path("config.yaml").write_text("law: power\n")
-    tiny_fit.save("f.nc")
-    bl.write_losses(bl.simulate_losses(families=2, sizes=3, samples=40, clusters=10), "table")
+    (inputs / "losses.csv").write_text("sample,a,b\n" + rows)
+    (inputs / "models.csv").write_text("model,family,parameters\na,x,1e8\nb,y,1e9\n")
+    (inputs / "config.yaml").write_text("law: power\n")
+    tiny_fit.keep(()).save(inputs / "f.nc")
+    bl.write_losses(bl.simulate_losses(families=2, sizes=3, samples=40, clusters=10), inputs / "table")
+    for name in ("other.txt", "other.nc", "other.png"):
+        (others / name).write_text("sample,a\n1,2\n")
+    bl.write_pools(bl.make_pools(inputs / "table", max_size=2), others / "mixed")
+    (others / "mixed/mine.parquet").write_text("mine")
+    tiny_fit.keep(()).save(others / "zarr.zarr")
+    (others / "zarr.zarr/mine.txt").write_text("mine")
+    return inputs, others
+
+
+@pytest.fixture
+def place(made, tmp_path, monkeypatch):
+    """Work in a copy of the inputs."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(made[0], tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -63,13 +79,8 @@ def test_a_fit_replaces_none_of_its_inputs(place, target, kind):
         ("fit table --out zarr.zarr", "holds more"),
     ],
 )
-def test_what_is_of_another_kind_stays(place, command, said, tiny_fit):
-    for name in ("other.txt", "other.nc", "other.png"):
-        Path(name).write_text("sample,a\n1,2\n")
-    bl.write_pools(bl.make_pools("table", max_size=2), "mixed")
-    Path("mixed/mine.parquet").write_text("mine")
-    tiny_fit.save("zarr.zarr")
-    Path("zarr.zarr/mine.txt").write_text("mine")
+def test_what_is_of_another_kind_stays(made, place, command, said):
+    shutil.copytree(made[1], place, dirs_exist_ok=True)
     before = content(place)
     result = CliRunner().invoke(app, command.split())
     assert result.exit_code == 2
@@ -80,7 +91,7 @@ def test_what_is_of_another_kind_stays(place, command, said, tiny_fit):
 def test_what_is_of_the_same_kind_is_replaced(place, tiny_fit):
     Path("empty.nc").touch()
     for name in ("f.nc", "empty.nc", "f.zarr"):
-        tiny_fit.save(name)
+        tiny_fit.keep(["prior"]).save(name)
         tiny_fit.keep(()).save(name)
         assert "prior" not in bl.load_fit(name).tree.children
     for name, start in (("f.png", b"\x89PNG\r\n\x1a\n"), ("f.svg", b"<?xml?>\n<svg>"), ("f.pdf", b"%PDF-1.4")):
@@ -153,8 +164,8 @@ def test_a_server_that_is_not_there_leaves_nothing(place):
     ],
 )
 @pytest.mark.parametrize("seed", ["-1", "1.5", str(2**63)])
-def test_a_seed_that_is_none_is_refused_before_anything_is_written(place, command, seed, tiny_fit):
-    tiny_fit.save("f2.nc")
+def test_a_seed_that_is_none_is_refused_before_anything_is_written(place, command, seed):
+    shutil.copy("f.nc", "f2.nc")
     before = content(place)
     result = CliRunner().invoke(app, [*command.split(), f"--seed={seed}"])
     assert result.exit_code == 2
