@@ -337,7 +337,8 @@ def test_a_wrong_noise_is_found(tiny, monkeypatch):
 
 
 def test_every_law_has_a_design():
-    for name, law in LAWS.items():
+    # The joint law of samples draws tables of losses, on a design of its own.
+    for name, law in ((name, law) for name, law in LAWS.items() if law is not FactorLaw):
         table = default_design(law())
         assert len(law().observe(table).loss) >= 20, name
     assert len(DESIGNS) == 3
