@@ -101,7 +101,8 @@ def sample_scales(model: FactorModel, structure: np.ndarray) -> SampleScales:
         return float(-(constant - (freedom + count) / 2 * np.log1p(squares / scale)).mean())
 
     bounds = (-3.0, float(np.log(MOST_FREEDOM)))
-    freedom = LEAST_FREEDOM + float(np.exp(optimize.minimize_scalar(cost, bounds=bounds, method="bounded").x))
+    found: Any = optimize.minimize_scalar(cost, bounds=bounds, method="bounded")
+    freedom = LEAST_FREEDOM + float(np.exp(found.x))
     return SampleScales(squares, count, freedom if freedom < NO_TAILS else np.inf)
 
 
