@@ -70,10 +70,10 @@ def test_mode_and_covariance_of_a_normal_distribution_are_exact():
 
 def test_draws_have_mean_and_covariance_of_the_distribution():
     with jax.enable_x64(True):
-        choices = {"draws": 1000, "chains": 2, "seed": 0}
+        choices = {"draws": 4000, "chains": 2, "seed": 0}
         solution = draw_posterior(Posterior(normal, np.zeros(3)), data_of(MEAN, COVARIANCE), **choices)
     draws = solution.draws
-    assert draws.position.shape == (2, 1000, 3)
+    assert draws.position.shape == (2, 4000, 3)
     assert solution.settings == {"warmup": 500, "target_accept": 0.9, "attempts": 1}
     assert solution.level
     np.testing.assert_allclose(draws.flat.mean(axis=0), MEAN, atol=0.2)
@@ -130,7 +130,7 @@ def test_blocks_together_are_the_whole():
         for seed in range(3):
             position = jnp.asarray(np.random.default_rng(seed).standard_normal(3))
             assert float(blocks.potential(position, data)) == pytest.approx(float(normal(position, data)), rel=1e-12)
-        drawn = draw_posterior(blocks, data, draws=1000, chains=2, seed=1).draws
+        drawn = draw_posterior(blocks, data, draws=4000, chains=2, seed=1).draws
     np.testing.assert_allclose(drawn.flat.mean(axis=0), MEAN, atol=0.2)
     np.testing.assert_allclose(np.cov(drawn.flat.T), COVARIANCE, atol=0.5)
     height = [-normal(position, data) for position in drawn.position[0, :5]]

@@ -17,6 +17,7 @@ from bayeslaw.errors import check_whole
 from bayeslaw.fit import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.fit_argument import a_fit
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.posterior.retries import rhat_limit
 from bayeslaw.progress import progress_bar
 
 METHODS = ("exact", "weights")
@@ -178,7 +179,8 @@ class LeftOut:
                 f"{len(refitted)} of {len(self.folds)} folds were refitted, since importance weights are unreliable "
                 f"there (Pareto k above {PARETO_LIMIT})."
             )
-        unmixed = [fold for fold in self.folds if fold.rhat > RHAT_ACCEPTED or fold.divergences]
+        limit = max(RHAT_ACCEPTED, rhat_limit(self.draws, 1))
+        unmixed = [fold for fold in self.folds if fold.rhat > limit or fold.divergences]
         if unmixed:
             notes.append(
                 f"The refits without {_names(unmixed)} did not mix well (R-hat up to "
