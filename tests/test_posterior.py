@@ -286,7 +286,7 @@ def test_laws_that_differ_in_more_than_numbers_do_not_share_programs():
         assert hash(same) == hash(outlined(PowerLaw(floor="LogNormal(3, 0.2)")))
         others = [PowerLaw(floor="Gamma(2, 1)"), PowerLaw(floor="Gamma(3, 1)"), PowerLaw(pooling="complete")]
         others += [PowerLaw(floor="Uniform(0, 2)"), PowerLaw(floor="Uniform(0, 3)")]
-        found = {same, *map(outlined, others), outlined(PowerLaw(), Noise(family="student_t"))}
+        found = {same, *map(outlined, others), outlined(PowerLaw(), Noise(distribution="student_t"))}
         assert len(found) == 7
 
 
