@@ -111,7 +111,7 @@ class LeftOut:
     unit
         Unit of the loss.
     draws
-        How many draws each refit has, of all chains.
+        How many draws each refit has, of all chains; 0 where that is not known.
     """
 
     folds: tuple[FoldScore, ...]
@@ -179,7 +179,7 @@ class LeftOut:
                 f"{len(refitted)} of {len(self.folds)} folds were refitted, since importance weights are unreliable "
                 f"there (Pareto k above {PARETO_LIMIT})."
             )
-        limit = max(RHAT_ACCEPTED, rhat_limit(self.draws, 1))
+        limit = max(RHAT_ACCEPTED, rhat_limit(self.draws, 1) if self.draws else 0.0)
         unmixed = [fold for fold in self.folds if fold.rhat > limit or fold.divergences]
         if unmixed:
             notes.append(
