@@ -1,46 +1,46 @@
-from .advantage import Advantage, advantage
-from .calibrate import Calibration, calibrate
-from .claims import Claim, claims
-from .combine import Attainability, attainability, combine
-from .compare import Comparison, compare
-from .criticism.k_fold import k_fold
-from .criticism.leave_out import LeftOut, leave_out
-from .criticism.stacking import Stack, stack
+from .calibration.calibrations import Calibration, calibrate
+from .comparison.comparisons import Comparison, compare
+from .comparison.k_folds import k_fold
+from .comparison.left_out import LeftOut, leave_out
+from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
-from .diagnose import check
-from .diagnosis.sampling import Diagnostics, diagnostics
+from .diagnosis.checks import check
+from .diagnosis.claim_probabilities import Claim, claims
+from .diagnosis.predictive_check import pool_check
+from .diagnosis.sampling_diagnostics import Diagnostics, diagnostics
 from .errors import InputError
 from .findings import Finding, LossTableWarning
-from .fit import Fit, fit, load_fit
+from .fitting.fits import Fit, fit, load_fit
+from .fitting.numpyro_models import numpyro_model
+from .fitting.point_fit import maximum_likelihood
+from .fitting.recommendation import Recommendation, recommend
+from .joint.law import JointLaw
 from .laws import (
     BrokenPowerLaw,
     ChinchillaLaw,
     CollaborationLaw,
     DiversityLaw,
-    FactorLaw,
     Law,
     PowerLaw,
     register_law,
 )
-from .losses import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
-from .noise import Noise
-from .numpyro_models import numpyro_model
-from .plots import plot_claims, plot_law, save_plot
-from .point_fit import maximum_likelihood
-from .pools import make_pools, pools_of, read_pools, write_pools
-from .predict import predict, predict_draws
-from .predictive_check import pool_check
-from .recommend import Recommendation, recommend
-from .simulate import simulate_chinchilla, simulate_losses
-from .simulated_pools import simulate_pools
+from .likelihood.noise import Noise
+from .losses.folders import write_losses
+from .losses.frames import losses_from_frames
+from .losses.model_frames import models_from_frame
+from .losses.readers import read_losses
+from .losses.report import LossReport, loss_report
+from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
+from .losses.token_losses import read_token_losses
+from .plotting.pictures import plot_claims, plot_law, save_plot
+from .pools.advantages import Advantage, advantage
+from .pools.combinations import Attainability, attainability, combine
+from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
+from .prediction.predictions import predict, predict_draws
+from .simulation.simulated_pools import simulate_pools
+from .simulation.tables import simulate_chinchilla, simulate_losses
+from .simulation.truth import ChinchillaTruth, PowerTruth, Truth
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
-from .tables.folders import write_losses
-from .tables.frames import losses_from_frames
-from .tables.loss_report import LossReport, loss_report
-from .tables.model_frames import models_from_frame
-from .tables.readers import read_losses
-from .tables.token_losses import read_token_losses
-from .truth import ChinchillaTruth, PowerTruth, Truth
 
 __all__ = [
     "Advantage",
@@ -55,10 +55,10 @@ __all__ = [
     "CompletionsServer",
     "Diagnostics",
     "DiversityLaw",
-    "FactorLaw",
     "Finding",
     "Fit",
     "InputError",
+    "JointLaw",
     "Law",
     "LeftOut",
     "LossReport",

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from numbers import Integral
 from typing import Any
 
-from bayeslaw.foreign_text import printable, shortened
+from bayeslaw.inputs.foreign_text import printable, shortened
 
 LONGEST_SHOWN = 80
 HIGHEST = 2**62

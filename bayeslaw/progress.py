@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from bayeslaw.foreign_text import printable
+from bayeslaw.inputs.foreign_text import printable
 
 PATIENCE_SECONDS = 2.0
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bayeslaw.manifests import FORMAT_VERSION, MANIFEST, read_manifest
-from bayeslaw.output_checks import (
+from bayeslaw.inputs.manifests import FORMAT_VERSION, MANIFEST, read_manifest
+from bayeslaw.inputs.output_paths import (
     LOCK,
     Inputs,
     cannot_write,

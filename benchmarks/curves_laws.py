@@ -24,10 +24,10 @@ from jax import Array
 
 from bayeslaw.fitting.law_coordinates import levels_to_logs
 from bayeslaw.laws.broken_power import CHANGE_DEVIATION, WIDTH_SHARE, broken_power_law
+from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.power import data_scaled_priors
-from bayeslaw.noise import NOISE_SCALE, Noise, noise_priors
-from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior
+from bayeslaw.laws.priors import Prior
+from bayeslaw.likelihood.noise import NOISE_SCALE, Noise, noise_priors
 
 LEVELS = ("floor", "amplitude", "exponent")
 # What has priors: logarithms of positive quantities, and the change of the exponent.

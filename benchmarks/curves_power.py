@@ -18,8 +18,8 @@ import xarray as xr
 from curves_protocol import Curve, Prediction
 
 import bayeslaw as bl
-from bayeslaw.row_prediction import law_draws
-from bayeslaw.targets import read_targets
+from bayeslaw.prediction.row_prediction import law_draws
+from bayeslaw.prediction.targets import read_targets
 
 DRAWS = 1000
 

@@ -29,9 +29,9 @@ from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
-from bayeslaw.losses import loss_unit, missing_note
-from bayeslaw.tables.arguments import find_table
-from bayeslaw.tables.missing import MISSING_POLICIES
+from bayeslaw.losses.missing import MISSING_POLICIES
+from bayeslaw.losses.statistics import loss_unit, missing_note
+from bayeslaw.losses.table_arguments import find_table
 
 BASELINE = "least_squares"
 SMOKE_CUT, SMOKE_TARGETS = 3e9, 100

@@ -7,9 +7,9 @@ from extrapolation_scores import DrawnPrediction, NormalPrediction
 from scipy import optimize
 
 import bayeslaw as bl
-from bayeslaw.diagnose import errors
+from bayeslaw.diagnosis.checks import errors
 from bayeslaw.errors import InputError
-from bayeslaw.targets import NEW_FAMILY
+from bayeslaw.prediction.targets import NEW_FAMILY
 
 REFERENCE = 1e9
 FEWEST_POOLS = 4
@@ -107,9 +107,9 @@ def diversity(task: Task) -> DrawnPrediction:
     return DrawnPrediction(draws, _errors(fitted))
 
 
-def factor(task: Task) -> DrawnPrediction:
-    """Predict by the factor law fitted to the losses of the training models."""
-    fitted = bl.fit(bl.FactorLaw(), task.losses, seed=task.seed)
+def joint(task: Task) -> DrawnPrediction:
+    """Predict by the joint law fitted to the losses of the training models."""
+    fitted = bl.fit(bl.JointLaw(), task.losses, seed=task.seed)
     draws = bl.predict_draws(fitted, {"members": _texts(task)}, seed=task.seed).to_numpy()
     return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
 
@@ -133,7 +133,7 @@ LAWS: dict[str, Law] = {
     "least_squares": least_squares,
     "collaboration": collaboration,
     "diversity": diversity,
-    "factor": factor,
+    "joint": joint,
 }
 
 

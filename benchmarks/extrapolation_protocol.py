@@ -19,10 +19,10 @@ import numpy as np
 import xarray as xr
 from extrapolation_scores import Prediction
 
-from bayeslaw.combine import check_table
 from bayeslaw.errors import InputError
-from bayeslaw.pools import pools_of
-from bayeslaw.regimes import regime_of
+from bayeslaw.pools.combinations import check_table
+from bayeslaw.pools.pool_losses import pools_of
+from bayeslaw.pools.regimes import regime_of
 
 SEED = 1
 TARGETS = 1500

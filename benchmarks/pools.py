@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.pooling.cores import usable_cores
-from bayeslaw.pools import make_pools
+from bayeslaw.pools.cores import usable_cores
+from bayeslaw.pools.pool_losses import make_pools
 
 MEMORY_TARGET = 1 << 30
 SPEED_TARGET = 5.0

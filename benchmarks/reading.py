@@ -32,8 +32,8 @@ WIDTH, TENSORS = 8192, 16
 
 
 def read_ours(file: Path, out: np.ndarray) -> None:
-    """Read each tensor with `inference.shards`."""
-    from inference.shards import read_header, read_tensor_into
+    """Read each tensor with `inference.checkpoints.safetensors_files`."""
+    from inference.checkpoints.safetensors_files import read_header, read_tensor_into
 
     places = read_header(file)
     for name, place in sorted(places.items(), key=lambda item: item[1].start):

@@ -27,10 +27,10 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.laws import CollaborationLaw
-from bayeslaw.model import LawModel
-from bayeslaw.noise import Noise
-from bayeslaw.pools import make_pools
-from bayeslaw.simulate import simulate_losses
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import Noise
+from bayeslaw.pools.pool_losses import make_pools
+from bayeslaw.simulation.tables import simulate_losses
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sampling_dependence import DEPENDENCE_LIMIT, compare_dependence, report_dependence

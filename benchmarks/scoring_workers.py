@@ -45,10 +45,10 @@ class Ours:
         import jax.numpy as jnp
         from transformers.models.auto.configuration_auto import AutoConfig  # noqa: F401
 
-        from inference.checkpoint import open_checkpoint
-        from inference.decoder import Decoder
-        from inference.score import LanguageModel
-        from inference.weights import load_decoder, parameter_counts
+        from inference.checkpoints.checkpoint import open_checkpoint
+        from inference.checkpoints.weights import load_decoder, parameter_counts
+        from inference.decoder.transformer import Decoder
+        from inference.scoring.scores import LanguageModel
 
         # Compiled code and buffers of the runtime are not the model's.
         jnp.zeros(8).block_until_ready()
@@ -61,14 +61,14 @@ class Ours:
         self.parameters, self.vocabulary = counts["total"], decoder.config.vocabulary
 
     def score(self, texts: list[np.ndarray], order: str) -> float:
-        from inference.score import token_log_probabilities
+        from inference.scoring.scores import token_log_probabilities
 
         encodings: Any = [SimpleNamespace(ids=ids) for ids in texts]
         found = token_log_probabilities(self.model, encodings)
         return -sum(float(values.sum(dtype=np.float64)) for values in found)
 
     def compilations(self) -> int:
-        import inference.score  # noqa: F401
+        import inference.scoring.scores  # noqa: F401
 
         compiled: Any = getattr(sys.modules["inference.score"], "_log_probabilities")  # noqa: B009
         return compiled._cache_size()
@@ -121,9 +121,9 @@ def compile_seconds(depths: list[int]) -> dict[str, float]:
     import jax.numpy as jnp
     from flax import nnx
 
-    from inference.config import DecoderConfig, Rope
-    from inference.decoder import Decoder
-    from inference.score import _log_probabilities
+    from inference.decoder.configuration import DecoderConfig, Rope
+    from inference.decoder.transformer import Decoder
+    from inference.scoring.scores import _log_probabilities
 
     found = {}
     for depth in depths:

@@ -1,4 +1,4 @@
-"""Predict pools of models that were not scored: the factor law, and how well it does where the answer is known.
+"""Predict pools of models that were not scored: the joint law, and how well it does where the answer is known.
 
     python examples/04_pools_beyond_the_table.py
 
@@ -66,6 +66,6 @@ for rule in ("oracle", "mixture"):
     print(bands[["members", "regime", "median", "lower", "upper", "extrapolation"]].to_string(index=False))
 
 print("\n# 6. Keep it")
-fit.save(given.out / "factor.nc")
-bl.save_plot(fit, given.out / "factor.png")
-print("wrote factor.nc, factor.png")
+fit.save(given.out / "joint.nc")
+bl.save_plot(fit, given.out / "joint.png")
+print("wrote joint.nc, joint.png")

@@ -1,14 +1,14 @@
-from .checkpoint import Checkpoint, open_checkpoint
-from .config import DecoderConfig, Rope
-from .decoder import Decoder
-from .ensemble import ensemble_score
-from .runner import ModelResult, run
-from .running.model_list import ModelRequest, read_requests
-from .running.options import ScoreOptions
-from .score import LanguageModel, load, score, token_log_probabilities
-from .sharding import make_mesh
-from .texts import Corpus, read_texts
-from .tokens import TextTokenizer
+from .checkpoints.checkpoint import Checkpoint, open_checkpoint
+from .checkpoints.sharding import make_mesh
+from .decoder.configuration import DecoderConfig, Rope
+from .decoder.transformer import Decoder
+from .runs.model_list import ModelRequest, read_requests
+from .runs.options import ScoreOptions
+from .runs.runner import ModelResult, run
+from .scoring.ensembles import ensemble_score
+from .scoring.scores import LanguageModel, load, score, token_log_probabilities
+from .texts.documents import Corpus, read_texts
+from .texts.tokens import TextTokenizer
 
 __all__ = [
     "Checkpoint",

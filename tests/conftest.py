@@ -17,12 +17,12 @@ from forms import FORMS
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting.fits import Fit
 
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
 # Fits of which tests of the gate look at a quick form.
-IN_TWO_FORMS = ("chinchilla", "factor", "few_rows")
+IN_TWO_FORMS = ("chinchilla", "joint", "few_rows")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -106,7 +106,7 @@ def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
         return
     import jax
 
-    from bayeslaw.posterior.compiled import forget_compiled
+    from bayeslaw.likelihood.compiled import forget_compiled
 
     forget_compiled()
     before = jax.config.read(OPTIMISATIONS_OFF)
@@ -120,7 +120,7 @@ def compiled_as_by_users(request: pytest.FixtureRequest, monkeypatch: pytest.Mon
 @pytest.fixture(scope="session")
 def small_pools() -> xr.Dataset:
     """Return 171 pools of up to two of 18 models, drawn from a known law."""
-    from bayeslaw.simulated_pools import simulate_pools
+    from bayeslaw.simulation.simulated_pools import simulate_pools
 
     return simulate_pools()
 
@@ -128,7 +128,7 @@ def small_pools() -> xr.Dataset:
 @pytest.fixture(scope="session")
 def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
     """Return a function that gives one of `shared_fits.FITS`, saved and loaded."""
-    from bayeslaw.fit import load_fit
+    from bayeslaw.fitting.fits import load_fit
 
     return lambda name: load_fit(str(file_of_fit(name)))
 
@@ -149,8 +149,8 @@ def chinchilla_file(file_of_fit: Callable[[str], Path]) -> Path:
 
 
 @pytest.fixture(scope="session", params=FORMS)
-def factor_file(file_of_fit: Callable[[str], Path], request: pytest.FixtureRequest) -> Path:
-    return file_of_fit("quick_factor" if request.param else "factor")
+def joint_file(file_of_fit: Callable[[str], Path], request: pytest.FixtureRequest) -> Path:
+    return file_of_fit("quick_joint" if request.param else "joint")
 
 
 @pytest.fixture(scope="session")
@@ -169,8 +169,8 @@ def chinchilla_fit(read_fit: Callable[[str], Fit]) -> Fit:
 
 
 @pytest.fixture(scope="session", params=FORMS)
-def factor_fit(read_fit: Callable[[str], Fit], request: pytest.FixtureRequest) -> Fit:
-    return read_fit("quick_factor" if request.param else "factor")
+def joint_fit(read_fit: Callable[[str], Fit], request: pytest.FixtureRequest) -> Fit:
+    return read_fit("quick_joint" if request.param else "joint")
 
 
 @pytest.fixture(scope="session")

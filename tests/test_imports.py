@@ -47,7 +47,8 @@ def test_type_checkers_see_every_name(package):
 
 @pytest.mark.slow
 def test_functions_are_not_hidden_by_submodules_in_a_process_of_its_own():
-    program = "import bayeslaw as bl; from bayeslaw.plots import save_plot; import bayeslaw.predict\n"
+    program = "import bayeslaw as bl; from bayeslaw.plotting.pictures import save_plot\n"
+    program += "import bayeslaw.prediction.predictions\n"
     program += "bl.load_fit, bl.Comparison, bl.Attainability, bl.predict_draws\n"
     program += "import inference, inference.score; assert callable(inference.score)\n"
     program += "assert callable(bl.fit) and callable(bl.compare) and callable(bl.combine) and callable(bl.predict)"

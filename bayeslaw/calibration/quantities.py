@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import jax
 from jax import Array
 
-from bayeslaw.factor.family_lines import family_lines
-from bayeslaw.factor.joint_posterior import JointData, SiteValues
+from bayeslaw.fitting.joint_posterior import JointData, SiteValues
 from bayeslaw.fitting.row_posterior import Outline, Rows, given_rows
-from bayeslaw.posterior.compiled import one_by_one
+from bayeslaw.joint.family_lines import family_lines
+from bayeslaw.likelihood.compiled import one_by_one
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from arviz_stats.sampling_diagnostics import ess
 
+from bayeslaw.calibration.calibrated import KINDS, Calibrated
 from bayeslaw.calibration.coverage import held
-from bayeslaw.calibration.protocol import KINDS, Calibrated
 from bayeslaw.calibration.ranks import RANKED_DRAWS, rank
-from bayeslaw.sources.journal import Journal
+from bayeslaw.journal import Journal
 
 
 @dataclass(frozen=True)

@@ -21,12 +21,12 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
-from bayeslaw.pooling.rules import USUAL_RULE, describe_rules
+from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.advantage import Advantage, Estimate
+    from bayeslaw.pools.advantages import Advantage, Estimate
 
 
 def advantage(
@@ -57,7 +57,7 @@ def advantage(
     as_json: JsonOption = False,
 ) -> None:
     """Say how much of what heterogeneous pools are better by is diversity, and how much better partners."""
-    from bayeslaw.advantage import advantage as split_advantage
+    from bayeslaw.pools.advantages import advantage as split_advantage
 
     losses = read_table(
         ctx,

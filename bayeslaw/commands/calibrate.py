@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.text import Text
 
-    from bayeslaw.calibrate import Calibration
+    from bayeslaw.calibration.calibrations import Calibration
 
 
 def calibrate(
@@ -60,9 +60,9 @@ def calibrate(
     use_compilation_cache()
     import matplotlib
 
-    from bayeslaw.calibrate import calibrate as calibrate_law
-    from bayeslaw.calibration.files import calibration_record, check_calibration_output, write_calibration
-    from bayeslaw.config import read_config
+    from bayeslaw.calibration.calibrations import calibrate as calibrate_law
+    from bayeslaw.fitting.settings_file import read_config
+    from bayeslaw.plotting.calibration_files import calibration_record, check_calibration_output, write_calibration
 
     matplotlib.use("agg")
     if out is not None:

@@ -15,14 +15,14 @@ from typer.core import TyperGroup
 
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding, LossTableWarning
-from bayeslaw.foreign_text import printable, replace_unseen
+from bayeslaw.inputs.foreign_text import printable, replace_unseen
 
 if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
     from rich.text import Text
 
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting.fits import Fit
 
 Missing = Literal["error", "drop-models", "drop-samples"]
 TableArgument = Annotated[
@@ -69,7 +69,7 @@ class Group(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
-        from bayeslaw.tables.sizes import noting_sizes
+        from bayeslaw.losses.sizes import noting_sizes
 
         # Commands say what is wrong with a table in words of their own.
         warnings.filterwarnings("ignore", category=LossTableWarning)
@@ -201,10 +201,10 @@ def read_table(
     InputError
         If the table cannot be read, or is refused.
     """
-    from bayeslaw.losses import missing_note, read_losses
-    from bayeslaw.tables.arguments import find_table
-    from bayeslaw.tables.near_names import near_names
-    from bayeslaw.tables.told import errors_of
+    from bayeslaw.losses.near_names import near_names
+    from bayeslaw.losses.statistics import missing_note, read_losses
+    from bayeslaw.losses.table_arguments import find_table
+    from bayeslaw.losses.told import errors_of
 
     losses = read_losses(
         find_table(table, unit),
@@ -263,11 +263,11 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
     xarray.Dataset
         The table.
     """
-    from bayeslaw.tables.arguments import holds_pools
+    from bayeslaw.losses.table_arguments import holds_pools
 
     if not holds_pools(table):
         return read_table(ctx, table, **options)
-    from bayeslaw.pools import read_pools
+    from bayeslaw.pools.pool_losses import read_pools
 
     defaults = {"missing": "error"}
     given = [name for name, value in options.items() if value and value != defaults.get(name)]
@@ -280,7 +280,7 @@ def read_any_table(ctx: typer.Context, table: Path, **options: Any) -> xr.Datase
 
 def warn_if_untrusted(fit: Fit, name: Path) -> None:
     """Say on standard error, also where notes are not wanted, that a fit must not be trusted."""
-    from bayeslaw.diagnose import errors
+    from bayeslaw.diagnosis.checks import errors
 
     codes = [finding.code for finding in errors(fit)]
     if codes:

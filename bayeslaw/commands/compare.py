@@ -20,7 +20,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.errors import InputError
 
 if TYPE_CHECKING:
-    from bayeslaw.compare import Comparison
+    from bayeslaw.comparison.comparisons import Comparison
 
 
 def compare(
@@ -45,8 +45,8 @@ def compare(
 ) -> None:
     """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
     use_compilation_cache()
-    from bayeslaw.compare import compare as compare_fits
-    from bayeslaw.fit import load_fit
+    from bayeslaw.comparison.comparisons import compare as compare_fits
+    from bayeslaw.fitting.fits import load_fit
 
     names = [str(path) for path in fits]
     if len(set(names)) < len(names):

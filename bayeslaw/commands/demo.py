@@ -25,7 +25,7 @@ def demo(
     use_compilation_cache()
     import matplotlib
 
-    from bayeslaw.demo import run_demo
+    from bayeslaw.commands.demonstration import run_demo
 
     matplotlib.use("agg")
     quiet = is_quiet(ctx)
@@ -39,10 +39,10 @@ def demo(
 
 def _score(checkpoints: dict[Path, str], texts: Path, out: Path, *, say: Callable[[str], None], progress: bool) -> None:
     """Score as ``bayeslaw score --offline --dtype float32`` does."""
-    from inference.runner import run
-    from inference.running.model_list import ModelRequest
-    from inference.running.options import ScoreOptions
-    from inference.texts import read_texts
+    from inference.runs.model_list import ModelRequest
+    from inference.runs.options import ScoreOptions
+    from inference.runs.runner import run
+    from inference.texts.documents import read_texts
 
     requests = [ModelRequest(str(folder), folder.name, family) for folder, family in checkpoints.items()]
     options = ScoreOptions(dtype="float32", offline=True)

@@ -63,11 +63,11 @@ def fit(
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
     """
     use_compilation_cache()
-    from bayeslaw.config import read_config
-    from bayeslaw.diagnose import check
-    from bayeslaw.fit_file import check_fit_output, kept_groups
-    from bayeslaw.kept_fit import checkpoint_beside, fit_to_file
-    from bayeslaw.recommend import recommend
+    from bayeslaw.diagnosis.checks import check
+    from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
+    from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
+    from bayeslaw.fitting.recommendation import recommend
+    from bayeslaw.fitting.settings_file import read_config
 
     check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)

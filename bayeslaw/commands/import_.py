@@ -42,10 +42,10 @@ def import_harness(
     missing: MissingOption = "error",
 ) -> None:
     """Make a loss table of the sample logs of lm-evaluation-harness."""
-    from bayeslaw.losses import missing_note
+    from bayeslaw.losses.joining import held_table
+    from bayeslaw.losses.statistics import missing_note
     from bayeslaw.sources import losses_from_harness
     from bayeslaw.storage import check_output_folder
-    from bayeslaw.tables.joining import held_table
 
     check_output_folder(out, "losses", inputs=(*runs, models))
     held = held_table(out)
@@ -89,10 +89,10 @@ def import_completions(
     The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
     """
     require_scoring_package()
+    from bayeslaw.losses.joining import check_same_samples, held_table
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
     from bayeslaw.storage import check_output_folder
-    from bayeslaw.tables.joining import check_same_samples, held_table
-    from inference.texts import blank_note, read_texts
+    from inference.texts.documents import blank_note, read_texts
 
     check_output_folder(out, "losses", inputs=(*texts, models))
     held = held_table(out)
@@ -121,9 +121,9 @@ def import_completions(
 
 def _write(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> None:
     """Write losses, beside those of the table that is there, and say what is likely wrong in the whole."""
-    from bayeslaw.losses import write_losses
-    from bayeslaw.tables.joining import join_models
-    from bayeslaw.tables.told import errors_of
+    from bayeslaw.losses.joining import join_models
+    from bayeslaw.losses.statistics import write_losses
+    from bayeslaw.losses.told import errors_of
 
     table = losses if held is None else join_models(held, losses, out)
     write_losses(table, out)

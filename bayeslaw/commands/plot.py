@@ -26,8 +26,8 @@ def plot(
     """
     import matplotlib
 
-    from bayeslaw.fit import load_fit
-    from bayeslaw.plots import check_plot, save_plot
+    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.plotting.pictures import check_plot, save_plot
 
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")

@@ -18,12 +18,12 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
-from bayeslaw.pooling.rules import USUAL_RULE, describe_rules
+from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayeslaw.fit import Fit
+    from bayeslaw.fitting.fits import Fit
 
 
 def predict(
@@ -59,7 +59,7 @@ def predict(
         str | None,
         typer.Option(
             "--rule",
-            help=f"How pools of a factor fit are combined: {describe_rules(on_tokens=False)} (default: {USUAL_RULE}).",
+            help=f"How pools of a joint fit are combined: {describe_rules(on_tokens=False)} (default: {USUAL_RULE}).",
         ),
     ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
@@ -68,8 +68,8 @@ def predict(
 ) -> None:
     """Predict losses at new budgets, with bands."""
     use_compilation_cache()
-    from bayeslaw.fit import load_fit
-    from bayeslaw.predict import predict as predict_losses
+    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.prediction.predictions import predict as predict_losses
 
     budgets = [*(parameters or []), *(more or [])]
     if more and not parameters:
@@ -112,7 +112,7 @@ def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:
-    from bayeslaw.tables.sizes import is_size, read_counts
+    from bayeslaw.losses.sizes import is_size, read_counts
 
     # With commas a text is one number such as 70,000,000, or else several.
     given = [part for text in values for part in ([text] if is_size(text) else text.split(","))]
@@ -143,7 +143,7 @@ def _cross(given: dict[str, Any]) -> pd.DataFrame:
 
 
 def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
-    from bayeslaw.targets import read_target_file
+    from bayeslaw.prediction.targets import read_target_file
 
     clash = [name for name, values in given.items() if values]
     if clash:

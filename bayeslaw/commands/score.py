@@ -12,7 +12,7 @@ from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json, use
 from bayeslaw.commands.scoring_package import require_scoring_package
 
 if TYPE_CHECKING:
-    from inference.runner import ModelResult, RunScorer
+    from inference.runs.runner import ModelResult, RunScorer
 
 Unit = Literal["document", "paragraph", "line", "word"]
 Bos = Literal["auto", "always", "never"]
@@ -78,11 +78,11 @@ def score(
     """Score texts under models: losses in nats of every sample, with their provenance."""
     require_scoring_package()
     use_compilation_cache()
-    from bayeslaw.tables.model_names import check_family_names, check_model_names
-    from inference.runner import run
-    from inference.running.model_list import read_requests
-    from inference.running.options import ScoreOptions
-    from inference.texts import blank_note, read_texts
+    from bayeslaw.losses.model_names import check_family_names, check_model_names
+    from inference.runs.model_list import read_requests
+    from inference.runs.options import ScoreOptions
+    from inference.runs.runner import run
+    from inference.texts.documents import blank_note, read_texts
 
     options = ScoreOptions(
         unit=unit,
@@ -110,7 +110,7 @@ def score(
 
 
 def _cluster(address: str, offline: bool) -> RunScorer:
-    from inference.cluster import ClusterScorer
+    from inference.runs.cluster import ClusterScorer
 
     return ClusterScorer(address, offline=offline)
 

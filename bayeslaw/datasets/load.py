@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayeslaw.arguments import a_text, accepts, optional
 from bayeslaw.errors import InputError, check_choice, nearest
+from bayeslaw.inputs.arguments import a_text, accepts, optional
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -163,7 +163,7 @@ def load_dataset(name: str, *, unit: str | None = None) -> xr.Dataset:
     >>> losses = bl.load_dataset("zoo")
     >>> pools = bl.make_pools(losses, rule="oracle", max_size=3)
     """
-    from bayeslaw.losses import read_losses
+    from bayeslaw.losses.statistics import read_losses
 
     return read_losses(dataset_table(name, unit))
 

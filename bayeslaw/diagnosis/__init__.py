@@ -1,1 +1,1 @@
-"""Findings about a fit, by subject."""
+"""What deserves a look in a fit, and what it says of pools."""

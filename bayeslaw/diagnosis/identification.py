@@ -5,9 +5,9 @@ from itertools import chain
 
 import numpy as np
 
+from bayeslaw.diagnosis.sensitivity import THRESHOLD, sensitivity
 from bayeslaw.findings import Finding
-from bayeslaw.fit import Fit
-from bayeslaw.sensitivity import THRESHOLD, sensitivity
+from bayeslaw.fitting.fits import Fit
 
 CONTRACTION = 0.3
 FEW_SIZES = 5

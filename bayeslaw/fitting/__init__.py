@@ -1,1 +1,1 @@
-"""A law and a table made into a posterior."""
+"""A law and a table to a fit, and a fit to a file and back."""

@@ -9,9 +9,9 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.fitting.row_posterior import GivenRows, Outline, Rows, given_rows, outline_of, row_posterior, rows_of
-from bayeslaw.model import LawModel
-from bayeslaw.noise import combined_scale
-from bayeslaw.noise_distributions import DISTRIBUTIONS
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import combined_scale
+from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.posterior.mode import minimize, scattered_starts
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
-from bayeslaw.model import LawModel
-from bayeslaw.noise import MEMBER_SCALE, NOISE_SCALE
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import MEMBER_SCALE, NOISE_SCALE
+from bayeslaw.likelihood.row_model import RowModel
 from bayeslaw.posterior.coordinates import POSITIVE, constrain, unconstrained_centre
-from bayeslaw.row_model import RowModel
 
 LEVELS = ("floor", "amplitude", "exponent")
 START_FLOOR_SHARE = 0.6

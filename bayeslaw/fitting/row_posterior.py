@@ -12,18 +12,18 @@ from jax import Array
 from jax.flatten_util import ravel_pytree
 from numpyro.infer.util import log_density
 
-from bayeslaw.dependence import Dependence
 from bayeslaw.fitting.law_coordinates import Coordinates, start_of
 from bayeslaw.laws.base import Parameter
-from bayeslaw.model import LawModel
-from bayeslaw.noise import MEMBER_SCALE, Noise, combined_scale
-from bayeslaw.noise_distributions import DISTRIBUTIONS
-from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.laws.priors import Prior
+from bayeslaw.likelihood.compiled import compile_once
+from bayeslaw.likelihood.compress import Compressed
+from bayeslaw.likelihood.dependence import Dependence
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import MEMBER_SCALE, Noise, combined_scale
+from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
+from bayeslaw.likelihood.row_model import RowModel
 from bayeslaw.posterior.coordinates import numbers_of, outline, unravel, with_numbers
 from bayeslaw.posterior.density import Posterior
-from bayeslaw.priors import Prior
-from bayeslaw.row_model import RowModel
-from bayeslaw.sampling.compress import Compressed
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 
@@ -34,11 +34,11 @@ class Rows(NamedTuple):
     Parameters
     ----------
     response, standard_error, group_index, dependence, compressed
-        As `bayeslaw.model.LawModel` has them.
+        As `bayeslaw.likelihood.law_model.LawModel` has them.
     covariates
         Covariates relative to their references, in the order of the law's function, each of shape ``[row]``.
     budget_range
-        As `bayeslaw.model.LawModel` has it; empty where the coordinates do not need it.
+        As `bayeslaw.likelihood.law_model.LawModel` has it; empty where the coordinates do not need it.
     numbers
         Locations and scales of the priors, defaults scaled to the table among them, shape ``[number]``.
     """
@@ -60,7 +60,7 @@ class Outline:
     Parameters
     ----------
     function, covariate_names, plates, group_count, noise_by_group
-        As `bayeslaw.row_model.RowModel` has them.
+        As `bayeslaw.likelihood.row_model.RowModel` has them.
     parameters, noise_priors
         The same, and the site of each, with priors of which only the outlines are given.
     noise

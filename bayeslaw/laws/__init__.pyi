@@ -3,7 +3,6 @@ from .broken_power import BrokenPowerLaw
 from .chinchilla import ChinchillaLaw
 from .collaboration import CollaborationLaw
 from .diversity import DiversityLaw
-from .factor import FactorLaw
 from .parameter import Parameter
 from .power import PowerLaw
 from .protocol import AnyLaw
@@ -16,7 +15,6 @@ __all__ = [
     "ChinchillaLaw",
     "CollaborationLaw",
     "DiversityLaw",
-    "FactorLaw",
     "Law",
     "Parameter",
     "PowerLaw",

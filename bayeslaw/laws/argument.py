@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import shown
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.laws.registry import HOW, LAWS, law_from_specification
 
 FIX = 'write law="power", or law=bayeslaw.PowerLaw()'
 CALIBRATED = ("name", "unit", "identity", "targets", "simulate", "fit")
-"""What `bayeslaw.calibration.protocol.Calibrated` asks for."""
+"""What `bayeslaw.calibration.calibrated.Calibrated` asks for."""
 
 
 def a_law(name: str, value: Any) -> AnyLaw:

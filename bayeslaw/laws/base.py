@@ -8,12 +8,12 @@ from typing import Any, ClassVar, Self
 
 from jax import Array
 
-from bayeslaw.arguments import shown
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.inputs.arguments import shown
+from bayeslaw.laws.observations import Observations, observe
 from bayeslaw.laws.parameter import POOLING, POPULATION, SPREAD, Parameter, default_spread
+from bayeslaw.laws.priors import Prior, check_positive, parse_prior
 from bayeslaw.laws.protocol import read_priors
-from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior, check_positive, parse_prior
 
 FLOOR = "floor"
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
@@ -193,7 +193,7 @@ class Law(ABC):
         data
             A dataset of losses, of whole models or of pools.
         parameters
-            Which count of parameters; see `bayeslaw.observations.observe`.
+            Which count of parameters; see `bayeslaw.laws.observations.observe`.
 
         Returns
         -------

@@ -11,9 +11,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.laws.base import Law
+from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.power import data_scaled_priors, log_normal
-from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior
+from bayeslaw.laws.priors import Prior
 
 CHANGE_DEVIATION = 0.3
 """Standard deviation of the prior of the change of the exponent, which is of the order of exponents themselves."""

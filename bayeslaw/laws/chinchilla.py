@@ -9,9 +9,9 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.laws.base import Law
+from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.power import data_scaled_priors
-from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior, log_normal
+from bayeslaw.laws.priors import Prior, log_normal
 
 
 def chinchilla_law(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
 from bayeslaw.errors import InputError
+from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.power import LawOfParameters
-from bayeslaw.observations import Observations
 
 
 @final

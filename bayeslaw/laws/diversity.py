@@ -10,10 +10,13 @@ import xarray as xr
 from jax import Array
 from jax.typing import ArrayLike
 
-from bayeslaw.arguments import texts
-from bayeslaw.diversity import DIVERSITY_NUMBERS
 from bayeslaw.errors import InputError, check_choice
-from bayeslaw.gains import (
+from bayeslaw.inputs.arguments import texts
+from bayeslaw.laws.base import Law
+from bayeslaw.laws.observations import Observations, observe
+from bayeslaw.laws.priors import Prior, log_normal
+from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS
+from bayeslaw.pools.gains import (
     RELATIVE,
     best_members,
     check_pools,
@@ -23,9 +26,6 @@ from bayeslaw.gains import (
     gain_sampling_factor,
     standardised,
 )
-from bayeslaw.laws.base import Law
-from bayeslaw.observations import Observations, observe
-from bayeslaw.priors import Prior, log_normal
 
 PARTS = ("lasting_gain", "amplitude", "exponent")
 ON = "_on_"

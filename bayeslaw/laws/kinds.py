@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayeslaw.calibration.protocol import Calibrated
-    from bayeslaw.claims import Claim
-    from bayeslaw.criticism.leave_out import Refits
-    from bayeslaw.factor.bands import Predicted
+    from bayeslaw.calibration.calibrated import Calibrated
+    from bayeslaw.comparison.left_out import Refits
+    from bayeslaw.diagnosis.claim_probabilities import Claim
     from bayeslaw.findings import Finding
-    from bayeslaw.fit import Fit
-    from bayeslaw.noise import Noise
-    from bayeslaw.posterior.checkpoint import Checkpoint
+    from bayeslaw.fitting.fits import Fit
+    from bayeslaw.likelihood.noise import Noise
+    from bayeslaw.posterior.kept_draws import Checkpoint
+    from bayeslaw.prediction.joint_bands import Predicted
 
 
 class LawKind(Protocol):
@@ -125,53 +125,53 @@ class _Verbs:
 
 
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
-    "sample": "bayeslaw.row_fitting:fit_rows",
-    "model": "bayeslaw.fit:model_of_rows",
-    "numpyro_model": "bayeslaw.row_fitting:numpyro_model",
-    "maximum_likelihood": "bayeslaw.point_fit:maximum_likelihood_of_rows",
-    "variables": "bayeslaw.tree:variables",
-    "predicted": "bayeslaw.row_prediction:predicted",
-    "columns": "bayeslaw.row_prediction:columns",
+    "sample": "bayeslaw.fitting.row_fitting:fit_rows",
+    "model": "bayeslaw.fitting.fits:model_of_rows",
+    "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
+    "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
+    "variables": "bayeslaw.fitting.tree:variables",
+    "predicted": "bayeslaw.prediction.row_prediction:predicted",
+    "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],
-    "claims": "bayeslaw.claims:regime_claims",
-    "claim_differences": "bayeslaw.claims:group_differences",
-    "findings": "bayeslaw.diagnosis.rows:row_findings",
+    "claims": "bayeslaw.diagnosis.claim_probabilities:regime_claims",
+    "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
+    "findings": "bayeslaw.diagnosis.row_findings:row_findings",
     "pool_check": lambda fit, **choices: None,
-    "refits": "bayeslaw.criticism.refits:refits_of_rows",
+    "refits": "bayeslaw.comparison.refits:refits_of_rows",
     "elpd_caveat": lambda: "",
-    "curve": "bayeslaw.drawing.row_curves:curve_draws",
-    "floor": "bayeslaw.drawing.row_curves:floor_draws",
-    "calibrated": "bayeslaw.calibration.law:calibrated_rows",
+    "curve": "bayeslaw.plotting.row_curves:curve_draws",
+    "floor": "bayeslaw.plotting.row_curves:floor_draws",
+    "calibrated": "bayeslaw.calibration.row_calibration:calibrated_rows",
 }
 _GAINS: Mapping[str, str | Callable[..., Any]] = {
     **_ROWS,
-    "sample": "bayeslaw.row_fitting:fit_gains",
-    "predicted": "bayeslaw.gain_prediction:predicted",
-    "columns": "bayeslaw.diversity_targets:columns",
-    "claims": "bayeslaw.gain_claims:gain_claims",
-    "claim_differences": "bayeslaw.gain_claims:gain_differences",
-    "findings": "bayeslaw.diagnosis.gains:gain_findings",
+    "sample": "bayeslaw.fitting.row_fitting:fit_gains",
+    "predicted": "bayeslaw.prediction.gain_prediction:predicted",
+    "columns": "bayeslaw.prediction.diversity_targets:columns",
+    "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
+    "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
+    "findings": "bayeslaw.diagnosis.gain_findings:gain_findings",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
-    "sample": "bayeslaw.factor.fitting:fit_joint",
-    "model": "bayeslaw.factor.tree:model_of_fit",
-    "numpyro_model": "bayeslaw.factor.fitting:numpyro_model",
-    "maximum_likelihood": "bayeslaw.factor.fitting:no_maximum_likelihood",
-    "variables": "bayeslaw.factor.tree:variables",
-    "predicted": "bayeslaw.factor.bands:predicted",
-    "columns": "bayeslaw.factor.targets:columns",
+    "sample": "bayeslaw.fitting.joint_fitting:fit_joint",
+    "model": "bayeslaw.fitting.joint_tree:model_of_fit",
+    "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",
+    "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",
+    "variables": "bayeslaw.fitting.joint_tree:variables",
+    "predicted": "bayeslaw.prediction.joint_bands:predicted",
+    "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
-    "new_families": "bayeslaw.factor.targets:new_families_of",
+    "new_families": "bayeslaw.prediction.joint_targets:new_families_of",
     "claims": lambda fit: (),
-    "claim_differences": "bayeslaw.claims:group_differences",
-    "findings": "bayeslaw.diagnosis.rows:fact_findings",
-    "pool_check": "bayeslaw.factor.pool_check:check_fit",
-    "refits": "bayeslaw.criticism.factor_refits:refits_of_models",
-    "elpd_caveat": "bayeslaw.criticism.factor_refits:elpd_caveat",
-    "curve": "bayeslaw.factor.family_curves:curve_draws",
-    "floor": "bayeslaw.factor.family_curves:floor_draws",
-    "calibrated": "bayeslaw.calibration.factor:calibrated_joint",
+    "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
+    "findings": "bayeslaw.diagnosis.row_findings:fact_findings",
+    "pool_check": "bayeslaw.diagnosis.joint_pool_check:check_fit",
+    "refits": "bayeslaw.comparison.joint_refits:refits_of_models",
+    "elpd_caveat": "bayeslaw.comparison.joint_refits:elpd_caveat",
+    "curve": "bayeslaw.plotting.joint_curves:curve_draws",
+    "floor": "bayeslaw.plotting.joint_curves:floor_draws",
+    "calibrated": "bayeslaw.calibration.joint_calibration:calibrated_joint",
 }
 KINDS: dict[str, Any] = {"rows": _Verbs(_ROWS), "gains": _Verbs(_GAINS), "joint": _Verbs(_JOINT)}
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bayeslaw.priors import Prior, log_normal
+from bayeslaw.laws.priors import Prior, log_normal
 
 POOLING = ("partial", "complete", "separate")
 SPREAD = "_spread"

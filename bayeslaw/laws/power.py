@@ -10,8 +10,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.laws.base import Law
-from bayeslaw.observations import Observations
-from bayeslaw.priors import Prior, log_normal
+from bayeslaw.laws.observations import Observations
+from bayeslaw.laws.priors import Prior, log_normal
 
 
 def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, exponent: ArrayLike) -> Array:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.priors import Prior, parse_prior
+from bayeslaw.laws.priors import Prior, parse_prior
 
 
 class AnyLaw(Protocol):

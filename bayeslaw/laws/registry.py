@@ -112,7 +112,7 @@ LAWS = LawRegistry(
         "chinchilla": "bayeslaw.laws.chinchilla:ChinchillaLaw",
         "collaboration": "bayeslaw.laws.collaboration:CollaborationLaw",
         "diversity": "bayeslaw.laws.diversity:DiversityLaw",
-        "factor": "bayeslaw.laws.factor:FactorLaw",
+        "joint": "bayeslaw.joint.law:JointLaw",
     }
 )
 

@@ -1,1 +1,1 @@
-"""From a density to draws: mode, curvature, NUTS and retries, compiled once for all data of a shape."""
+"""Posteriors: coordinates, the mode, the sampler, and draws that are kept while it runs."""

@@ -9,7 +9,7 @@ import numpy as np
 import numpyro.distributions as dist
 from jax import Array
 
-from bayeslaw.priors import Prior
+from bayeslaw.laws.priors import Prior
 
 POSITIVE = (0.0, float("inf"))
 NUMBERS = ("loc", "scale")

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bayeslaw.posterior.compiled import hessian_one_by_one
+from bayeslaw.likelihood.compiled import hessian_one_by_one
 
 Potential = Callable[[Array, Any], Array]
 

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import xarray as xr
 
-from bayeslaw.posterior.checkpoint import Checkpoint
+from bayeslaw.posterior.kept_draws import Checkpoint
 
 PACKAGES = ("bayeslaw", "jax", "jaxlib", "numpyro", "numpy", "scipy", "xarray")
 START = "start"

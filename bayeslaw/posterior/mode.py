@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from scipy import optimize
 
-from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.posterior.density import Gradient, Hessian, Posterior, TemperedGradient
 
 START_SPREAD = 0.3

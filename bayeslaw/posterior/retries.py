@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from arviz_stats.sampling_diagnostics import rhat
 
-from bayeslaw.posterior.checkpoint import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.density import Posterior
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.sampler import sample
 from bayeslaw.progress import progress_bar
 

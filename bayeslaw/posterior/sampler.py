@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bayeslaw.posterior.checkpoint import NOTHING_KEPT, ChainRecord, Checkpoint
-from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.posterior.density import Gradient, Posterior, Potential
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.kept_draws import NOTHING_KEPT, ChainRecord, Checkpoint
 from bayeslaw.posterior.nuts import DEEPEST_TREE, Adaptation, ChainState, adaptation, begin, transition
 
 BLOCK = 100

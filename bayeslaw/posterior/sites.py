@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayeslaw.laws.priors import Prior
 from bayeslaw.posterior.coordinates import all_with_numbers, constrain, outline, unconstrained_centre, unravel
-from bayeslaw.priors import Prior
 
 
 @dataclass(frozen=True)

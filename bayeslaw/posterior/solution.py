@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.posterior.checkpoint import NOTHING_KEPT, Checkpoint
-from bayeslaw.posterior.compiled import compile_once
+from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.posterior.density import Gradient, Posterior
 from bayeslaw.posterior.draws import Draws, join_blocks
 from bayeslaw.posterior.identity import kept_start
+from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.mode import Mode, factor_at, find_mode
 from bayeslaw.posterior.retries import ATTEMPTS, sample_until_trusted
 

@@ -13,17 +13,27 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_flag, a_path, a_text, accepts, an_instance, by_name, check_fields, optional, texts
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import (
+    a_flag,
+    a_path,
+    a_text,
+    accepts,
+    an_instance,
+    by_name,
+    check_fields,
+    optional,
+    texts,
+)
+from bayeslaw.journal import Journal
+from bayeslaw.losses.dataset_arguments import a_frame_or_path
+from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.told import tell_errors
 from bayeslaw.progress import progress_bar
-from bayeslaw.sources.journal import Journal
 from bayeslaw.sources.model_facts import facts_of_models
 from bayeslaw.sources.prompt_requests import first_score, score_prompt
 from bayeslaw.sources.prompt_scores import PromptScore
 from bayeslaw.sources.server import CompletionsServer
-from bayeslaw.tables.dataset_arguments import a_frame_or_path
-from bayeslaw.tables.frames import losses_from_frames
-from bayeslaw.tables.told import tell_errors
 
 COLUMNS = ("sample", "cluster", "bytes", "tokens", "domain")
 # The second way takes a first log-prob of 0 for none.

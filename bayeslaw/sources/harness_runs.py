@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
-from bayeslaw.foreign_files import read_regular
-from bayeslaw.foreign_json import parse_json
-from bayeslaw.foreign_text import excerpt
+from bayeslaw.inputs.foreign_files import read_regular
+from bayeslaw.inputs.foreign_json import parse_json
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.sources.harness_samples import is_whole
 
 TIME = r"\d{4}-\d{2}-\d{2}T[\d.-]+"

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from bayeslaw.errors import InputError
-from bayeslaw.foreign_files import open_regular
-from bayeslaw.foreign_json import parse_json
-from bayeslaw.foreign_text import excerpt
+from bayeslaw.inputs.foreign_files import open_regular
+from bayeslaw.inputs.foreign_json import parse_json
+from bayeslaw.inputs.foreign_text import excerpt
 
 # What the harness asks a model for, and what one number per document then is the loss of.
 UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}

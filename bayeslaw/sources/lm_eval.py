@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.arguments import a_choice, accepts, optional, paths, texts
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.inputs.arguments import a_choice, accepts, optional, paths, texts
+from bayeslaw.losses.dataset_arguments import a_frame_or_path
+from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.missing import MISSING_POLICIES
+from bayeslaw.losses.told import tell_errors
 from bayeslaw.sources.harness_runs import HarnessLog, find_logs
 from bayeslaw.sources.harness_samples import UNIT_OF_OUTPUT, HarnessSample, read_samples, unsuitable
 from bayeslaw.sources.model_facts import facts_of_models, model_names
-from bayeslaw.tables.dataset_arguments import a_frame_or_path
-from bayeslaw.tables.frames import losses_from_frames
-from bayeslaw.tables.missing import MISSING_POLICIES
-from bayeslaw.tables.told import tell_errors
 
 REPEATS = ("error", "first")
 Samples = dict[str, HarnessSample]

@@ -8,10 +8,10 @@ from typing import Any
 import pandas as pd
 
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.tables.columns import NOT_GIVEN
-from bayeslaw.tables.model_frames import MODEL_ALIASES
-from bayeslaw.tables.model_names import check_family_names, check_model_names, family_of_name
-from bayeslaw.tables.readers import read_csv, read_header
+from bayeslaw.losses.columns import NOT_GIVEN
+from bayeslaw.losses.model_frames import MODEL_ALIASES
+from bayeslaw.losses.model_names import check_family_names, check_model_names, family_of_name
+from bayeslaw.losses.readers import read_csv, read_header
 
 
 def facts_of_models(

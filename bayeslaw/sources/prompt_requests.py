@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from bayeslaw.errors import InputError
-from bayeslaw.foreign_text import excerpt
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.sources.prompt_scores import PromptScore, prompt_score, tokens_of_echo, tokens_of_prompt_logprobs
 from bayeslaw.sources.server import CompletionsServer, Reply
 

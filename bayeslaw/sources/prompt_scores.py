@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bayeslaw.errors import InputError
-from bayeslaw.foreign_text import excerpt, hide_secrets
+from bayeslaw.inputs.foreign_text import excerpt, hide_secrets
 
 ACCEPTED = "a log-prob for every token of the prompt"
 # Servers write minus infinity as the lowest number that the OpenAI format takes.

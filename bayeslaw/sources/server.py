@@ -12,10 +12,10 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlsplit
 
-from bayeslaw.arguments import a_number, a_text, check_fields
 from bayeslaw.errors import InputError, check_choice, check_whole
-from bayeslaw.foreign_json import parse_json
-from bayeslaw.foreign_text import excerpt
+from bayeslaw.inputs.arguments import a_number, a_text, check_fields
+from bayeslaw.inputs.foreign_json import parse_json
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.sources.bounded_http import (
     AnswerBound,
     BoundedHTTPHandler,

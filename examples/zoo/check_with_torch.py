@@ -21,8 +21,8 @@ from rich.progress import track
 import inference
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_file
-from inference.quiet import quiet_transformers
-from inference.texts import text_hash
+from inference.checkpoints.quiet import quiet_transformers
+from inference.texts.documents import text_hash
 
 GATE = 1e-4
 PACKAGES = ("torch", "transformers", "tokenizers", "safetensors", "jax", "flax")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.losses import mean_losses
+from bayeslaw.losses.statistics import mean_losses
 
 TEMPLATE = Path(__file__).with_name("data_card.md")
 

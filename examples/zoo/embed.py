@@ -23,9 +23,9 @@ from rich.console import Console
 
 from bayeslaw.datasets.load import CARD, CHECKPOINTS, DATASETS, TEXTS, TRAINING
 from bayeslaw.errors import InputError
-from bayeslaw.losses import read_losses
+from bayeslaw.losses.statistics import read_losses
 from bayeslaw.storage import atomic_folder
-from inference.checkpoint import open_checkpoint
+from inference.checkpoints.checkpoint import open_checkpoint
 
 ZOO = DATASETS["zoo"]
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

@@ -16,13 +16,13 @@ from tokenizers import Tokenizer
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.storage import atomic_folder
-from inference.checkpoint_config import decoder_config
-from inference.config import DecoderConfig
-from inference.decoder import Decoder
-from inference.families import FAMILIES
-from inference.quiet import quiet_transformers
-from inference.tensor_names import PARTS
-from inference.weights import DTYPES
+from inference.checkpoints.checkpoint_config import decoder_config
+from inference.checkpoints.quiet import quiet_transformers
+from inference.checkpoints.weights import DTYPES
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.families import FAMILIES
+from inference.decoder.tensor_names import PARTS
+from inference.decoder.transformer import Decoder
 
 WEIGHTS = "model.safetensors"
 FILES = frozenset({"config.json", WEIGHTS, "tokenizer.json", "tokenizer_config.json"})

@@ -19,7 +19,7 @@ from safetensors.numpy import load_file, save_file
 from streams import Streams, Validation
 
 from bayeslaw.storage import atomic_file
-from inference.decoder import Decoder
+from inference.decoder.transformer import Decoder
 
 EVALUATED_ROWS = 16
 

@@ -14,7 +14,7 @@ from parity.cases import Case
 from parity.seeded import seeded_ids, seeded_tensor
 from safetensors.numpy import save_file
 
-from inference.decoder import Decoder
+from inference.decoder.transformer import Decoder
 
 FOLDER = Path(__file__).parent / "references"
 

@@ -1,0 +1,76 @@
+"""What is wrong with a fit, in sentences with codes."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pandas as pd
+
+from bayeslaw.diagnosis.claim_probabilities import claims
+from bayeslaw.diagnosis.identification import identification_findings, sensitivity_findings
+from bayeslaw.diagnosis.row_findings import pool_findings
+from bayeslaw.diagnosis.sampling_diagnostics import diagnostics, errors, sampling_findings
+from bayeslaw.findings import SEVERITIES, Finding
+from bayeslaw.fitting.fit_argument import a_fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.inputs.arguments import accepts
+from bayeslaw.laws.kinds import kind_of
+
+__all__ = ["check", "check_record", "errors", "trusted"]
+
+
+@accepts(fit=a_fit)
+def check(fit: Fit) -> list[Finding]:
+    """Look for reasons not to trust a fit.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    list of Finding
+        Errors first; empty where nothing was found.
+    """
+    return _findings(fit, kind_of(fit.law).pool_check(fit))
+
+
+def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
+    findings = [
+        *sampling_findings(fit, diagnostics(fit)),
+        *identification_findings(fit),
+        *sensitivity_findings(fit),
+        *kind_of(fit.law).findings(fit),
+    ]
+    findings += [] if pools is None else pool_findings(fit, pools)
+    return sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def trusted(findings: list[Finding]) -> bool:
+    """Whether no finding is an error."""
+    return not any(finding.is_error for finding in findings)
+
+
+def check_record(fit: Fit) -> dict[str, Any]:
+    """Everything `check` and `claims` say, as plain values for JSON.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    dict
+        ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a joint fit, ``pools``: rows of `pool_check`.
+    """
+    pools = kind_of(fit.law).pool_check(fit)
+    findings = _findings(fit, pools)
+    stated = claims(fit) if "prior" in fit.tree.children else ()
+    fields = ("claim", "probability", "prior_probability", "unit")
+    return {
+        "trusted": trusted(findings),
+        "findings": [asdict(finding) for finding in findings],
+        "claims": [{field: getattr(claim, field) for field in fields} for claim in stated],
+        "diagnostics": asdict(diagnostics(fit)),
+    } | ({} if pools is None else {"pools": pools.to_dict(orient="records")})

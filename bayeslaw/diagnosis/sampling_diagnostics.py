@@ -1,0 +1,134 @@
+"""How well the posterior was sampled: figures, and findings that follow from them."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from arviz_stats.sampling_diagnostics import ess, rhat
+
+from bayeslaw.findings import Finding
+from bayeslaw.fitting.fit_argument import a_fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.inputs.arguments import accepts
+
+RHAT_LIMIT = 1.01
+ESS_PER_CHAIN = 100
+BFMI_LIMIT = 0.3
+DEPTH_SHARE = 0.01
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """The sampler's figures, each the worst over all parameters.
+
+    Parameters
+    ----------
+    rhat_max
+        Largest rank-normalised split R-hat (Vehtari et al. 2021).
+    ess_bulk_min, ess_tail_min
+        Smallest effective sample sizes.
+    divergences
+        Number of divergent trajectories.
+    bfmi_min
+        Smallest energy Bayesian fraction of missing information over chains.
+    """
+
+    rhat_max: float
+    ess_bulk_min: float
+    ess_tail_min: float
+    divergences: int
+    bfmi_min: float
+
+
+@accepts(fit=a_fit)
+def diagnostics(fit: Fit) -> Diagnostics:
+    """Summarise how well the posterior was sampled.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    Diagnostics
+        Worst figures over all sampled parameters; R-hat is NaN for a single chain.
+    """
+    posterior, statistics = fit.tree["posterior"].dataset, fit.tree["sample_stats"].dataset
+
+    def worst(values: Any, pick: Any) -> float:
+        return float(pick([pick(array.to_numpy()) for array in values.data_vars.values()]))
+
+    chains = posterior.sizes["chain"]
+    return Diagnostics(
+        rhat_max=worst(rhat(posterior), np.max) if chains > 1 else math.nan,
+        ess_bulk_min=worst(ess(posterior, method="bulk"), np.min),
+        ess_tail_min=worst(ess(posterior, method="tail"), np.min),
+        divergences=int(statistics["diverging"].sum()),
+        bfmi_min=float(np.min(_bfmi(statistics["energy"].to_numpy()))),
+    )
+
+
+def _bfmi(energy: np.ndarray) -> np.ndarray:
+    """Energy fraction of missing information of each chain (Betancourt 2016), shape ``[chain]``."""
+    return np.square(np.diff(energy, axis=1)).mean(axis=1) / energy.var(axis=1)
+
+
+def sampling_findings(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
+    """Say where the sampler has not reached all of the posterior.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    figures
+        Its `diagnostics`.
+
+    Yields
+    ------
+    Finding
+        What was found.
+    """
+    chains = fit.tree["posterior"].sizes["chain"]
+    again = "fit again with more --draws; if it stays, simplify the law (pooling, fewer groups) or give tighter priors"
+    if chains == 1:
+        yield Finding(
+            "one-chain", "error", "There is one chain, so nothing shows whether it has converged.", "use --chains 4"
+        )
+    elif not figures.rhat_max <= RHAT_LIMIT:
+        yield Finding(
+            "rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, above {RHAT_LIMIT}.", again
+        )
+    smallest = min(figures.ess_bulk_min, figures.ess_tail_min)
+    if smallest < ESS_PER_CHAIN * chains:
+        needed = ESS_PER_CHAIN * chains
+        message = f"The draws are worth only {smallest:.0f} independent ones; under {needed} bands are uncertain."
+        yield Finding("ess", "error", message, again)
+    if figures.divergences:
+        message = f"{figures.divergences} trajectories diverged: part of the posterior may not have been reached."
+        yield Finding("divergences", "error", message, again)
+    if figures.bfmi_min < BFMI_LIMIT:
+        share = f"{figures.bfmi_min:.2f}, below {BFMI_LIMIT}"
+        message = f"The energy fraction of missing information is {share}: tails are explored slowly."
+        yield Finding("bfmi", "warning", message, again)
+    deep = float(fit.tree["sample_stats"].dataset["reached_max_treedepth"].mean())
+    if deep > DEPTH_SHARE:
+        yield Finding("tree-depth", "warning", f"{deep:.0%} of trajectories reached the maximum tree depth.", again)
+
+
+def errors(fit: Fit) -> list[Finding]:
+    """Look for reasons not to use a fit at all: the errors of `bayeslaw.check`, without the time that the rest takes.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+
+    Returns
+    -------
+    list of Finding
+        Empty where there is none.
+    """
+    return [finding for finding in sampling_findings(fit, diagnostics(fit)) if finding.is_error]

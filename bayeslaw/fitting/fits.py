@@ -1,0 +1,303 @@
+"""Fit a law: mode, preconditioner, NUTS, and the result that is saved and loaded."""
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from os import PathLike
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError, check_whole
+from bayeslaw.fitting.fit_checks import check_fit
+from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
+from bayeslaw.fitting.fit_law import with_law_of_today
+from bayeslaw.fitting.tree import MEMBER, ROW_ARRAYS
+from bayeslaw.inputs.arguments import (
+    a_choice,
+    a_flag,
+    a_path,
+    a_seed,
+    accepts,
+    an_instance,
+    as_given,
+    check_fields,
+    optional,
+)
+from bayeslaw.laws.argument import a_law
+from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.observations import Observations
+from bayeslaw.laws.protocol import AnyLaw
+from bayeslaw.laws.registry import law_from_specification
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import Noise, noise_from_specification
+from bayeslaw.likelihood.responses import RESPONSES
+from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS
+from bayeslaw.losses.table_arguments import any_table
+from bayeslaw.posterior.identity import identity_of
+from bayeslaw.posterior.kept_draws import Checkpoint
+
+FEWEST_DRAWS = 50
+MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
+a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
+a_count_of_parameters = a_choice(PARAMETER_COUNTS)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted law: one DataTree that holds all that is needed to inspect it and to predict.
+
+    Parameters
+    ----------
+    tree
+        Draws, prior, predictions and data, as `bayeslaw.fitting.tree.build_tree` builds it; ArviZ functions take it.
+    """
+
+    tree: xr.DataTree
+
+    def __post_init__(self) -> None:
+        tree = an_instance(xr.DataTree, accepted="the tree of a fit", fix="read a saved fit with bayeslaw.load_fit")
+        check_fields(self, tree=tree)
+
+    @cached_property
+    def law(self) -> Any:
+        """The law, every prior filled in."""
+        return law_from_specification(json.loads(self.tree.attrs["law"]))
+
+    @cached_property
+    def noise(self) -> Noise:
+        """The noise, every prior filled in."""
+        return noise_from_specification(json.loads(self.tree.attrs["noise"]))
+
+    @cached_property
+    def observations(self) -> Observations:
+        """The rows fitted."""
+        data, row = self.tree["constant_data"].dataset, str(self.tree.attrs["row_dimension"])
+        response = self.tree["observed_data"][self.noise.response].to_numpy()
+        return Observations(
+            loss=RESPONSES[self.noise.response].to_loss(response),
+            covariates={name: data[name].to_numpy() for name in self.law.covariates},
+            labels=data[row].to_numpy(),
+            row_dimension=row,
+            unit=self.unit,
+            groups={
+                str(name).removeprefix(f"{row}_"): data[name].to_numpy().astype(str)
+                for name in data
+                if str(name).startswith(f"{row}_")
+            },
+            **{name: data[name].to_numpy() for name in ROW_ARRAYS if name in data},
+            members=tuple(map(str, data[MEMBER].to_numpy())) if MEMBER in data.coords else (),
+            facts=json.loads(self.tree.attrs["facts"]),
+        )
+
+    @cached_property
+    def model(self) -> Any:
+        """The law with what it was fitted to: a `LawModel` of its rows, or what else a kind of law makes of a table."""
+        return kind_of(self.law).model(self)
+
+    @cached_property
+    def members(self) -> "Fit | None":
+        """The power law of single models, fitted along with a diversity law to tell what its pools' members lose."""
+        return Fit(self.tree.children[MEMBERS]) if MEMBERS in self.tree.children else None
+
+    @property
+    def unit(self) -> str:
+        """Unit of the loss."""
+        return str(self.tree.attrs["unit"])
+
+    @property
+    def parameters_kind(self) -> str:
+        """Which count of parameters the budgets are: total, non-embedding or active."""
+        return str(self.tree.attrs["parameters_kind"])
+
+    @accepts(self=as_given, group=a_choice(("posterior", "prior")))
+    def values(self, group: str = "posterior") -> dict[str, np.ndarray]:
+        """Draws of every variable with chains joined.
+
+        Parameters
+        ----------
+        group
+            ``"posterior"`` or ``"prior"``.
+
+        Returns
+        -------
+        dict
+            Arrays of shape ``[draw]`` or ``[draw, group]``.
+
+        Raises
+        ------
+        InputError
+            If the fit was saved without that group.
+        """
+        if group not in self.tree.children:
+            raise InputError(
+                f"this fit was saved without its {group}", "a fit that keeps it", f"fit again with --keep {group}"
+            )
+        arrays = {str(name): array.to_numpy() for name, array in self.tree[group].data_vars.items()}
+        return {name: array.reshape(-1, *array.shape[2:]) for name, array in arrays.items()}
+
+    @accepts(self=as_given, groups=optional_groups)
+    def keep(self, groups: Iterable[str]) -> "Fit":
+        """Leave out the optional groups that are not named, to make the file smaller.
+
+        Parameters
+        ----------
+        groups
+            Those of ``prior, prior_predictive, posterior_predictive, log_likelihood, log_prior`` to keep.
+
+        Returns
+        -------
+        Fit
+            A fit with the same draws, which predicts the same.
+        """
+        left_out = set(OPTIONAL_GROUPS) - set(groups)
+        return Fit(self.tree.filter(lambda node: node.name not in left_out))
+
+    @accepts(self=as_given, path=a_path)
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fit to one netCDF file, or to a Zarr folder where the path ends in ``.zarr``.
+
+        Parameters
+        ----------
+        path
+            Where to; replaced atomically.
+
+        Raises
+        ------
+        InputError
+            If the output cannot be written.
+        """
+        write_fit(self.tree, path)
+
+    def __str__(self) -> str:
+        sizes = self.tree["posterior"].sizes
+        return f"{self.model}\n  {sizes['chain']} chains of {sizes['draw']} draws, {len(self.observations.loss)} rows"
+
+
+def model_of_rows(fit: Fit) -> LawModel:
+    """Put a law of rows, its noise and its rows together again."""
+    return LawModel(fit.law, fit.noise, fit.observations)
+
+
+@accepts(path=a_path, keep=optional_groups)
+def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
+    """Read a saved fit.
+
+    Parameters
+    ----------
+    path
+        A netCDF file or Zarr folder written by `Fit.save`.
+    keep
+        Which of the optional groups to read; predictions need none of them.
+
+    Returns
+    -------
+    Fit
+        The fit; its predictions are those of the fit that was saved.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
+        not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
+    """
+    loaded = Fit(with_law_of_today(read_fit(path, keep=keep), str(path)))
+    check_fit(loaded, str(path))
+    return loaded
+
+
+@accepts(
+    law=a_law,
+    data=any_table,
+    noise=optional(a_noise),
+    draws=as_given,
+    chains=as_given,
+    seed=a_seed,
+    parameters=a_count_of_parameters,
+    progress=a_flag,
+    checkpoint=optional(a_path),
+)
+def fit(
+    law: AnyLaw,
+    data: xr.Dataset,
+    *,
+    noise: Noise | None = None,
+    draws: int = 1000,
+    chains: int = 4,
+    seed: int = 0,
+    parameters: str = "total",
+    progress: bool = False,
+    checkpoint: str | PathLike[str] | None = None,
+) -> Fit:
+    """Fit a law to a table by NUTS.
+
+    The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above
+    1.01) or trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
+
+    Parameters
+    ----------
+    law
+        The law, such as `CollaborationLaw` for pools or `JointLaw` for losses on samples, or its name.
+    data
+        A dataset of losses, of whole models, or of pools, or its path.
+    noise
+        Noise of the rows around the law; where None normal on the loss, and pools share sampling error and members.
+    draws, chains
+        Draws kept per chain, and number of chains.
+    seed
+        Seed; the same seed gives the same draws on one platform.
+    parameters
+        Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
+    progress
+        Whether to show progress on standard error, if that is a terminal.
+    checkpoint
+        A folder in which draws are kept while the fit goes on. The same call goes on from them, to the very same draws;
+        of another law, table or number it begins anew. The folder stays until you remove it.
+
+    Returns
+    -------
+    Fit
+        The fit. That of a diversity law also holds the power law of its pools' members, fitted with the same choices.
+
+    Raises
+    ------
+    InputError
+        If the law cannot be fitted to this table, a number is out of range or would take more memory than there is, or
+        another process is at work in the checkpoint.
+    """
+    kept = Checkpoint(checkpoint, logging.getLogger(__name__).warning)
+    choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters, "progress": progress}
+    with kept.locked():
+        return fit_with(kept, law, data, noise=noise, **choices)
+
+
+def fit_with(checkpoint: Checkpoint, law: AnyLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any) -> Fit:
+    """Fit a law as `fit` does, with draws kept in a checkpoint that is locked.
+
+    Parameters
+    ----------
+    checkpoint
+        Where draws are kept.
+    law, data, noise, **choices
+        As in `fit`, all of them.
+
+    Returns
+    -------
+    Fit
+        The fit.
+
+    Raises
+    ------
+    InputError
+        As `fit` does.
+    """
+    for name, lowest, suggested in (("draws", FEWEST_DRAWS, 1000), ("chains", 1, 4)):
+        check_whole(name, choices[name], lowest=lowest, suggested=suggested)
+    a_seed("seed", choices["seed"])
+    if checkpoint.path is not None:
+        settings = {name: choice for name, choice in choices.items() if name != "progress"}
+        checkpoint.begin(identity_of(law.specification, None if noise is None else noise.specification, data, settings))
+    return Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, **choices))

@@ -1,0 +1,138 @@
+"""Fit the joint law: mode, curvature and NUTS, as for every law, over its own density."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError
+from bayeslaw.fitting.fit_attributes import common_attributes
+from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior
+from bayeslaw.fitting.joint_tree import build_joint_tree
+from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.joint.joint_table import JointTable, joint_table
+from bayeslaw.joint.law import JointLaw
+from bayeslaw.joint.numpyro_form import numpyro_form
+from bayeslaw.likelihood.compiled import stopwatch
+from bayeslaw.likelihood.noise import Noise
+from bayeslaw.posterior.draws_memory import check_room
+from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.solution import draw_posterior
+
+ATTEMPTS = ((1000, 0.98), (2000, 0.995), (2000, 0.999))
+
+
+def fit_joint_law(
+    law: JointLaw,
+    data: xr.Dataset,
+    *,
+    draws: int,
+    chains: int,
+    seed: int,
+    parameters: str,
+    progress: bool,
+    attrs: dict[str, Any],
+    checkpoint: Checkpoint = NOTHING_KEPT,
+) -> xr.DataTree:
+    """Fit the joint law to a loss table.
+
+    Parameters
+    ----------
+    law
+        The law.
+    data
+        A loss table with losses on samples.
+    draws, chains, seed, parameters, progress
+        As in `bayeslaw.fit`.
+    attrs
+        Attributes of the tree besides those of law and table.
+    checkpoint
+        Where draws are kept while the fit goes on; it has begun.
+
+    Returns
+    -------
+    xarray.DataTree
+        As `build_joint_tree` builds it.
+
+    Raises
+    ------
+    InputError
+        If the law cannot be fitted to this table; see `bayeslaw.joint.joint_table.joint_table`.
+    """
+    table = joint_table(data, link=law.link, parameters=parameters, seed=seed)
+    with jax.enable_x64(True), stopwatch() as watch:
+        model = JointModel(law.resolved(table.link.name), table)
+        posterior = joint_posterior(model)
+        check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
+        choices = {"draws": draws, "chains": chains, "seed": seed}
+        solution = draw_posterior(
+            posterior, joint_data(model), progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
+        )
+        table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(solution.settings | choices)}
+        tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
+    seconds = watch.total - watch.compiling + checkpoint.seconds_before
+    tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
+    return tree
+
+
+def fit_joint(
+    checkpoint: Checkpoint, law: JointLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any
+) -> xr.DataTree:
+    """Fit the joint law; arguments as of `bayeslaw.fitting.row_fitting.fit_rows`.
+
+    Raises
+    ------
+    InputError
+        If noise is given, and as `fit_joint_law`.
+    """
+    _check_no_noise(noise)
+    attrs = common_attributes(Noise(), data, choices["parameters"])
+    return fit_joint_law(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
+
+
+def numpyro_model(law: JointLaw, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
+    """Write the joint law as a NumPyro model; as `bayeslaw.numpyro_model`."""
+    _check_no_noise(noise)
+    table = joint_table(data, link=law.link, parameters=parameters)
+    return numpyro_form(JointModel(law.resolved(table.link.name), table))
+
+
+def no_maximum_likelihood(law: JointLaw, data: xr.Dataset, **choices: Any) -> dict[str, Any]:
+    """Refuse a point fit; arguments as of `bayeslaw.maximum_likelihood`.
+
+    Raises
+    ------
+    InputError
+        Always: what decides a pool's loss is integrated out, or is known by its prior's scale.
+    """
+    del data, choices
+    raise InputError(f"the law is the {law.name} law", "a law of rows", "use another law, such as power")
+
+
+def _check_no_noise(noise: Noise | None) -> None:
+    if noise is not None:
+        raise InputError(
+            "the joint law was given noise", "no noise: its noise is part of the law", "leave out the noise"
+        )
+
+
+def table_attrs(law: JointLaw, table: JointTable) -> dict[str, Any]:
+    """Attributes of a tree that say which law was fitted to which table."""
+    facts = {
+        "overlapping": False,
+        "table": "losses",
+        "samples": len(table.weights),
+        "clusters": len(np.unique(table.clusters)),
+    }
+    return {
+        "law": json.dumps(law.specification),
+        "unit": table.unit,
+        "row_dimension": "lm",
+        "reference": json.dumps({"parameters": table.reference}),
+        "facts": json.dumps(facts),
+        "loss_scale": table.scale,
+        "design_effect": table.design_effect,
+    }

@@ -1,0 +1,88 @@
+"""Which law to fit to a table where none is named."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import a_choice, accepts
+from bayeslaw.joint.joint_table import check_joint_table
+from bayeslaw.joint.law import JointLaw
+from bayeslaw.laws import AnyLaw, ChinchillaLaw, CollaborationLaw, PowerLaw
+from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
+from bayeslaw.losses.table_arguments import any_table
+
+FEWEST_MODELS_FOR_TOKENS = 8
+LARGEST_CORRELATION = 0.95
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A law for a table, and why.
+
+    Parameters
+    ----------
+    law
+        The law, with default priors.
+    reason
+        Why this law, in a sentence.
+    """
+
+    law: AnyLaw
+    reason: str
+
+
+@accepts(data=any_table, parameters=a_choice(PARAMETER_COUNTS))
+def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
+    """Choose a law for a table by what the table holds.
+
+    Losses on samples of models that the joint law can be fitted to get the joint law: it alone uses how models differ
+    from sample to sample, and predicts pools of any models. Pools get the collaboration law. Whole models get the
+    Chinchilla law where training tokens vary apart from sizes, and else the power law.
+
+    Parameters
+    ----------
+    data
+        A dataset of losses, of whole models, or of pools.
+    parameters
+        Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
+
+    Returns
+    -------
+    Recommendation
+        The law and the reason.
+
+    Raises
+    ------
+    InputError
+        If the data is no such table.
+    """
+    kind = data.attrs.get("kind")
+    if kind == "pools":
+        return Recommendation(CollaborationLaw(), "the table is of pools, whose regimes it tells apart")
+    if kind != "models" and "nll" in data:
+        try:
+            check_joint_table(data, parameters)
+        except InputError as error:
+            return Recommendation(
+                PowerLaw(), f"single models by size; the joint law needs {error.accepted.split(':')[0]}"
+            )
+        return Recommendation(
+            JointLaw(),
+            f"from losses of {data.sizes['lm']} models on {data.sizes['sample']} samples it predicts any pool, "
+            "also of larger models",
+        )
+    if _tokens_tell(data, parameters):
+        return Recommendation(ChinchillaLaw(), "whole models, with training tokens that vary by themselves")
+    return Recommendation(PowerLaw(), "whole models, whose sizes alone can tell their losses")
+
+
+def _tokens_tell(data: xr.Dataset, parameters: str) -> bool:
+    """Whether every model has training tokens, enough of them differ, and not only as sizes do."""
+    if "training_tokens" not in data or data.sizes["lm"] < FEWEST_MODELS_FOR_TOKENS:
+        return False
+    tokens, counts = data["training_tokens"].to_numpy(), parameter_counts(data, parameters)
+    if not np.isfinite(tokens).all() or len(np.unique(tokens)) < 3 or len(np.unique(counts)) < 3:
+        return False
+    return abs(float(np.corrcoef(np.log(tokens), np.log(counts))[0, 1])) < LARGEST_CORRELATION

@@ -1,0 +1,243 @@
+"""What the joint law takes from a loss table: mean losses, qualities, and the moments of the latent losses."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+from jax import Array
+from jax.typing import ArrayLike
+
+from bayeslaw.errors import InputError
+from bayeslaw.joint.links import Link, check_link, choose_link, positive_losses
+from bayeslaw.losses.parameter_counts import parameter_counts
+from bayeslaw.losses.statistics import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
+from bayeslaw.pools.combinations import check_table
+
+FEWEST_MODELS = 3
+FEWEST_SAMPLES = 30
+MOST_SAMPLES = 20_000
+RIDGE = 1e-6
+NO_SPREAD = 1e-9
+
+
+@dataclass(frozen=True)
+class JointTable:
+    """Losses of models on samples, as the joint law sees them.
+
+    Parameters
+    ----------
+    losses
+        Loss per unit of weight in the reported unit, float64, [sample, lm].
+    weights
+        Weight of each sample, [sample]; the loss of a model is the weighted mean.
+    clusters
+        Number of each sample's cluster, [sample], from 0 without gaps.
+    mean
+        Loss of each model over all samples of the table, [lm].
+    parameters
+        Number of parameters of each model, [lm].
+    names, families
+        Name and family of each model, [lm].
+    link
+        The link.
+    unit
+        Unit of the losses.
+    scale
+        Factor from nats per unit of weight to the reported unit.
+    design_effect
+        How much larger the sampling variance of mean losses is than that of independent samples, 1 or more.
+    """
+
+    losses: np.ndarray
+    weights: np.ndarray
+    clusters: np.ndarray
+    mean: np.ndarray
+    parameters: np.ndarray
+    names: np.ndarray
+    families: np.ndarray
+    link: Link
+    unit: str
+    scale: float
+    design_effect: float
+
+    @cached_property
+    def family_names(self) -> list[str]:
+        """Names of the families, in alphabetical order."""
+        return sorted({str(name) for name in self.families})
+
+    @cached_property
+    def family(self) -> np.ndarray:
+        """Number of each model's family, [lm]."""
+        return np.array([self.family_names.index(str(name)) for name in self.families])
+
+    @cached_property
+    def reference(self) -> float:
+        """Geometric mean of the numbers of parameters: the ``N0`` of the law."""
+        return float(np.exp(np.log(self.parameters).mean()))
+
+    @cached_property
+    def log_size(self) -> np.ndarray:
+        """Natural log of parameters relative to the reference, [lm]."""
+        return np.log(self.parameters / self.reference)
+
+    @cached_property
+    def quality_scale(self) -> tuple[float, float]:
+        """Mean and standard deviation of the log losses of the models."""
+        logs = np.log(self.mean)
+        return float(logs.mean()), max(float(logs.std()), NO_SPREAD)
+
+    @cached_property
+    def quality(self) -> np.ndarray:
+        """Quality of the models of the table, [lm]."""
+        centre, scale = self.quality_scale
+        return (np.log(self.mean) - centre) / scale
+
+    def quality_of(self, loss: ArrayLike) -> Array:
+        """Standardise log mean losses, as distances between models are measured; any shape."""
+        centre, scale = self.quality_scale
+        return (jnp.log(loss) - centre) / scale
+
+    @cached_property
+    def latent(self) -> np.ndarray:
+        """Latent losses, [sample, lm]."""
+        # A number, not a part of whatever JAX may be tracing when it is first asked for.
+        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+            return np.asarray(self.link.latent(positive_losses(self.losses)))
+
+    @cached_property
+    def latent_mean(self) -> np.ndarray:
+        """Mean of the latent losses of each model, [lm]."""
+        return self.latent.mean(axis=0)
+
+    @cached_property
+    def latent_deviation(self) -> np.ndarray:
+        """Standard deviation of the latent losses of each model, [lm]."""
+        return np.maximum(self.latent.std(axis=0), NO_SPREAD)
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        """Latent losses with mean zero and variance one in each model, [sample, lm]."""
+        return (self.latent - self.latent_mean) / self.latent_deviation
+
+    @cached_property
+    def correlation(self) -> np.ndarray:
+        """Correlations of the latent losses, with a small ridge, [lm, lm]."""
+        raw = self.standardised.T @ self.standardised / len(self.losses)
+        return (raw + RIDGE * np.eye(len(raw))) / (1 + RIDGE)
+
+    @cached_property
+    def nll(self) -> np.ndarray:
+        """Losses of whole samples in nats, [lm, sample]."""
+        return np.ascontiguousarray((self.losses * (self.weights / self.scale)[:, None]).T)
+
+    @property
+    def effective_samples(self) -> float:
+        """Number of independent samples that the table is worth."""
+        return len(self.losses) / self.design_effect
+
+
+def joint_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed: int = 0) -> JointTable:
+    """Prepare a loss table for the joint law.
+
+    Parameters
+    ----------
+    losses
+        A loss table with losses on samples.
+    link
+        Name of a link, or None to let the data choose; see `bayeslaw.joint.links.choose_link`.
+    parameters
+        Which count of parameters.
+    seed
+        Seed of the samples kept where there are more than 20,000: mean losses are of all samples, the dependence
+        between models and the losses of new ones of those kept.
+
+    Returns
+    -------
+    JointTable
+        The table.
+
+    Raises
+    ------
+    InputError
+        If the table is of whole models, has fewer than 3 models or 30 samples, losses that are negative or not finite,
+        all models of one size, or models without parameter counts.
+    """
+    losses = check_joint_table(losses, parameters)
+    counts, samples = parameter_counts(losses, parameters), losses.sizes["sample"]
+    nll, weights, clusters = losses["nll"].to_numpy(), sample_weights(losses), cluster_codes(losses)
+    scale = loss_scale(losses)
+    mean = scale * nll.sum(axis=0) / weights.sum()
+    kept = np.arange(samples)
+    if samples > MOST_SAMPLES:
+        kept = np.sort(np.random.default_rng(seed).choice(samples, MOST_SAMPLES, replace=False))
+    per_weight = scale * nll[kept] / weights[kept, None]
+    return JointTable(
+        losses=per_weight,
+        weights=weights[kept],
+        clusters=pd.factorize(clusters[kept])[0],
+        mean=mean,
+        parameters=counts,
+        names=losses["lm"].to_numpy().astype(str),
+        families=losses["family"].to_numpy().astype(str),
+        link=check_link(link or choose_link(positive_losses(per_weight))),
+        unit=loss_unit(losses),
+        scale=scale,
+        design_effect=_design_effect(nll, weights, clusters),
+    )
+
+
+def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
+    """Refuse tables that the joint law cannot be fitted to.
+
+    Parameters
+    ----------
+    losses, parameters
+        As in `joint_table`.
+
+    Returns
+    -------
+    xarray.Dataset
+        The table.
+
+    Raises
+    ------
+    InputError
+        As `joint_table`.
+    """
+    losses = check_table(losses)
+    counts = parameter_counts(losses, parameters)
+    models, samples = losses.sizes["lm"], losses.sizes["sample"]
+    if models < FEWEST_MODELS or len(np.unique(counts)) < 2:
+        raise InputError(
+            f"the table has {models} models of {len(np.unique(counts))} sizes",
+            f"{FEWEST_MODELS} models or more, of two sizes or more",
+            "score more models: a curve over sizes cannot be seen from fewer",
+        )
+    if samples < FEWEST_SAMPLES:
+        raise InputError(
+            f"the table has {samples} samples",
+            f"{FEWEST_SAMPLES} or more: how models depend on each other is seen from samples",
+            "score more texts, or read them by a finer unit",
+        )
+    mean = losses["nll"].to_numpy().mean(axis=0)
+    if (mean <= 0).any():
+        raise InputError(
+            f"the mean loss of {losses['lm'].to_numpy()[mean.argmin()]} is {mean.min():.4g} nats",
+            "positive mean losses",
+            "check the table",
+        )
+    return losses
+
+
+def _design_effect(nll: np.ndarray, weights: np.ndarray, clusters: np.ndarray) -> float:
+    if len(np.unique(clusters)) in (1, len(clusters)):
+        return 1.0
+    column = nll.mean(axis=1)
+    clustered, independent = (
+        float(clustered_standard_error(column, weights, codes)) for codes in (clusters, np.arange(len(column)))
+    )
+    return max(1.0, (clustered / independent) ** 2)

@@ -1,0 +1,190 @@
+r"""How losses of models vary together over samples: a matter of how far apart the models are in quality.
+
+The correlation of the latent losses of models ``i`` and ``j`` with qualities ``q`` (standardised log mean losses) is
+
+.. math:: \sqrt{(1 - n_i)(1 - n_j)}\; e^{-(|q_i - q_j| / \ell)^\kappa}\; (1 - w [f_i \ne f_j]),
+
+a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
+it as those of a Wishart matrix do (`bayeslaw.joint.correlation_density`), with degrees of freedom that are learned, so
+that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much.
+The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpyro.distributions as dist
+from jax import Array
+
+from bayeslaw.joint.correlation_density import correlation_log_density
+
+DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
+SMALLEST_EIGENVALUE = 1e-9
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class ModelDependence:
+    """The dependence between the models seen; to JAX a container of arrays.
+
+    Parameters
+    ----------
+    quality
+        Quality of each model, [lm].
+    family
+        Number of its family, [lm].
+    correlation
+        Correlations of the latent losses, [lm, lm].
+    log_deviation
+        Log standard deviation of the latent losses, [lm].
+    effective_samples
+        How many independent samples the correlations are from.
+    """
+
+    quality: np.ndarray
+    family: np.ndarray
+    correlation: np.ndarray
+    log_deviation: np.ndarray
+    effective_samples: float
+
+    def own_share(self, values: Mapping[str, Any], quality: Any, offset: Any) -> Array:
+        """Share of a model's latent variance that no other model has, ``n``, any shape.
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        quality
+            Quality of the models.
+        offset
+            Standard normal deviation of each from what its quality lets expect.
+        """
+        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -4.0, 4.0)
+        return jax.nn.sigmoid(level + values["own_spread"] * offset)
+
+    def kernel(self, values: Mapping[str, Any], one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Array:
+        """Correlation of latent losses between different models, [a, b]; models are (quality, family, own share)."""
+        (quality, family, unshared), (quality_other, family_other, own_other) = one, other
+        distance = jnp.abs(jnp.asarray(quality)[:, None] - jnp.asarray(quality_other)[None, :])
+        # The slope of a power at zero is not finite, and the diagonal is set by hand.
+        safe = jnp.where(distance > 0, distance, 1.0) / values["length"]
+        decay = jnp.where(distance > 0, jnp.exp(-(safe ** values["roughness"])), 1.0)
+        differ = jnp.asarray(family)[:, None] != jnp.asarray(family_other)[None, :]
+        shares = jnp.sqrt((1 - unshared)[:, None] * (1 - own_other)[None, :])
+        return shares * decay * jnp.where(differ, 1 - values["family_difference"], 1.0)
+
+    def structure(self, values: Mapping[str, Any]) -> Array:
+        """Correlation matrix of the models seen as the structure has it, [lm, lm]."""
+        unshared = self.own_share(values, self.quality, values["own_offset"])
+        models = (self.quality, self.family, unshared)
+        return _with_unit_diagonal(self.kernel(values, models, models))
+
+    def log_likelihood(self, values: Mapping[str, Any]) -> Array:
+        """Log density of the correlations and deviations seen, scalar."""
+        correlations = correlation_log_density(
+            jnp.asarray(self.correlation), self.structure(values), self.freedom(values)
+        )
+        return correlations + jnp.asarray(self.deviation_distribution(values).log_prob(self.log_deviation))
+
+    def freedom(self, values: Mapping[str, Any]) -> Array:
+        """Degrees of freedom with which the correlations seen scatter around the structure, scalar."""
+        # What the structure misses and what the samples leave open add up.
+        spare = 1 / (1 / values["structure_freedom"] + 1 / self.effective_samples)
+        return len(self.quality) + 1 + spare
+
+    def deviation_distribution(self, values: Mapping[str, Any]) -> dist.Distribution:
+        """Distribution of the log latent deviations of the models seen, [lm]."""
+        covariance = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
+        covariance = covariance + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
+        mean = jnp.full(len(self.quality), self._deviation_mean)
+        return dist.MultivariateNormal(mean, covariance)
+
+    @property
+    def _deviation_mean(self) -> Array:
+        return jnp.asarray(self.log_deviation).mean()
+
+    def _deviation_covariance(
+        self, values: Mapping[str, Any], quality: Any, family: Any, other: Any, others: Any
+    ) -> Array:
+        same = jnp.asarray(family)[:, None] == jnp.asarray(others)[None, :]
+        # Far from all models seen a slope would lead to losses that no number holds.
+        near, nearby = (jnp.clip(jnp.asarray(each), -4.0, 4.0) for each in (quality, other))
+        product = near[:, None] * nearby[None, :]
+        return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * product + same * values["deviation_family_spread"] ** 2
+
+    def draw_deviation(self, values: Mapping[str, Any], quality: Array, family: Any, noise: Array) -> Array:
+        """Draw the latent standard deviation of new models given those seen, [new]; `noise` is standard normal."""
+        seen = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
+        seen = seen + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
+        cross = self._deviation_covariance(values, quality, family, self.quality, self.family)
+        within = self._deviation_covariance(values, quality, family, quality, family)
+        within = within + values["deviation_spread"] ** 2 * jnp.eye(len(quality))
+        gain = jnp.linalg.solve(seen, cross.T).T
+        mean = self._deviation_mean + gain @ (jnp.asarray(self.log_deviation) - self._deviation_mean)
+        return jnp.exp(mean + jnp.linalg.cholesky(within - gain @ cross.T) @ noise)
+
+    def conditional(self, values: Mapping[str, Any], quality: Array, family: Any, offset: Array) -> tuple[Array, Array]:
+        """Distribution of the standardised latent losses of new models given those of the models seen.
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        quality, family, offset
+            Quality, family and standard normal deviation of the own share of each new model, [new].
+
+        Returns
+        -------
+        weights : Array
+            Kriging weights, [new, lm].
+        factor : Array
+            Factor of the covariance of what the models seen do not tell, [new, new].
+        """
+        unshared = self.own_share(values, quality, offset)
+        seen = (self.quality, self.family, self.own_share(values, self.quality, values["own_offset"]))
+        new = (quality, family, unshared)
+        cross = self.kernel(values, new, seen)
+        within = _with_unit_diagonal(self.kernel(values, new, new))
+        weights = jnp.linalg.solve(self.structure(values), cross.T).T
+        eigenvalues, vectors = jnp.linalg.eigh(within - weights @ cross.T)
+        return weights, vectors * jnp.sqrt(jnp.maximum(eigenvalues, SMALLEST_EIGENVALUE))
+
+    def scattered(self, values: Mapping[str, Any], weights: Array, factor: Array, key: Array) -> tuple[Array, Array]:
+        r"""Draw how the correlations of new models scatter around the structure, given those of the models seen.
+
+        Of a Wishart matrix with :math:`\nu` degrees of freedom the regression of new on seen variables is normal around
+        that of its mean, with covariance :math:`W_{11}^{-1} \otimes \Sigma_{22.1}`, and what they leave is Wishart with
+        :math:`\nu` minus as many degrees of freedom as variables were seen (Muirhead 1982, theorem 3.2.10).
+
+        Parameters
+        ----------
+        values
+            One draw of the sites of the dependence.
+        weights, factor
+            As `conditional` returns them.
+        key
+            JAX random key.
+
+        Returns
+        -------
+        weights, factor : Array
+            Of the same meaning and shapes.
+        """
+        (new, count), (left_key, right_key, scale_key) = factor.shape[:1] + weights.shape[1:], jax.random.split(key, 3)
+        prior_freedom = 1 + values["structure_freedom"]
+        root = jnp.linalg.cholesky(jnp.asarray(self.correlation))
+        off = jax.scipy.linalg.solve_triangular(root.T, jax.random.normal(left_key, (count, new)))
+        weights = weights + factor @ off.T / jnp.sqrt(count + prior_freedom)
+        # Bartlett's factor, with freedom enough for as many models.
+        freedom = jnp.maximum(prior_freedom, new)
+        squares = 2 * jax.random.gamma(scale_key, (freedom - jnp.arange(new)) / 2)
+        bartlett = jnp.tril(jax.random.normal(right_key, (new, new)), -1) + jnp.diag(jnp.sqrt(squares))
+        return weights, factor @ bartlett * jnp.sqrt(prior_freedom / freedom / (count + prior_freedom))
+
+
+def _with_unit_diagonal(matrix: Array) -> Array:
+    return jnp.fill_diagonal(matrix, 1.0, inplace=False)

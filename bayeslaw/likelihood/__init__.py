@@ -1,0 +1,1 @@
+"""How rows scatter around a law: noise, what pools share, and rows compressed to a few nodes."""

@@ -1,0 +1,375 @@
+"""Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
+
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.scipy.linalg import cho_solve, solve_triangular
+from jax.typing import ArrayLike
+
+from bayeslaw.errors import InputError
+from bayeslaw.laws.observations import Observations
+from bayeslaw.likelihood.loadings import model_factor_of, sampling_factor_of, smooth_part, trends_of
+from bayeslaw.likelihood.noise import Noise, response_of
+from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
+from bayeslaw.likelihood.responses import RESPONSES
+
+LOG_TWO_PI = float(np.log(2 * np.pi))
+
+
+@partial(
+    jax.tree_util.register_dataclass,
+    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products"],
+    meta_fields=["directions", "first_member"],
+)
+@dataclass(frozen=True)
+class Dependence:
+    """What the rows share.
+
+    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + M M' + tau**2 W W'`` with tau
+    the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the trend of
+    each group, and the effects of the members beside it. All are effects with a standard normal distribution, ``sum_k
+    loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost ``rows * effects +
+    effects ** 3`` by the identity of Woodbury, those over nodes nothing per row. `bayeslaw.likelihood.loadings` tells
+    how the loadings are found.
+
+    It is a container of arrays to JAX, so that a compiled density may take it as an argument; `share` makes one.
+
+    Parameters
+    ----------
+    loadings
+        ``[L, M, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models,
+        and the share of each member in each row less what rows of its budget have.
+    remainder
+        Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
+        a group is part of the group's variance.
+    inflation
+        By how much `contrasts` times effects fall short in mean square of what other members would have, shape
+        ``[group]``.
+    group
+        Index of each row's group of variance, shape ``[row]``.
+    count
+        Number of rows, shape ``[group]``.
+    mean_remainder
+        Mean of `remainder`, shape ``[group]``.
+    products
+        ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
+    directions
+        Number of directions of the sampling error, the columns of ``L``.
+    first_member
+        Position of the first member among the effects: the columns of ``L`` and ``M``.
+    """
+
+    loadings: np.ndarray
+    remainder: np.ndarray
+    inflation: np.ndarray
+    group: np.ndarray
+    count: np.ndarray
+    mean_remainder: np.ndarray
+    products: np.ndarray
+    directions: int
+    first_member: int
+
+    @property
+    def groups(self) -> int:
+        """Number of groups."""
+        return len(self.count)
+
+    @property
+    def sampling_factor(self) -> np.ndarray:
+        """``L``, shape ``[row, direction]``."""
+        return self.loadings[:, : self.directions]
+
+    @property
+    def model_factor(self) -> np.ndarray:
+        """``M``, shape ``[row, direction]``."""
+        return self.loadings[:, self.directions : self.first_member]
+
+    @property
+    def contrasts(self) -> np.ndarray:
+        """``W``, shape ``[row, member]``."""
+        return self.loadings[:, self.first_member :]
+
+    @property
+    def words(self) -> str:
+        """What is known of the sampling error."""
+        if self.directions == 0:
+            return "none: the table does not say how the pools' sampling errors go together"
+        return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
+
+    def variance(self, scale: ArrayLike) -> Array:
+        """Add what the rows of a group have of their own, shape ``[group]``, from the noise scale of each group."""
+        return jnp.broadcast_to(jnp.asarray(scale) ** 2, (self.groups,)) + self.mean_remainder
+
+    def effect_scale(self, member_scale: ArrayLike) -> Array:
+        """Scale of each effect, shape ``[effect]``."""
+        ones = jnp.ones(self.contrasts.shape[1])
+        return jnp.concatenate([jnp.ones(self.first_member), ones * member_scale])
+
+    def scaled_loadings(self, member_scale: ArrayLike) -> Array:
+        """Multiply loadings with scales: a factor of what the rows share, shape ``[row, effect]``."""
+        return jnp.asarray(self.loadings) * self.effect_scale(member_scale)
+
+    def log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the joint log density of the rows.
+
+        Parameters
+        ----------
+        residual
+            Response minus location, shape ``[row]``.
+        variance
+            As `variance` gives it, shape ``[group]``.
+        member_scale
+            Standard deviation of the member effects, in the response's unit.
+
+        Returns
+        -------
+        Array
+            Scalar.
+        """
+        return self.log_density_of_sums(*self.sums(residual, variance), variance, member_scale)
+
+    def sums(self, residual: Array, variance: Array) -> tuple[Array, Array]:
+        """Sum over rows what the joint density depends on; arguments as of `log_density`, result of the next."""
+        row_variance = variance[self.group]
+        return (residual / row_variance) @ jnp.asarray(self.loadings), (residual**2 / row_variance).sum()
+
+    def log_density_of_sums(self, weighted: Array, squares: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the joint log density from sums over rows.
+
+        Parameters
+        ----------
+        weighted
+            ``[L, M, W]' D^-1 r``, shape ``[effect]``.
+        squares
+            ``r' D^-1 r``, scalar.
+        variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        Array
+            Scalar.
+        """
+        scale = self.effect_scale(member_scale)
+        diagonal = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
+        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * diagonal
+
+    def conditional_log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
+        """Evaluate the log density of each row given all others.
+
+        With ``g = Sigma^-1 r`` and ``c`` the diagonal of ``Sigma^-1``, row i given the others is normal around
+        ``y_i - g_i / c_i`` with variance ``1 / c_i`` (Sundararajan and Keerthi 2001; Buerkner, Gabry and Vehtari 2021).
+
+        Parameters
+        ----------
+        residual, variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        Array
+            Shape ``[row]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        row_variance = variance[self.group]
+        scaled = self.loadings * scale
+        whitened = solve_triangular(lower, scaled.T, lower=True)
+        solved = (residual - scaled @ cho_solve((lower, True), scaled.T @ (residual / row_variance))) / row_variance
+        precision = 1 / row_variance - (whitened**2).sum(axis=0) / row_variance**2
+        return 0.5 * (jnp.log(precision) - LOG_TWO_PI - solved**2 / precision)
+
+    def draw_effects(self, weighted: Array, variance: Array, member_scale: ArrayLike, standard: Array) -> Array:
+        """Draw the effects from their distribution given the rows.
+
+        Parameters
+        ----------
+        weighted, variance, member_scale
+            As in `log_density_of_sums`.
+        standard
+            Standard normal numbers, shape ``[effect]``.
+
+        Returns
+        -------
+        Array
+            Effects in units of their scales, shape ``[effect]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        return cho_solve((lower, True), scale * weighted) + solve_triangular(lower, standard, lower=True, trans=1)
+
+    def information(self, location: Array, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
+        """Evaluate the Fisher information of the rows.
+
+        Parameters
+        ----------
+        location
+            Derivative of the rows' locations by each coordinate, shape ``[row, coordinate]``.
+        variance, member_scale
+            As in `log_density`.
+
+        Returns
+        -------
+        of_location : Array
+            ``location' Sigma^-1 location``, shape ``[coordinate, coordinate]``.
+        of_covariance : Array
+            ``tr(Sigma^-1 dSigma_i Sigma^-1 dSigma_j) / 2`` for the variance of each group and the member scale, shape
+            ``[group + 1, group + 1]``.
+        """
+        scale, lower = self._core(variance, member_scale)
+        row_variance = variance[self.group][:, None]
+        projected = solve_triangular(lower, scale[:, None] * (self.loadings.T @ (location / row_variance)), lower=True)
+        of_location = location.T @ (location / row_variance) - projected.T @ projected
+        inverse = cho_solve((lower, True), jnp.eye(len(scale)))
+        # With S the scaled products of a group over its variance, Sigma^-1 within and between groups is made of C^-1 S.
+        parts = jnp.einsum("ij,gjk->gik", inverse, self.products * scale[:, None] * scale / variance[:, None, None])
+        between = jnp.einsum("gij,hji->gh", parts, parts)
+        alone = jnp.diag(self.count - 2 * jnp.trace(parts, axis1=1, axis2=2))
+        groups = (between + alone) / variance[:, None] / variance
+        members = slice(self.first_member, None)
+        shared = (jnp.eye(len(scale)) - inverse)[members, members]
+        with_groups = jnp.einsum("gij,ji->g", parts[:, members, :], inverse[:, members])
+        # dSigma / d member_scale = 2 / member_scale times the members' part of Sigma.
+        cross = 2 / member_scale * with_groups / variance
+        own_scale = (2 / member_scale) ** 2 * (shared**2).sum()
+        covariance = jnp.block([[groups, cross[:, None]], [cross[None, :], own_scale[None, None]]])
+        return of_location, covariance / 2
+
+    def _core(self, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
+        """Scales of the effects, and the lower Cholesky factor of ``I + [L, M, W]' D^-1 [L, M, W]`` in those scales."""
+        scale = self.effect_scale(member_scale)
+        products = jnp.tensordot(1 / variance, self.products, 1)
+        return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
+
+
+@jax.custom_jvp
+def _shared_part(weighted: Array, scale: Array, products: Array) -> Array:
+    """Half of ``v' C^-1 v - log |C|`` with ``C = I + s s' * A``, from v [effect], s [effect] and A [effect, effect]."""
+    lower = jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
+    explained = solve_triangular(lower, weighted, lower=True)
+    return 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
+
+
+@_shared_part.defjvp
+def _shared_part_derivative(
+    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
+) -> tuple[Array, Array]:
+    # Written out, since one inverse serves all; the derivative of a Cholesky factor costs several times that.
+    weighted, scale, products = primals
+    by_weighted, by_scale, by_products = tangents
+    core = jnp.eye(len(scale)) + scale[:, None] * scale * products
+    lower = jnp.linalg.cholesky(core)
+    root = solve_triangular(lower, jnp.eye(len(scale)), lower=True)
+    explained = root @ weighted
+    effects = explained @ root
+    value = 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
+    moment = effects[:, None] * effects + root.T @ root
+    change = (
+        effects @ by_weighted
+        - ((moment * products) @ scale) @ by_scale
+        - 0.5 * (moment * scale[:, None] * scale * by_products).sum()
+    )
+    return value, change
+
+
+def share(
+    sampling_factor: np.ndarray,
+    model_factor: np.ndarray,
+    contrasts: np.ndarray,
+    *,
+    remainder: np.ndarray,
+    inflation: np.ndarray,
+    group: np.ndarray,
+    groups: int,
+) -> Dependence:
+    """Work out once what the densities of rows that share errors need.
+
+    Parameters
+    ----------
+    sampling_factor
+        ``L``, in the response's unit, shape ``[row, direction]``.
+    model_factor
+        ``M``, in the response's unit, shape ``[row, direction]``.
+    contrasts
+        ``W``, shape ``[row, member]``.
+    remainder, inflation, group
+        As in `Dependence`.
+    groups
+        Number of groups.
+
+    Returns
+    -------
+    Dependence
+        What the rows share.
+    """
+    loadings = np.concatenate([sampling_factor, model_factor, contrasts], axis=1)
+    count = np.bincount(group, minlength=groups).astype(float)
+    parts = [loadings[group == index] for index in range(groups)]
+    return Dependence(
+        loadings=loadings,
+        remainder=remainder,
+        inflation=inflation,
+        group=group,
+        count=count,
+        mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
+        products=np.stack([part.T @ part for part in parts]),
+        directions=sampling_factor.shape[1],
+        first_member=sampling_factor.shape[1] + model_factor.shape[1],
+    )
+
+
+def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, groups: int) -> Dependence | None:
+    """Find what the rows share, on the scale on which the noise is additive.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    observations
+        The rows.
+    group
+        Index of each row's group of variance, shape ``[row]``.
+    groups
+        Number of groups.
+
+    Returns
+    -------
+    Dependence or None
+        None for independent rows. Sampling errors of log losses follow by the delta method; member effects on them are
+        relative.
+
+    Raises
+    ------
+    InputError
+        If rows that are no pools are to share errors, or a prior of member effects is given for them.
+    """
+    shares, factor = observations.shares, observations.sampling_factor
+    if shares is None and (noise.shares_errors or noise.member_scale is not None):
+        raise InputError(
+            "rows are to share members, and the rows of this table are no pools",
+            "shared errors with a table of pools",
+            "leave out dependence and member_scale, or make pools first: bayeslaw pools TABLE --out POOLS",
+        )
+    wanted = noise.shares_errors
+    if wanted is None:
+        wanted = DISTRIBUTIONS[noise.distribution].shares_errors and not noise.standard_errors
+    if shares is None or observations.membership is None or not wanted:
+        return None
+    response, loss = response_of(noise, observations)[0], observations.loss
+    factor = np.zeros((len(loss), 0)) if factor is None else factor
+    remainder = observations.sampling_remainder
+    remainder = np.zeros(len(loss)) if remainder is None else remainder
+    slope = RESPONSES[noise.response].loss_slope(loss)
+    factor, remainder = factor / slope[:, None], remainder / slope**2
+    trends = trends_of(observations.covariates, observations.membership, group, groups)
+    return share(
+        sampling_factor_of(factor, trends),
+        model_factor_of(response, observations.membership, trends),
+        shares - smooth_part(shares, trends),
+        remainder=remainder,
+        inflation=np.array([trend.inflation for trend in trends]),
+        group=group,
+        groups=groups,
+    )

@@ -1,0 +1,163 @@
+"""Law, grouping and noise, put together as a NumPyro model."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import jax
+import numpy as np
+from jax import Array
+
+from bayeslaw.laws.base import Law, Parameter
+from bayeslaw.laws.observations import Observations
+from bayeslaw.laws.priors import Prior
+from bayeslaw.likelihood.compiled import one_by_one
+from bayeslaw.likelihood.compress import Compressed, compress_rows, compression_error
+from bayeslaw.likelihood.dependence import Dependence, dependence_of
+from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
+from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
+from bayeslaw.likelihood.row_model import RowModel
+from bayeslaw.pools.regimes import REGIMES
+
+COMPRESSION_PAYS = 200
+COMPRESSION_ERROR = 1e-8
+
+
+@final
+@dataclass(frozen=True)
+class LawModel(RowModel):
+    """A law with its noise and the rows it is fitted to.
+
+    Parameters
+    ----------
+    law
+        The law.
+    noise
+        The noise.
+    observations
+        The rows.
+    """
+
+    law: Law
+    noise: Noise
+    observations: Observations
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The law's parameters with priors."""
+        return self.law.parameters(self.observations)
+
+    @cached_property
+    def _response_and_error(self) -> tuple[np.ndarray, np.ndarray | None]:
+        return response_of(self.noise, self.observations)
+
+    @property
+    def response(self) -> np.ndarray:
+        """Loss or log loss of each row, shape ``[row]``."""
+        return self._response_and_error[0]
+
+    @property
+    def standard_error(self) -> np.ndarray | None:
+        """Known standard error of the response of each row, shape ``[row]``, or None."""
+        return self._response_and_error[1]
+
+    @cached_property
+    def noise_priors(self) -> dict[str, Prior]:
+        """Priors of the noise's sites."""
+        return noise_priors(self.noise, self.response, shared=self.dependence is not None)
+
+    @cached_property
+    def dependence(self) -> Dependence | None:
+        """What the rows share, or None where they are independent."""
+        return dependence_of(self.noise, self.observations, self.group_index, max(len(self.groups), 1))
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """Names of the groups that have rows; empty where neither law nor noise varies by group."""
+        names = self.observations.groups.get(self.law.group)
+        if names is None or not (self.law.varies or self.noise_by_group):
+            return ()
+        present = {str(name) for name in names}
+        order = REGIMES if self.law.group == "regime" else sorted(present)
+        return tuple(name for name in order if name in present)
+
+    @property
+    def noise_by_group(self) -> bool:
+        """Whether each group has a noise scale of its own."""
+        wanted = self.law.noise_by_group if self.noise.by_group is None else self.noise.by_group
+        return wanted and self.law.group in self.observations.groups
+
+    @cached_property
+    def group_index(self) -> np.ndarray:
+        """Index of each row's group, shape ``[row]``; zeros where there are no groups."""
+        if not self.groups:
+            return np.zeros(len(self.response), dtype=int)
+        return np.array([self.groups.index(str(name)) for name in self.observations.groups[self.law.group]])
+
+    @cached_property
+    def covariates(self) -> dict[str, np.ndarray]:
+        """Covariates relative to their references, each of shape ``[row]``."""
+        reference = self.observations.reference
+        return {name: values / reference[name] for name, values in self.observations.covariates.items()}
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The law's function, from covariates and parameters to losses."""
+        return type(self.law).function
+
+    @property
+    def covariate_names(self) -> tuple[str, ...]:
+        """Names of the covariates, in the order of the function's arguments."""
+        return self.law.covariates
+
+    @property
+    def plates(self) -> tuple[str, str]:
+        """Names of the plates of groups and of rows."""
+        return self.law.group, self.observations.row_dimension
+
+    @property
+    def group_count(self) -> int:
+        """Number of groups; zero where neither law nor noise varies by group."""
+        return len(self.groups)
+
+    @cached_property
+    def budget_range(self) -> tuple[np.ndarray, np.ndarray]:
+        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
+        log_budget = np.log(self.covariates[self.law.covariates[0]])
+        index = self.group_index
+        spans = [log_budget[index == group] for group in range(index.max() + 1)]
+        spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
+        return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
+
+    @cached_property
+    def draw_effects_of_all(self) -> Callable[[Mapping[str, Any], Array], Array]:
+        """`draw_effects` for many draws, compiled; values and keys have a leading dimension ``draw``."""
+        return jax.jit(one_by_one(self.draw_effects))
+
+    @cached_property
+    def compressed(self) -> Compressed | None:
+        """The rows' Gauss nodes, where they stand for the rows exactly and save work."""
+        simple = (
+            DISTRIBUTIONS[self.noise.distribution].compressible
+            and self.standard_error is None
+            and len(self.law.covariates) == 1
+            and self.law.smooth
+        )
+        if not simple or len(self.response) < COMPRESSION_PAYS:
+            return None
+        abscissa = np.log(self.covariates[self.law.covariates[0]])
+        loadings = None if self.dependence is None else self.dependence.loadings
+        nodes = compress_rows(abscissa, self.response, self.group_index, max(len(self.groups), 1), loadings)
+        exact = compression_error(nodes, abscissa, self.response, self.group_index, loadings) < COMPRESSION_ERROR
+        return nodes if exact else None
+
+    def __str__(self) -> str:
+        """Equation, priors, grouping and noise."""
+        noise = self.noise.describe(
+            self.noise_priors,
+            group=self.law.group if self.noise_by_group else None,
+            standard_errors=self.standard_error is not None,
+            dependence=self.dependence,
+        )
+        return f"{self.law.describe(self.observations)}\n{noise}"

@@ -1,0 +1,1 @@
+"""The loss table: read, checked, written and reported."""

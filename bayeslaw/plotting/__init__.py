@@ -1,0 +1,1 @@
+"""Pictures of fits and calibrations, one a file."""

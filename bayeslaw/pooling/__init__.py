@@ -1,1 +1,0 @@
-"""Which pools, their losses computed fast, and their files."""

@@ -1,0 +1,1 @@
+"""Losses at targets that were not fitted, with their bands."""

@@ -1,0 +1,107 @@
+"""Draws of pools' losses at what a user asks for."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.joint.drawn_pools import SAMPLES, draw_pools
+from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.pools.rules import USUAL_RULE, find_rule
+from bayeslaw.prediction.joint_targets import pool_extrapolation, read_pool_targets
+from bayeslaw.prediction.targets import read_frame
+
+if TYPE_CHECKING:
+    from bayeslaw.fitting.fits import Fit
+
+MOST_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Draws of losses at targets.
+
+    Parameters
+    ----------
+    targets
+        One row a target.
+    draws
+        Losses in the fit's unit, [chain, draw, target].
+    numbers
+        Which draws of each chain they are from, [draw].
+    samples
+        On which samples: ``"same"``, ``"new"``, or ``"all"`` for a law itself.
+    extrapolation
+        Distance from what was seen, [target].
+    """
+
+    targets: pd.DataFrame
+    draws: np.ndarray
+    numbers: np.ndarray
+    samples: str
+    extrapolation: np.ndarray
+
+
+def predicted(fit: "Fit", at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
+    """Draw losses of pools at targets by a fit of the joint law; arguments as of `bayeslaw.predict`."""
+    choices = {"kind": kind, "samples": samples, "rule": rule or USUAL_RULE, "seed": seed}
+    return predict_pools(fit.model, fit.tree["posterior"].dataset, read_frame(at), **choices)
+
+
+def predict_pools(
+    model: JointModel, posterior: xr.Dataset, at: pd.DataFrame, *, kind: str, samples: str | None, rule: str, seed: int
+) -> Predicted:
+    """Draw losses of pools from the predictive distribution of a fitted joint law.
+
+    Parameters
+    ----------
+    model
+        The joint law with its table.
+    posterior
+        Its draws.
+    at
+        Columns as `bayeslaw.prediction.joint_targets.read_pool_targets` takes them.
+    kind
+        ``"mean"``: new members follow the curve of their family; ``"new"``: each has a part of its own.
+    samples
+        ``"same"`` (None) or ``"new"``, as in `bayeslaw.joint.drawn_pools.draw_pools`.
+    rule
+        ``"oracle"``, ``"mixture"`` or ``"best"``.
+    seed
+        Seed.
+
+    Returns
+    -------
+    Predicted
+        At every so many draws of each chain, so that there are `MOST_DRAWS` at most.
+
+    Raises
+    ------
+    InputError
+        If a target or choice is not usable.
+    """
+    find_rule(rule, on_tokens=False)
+    if samples is not None:
+        check_choice("samples", samples, SAMPLES)
+    if kind == "mean" and samples is not None:
+        raise InputError(
+            f"samples {samples!r} were given for the law's mean",
+            "samples with the kind 'new'",
+            "leave out samples, or use kind='new' (--kind new)",
+        )
+    targets, pools = read_pool_targets(model, at)
+    targets["rule"] = rule
+    chains, length = posterior.sizes["chain"], posterior.sizes["draw"]
+    every = -(-chains * length // MOST_DRAWS)
+    kept = posterior.isel(draw=slice(None, None, every))
+    values = {
+        name: array.reshape(-1, *array.shape[2:])
+        for name, array in ((name, kept[name].transpose("chain", "draw", ...).to_numpy()) for name in model.sites)
+    }
+    draws = draw_pools(
+        model, values, pools, rule=rule, samples=samples or "same", own_part=kind == "new", seed=seed
+    ).reshape(chains, -1, len(pools))
+    return Predicted(targets, draws, kept["draw"].to_numpy(), samples or "same", pool_extrapolation(model, pools))

@@ -1,1 +1,0 @@
-"""Rows made few, so that a likelihood over them costs little."""

@@ -1,1 +1,0 @@
-"""Loss tables from files and frames, and the report on them."""

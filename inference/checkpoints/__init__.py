@@ -1,0 +1,1 @@
+"""Checkpoints: found, opened, checked and read into a decoder."""

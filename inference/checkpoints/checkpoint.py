@@ -1,0 +1,248 @@
+"""A checkpoint, in a folder or on the hub, whose tensors are read one at a time."""
+
+import hashlib
+import os
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.errors import InputError
+from bayeslaw.inputs.foreign_files import IrregularFileError, check_regular, read_regular
+from inference.checkpoints import hub
+from inference.checkpoints.safetensors_files import TensorPlace, read_header, read_tensor, read_tensor_into
+from inference.checkpoints.weight_digests import file_digests
+from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model's configuration and where its tensors lie; the tensors stay on disk until they are read.
+
+    Parameters
+    ----------
+    folder
+        The folder with the configuration, the tokenizer and the weights.
+    name
+        The folder or hub id as the user gave it, without revision.
+    revision
+        The commit hash on the hub; for a local folder ``"sha256:"`` and a hash of the configuration and of all bytes of
+        the weight files.
+    config
+        The content of ``config.json``.
+    places
+        Where each tensor lies, by name.
+    """
+
+    folder: Path
+    name: str
+    revision: str | None
+    config: dict[str, Any]
+    places: Mapping[str, TensorPlace] = field(repr=False)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all tensors."""
+        return frozenset(self.places)
+
+    @property
+    def tensor_bytes(self) -> int:
+        """Bytes of all tensors as they are stored."""
+        return sum(place.size for place in self.places.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.places
+
+    def _place(self, name: str) -> TensorPlace:
+        if name not in self.places:
+            problem = f"{self.name!r} has no tensor {name!r}"
+            raise InputError(problem, f"one of its {len(self.places)} tensors", "use the checkpoint it was saved in")
+        return self.places[name]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor.
+
+        Parameters
+        ----------
+        name
+            Its name.
+
+        Returns
+        -------
+        tuple of int
+            The shape.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor.
+        """
+        return self._place(name).shape
+
+    def dtype(self, name: str) -> str:
+        """Return the type a tensor is stored in.
+
+        Parameters
+        ----------
+        name
+            Its name.
+
+        Returns
+        -------
+        str
+            ``"float32"``, ``"bfloat16"``, ``"float16"``, or another name of NumPy's; where NumPy has no such type, the
+            file's own name in lower case.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor.
+        """
+        return self._place(name).dtype
+
+    def read(self, name: str) -> np.ndarray:
+        """Read a tensor from disk.
+
+        Parameters
+        ----------
+        name
+            Its name.
+
+        Returns
+        -------
+        numpy.ndarray
+            The tensor in the type it is stored in, in memory of its own.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor, its type is none of NumPy's, or the file was changed meanwhile.
+        """
+        return read_tensor(name, self._place(name))
+
+    def read_into(self, values: np.ndarray, name: str) -> None:
+        """Read a tensor into an array that is there, so that it is never in memory twice.
+
+        Parameters
+        ----------
+        values
+            Takes the tensor, converted to its type; contiguous, of the tensor's shape.
+        name
+            The tensor's name.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor, or the file was changed meanwhile.
+        """
+        read_tensor_into(values, name, self._place(name))
+
+
+def open_checkpoint(
+    source: str | os.PathLike[str], *, revision: str | None = None, offline: bool = False
+) -> Checkpoint:
+    """Open a model and check that its weight files are whole; no tensor is read yet.
+
+    Parameters
+    ----------
+    source
+        A folder, or a hub id with or without ``@revision``. A folder of that name is taken first. Of a hub's repository
+        only the configuration, the tokenizer and the weights in safetensors are downloaded.
+    revision
+        Branch, tag or commit hash on the hub.
+    offline
+        Whether to use the hub's cache alone. The environment variable ``HF_HUB_OFFLINE`` does the same.
+
+    Returns
+    -------
+    Checkpoint
+        The checkpoint.
+
+    Raises
+    ------
+    InputError
+        If there is no such model, it cannot be fetched, or its files are missing, damaged or not in safetensors.
+    """
+    text = os.fspath(source)
+    # Unlike pathlib's, these questions answer no to names that are too long or lie where nothing may be looked up.
+    folder = os.path.expanduser(text)
+    if os.path.isdir(folder):
+        if revision is not None:
+            problem = f"{text!r} is a folder, and revision={revision!r} is given"
+            raise InputError(problem, "a revision of a hub id", "leave the revision out")
+        return _open_folder(Path(folder), text, commit=None)
+    if os.path.exists(folder):
+        raise InputError(f"{text!r} is a file", hub.ACCEPTED, "name the folder that it is in")
+    if isinstance(source, os.PathLike):
+        raise InputError(f"there is no folder {text!r}", hub.ACCEPTED, "check the path; give a hub id as a string")
+    before = text.partition("@")[0]
+    if before != text and os.path.isdir(os.path.expanduser(before)):
+        raise InputError(f"{before!r} is a folder, which has no revisions", hub.ACCEPTED, f"name it as {before!r}")
+    model, revision = hub.split_source(text, revision)
+    snapshot = hub.fetch(model, revision, offline=offline)
+    return _open_folder(snapshot, model, commit=snapshot.name)
+
+
+def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
+    try:
+        files = {entry.name for entry in folder.iterdir()}
+        _check_kinds(folder, files)
+    except OSError as error:
+        problem = f"the folder {str(folder)!r} cannot be read: {error.strerror or error}"
+        raise InputError(problem, hub.ACCEPTED, "check its permissions") from error
+    weights = choose_weights(files, f"the folder {str(folder)!r}")
+    config = read_json(folder / CONFIG)
+    index = read_index(folder / INDEX) if weights == INDEX else {}
+    shards = sorted(set(index.values())) or [SINGLE]
+    places: dict[str, TensorPlace] = {}
+    for shard in shards:
+        found = _open_shard(folder, shard)
+        _check_promised(folder, shard, index, found)
+        # A tensor that is in two shards is read from the one that the index names.
+        places |= {tensor: place for tensor, place in found.items() if index.get(tensor, shard) == shard}
+    if not places:
+        raise InputError(f"the weights in {str(folder)!r} hold no tensor", "a model's weights", "save the model again")
+    revision = commit or _local_revision(folder, shards)
+    return Checkpoint(folder, name, revision, config, places)
+
+
+def _check_kinds(folder: Path, files: Collection[str]) -> None:
+    """Refuse a folder with a pipe, a device or a socket in it: libraries that read its files would wait for ever."""
+    for name in sorted(files):
+        try:
+            check_regular(folder / name)
+        except IrregularFileError as error:
+            problem = f"{name} in {str(folder)!r} cannot be used: {error.strerror}"
+            raise InputError(problem, "a folder of regular files", "replace it by a file, or remove it") from error
+        except OSError:
+            # A link that leads nowhere is missed where it is needed.
+            continue
+
+
+def _open_shard(folder: Path, shard: str) -> dict[str, TensorPlace]:
+    if not os.path.exists(folder / shard):
+        problem = f"{INDEX} in {str(folder)!r} names {shard!r}, which is not there"
+        raise InputError(problem, "an index whose shards are all there", "copy or download the shard")
+    return read_header(folder / shard)
+
+
+def _check_promised(folder: Path, shard: str, index: Mapping[str, str], found: Mapping[str, TensorPlace]) -> None:
+    missing = [tensor for tensor, holder in index.items() if holder == shard and tensor not in found]
+    if missing:
+        problem = f"{shard} in {str(folder)!r} lacks tensor {missing[0]!r}, which {INDEX} says it holds"
+        problem += f" ({len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise InputError(problem, "an index that fits its shards", "copy or download index and shards again")
+
+
+def _local_revision(folder: Path, shards: Sequence[str]) -> str:
+    """Hash what losses depend on: the configuration and all weights."""
+    total = hashlib.sha256()
+    digests = file_digests([folder / shard for shard in shards])
+    # Lengths keep the end of one part from passing as the start of the next.
+    config = read_regular(folder / CONFIG)
+    total.update(f"{len(config)} ".encode() + config)
+    for shard, digest in zip(shards, digests, strict=True):
+        total.update(f"{len(shard)} {shard} {digest} ".encode())
+    return f"sha256:{total.hexdigest()}"

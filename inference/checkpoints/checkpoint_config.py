@@ -1,0 +1,108 @@
+"""Which decoder a checkpoint's ``config.json`` describes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bayeslaw.errors import InputError
+from bayeslaw.inputs.foreign_text import excerpt
+from inference.checkpoints.checkpoint import Checkpoint
+from inference.checkpoints.quiet import quiet_transformers
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.configuration_reading import read_settings
+from inference.decoder.configuration_values import check_config_values
+from inference.decoder.families import FAMILIES, MULTIMODAL, SUPPORTED
+
+
+def check_model_type(config: Mapping[str, Any]) -> str:
+    """Return the family that a ``config.json`` names.
+
+    Parameters
+    ----------
+    config
+        The content of ``config.json``.
+
+    Returns
+    -------
+    str
+        The ``model_type``; that of the text part for a supported model of text and images.
+
+    Raises
+    ------
+    InputError
+        If there is none, or it is not supported.
+    """
+    name = config.get("model_type")
+    accepted = f"one of the families {', '.join(SUPPORTED)}"
+    if not isinstance(name, str) or not name:
+        problem = (
+            f"config.json has the model_type {name!r}" if "model_type" in config else "config.json names no model_type"
+        )
+        raise InputError(problem, accepted, "use a checkpoint in the format of transformers")
+    name = MULTIMODAL.get(name, name)
+    if name not in FAMILIES:
+        fix = "use another checkpoint; mixtures of experts, state-space and encoder-decoder models are not covered"
+        raise InputError(f"the model_type {name!r} is not supported", accepted, fix)
+    return name
+
+
+def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
+    """Read what a decoder is made of from a checkpoint's ``config.json``.
+
+    Parameters
+    ----------
+    checkpoint
+        An opened checkpoint.
+
+    Returns
+    -------
+    DecoderConfig
+        The decoder.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, a field has a value that is not covered, or the weights are quantised.
+    """
+    model_type = check_model_type(checkpoint.config)
+    if "quantization_config" in checkpoint.config:
+        problem = f"the weights of {checkpoint.name!r} are quantised"
+        raise InputError(problem, "weights in float32, bfloat16 or float16", "use the checkpoint it was made from")
+    check_config_values(checkpoint.config, {name: checkpoint.shape(name) for name in checkpoint.names})
+    with quiet_transformers():
+        from transformers.models.auto.configuration_auto import AutoConfig
+
+    try:
+        with quiet_transformers():
+            # transformers normalises what versions and families write differently, such as rope settings.
+            hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
+        hf = getattr(hf, "text_config", None) or hf
+        return decoder_config(hf)
+    except InputError:
+        raise
+    except Exception as error:  # A field of another type makes anything of the library below.
+        why = excerpt(error)
+        problem = f"config.json of {checkpoint.name!r} cannot be used: {type(error).__name__}: {why}"
+        raise InputError(problem, f"the configuration of a {model_type}", "correct config.json") from error
+
+
+def decoder_config(hf: Any) -> DecoderConfig:
+    """Read what a decoder is made of from a transformers configuration.
+
+    Parameters
+    ----------
+    hf
+        The configuration. Its ``model_type`` counts, which may differ from the one in the file: a Mistral with types of
+        layers is read as a Ministral.
+
+    Returns
+    -------
+    DecoderConfig
+        The decoder.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, or a field has a value that is not covered.
+    """
+    family = FAMILIES[check_model_type({"model_type": hf.model_type})]
+    return read_settings(hf, family.settings(hf), family.required)

@@ -1,0 +1,82 @@
+"""How a decoder and its batches lie on several devices: batches split by row, weights by head and by column."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from bayeslaw.errors import InputError
+from inference.decoder.configuration import DecoderConfig
+
+DATA, TENSOR = "data", "tensor"
+SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "head")
+SPLIT_COLUMNS = ("output", "down")
+
+
+def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh | None:
+    """Arrange devices.
+
+    Parameters
+    ----------
+    devices
+        The devices; all of this process by default.
+    tensor
+        Over how many devices each weight is split; the others take rows of a batch each.
+
+    Returns
+    -------
+    jax.sharding.Mesh or None
+        The mesh with the axes ``data`` and ``tensor``; None for one device, where there is nothing to do.
+
+    Raises
+    ------
+    InputError
+        If the devices cannot be divided so.
+    """
+    devices = jax.devices() if devices is None else list(devices)
+    if tensor < 1 or len(devices) % tensor:
+        problem = f"{len(devices)} devices cannot be split into groups of {tensor}"
+        raise InputError(problem, f"a divisor of {len(devices)}", "use 1")
+    return None if len(devices) == 1 else Mesh(np.asarray(devices).reshape(-1, tensor), (DATA, TENSOR))
+
+
+def weight_sharding(mesh: Mesh, path: Sequence[str], shape: Sequence[int], config: DecoderConfig) -> NamedSharding:
+    """Return where the parts of a weight lie.
+
+    Parameters
+    ----------
+    mesh
+        The devices.
+    path
+        The weight's place in the decoder, such as ``("blocks", "attention", "query", "weight")``.
+    shape
+        Its shape, layers first for blocks.
+    config
+        The decoder: heads are kept whole.
+
+    Returns
+    -------
+    jax.sharding.NamedSharding
+        Split over the tensor axis where that divides it, whole on every device elsewhere.
+    """
+    layer, leaf = ("head", "bias") if path[-1] == "head_bias" else (path[-2], path[-1])
+    parts = mesh.shape[TENSOR]
+    axis = len(shape) - (2 if leaf == "weight" else 1)
+    whole = {"query": config.heads, "key": config.key_value_heads, "value": config.key_value_heads}
+    if layer in SPLIT_COLUMNS:
+        axis, divided = len(shape) - 1, leaf == "weight"
+        units = config.heads if layer == "output" else shape[axis]
+    else:
+        divided = layer in SPLIT_ROWS
+        units = whole.get(layer, shape[axis])
+    spec: list[str | None] = [None] * len(shape)
+    if divided and units % parts == 0 and shape[axis] % parts == 0:
+        spec[axis] = TENSOR
+    return NamedSharding(mesh, PartitionSpec(*spec))
+
+
+def row_sharding(mesh: Mesh) -> NamedSharding:
+    """Return where the rows of a batch lie: split over the data axis."""
+    return NamedSharding(mesh, PartitionSpec(DATA))

@@ -1,0 +1,165 @@
+"""Which values the fields of ``config.json`` may have: looked at before anything is built by them.
+
+A configuration is trusted in nothing that its tensors do not bear out: a number of layers costs memory before the first
+tensor is looked for. Fields that no decoder heeds are passed over.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bayeslaw.errors import InputError
+from bayeslaw.inputs.foreign_text import excerpt
+from inference.decoder.configuration import MOST_POSITIONS
+
+# Beyond any of a model, and far below where 32-bit numbers end.
+LARGEST_NUMBER = 1e15
+LABELS, MOST_LABELS = "num_labels", 100_000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a field may be; ``null`` is left to what reads it.
+
+    Attributes
+    ----------
+    accepted
+        The values that are accepted, in words.
+    holds
+        Says whether a value is one of them.
+    """
+
+    accepted: str
+    holds: Callable[[Any], bool]
+
+
+def _is_whole(value: Any, lowest: int, highest: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and lowest <= value <= highest
+
+
+def _is_number(value: Any, lowest: float, highest: float) -> bool:
+    """Say whether a value is a number above the lowest; one that is not finite is not at most the highest."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and lowest < value <= highest
+
+
+def _are(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and bool(value) and all(map(holds, value))
+
+
+def _is_switch(value: Any) -> bool:
+    return isinstance(value, bool) or _is_whole(value, 0, 1)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def whole(lowest: int, highest: int, what: str = "") -> Rule:
+    """Accept whole numbers; `what` says in words where the highest comes from."""
+    accepted = f"a whole number from {lowest} to {highest:,}{what}"
+    return Rule(accepted, lambda value: _is_whole(value, lowest, highest))
+
+
+SWITCH = Rule("true or false", _is_switch)
+TEXT = Rule("text", _is_text)
+TEXTS = Rule("a list of texts", lambda value: _are(value, _is_text))
+SWITCHES = Rule("a list of 0 and 1", lambda value: _are(value, _is_switch))
+POSITIONS = whole(1, MOST_POSITIONS)
+WINDOW = whole(0, MOST_POSITIONS)
+ABOVE_ZERO = Rule("a finite number above zero", lambda value: _is_number(value, 0, LARGEST_NUMBER))
+EPSILON = Rule("a number above zero and at most 1", lambda value: _is_number(value, 0, 1))
+SHARE = EPSILON
+THETA = Rule("a finite number above 1", lambda value: _is_number(value, 1, LARGEST_NUMBER))
+FACTORS = Rule("a list of finite numbers above zero", lambda value: _are(value, ABOVE_ZERO.holds))
+MSCALE = Rule("a finite number of zero or more", lambda value: value == 0 or ABOVE_ZERO.holds(value))
+TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
+
+DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+SIZES = (
+    "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
+    "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner", "ffn_dim",
+    "ffn_hidden_size", "vocab_size", "rotary_dim", "word_embed_proj_dim",
+)  # fmt: skip
+SWITCH_FIELDS = (
+    "tie_word_embeddings", "attention_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias", "bias",
+    "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
+    "parallel_attn", "new_decoder_architecture", "multi_query", "alibi", "do_layer_norm_before",
+    "layer_norm_elementwise_affine", "_remove_final_layer_norm", "scale_attn_weights",
+    "scale_attn_by_inverse_layer_idx", "use_sliding_window", "use_bidirectional_attention", "add_cross_attention",
+    "apply_residual_connection_post_layernorm", "truncate",
+)  # fmt: skip
+RULES: dict[str, Rule] = {
+    **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
+    **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"), POSITIONS),
+    # Its logarithm divides.
+    "original_max_position_embeddings": whole(2, MOST_POSITIONS),
+    "window_size": POSITIONS,
+    **dict.fromkeys(("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
+    **dict.fromkeys(("sliding_window", "max_window_layers"), WINDOW),
+    **dict.fromkeys(("rope_theta", "rotary_emb_base", "rope_local_base_freq"), THETA),
+    **dict.fromkeys(("partial_rotary_factor", "rotary_pct", "rope_pct"), SHARE),
+    **dict.fromkeys(("factor", "attention_factor", "beta_fast", "beta_slow"), ABOVE_ZERO),
+    **dict.fromkeys(("low_freq_factor", "high_freq_factor"), ABOVE_ZERO),
+    **dict.fromkeys(("mscale", "mscale_all_dim"), MSCALE),
+    **dict.fromkeys(("short_factor", "long_factor"), FACTORS),
+    **dict.fromkeys(("attention_multiplier", "residual_multiplier", "embedding_multiplier"), ABOVE_ZERO),
+    **dict.fromkeys(("logits_scaling", "logit_scale", "query_pre_attn_scalar", "softmax_scale"), ABOVE_ZERO),
+    **dict.fromkeys(("final_logit_softcapping", "attn_logit_softcapping", "clip_qkv"), ABOVE_ZERO),
+    **dict.fromkeys(("hidden_act", "hidden_activation", "activation_function", "activation"), TEXT),
+    **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
+    **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
+    **dict.fromkeys(SWITCH_FIELDS, SWITCH),
+    "no_rope_layers": SWITCHES,
+    "num_ln_in_parallel_attn": whole(1, 2),
+    LABELS: whole(0, MOST_LABELS),
+    **dict.fromkeys(("rope_parameters", "rope_scaling", "attn_config", "text_config"), TABLE),
+}
+# Parts that are looked into, and parts of these: settings by type of layer.
+PARTS = ("text_config", "attn_config", "rope_parameters", "rope_scaling")
+NESTED = ("rope_parameters", "rope_scaling")
+
+
+def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Check the values of a configuration.
+
+    Parameters
+    ----------
+    config
+        The content of ``config.json``.
+    shapes
+        Shape of each tensor of the checkpoint, by name: there are not more layers than tensors, and nothing is larger
+        than their largest dimension.
+
+    Raises
+    ------
+    InputError
+        If a field has a value that cannot be; the first one is named.
+    """
+    largest = max((size for shape in shapes.values() for size in shape), default=0)
+    layers = whole(1, len(shapes), ", the number of its tensors")
+    sizes = whole(1, largest, ", the largest dimension of its tensors")
+    repeats = Rule(f"pairs of a list of texts and {layers.accepted}", lambda value: _are(value, repeated))
+
+    def repeated(pair: Any) -> bool:
+        return isinstance(pair, list) and len(pair) == 2 and TEXTS.holds(pair[0]) and layers.holds(pair[1])
+
+    rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | {"attention_types": repeats}
+    for path, name, value in _fields(config):
+        rule = rules.get(name)
+        if rule is not None and value is not None and not rule.holds(value):
+            problem = f"{path} is {excerpt(repr(value), 80)} in config.json"
+            raise InputError(problem, rule.accepted, "correct config.json, or use another checkpoint")
+
+
+def _fields(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """Yield the fields of a configuration and of its parts, those that hold parts before what is in them."""
+    for name, value in config.items():
+        yield name, name, value
+        if name in PARTS and isinstance(value, dict):
+            for path, inner, part in _fields(value):
+                yield f"{name}.{path}", inner, part
+                if name in NESTED and isinstance(part, dict):
+                    yield from ((f"{name}.{path}.{key}", key, each) for key, each in part.items())
+        elif isinstance(value, dict) and LABELS in value:
+            # Of other parts, such as one for images, only what costs memory to read.
+            yield f"{name}.{LABELS}", LABELS, value[LABELS]

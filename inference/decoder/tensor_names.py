@@ -1,0 +1,160 @@
+"""Where each parameter of a decoder lies in a checkpoint of each family.
+
+Names lack the base model's prefix (``model.``, ``transformer.``, ...), which some checkpoints do not have and some have
+twice; ``{}`` is the number of the layer. A tuple lists alternatives.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Names = Mapping[str, str | tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class TensorNames:
+    """How one family stores its tensors.
+
+    Attributes
+    ----------
+    names
+        From a parameter of `inference.decoder.transformer.Decoder` without ``.weight`` or ``.bias`` to a tensor's name
+        without them. ``attention.qkv`` and ``mlp.gate_up`` are fused ones, of which parts are taken; a name that ends
+        in ``.*`` is one tensor per head.
+    fused
+        How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
+        queries, its key and its value (``"grouped"``).
+    transposed
+        Whether the matrices of blocks lie as [in, out].
+    """
+
+    names: Names
+    fused: Literal["concatenated", "grouped"] = "concatenated"
+    transposed: bool = False
+    ignored: tuple[str, ...] = field(default=())
+
+
+def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:
+    return {f"attention.{part}": base + name for part, name in zip(PARTS, (query, key, value, output), strict=True)}
+
+
+PARTS = ("query", "key", "value", "output")
+LLAMA: Names = {
+    "embedding": "embed_tokens",
+    "final_norm": "norm",
+    "head": "lm_head",
+    **_attention("layers.{}.self_attn.", "q_proj", "k_proj", "v_proj", "o_proj"),
+    "attention.query_norm": "layers.{}.self_attn.q_norm",
+    "attention.key_norm": "layers.{}.self_attn.k_norm",
+    "mlp.gate": "layers.{}.mlp.gate_proj",
+    "mlp.up": "layers.{}.mlp.up_proj",
+    "mlp.down": "layers.{}.mlp.down_proj",
+    "attention_norm": "layers.{}.input_layernorm",
+    "mlp_norm": "layers.{}.post_attention_layernorm",
+}
+# Families with norms on the branches' outputs.
+OUTPUT_NORMS: Names = LLAMA | {
+    "attention_output_norm": "layers.{}.post_attention_layernorm",
+    "mlp_norm": "layers.{}.pre_feedforward_layernorm",
+    "mlp_output_norm": "layers.{}.post_feedforward_layernorm",
+}
+FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
+FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
+GLM4: Names = FUSED_GATE | {
+    "attention_output_norm": "layers.{}.post_self_attn_layernorm",
+    "mlp_output_norm": "layers.{}.post_mlp_layernorm",
+}
+STARCODER2: Names = LLAMA | {"mlp.up": "layers.{}.mlp.c_fc", "mlp.down": "layers.{}.mlp.c_proj"}
+STABLELM: Names = LLAMA | {
+    "attention.query_norm": "layers.{}.self_attn.q_layernorm.norms.*",
+    "attention.key_norm": "layers.{}.self_attn.k_layernorm.norms.*",
+}
+PHI: Names = LLAMA | {
+    "final_norm": "final_layernorm",
+    "attention.output": "layers.{}.self_attn.dense",
+    "attention.query_norm": "layers.{}.self_attn.q_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.k_layernorm",
+    "mlp.up": "layers.{}.mlp.fc1",
+    "mlp.down": "layers.{}.mlp.fc2",
+}
+PERSIMMON: Names = LLAMA | {
+    "final_norm": "final_layernorm",
+    "attention.qkv": "layers.{}.self_attn.query_key_value",
+    "attention.output": "layers.{}.self_attn.dense",
+    "attention.query_norm": "layers.{}.self_attn.q_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.k_layernorm",
+    "mlp.up": "layers.{}.mlp.dense_h_to_4h",
+    "mlp.down": "layers.{}.mlp.dense_4h_to_h",
+}
+GPT2: Names = {
+    "embedding": "wte",
+    "positions": "wpe",
+    "final_norm": "ln_f",
+    "head": "lm_head",
+    "attention_norm": "h.{}.ln_1",
+    "mlp_norm": "h.{}.ln_2",
+    "attention.qkv": "h.{}.attn.c_attn",
+    "attention.output": "h.{}.attn.c_proj",
+    "mlp.up": "h.{}.mlp.c_fc",
+    "mlp.down": "h.{}.mlp.c_proj",
+}
+GPT_NEO: Names = {name: value for name, value in GPT2.items() if name != "attention.qkv"} | _attention(
+    "h.{}.attn.attention.", "q_proj", "k_proj", "v_proj", "out_proj"
+)
+GPTJ: Names = (
+    {name: value for name, value in GPT2.items() if name != "attention.qkv"}
+    | _attention("h.{}.attn.", "q_proj", "k_proj", "v_proj", "out_proj")
+    | {"mlp.up": "h.{}.mlp.fc_in", "mlp.down": "h.{}.mlp.fc_out"}
+)
+GPT_NEOX: Names = {
+    "embedding": "embed_in",
+    "final_norm": "final_layer_norm",
+    # The second is what transformers writes from 5.24 on.
+    "head": ("embed_out", "lm_head"),
+    "attention_norm": "layers.{}.input_layernorm",
+    "mlp_norm": "layers.{}.post_attention_layernorm",
+    "attention.qkv": "layers.{}.attention.query_key_value",
+    "attention.output": "layers.{}.attention.dense",
+    "mlp.up": "layers.{}.mlp.dense_h_to_4h",
+    "mlp.down": "layers.{}.mlp.dense_4h_to_h",
+}
+OPT: Names = {
+    "embedding": "embed_tokens",
+    "positions": "embed_positions",
+    "final_norm": "final_layer_norm",
+    "head": "lm_head",
+    "project_in": "project_in",
+    "project_out": "project_out",
+    "attention_norm": "layers.{}.self_attn_layer_norm",
+    "mlp_norm": "layers.{}.final_layer_norm",
+    **_attention("layers.{}.self_attn.", "q_proj", "k_proj", "v_proj", "out_proj"),
+    "mlp.up": "layers.{}.fc1",
+    "mlp.down": "layers.{}.fc2",
+}
+BLOOM: Names = {
+    "embedding": "word_embeddings",
+    "embedding_norm": "word_embeddings_layernorm",
+    "final_norm": "ln_f",
+    "head": "lm_head",
+    "attention_norm": "h.{}.input_layernorm",
+    "mlp_norm": "h.{}.post_attention_layernorm",
+    "attention.qkv": "h.{}.self_attention.query_key_value",
+    "attention.output": "h.{}.self_attention.dense",
+    "mlp.up": "h.{}.mlp.dense_h_to_4h",
+    "mlp.down": "h.{}.mlp.dense_4h_to_h",
+}
+FALCON: Names = BLOOM | {
+    "attention_norm": ("h.{}.input_layernorm", "h.{}.ln_attn"),
+    "mlp_norm": ("h.{}.post_attention_layernorm", "h.{}.ln_mlp"),
+}
+MPT: Names = {
+    "embedding": "wte",
+    "final_norm": "norm_f",
+    "head": "lm_head",
+    "attention_norm": "blocks.{}.norm_1",
+    "mlp_norm": "blocks.{}.norm_2",
+    "attention.qkv": "blocks.{}.attn.Wqkv",
+    "attention.output": "blocks.{}.attn.out_proj",
+    "mlp.up": "blocks.{}.ffn.up_proj",
+    "mlp.down": "blocks.{}.ffn.down_proj",
+}

@@ -1,0 +1,197 @@
+"""A decoder-only transformer: one module for every family."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from inference.decoder.attention import alibi_bias
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layers import Block, LayerInputs, Linear, Norm
+from inference.decoder.rope import rotation_tables
+
+
+def held_in_place(weights: Any) -> Any:
+    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
+
+    Parameters
+    ----------
+    weights
+        Arrays that each turn of a loop takes over from the one before.
+
+    Returns
+    -------
+    Any
+        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
+        it, it would take twice the memory of the model.
+    """
+    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
+    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
+
+
+class Embedding(nnx.Module):
+    """Rows looked up by number.
+
+    Parameters
+    ----------
+    rows, width
+        Shape of the table.
+    """
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.weight = nnx.Param(jnp.zeros((rows, width)))
+
+    def __call__(self, numbers: jax.Array) -> jax.Array:
+        """Return rows [..., width]."""
+        return self.weight[...].at[numbers].get(mode="clip")
+
+
+class Decoder(nnx.Module):
+    """Token ids to hidden states, and hidden states to logits.
+
+    A new decoder holds zeros: `inference.checkpoints.weights.load_decoder` fills it from a checkpoint.
+
+    Parameters
+    ----------
+    config
+        What the decoder is made of.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        self.config = config
+        inner = config.embedding_width or config.width
+        learned = config.position == "learned"
+        self.embedding = Embedding(config.vocabulary, inner)
+        self.positions = Embedding(config.max_length + config.position_offset, config.width) if learned else None
+        self.embedding_norm = Norm(config, (config.width,)) if config.embedding_norm else None
+        self.project_in = Linear(inner, config.width, bias=False) if inner != config.width else None
+        self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
+        # All blocks lie stacked in one, so that one compiled body serves any depth.
+        self.blocks = nnx.vmap(lambda _: Block(config), in_axes=0, out_axes=0)(jnp.arange(config.depth))
+        self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
+        self.head = None if config.tied else Linear(inner, config.vocabulary, bias=False)
+        # Some families keep the head's bias when its weight is the embedding.
+        self.head_bias = nnx.Param(jnp.zeros((config.vocabulary,))) if config.head_bias else None
+
+    def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+        """Compute hidden states.
+
+        Parameters
+        ----------
+        tokens
+            Token ids, [row, position], padded on the right with any id.
+        lengths
+            Number of ids of each row that are text, [row]; all by default. Only rope scaling that depends on a text's
+            length reads it: attention is causal, so padding on the right reaches nothing.
+
+        Returns
+        -------
+        jax.Array
+            Hidden states before the head, [row, position, width], in the type of the weights.
+        """
+        config = self.config
+        rows, length = tokens.shape
+        lengths = jnp.full((rows,), length) if lengths is None else lengths
+        kind = self.embedding.weight[...].dtype
+        # The reference rounds the scale to the type of the weights.
+        x = self.embedding(tokens) * jnp.asarray(config.embedding_scale, kind)
+        if self.project_in is not None:
+            x = self.project_in(x)
+        x = x.astype(jnp.float32)
+        if self.positions is not None:
+            x = x + self.positions(jnp.arange(length) + config.position_offset).astype(jnp.float32)
+        if self.embedding_norm is not None:
+            x = self.embedding_norm(x)
+        x = self._through_blocks(x, lengths)
+        x = x if self.final_norm is None else self.final_norm(x)
+        x = x.astype(kind)
+        return x if self.project_out is None else self.project_out(x)
+
+    def _through_blocks(self, x: jax.Array, lengths: jax.Array) -> jax.Array:
+        config, length = self.config, x.shape[1]
+        cosines = sines = key_bias = None
+        if config.position == "rope":
+            tables = rotation_tables(config.ropes, length, lengths, unrotated=-1 in config.layer_rope)
+            cosines, sines = tables
+        if config.position == "alibi":
+            bias = alibi_bias(config.heads, length, rounded=config.alibi_rounded)
+            shape = (config.key_value_heads, config.heads_per_group, length)
+            key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
+        graph, weights = nnx.split(self.blocks)
+        windows, ropes, scales = self._layer_numbers(length)
+
+        def through(state: tuple[jax.Array, Any], layer: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
+            x, weights = state
+            weights = held_in_place(weights)
+            layer_weights = jax.tree.map(
+                lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights
+            )
+            turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
+            x = nnx.merge(graph, layer_weights)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
+            return (x, weights), None
+
+        return jax.lax.scan(through, (x, weights), jnp.arange(config.depth))[0][0]
+
+    def _layer_numbers(self, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:
+        """Return each layer's window, rotary table and attention scale."""
+        config = self.config
+        windows = np.asarray(config.layer_window or (0,) * config.depth)
+        # The last table is the one that rotates nothing, which is what -1 names.
+        ropes = np.asarray(config.layer_rope or (0,) * config.depth) % (
+            len(config.ropes) + (-1 in config.layer_rope) or 1
+        )
+        scales = np.full(config.depth, config.scale, np.float32)
+        if config.inverse_layer_scale:
+            scales /= np.arange(1, config.depth + 1, dtype=np.float32)
+        return jnp.asarray(np.where(windows == 0, length, windows)), jnp.asarray(ropes), jnp.asarray(scales)
+
+    def head_part(self) -> "Head":
+        """Return the part that turns hidden states into logits."""
+        return Head(self.config, (self.embedding if self.head is None else self.head).weight, self.head_bias)
+
+    def logits(self, hidden: jax.Array) -> jax.Array:
+        """Compute logits.
+
+        Parameters
+        ----------
+        hidden
+            Hidden states, [..., width], as `__call__` returns them.
+
+        Returns
+        -------
+        jax.Array
+            Unnormalised log-probabilities of the next token, [..., vocabulary], float32.
+        """
+        return self.head_part()(hidden)
+
+
+class Head(nnx.Module):
+    """Hidden states to logits; shares the decoder's weights.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    weight, bias
+        Its weight, [vocabulary, width], and bias, [vocabulary].
+    """
+
+    def __init__(self, config: DecoderConfig, weight: nnx.Param, bias: nnx.Param | None) -> None:
+        self.scale, self.softcap = config.logit_scale, config.logit_softcap
+        self.weight, self.bias = weight, bias
+
+    def __call__(self, hidden: jax.Array, *, begin: jax.Array | int = 0, count: int | None = None) -> jax.Array:
+        """Compute logits of `count` tokens of the vocabulary from `begin` on, [..., count]; all by default."""
+        weight, bias = self.weight[...], None if self.bias is None else self.bias[...]
+        if count is not None:
+            weight = jax.lax.dynamic_slice_in_dim(weight, begin, count)
+            bias = None if bias is None else jax.lax.dynamic_slice_in_dim(bias, begin, count)
+        contracted = (((hidden.ndim - 1,), (1,)), ((), ()))
+        y = jax.lax.dot_general(hidden, weight, contracted, preferred_element_type=jnp.float32)
+        if bias is not None:
+            y = y + bias.astype(jnp.float32)
+        if self.scale != 1.0:
+            y = y * self.scale
+        return y if self.softcap is None else self.softcap * jnp.tanh(y / self.softcap)

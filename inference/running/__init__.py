@@ -1,1 +1,0 @@
-"""What a run of many models over many texts is made of."""

@@ -1,0 +1,1 @@
+"""Runs of many models over many texts, to a loss table."""

@@ -1,0 +1,1 @@
+"""Log-probabilities of tokens and samples under loaded models."""

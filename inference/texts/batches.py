@@ -1,0 +1,275 @@
+"""Tokenised documents to windows, and windows to batches of few shapes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslaw.errors import InputError, check_whole
+from inference.texts.tokens import Encoding
+
+MOST_SHAPES, TOKENS_PER_SHAPE = 8, 8192
+# Lengths told apart exactly up to here, and to one part in as many beyond.
+_EXACT = 512
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of a document that a model sees at once.
+
+    Attributes
+    ----------
+    document
+        Index of the document.
+    start, stop
+        The tokens seen or predicted: with a prefix ``[prefix, start, ..., stop - 2]`` predicts ``[start, ..., stop -
+        1]``; without, ``[start, ..., stop - 2]`` predicts ``[start + 1, ..., stop - 1]``.
+    first
+        The first token that this window scores; it scores those from here to `stop`.
+    prefix
+        Whether a prefix stands in front.
+    """
+
+    document: int
+    start: int
+    stop: int
+    first: int
+    prefix: bool = True
+
+    @property
+    def inputs(self) -> int:
+        """Number of input positions."""
+        return self.stop - self.start - (not self.prefix)
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Windows that go through a model together.
+
+    Attributes
+    ----------
+    inputs
+        Input positions of each row.
+    rows
+        Rows of the shape; those beyond the windows are padding.
+    windows
+        Indices into the list of windows.
+    """
+
+    inputs: int
+    rows: int
+    windows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class BatchArrays:
+    """What a model gets for a batch.
+
+    Attributes
+    ----------
+    inputs
+        int32 [row, position], the ids fed.
+    targets
+        int32 [row, position], the ids predicted at those positions.
+    lengths
+        int32 [row], positions in use; 1 in a row of padding, so that no row attends to nothing.
+    scored
+        bool [row, position], whether the target's log-probability counts here.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    lengths: np.ndarray
+    scored: np.ndarray
+
+
+def plan_windows(lengths: Sequence[int], *, window: int, stride: int, prefix: bool) -> list[Window]:
+    """Cut documents into windows so that each token is scored once, with as much context as fits.
+
+    The first window of a document scores all that it holds. Every further one scores `stride` new tokens (the last one
+    those that are left) behind as many tokens of context as fit. Without a prefix nothing predicts the first token of a
+    document, which is not scored.
+
+    Parameters
+    ----------
+    lengths
+        Number of tokens of each document.
+    window
+        Most input positions that a model sees at once, the prefix among them, at least 2.
+    stride
+        New tokens of a window that is not the first of its document, 1 to `window`.
+    prefix
+        Whether every window starts with a prefix.
+
+    Returns
+    -------
+    list of Window
+        By document, in the order of its tokens. A document without tokens to score has none.
+
+    Raises
+    ------
+    InputError
+        If window or stride is out of bounds.
+    """
+    check_whole("window", window, lowest=2, suggested=1024)
+    check_whole("stride", stride, lowest=1, suggested=max(1, window // 2))
+    if stride > window:
+        problem = f"stride is {stride} and window is {window}"
+        raise InputError(problem, "a stride of at most the window", f"use stride={window // 2}")
+    unscored = 0 if prefix else 1
+    most = window + unscored
+    windows = []
+    for document, length in enumerate(lengths):
+        first, stop = unscored, min(length, most)
+        while first < length:
+            windows.append(Window(document, max(0, stop - most), stop, first, prefix))
+            first, stop = stop, min(length, stop + stride)
+    return windows
+
+
+def plan_batches(
+    windows: Sequence[Window], *, batch_tokens: int, most_shapes: int | None = None, multiple: int = 1
+) -> list[Batch]:
+    """Gather windows of similar length into batches, with the least padding that few shapes allow.
+
+    The lengths of rows are found by dynamic programming. A class of windows of similar length fills batches of equally
+    many rows, as few batches as the budget allows; windows of one length are in one class. The plan depends on the
+    lengths of the windows and on the options alone.
+
+    Parameters
+    ----------
+    windows
+        Windows, as `plan_windows` returns them.
+    batch_tokens
+        Most input positions of a batch, padding included; a longer window has a batch to itself.
+    most_shapes
+        Most different shapes (rows, inputs); by default one for each 8,192 positions, up to 8: each shape is compiled,
+        which takes longer than the padding that it spares in few texts.
+    multiple
+        What the length of rows is a multiple of, unless that is beyond the longest window.
+
+    Returns
+    -------
+    list of Batch
+        Longest windows first; each window is in one batch.
+
+    Raises
+    ------
+    InputError
+        If an option is not a whole number of at least 1.
+    """
+    check_whole("batch_tokens", batch_tokens, lowest=1, suggested=8192)
+    lengths = np.array([window.inputs for window in windows], dtype=np.int64)
+    if most_shapes is None:
+        most_shapes = min(MOST_SHAPES, 1 + int(lengths.sum()) // TOKENS_PER_SHAPE)
+    check_whole("most_shapes", most_shapes, lowest=1, suggested=MOST_SHAPES)
+    check_whole("multiple", multiple, lowest=1, suggested=8)
+    if not len(lengths):
+        return []
+    # Stable, so that the plan is a function of the lengths.
+    order = np.argsort(-lengths, kind="stable")
+    # No row is longer than the longest window, which may be all that a model has positions for.
+    rounded = np.minimum(-(-_round_up(lengths) // multiple) * multiple, lengths.max())
+    bins, counts = np.unique(rounded, return_counts=True)
+    batches, done = [], 0
+    for inputs, count in _row_lengths(bins, counts, batch_tokens, most_shapes):
+        rows = int(_rows(np.array(count), inputs, batch_tokens))
+        for start in range(done, done + count, rows):
+            chosen = order[start : min(start + rows, done + count)]
+            batches.append(Batch(inputs, rows, tuple(chosen.tolist())))
+        done += count
+    return batches
+
+
+def batch_arrays(
+    batch: Batch, windows: Sequence[Window], encodings: Sequence[Encoding], *, prefix: int | None, pad: int = 0
+) -> BatchArrays:
+    """Fill the arrays of a batch.
+
+    Parameters
+    ----------
+    batch
+        One of the batches planned for the windows.
+    windows
+        All windows.
+    encodings
+        Tokens of each document.
+    prefix
+        Id put in front of every window; None if and only if the windows were planned without.
+    pad
+        Id of unused positions.
+
+    Returns
+    -------
+    BatchArrays
+        Inputs, targets, lengths and what is scored.
+
+    Raises
+    ------
+    InputError
+        If the windows were planned with a prefix and none is given, or the other way round.
+    """
+    inputs = np.full((batch.rows, batch.inputs), pad, np.int32)
+    targets = np.full((batch.rows, batch.inputs), pad, np.int32)
+    scored = np.zeros((batch.rows, batch.inputs), bool)
+    lengths = np.ones(batch.rows, np.int32)
+    for row, window in enumerate(windows[index] for index in batch.windows):
+        if window.prefix != (prefix is not None):
+            problem = (
+                f"the prefix is {prefix}, and the windows were planned {'with' if window.prefix else 'without'} one"
+            )
+            raise InputError(problem, "a prefix for windows planned with one", "plan the windows anew")
+        seen = encodings[window.document].ids[window.start : window.stop]
+        count = lengths[row] = window.inputs
+        inputs[row, :count] = seen[:-1] if prefix is None else np.concatenate([[prefix], seen[:-1]])
+        targets[row, :count] = seen[-count:]
+        scored[row, count - (window.stop - window.first) : count] = True
+    return BatchArrays(inputs, targets, lengths, scored)
+
+
+def _round_up(lengths: np.ndarray) -> np.ndarray:
+    """Round lengths so that they fall into some hundred bins."""
+    octave = np.frexp(lengths.astype(np.float64))[1].astype(np.int64) - _EXACT.bit_length()
+    step = np.int64(1) << np.maximum(octave + 1, 0)
+    return -(-lengths // step) * step
+
+
+def _rows(counts: np.ndarray, inputs: int, batch_tokens: int) -> np.ndarray:
+    """Return how many rows each of the fewest batches has if they are to be alike."""
+    most = max(1, batch_tokens // inputs)
+    return -(-counts // -(-counts // most))
+
+
+def _row_lengths(bins: np.ndarray, counts: np.ndarray, batch_tokens: int, most_shapes: int) -> list[tuple[int, int]]:
+    """Choose rows' lengths for the least padding.
+
+    The least number of positions for the windows of the first j bins in at most k shapes: the last shape takes the bins
+    from some i to j, and those before are a smaller problem of the same kind.
+
+    Returns
+    -------
+    list of tuple
+        Length of rows and number of windows of each class, longest first.
+    """
+    passed = np.concatenate([[0], np.cumsum(counts)])
+    size, shapes = len(bins), min(most_shapes, len(bins))
+    least = np.full((shapes + 1, size + 1), np.iinfo(np.int64).max // 2)
+    least[:, 0] = 0
+    begins = np.zeros((shapes + 1, size + 1), np.int64)
+    for j in range(1, size + 1):
+        inputs = int(bins[j - 1])
+        held = passed[j] - passed[:j]
+        rows = _rows(held, inputs, batch_tokens)
+        cost = -(-held // rows) * rows * inputs
+        for k in range(1, shapes + 1):
+            total = least[k - 1, :j] + cost
+            begins[k, j] = np.argmin(total)
+            least[k, j] = total[begins[k, j]]
+    classes, j = [], size
+    for k in range(shapes, 0, -1):
+        if j == 0:
+            break
+        i = int(begins[k, j])
+        classes.append((int(bins[j - 1]), int(passed[j] - passed[i])))
+        j = i
+    return classes

@@ -1,0 +1,293 @@
+"""Findings, each provoked, and claims as probabilities."""
+
+import json
+import re
+
+import arviz_stats
+import numpy as np
+import pytest
+import xarray as xr
+
+from bayeslaw.diagnosis.checks import check, check_record, trusted
+from bayeslaw.diagnosis.claim_probabilities import CLAIMS, claim_differences, claims
+from bayeslaw.diagnosis.sampling_diagnostics import diagnostics
+from bayeslaw.errors import InputError
+from bayeslaw.findings import Finding
+from bayeslaw.fitting.fits import Fit, fit
+from bayeslaw.laws import CollaborationLaw
+from bayeslaw.likelihood.noise import Noise
+
+SAMPLING = {"one-chain", "rhat", "ess", "divergences", "bfmi", "tree-depth"}
+
+
+def doctored(fit, group=None, change=None, **attrs):
+    """Return a fit whose group was changed by a function of its dataset, and whose attributes are others."""
+    tree = fit.tree.copy(deep=True)
+    if group is not None:
+        tree[group] = xr.DataTree(change(tree[group].to_dataset()))
+    tree.attrs = {**tree.attrs, **attrs}
+    return Fit(tree)
+
+
+def with_facts(fit, **facts):
+    old = json.loads(fit.tree.attrs["facts"])
+    return doctored(fit, facts=json.dumps({**old, **facts}))
+
+
+def codes(fit):
+    return [finding.code for finding in check(fit)]
+
+
+def found(fit, code):
+    (finding,) = [finding for finding in check(fit) if finding.code == code]
+    assert finding.message.endswith(".")
+    assert finding.remedy
+    return finding
+
+
+def test_a_good_fit_has_no_finding_of_the_sampler(partial_fit, collaboration_fit):
+    for good in (partial_fit, collaboration_fit):
+        assert not SAMPLING & set(codes(good))
+        assert trusted(check(good))
+    assert codes(partial_fit) == []
+
+
+def test_figures_are_those_of_arviz(collaboration_fit):
+    figures, tree = diagnostics(collaboration_fit), collaboration_fit.tree
+    table = arviz_stats.summary(tree, round_to="none", kind="diagnostics").astype(float)
+    assert figures.rhat_max == pytest.approx(table["r_hat"].max())
+    assert figures.ess_bulk_min == pytest.approx(table["ess_bulk"].min())
+    assert figures.ess_tail_min == pytest.approx(table["ess_tail"].min())
+    assert figures.bfmi_min == pytest.approx(float(np.min(arviz_stats.bfmi(tree)["energy"])), rel=0.01)
+    assert figures.divergences == 0
+
+
+def test_a_chain_elsewhere_is_an_error(partial_fit):
+    def move(posterior):
+        posterior["floor"] = posterior["floor"] + 0.1 * (posterior["chain"] == 1)
+        return posterior
+
+    bad = doctored(partial_fit, "posterior", move)
+    finding = found(bad, "rhat")
+    assert finding.severity == "error"
+    assert f"{diagnostics(bad).rhat_max:.3f}" in finding.message
+    assert not trusted(check(bad))
+    assert codes(bad)[0] in ("rhat", "ess")
+
+
+def test_one_chain_is_an_error(partial_fit):
+    def first(group):
+        return group.isel(chain=[0])
+
+    tree = partial_fit.tree.copy(deep=True)
+    for name in ("posterior", "sample_stats"):
+        tree[name] = xr.DataTree(first(tree[name].to_dataset()))
+    alone = Fit(tree)
+    assert found(alone, "one-chain").severity == "error"
+    assert "rhat" not in codes(alone)
+    assert np.isnan(diagnostics(alone).rhat_max)
+
+
+def test_few_effective_draws_are_an_error(partial_fit):
+    def repeat(posterior):
+        slow = posterior["exponent_spread"].copy(
+            data=np.repeat(posterior["exponent_spread"].to_numpy()[:, ::50], 50, axis=1)
+        )
+        return posterior.assign(exponent_spread=slow)
+
+    bad = doctored(partial_fit, "posterior", repeat)
+    finding = found(bad, "ess")
+    figures = diagnostics(bad)
+    assert f"only {min(figures.ess_bulk_min, figures.ess_tail_min):.0f} independent" in finding.message
+    assert finding.severity == "error"
+
+
+def statistic(name, values):
+    def change(statistics):
+        return statistics.assign({name: statistics[name].copy(data=values(statistics[name].to_numpy()))})
+
+    return change
+
+
+def test_divergences_are_counted(partial_fit):
+    bad = doctored(
+        partial_fit, "sample_stats", statistic("diverging", lambda v: np.arange(v.size).reshape(v.shape) < 3)
+    )
+    assert found(bad, "divergences").message.startswith("3 trajectories")
+    assert not trusted(check(bad))
+
+
+def test_slow_energies_are_warned_about(partial_fit):
+    walk = statistic("energy", lambda v: np.cumsum(np.random.default_rng(0).standard_normal(v.shape), axis=1))
+    bad = doctored(partial_fit, "sample_stats", walk)
+    assert found(bad, "bfmi").severity == "warning"
+    assert trusted(check(bad))
+
+
+@pytest.mark.parametrize(("share", "warned"), [(0.005, False), (0.05, True)])
+def test_deep_trees_are_warned_about(partial_fit, share, warned):
+    deep = statistic("reached_max_treedepth", lambda v: np.arange(v.size).reshape(v.shape) < share * v.size)
+    assert ("tree-depth" in codes(doctored(partial_fit, "sample_stats", deep))) is warned
+
+
+def test_a_floor_that_the_prior_decides_is_warned_about(partial_fit):
+    prior = partial_fit.values("prior")
+
+    def forget(posterior):
+        shape = posterior["floor"].shape
+        index = np.arange(shape[0] * shape[1]) % len(prior["floor"])
+        floor = posterior["floor"].to_numpy().copy()
+        floor[:, :, 1] = prior["floor"][index, 1].reshape(shape[:2])
+        return posterior.assign(floor=posterior["floor"].copy(data=floor))
+
+    finding = found(doctored(partial_fit, "posterior", forget), "floor-prior")
+    assert finding.severity == "warning"
+    assert "floor of birch by only" in finding.message
+
+
+def test_an_exponent_that_the_prior_decides_is_warned_about(few_rows_fit):
+    messages = [finding.message for finding in check(few_rows_fit) if finding.code == "exponent-prior"]
+    posterior, prior = (np.log(few_rows_fit.values(group)["exponent"]).std(0) for group in ("posterior", "prior"))
+    weak = [name for name, share in zip(few_rows_fit.model.groups, 1 - posterior / prior, strict=True) if share < 0.3]
+    assert [name for name in few_rows_fit.model.groups if any(name in message for message in messages)] == weak
+
+
+@pytest.mark.parametrize(("narrowed", "warned"), [(0.25, True), (0.35, False)])
+def test_what_data_add_is_the_share_of_the_deviation(tiny_fit, narrowed, warned):
+    """The posterior is made the prior, drawn together on the log scale by a given share."""
+    logs = np.log(np.resize(tiny_fit.values("prior")["exponent"], (4, 1000)))
+    draws = np.exp(logs.mean() + (1 - narrowed) * (logs - logs.mean()))
+    made = doctored(tiny_fit, "posterior", lambda posterior: posterior.assign(exponent=(("chain", "draw"), draws)))
+    assert ("exponent-prior" in codes(made)) is warned
+    if warned:
+        assert "narrow the exponent by only 25%" in found(made, "exponent-prior").message
+
+
+def test_exponents_that_data_decide_are_not_warned_about(tiny_fit, collaboration_fit, chinchilla_fit):
+    for decided in (tiny_fit, collaboration_fit, chinchilla_fit):
+        assert "exponent-prior" not in codes(decided)
+
+
+def test_few_sizes_are_named_by_group(few_rows_fit, tiny_fit):
+    (message,) = [finding.message for finding in check(few_rows_fit) if finding.code == "few-sizes"]
+    assert "alder 4, birch 2, cedar 1." in message
+    assert "few-sizes" not in codes(tiny_fit)
+
+
+def test_pools_that_overlap_are_warned_about_where_rows_are_independent(collaboration_fit, tiny_fit):
+    noise = json.loads(collaboration_fit.tree.attrs["noise"]) | {"dependence": "independent", "member_scale": None}
+    independent = doctored(collaboration_fit, noise=json.dumps(noise))
+    assert found(independent, "overlapping-pools").severity == "warning"
+    assert "overlapping-pools" not in codes(collaboration_fit)
+    assert "overlapping-pools" not in codes(tiny_fit)
+
+
+@pytest.mark.slow
+def test_a_fit_of_independent_pools_is_warned_about(small_pools):
+    independent = fit(CollaborationLaw(), small_pools, noise=Noise(dependence="independent"), draws=100, chains=2)
+    assert found(independent, "overlapping-pools").severity == "warning"
+
+
+@pytest.mark.parametrize(
+    ("fact", "value", "code", "said"),
+    [
+        ("clusters", 19, "few-clusters", "19 clusters"),
+        ("size_budget_correlation", 0.91, "collinear-size", "0.91"),
+        ("largest_winner_share", 0.96, "one-winner", "big wins 96.0%"),
+    ],
+)
+def test_facts_of_the_table_are_warned_about(collaboration_fit, fact, value, code, said):
+    plain = with_facts(collaboration_fit, largest_winner="big")
+    assert code not in codes(plain)
+    at_limit = {"clusters": 20, "size_budget_correlation": 0.9, "largest_winner_share": 0.95}[fact]
+    assert code not in codes(with_facts(plain, **{fact: at_limit}))
+    bad = with_facts(plain, **{fact: value})
+    assert said in found(bad, code).message
+
+
+def test_errors_come_first(few_rows_fit):
+    bad = doctored(few_rows_fit, "sample_stats", statistic("diverging", np.ones_like))
+    severities = [finding.severity for finding in check(bad)]
+    assert severities == sorted(severities, key=["error", "warning", "info"].index)
+    assert severities[0] == "error"
+    assert "warning" in severities
+
+
+def test_trust_is_the_absence_of_errors():
+    assert trusted([])
+    assert trusted([Finding("a", "warning", "", ""), Finding("b", "info", "", "")])
+    assert not trusted([Finding("a", "warning", "", ""), Finding("b", "error", "", "")])
+
+
+def test_claims_are_shares_of_draws(collaboration_fit):
+    stated = claims(collaboration_fit)
+    assert len(stated) == len(CLAIMS) == 4
+    for claim in stated:
+        shares = []
+        for group in ("posterior", "prior"):
+            draws = collaboration_fit.tree[group].dataset[claim.parameter].stack(one=("chain", "draw"))
+            pairs = zip(draws.sel(regime=claim.larger).values, draws.sel(regime=claim.smaller).values, strict=True)
+            shares.append(np.mean([larger > smaller for larger, smaller in pairs]))
+        assert (claim.probability, claim.prior_probability) == pytest.approx(tuple(shares))
+
+
+def test_claims_say_what_the_paper_says(collaboration_fit):
+    wanted = {
+        ("exponent", "heterogeneous", "single"): "falls faster.*heterogeneous pools than in single",
+        ("exponent", "heterogeneous", "homogeneous"): "falls faster.*heterogeneous than in homogeneous",
+        ("floor", "single", "heterogeneous"): "floor of heterogeneous pools is below that of single",
+        ("floor", "homogeneous", "heterogeneous"): "floor of heterogeneous pools is below that of homogeneous",
+    }
+    for claim in claims(collaboration_fit):
+        assert re.search(wanted.pop((claim.parameter, claim.larger, claim.smaller)), claim.claim)
+        # The truth has floors that fall and exponents that rise with the variety of members.
+        assert claim.probability > 0.99
+        assert claim.prior_probability == pytest.approx(0.5, abs=0.06)
+        assert collaboration_fit.unit in claim.unit
+    assert not wanted
+
+
+def test_a_law_without_regimes_makes_no_claim(power_fit):
+    assert claims(power_fit) == ()
+
+
+def test_claims_are_of_regimes_that_were_seen(collaboration_fit):
+    seen = np.flatnonzero(collaboration_fit.observations.groups["regime"] != "homogeneous")
+    regimes = [name != "homogeneous" for name in collaboration_fit.model.groups]
+    two = Fit(collaboration_fit.tree.isel(pool=seen, regime=np.flatnonzero(regimes)))
+    stated = [(claim.parameter, claim.larger, claim.smaller) for claim in claims(two)]
+    assert stated == [("exponent", "heterogeneous", "single"), ("floor", "single", "heterogeneous")]
+
+
+@pytest.mark.slow
+def test_claims_are_of_parameters_with_values_by_regime(small_pools):
+    pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "homogeneous")
+    one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=200, chains=1)
+    assert [(c.parameter, c.larger, c.smaller) for c in claims(one_floor)] == [("exponent", "heterogeneous", "single")]
+
+
+def test_differences_are_by_name(collaboration_fit):
+    difference = claim_differences(collaboration_fit, "floor", "single", "homogeneous")
+    floor = collaboration_fit.tree["posterior"].dataset["floor"]
+    by_name = (floor.sel(regime="single") - floor.sel(regime="homogeneous")).to_numpy().ravel()
+    np.testing.assert_array_equal(difference, by_name)
+
+
+def test_claims_need_the_prior(collaboration_fit):
+    small = collaboration_fit.keep([])
+    with pytest.raises(InputError, match="without its prior"):
+        claims(small)
+    record = check_record(small)
+    assert record["claims"] == []
+    assert not {"floor-prior", "exponent-prior"} & {finding["code"] for finding in record["findings"]}
+    assert found(small, "no-prior").severity == "info"
+    assert "no-prior" not in codes(collaboration_fit)
+
+
+def test_the_record_is_plain(collaboration_fit):
+    record = json.loads(json.dumps(check_record(collaboration_fit)))
+    assert set(record) == {"trusted", "findings", "claims", "diagnostics"}
+    assert record["trusted"] is True
+    assert set(record["findings"][0]) == {"code", "severity", "message", "remedy"}
+    assert set(record["claims"][0]) >= {"claim", "probability", "unit"}
+    assert set(record["diagnostics"]) == {"rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "bfmi_min"}

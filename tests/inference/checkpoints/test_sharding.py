@@ -1,0 +1,71 @@
+"""Several devices give what one gives, and share the weights."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import pytest
+
+from bayeslaw.errors import InputError
+from inference.checkpoints.sharding import make_mesh
+
+# Rows alone are spread in "data", weights alone in "tensor".
+MESHES = ("data", "both", "tensor")
+
+
+def on_meshes(folder, families, meshes=MESHES):
+    """Return differences and splits on meshes of eight simulated devices."""
+    here = Path(__file__).parents[2]
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(here / "support"), str(here.parent)]),
+        "JAX_PLATFORMS": "cpu",
+    }
+    command = [sys.executable, str(here / "support" / "sharded_scores.py"), str(folder), ",".join(meshes), *families]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    return on_meshes(tmp_path_factory.mktemp("sharded"), ["llama"], ["data", "both"])
+
+
+@pytest.mark.parametrize("mesh", ["data", "both"])
+def test_meshes_give_the_scores_of_one_device(found, mesh):
+    assert found[f"llama {mesh}"]["apart"] <= 1e-5
+
+
+@pytest.mark.slow
+def test_all_meshes_give_the_scores_of_one_device_in_several_families(tmp_path):
+    families = ("llama", "gpt2", "falcon")
+    found = on_meshes(tmp_path, families)
+    assert {name: each["apart"] for name, each in found.items() if each["apart"] > 1e-5} == {}
+    assert set(found) == {f"{family} {mesh}" for family in families for mesh in MESHES}
+
+
+def test_weights_are_split_by_heads_and_columns(found):
+    split = found["llama both"]["split"]
+    # 4 query heads and 2 of keys and values on 4 devices: heads are kept whole.
+    assert split["blocks.attention.query.weight"] == 4
+    assert split["blocks.attention.key.weight"] == 1
+    assert split["blocks.attention.output.weight"] == 4
+    assert split["blocks.mlp.up.weight"] == split["blocks.mlp.down.weight"] == 4
+    assert split["blocks.attention_norm.weight"] == 1
+
+
+def test_rows_alone_leave_weights_whole(found):
+    assert set(found["llama data"]["split"].values()) == {1}
+
+
+def test_one_device_needs_no_mesh():
+    assert make_mesh(jax.devices()[:1]) is None
+
+
+@pytest.mark.parametrize("tensor", [0, 3])
+def test_devices_that_cannot_be_divided(tensor):
+    with pytest.raises(InputError, match="cannot be split into groups"):
+        make_mesh(jax.devices()[:1] * 4, tensor=tensor)

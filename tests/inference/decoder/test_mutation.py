@@ -1,0 +1,154 @@
+"""Parity notices mistakes: every switch of every family, set wrong, moves log-probabilities or keeps a model unread."""
+
+from collections.abc import Iterator
+from dataclasses import MISSING, fields, replace
+from functools import cache
+
+import jax
+import pytest
+from parity.cases import CASES, MODEL_TYPES, Case
+from parity.checkpoints import differences, write_checkpoint
+
+from bayeslaw.errors import InputError
+from inference.checkpoints import weights
+from inference.checkpoints.checkpoint import open_checkpoint
+from inference.checkpoints.checkpoint_config import read_decoder_config
+from inference.checkpoints.weights import load_decoder
+from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.families import FAMILIES, Family
+
+MOVED = 1e-4
+# Most tokens of a case that is mutated: longer ones have the same switches.
+LONGEST = 128
+DEFAULTS = {field.name: field.default for field in fields(DecoderConfig) if field.default is not MISSING}
+# Families of the gate: learned and rotary positions, plain, fused and transposed tensors, windows, norms of every kind.
+FEW = ("gemma2", "gpt2", "gpt_neox", "qwen3")
+# What each kind of scaling is made of, beside the base and the width.
+ROPE_FIELDS = {
+    "default": (),
+    "dynamic": (),
+    "linear": ("factor",),
+    "llama3": ("factor", "original_max_length", "low_frequency_factor", "high_frequency_factor"),
+    "yarn": ("factor", "original_max_length", "beta_fast", "beta_slow", "magnitude", "truncate"),
+    "longrope": ("original_max_length", "magnitude", "short_factors", "long_factors"),
+}
+# Mistakes that change nothing, and why.
+WITHOUT_EFFECT = {
+    ("*", "max_length"): "it bounds windows; the computation reads it for learned positions only",
+    ("llama", "rope.dynamic"): "dynamic scaling begins beyond max_length, where no window reaches",
+    ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
+}
+
+
+def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
+    """Yield a rotary embedding with one part wrong at a time."""
+    yield "rope.theta", replace(rope, theta=2 * rope.theta)
+    # The tables of longrope have the width's own length: another one is refused.
+    if rope.width != head_width and rope.kind != "longrope":
+        yield "rope.width", replace(rope, width=head_width)
+    if rope.kind != "default":
+        yield f"rope.{rope.kind}", replace(rope, kind="default", magnitude=1.0)
+    for name in ROPE_FIELDS[rope.kind]:
+        value = getattr(rope, name)
+        wrong = {
+            "truncate": not rope.truncate,
+            "magnitude": 1.0,
+            "short_factors": rope.long_factors,
+            "long_factors": rope.short_factors,
+        }.get(name, 2 * value)
+        yield f"rope.{rope.kind}.{name}", replace(rope, **{name: wrong})
+
+
+def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
+    """Yield what may be wrong in a configuration: a name for it and the wrong fields."""
+    for name, default in DEFAULTS.items():
+        value = getattr(config, name)
+        if name == "norm_epsilon":
+            yield name, {name: 10 * value}
+        elif name == "ropes":
+            for i, rope in enumerate(value):
+                for label, wrong in wrong_ropes(rope, config.head_width):
+                    yield label, {name: (*value[:i], wrong, *value[i + 1 :])}
+        elif value != default:
+            yield name, {name: default}
+    if config.layer_window:
+        yield "layer_window + 1", {"layer_window": tuple(window and window + 1 for window in config.layer_window)}
+    yield "depth", {"depth": config.depth - 1}
+    yield "mlp_width", {"mlp_width": config.mlp_width - 1}
+    yield "vocabulary", {"vocabulary": config.vocabulary - 1}
+    if config.key_value_heads != config.heads:
+        yield "key_value_heads", {"key_value_heads": config.heads}
+    # Half as many heads, twice as wide: the shapes stay.
+    halves = {name: getattr(config, name) // 2 or 1 for name in ("heads", "key_value_heads")}
+    yield "heads", halves | {"head_width": 2 * config.head_width}
+
+
+def wrong_layouts(family: Family) -> Iterator[tuple[str, Family]]:
+    """Yield a family with its tensors laid out otherwise."""
+    if "attention.qkv" in family.tensors.names:
+        other = "concatenated" if family.tensors.fused == "grouped" else "grouped"
+        yield "layout", replace(family, tensors=replace(family.tensors, fused=other))
+    if family.tensors.transposed:
+        yield "transposed", replace(family, tensors=replace(family.tensors, transposed=False))
+
+
+def expected(model_type: str, label: str) -> bool:
+    return not {(model_type, label), ("*", label)} & set(WITHOUT_EFFECT)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Return a function that writes a case's checkpoint once."""
+    return cache(lambda name: write_checkpoint(tmp_path_factory.mktemp("checkpoint"), CASES[name]))
+
+
+@pytest.fixture
+def moves(folders, monkeypatch):
+    """Return a function that says whether parity notices a mistake."""
+
+    def ask(case: Case, *, config: dict | None = None, family: Family | None = None) -> bool:
+        checkpoint = open_checkpoint(folders(case.name))
+        with monkeypatch.context() as patch:
+            try:
+                if config:
+                    wrong = replace(read_decoder_config(checkpoint), **config)
+                    patch.setattr(weights, "read_decoder_config", lambda _: wrong)
+                if family:
+                    patch.setitem(FAMILIES, case.model_type, family)
+                found = differences(load_decoder(checkpoint), case)
+            except (InputError, KeyError):
+                # A KeyError is of a part that the family never has, so that no tensor's name is known for it.
+                return True
+        return max(found.values()) > MOVED
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    "model_type",
+    [pytest.param(name, marks=() if name in FEW else pytest.mark.slow) for name in MODEL_TYPES],
+)
+def test_parity_notices_every_mistake(model_type, folders, moves):
+    cases = [case for case in CASES.values() if case.model_type == model_type and max(case.lengths) <= LONGEST]
+    noticed: dict[str, bool] = {}
+    # Operations are compiled one by one and shared by all mistakes.
+    with jax.disable_jit():
+        for case in cases:
+            config = read_decoder_config(open_checkpoint(folders(case.name)))
+            wrong = [(label, {"config": change}) for label, change in mistakes(config)]
+            wrong += [(label, {"family": family}) for label, family in wrong_layouts(FAMILIES[model_type])]
+            for label, change in wrong:
+                # A mistake counts as noticed where any reference of the family shows it.
+                if not noticed.get(label):
+                    noticed[label] = moves(case, **change)
+    assert {label for label, seen in noticed.items() if not seen and expected(model_type, label)} == set()
+
+
+def test_listed_mistakes_have_no_effect(folders, moves):
+    listed = [(model_type, label) for model_type, label in WITHOUT_EFFECT if model_type != "*"]
+    for model_type, label in listed:
+        case = CASES["llama/dynamic"] if label == "rope.dynamic" else CASES[model_type]
+        config = read_decoder_config(open_checkpoint(folders(case.name)))
+        wrong = dict(mistakes(config)).get(label)
+        change = {"config": wrong} if wrong else {"family": dict(wrong_layouts(FAMILIES[model_type]))[label]}
+        assert not moves(case, **change), (model_type, label)

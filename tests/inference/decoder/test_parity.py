@@ -1,0 +1,157 @@
+"""The decoder says what the PyTorch reference says: every family, every switch, long texts, mixed lengths."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from parity.cases import CASES, MODEL_TYPES, Case
+from parity.checkpoints import case_ids, differences, log_probabilities, tensor_shapes, write_checkpoint
+from parity.seeded import seeded_tensor
+
+from bayeslaw.errors import InputError
+from inference.checkpoints.checkpoint import open_checkpoint
+from inference.checkpoints.checkpoint_config import read_decoder_config
+from inference.checkpoints.weights import load_decoder
+from inference.decoder.families import SUPPORTED
+from inference.decoder.transformer import Decoder
+
+# Names that checkpoints on the hub have instead of those that save_pretrained writes: what is replaced by what.
+OTHER_NAMES = [
+    ("gpt2", "transformer.", ""),
+    ("bloom", "transformer.", ""),
+    ("gpt_neox", "gpt_neox.", ""),
+    # What save_pretrained of transformers 5.24 writes.
+    ("gpt_neox", "embed_out", "lm_head"),
+    ("llama", "model.", ""),
+    ("opt", "model.decoder.", "decoder."),
+    ("gemma3_text", "model.", "language_model.model."),
+    ("gemma3_text/capped", "", "language_model."),
+    ("gpt2/untied", "transformer.", "model.transformer."),
+]
+# What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
+# by their names, and kinds that other families have too.
+LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
+LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
+LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
+# Fields with values that the decoder does not compute, and would get wrong in silence.
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("gpt2", {"add_cross_attention": True}),
+    ("gpt2", {"activation_function": "gelu_10"}),
+    ("bloom", {"apply_residual_connection_post_layernorm": True}),
+    ("mpt", {"attn_config": {"alibi": False}}),
+    ("mpt", {"attn_config": {"alibi_bias_max": 16}}),
+    ("mpt", {"attn_config": {"qk_ln": True}}),
+    ("mpt", {"attn_config": {"prefix_lm": True}}),
+    ("mpt", {"attn_config": {"attn_type": "multiquery_attention"}}),
+    ("mpt", {"expansion_ratio": 2}),
+    ("mpt", {"no_bias": False}),
+    ("mpt", {"logit_scale": 0.5}),
+    ("falcon", {"num_ln_in_parallel_attn": 2}),
+    ("falcon/40b", {"parallel_attn": False}),
+    ("gptj", {"rotary_dim": None}),
+    ("gpt_neox", {"head_dim": 32}),
+    ("stablelm", {"head_dim": 32}),
+    ("persimmon", {"head_dim": 32}),
+    ("gemma", {"use_bidirectional_attention": True}),
+    ("gemma2", {"use_bidirectional_attention": True}),
+    ("gemma3_text", {"use_bidirectional_attention": True}),
+    ("gemma3_text", {"attn_logit_softcapping": 50.0}),
+    ("cohere2", {"sliding_window": None}),
+    ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
+    ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
+    ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
+    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
+    ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+    ("llama", {"model_type": "mixtral"}),
+    ("llama", {"model_type": "t5"}),
+    ("llama", {"model_type": "mamba"}),
+]
+
+
+def load(folder: Path) -> Decoder:
+    return load_decoder(open_checkpoint(folder))
+
+
+def assert_parity(folder: Path, case: Case) -> None:
+    found = differences(load(folder), case)
+    assert max(found.values()) < case.gate, found
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name.endswith(LIKE_OTHERS) else ()) for name in CASES]
+)
+def test_log_probabilities_equal_the_reference(name, tmp_path):
+    assert_parity(write_checkpoint(tmp_path, CASES[name]), CASES[name])
+
+
+def test_every_family_has_a_case():
+    assert set(MODEL_TYPES) == set(SUPPORTED)
+
+
+@pytest.mark.parametrize("name", ["llama/llama3", "gemma2", "phi3/longrope"])
+def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
+    case = CASES[name]
+    decoder, texts = load(write_checkpoint(tmp_path, case)), case_ids(case)
+    together = log_probabilities(decoder, texts)
+    for ids, run in zip(texts, together, strict=True):
+        np.testing.assert_allclose(run, log_probabilities(decoder, [ids])[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "old", "new"), OTHER_NAMES)
+def test_tensors_are_found_with_other_prefixes(name, old, new, tmp_path):
+    def rename(tensor: str) -> str:
+        return new + tensor.removeprefix(old) if tensor.startswith(old) else tensor
+
+    names = tensor_shapes(name)
+    assert any(rename(tensor) != tensor for tensor in names)
+    assert_parity(write_checkpoint(tmp_path, CASES[name], rename=rename), CASES[name])
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_tensors_may_lie_in_several_files(name, tmp_path):
+    folder = write_checkpoint(tmp_path, CASES[name], shards=3)
+    assert len(list(folder.glob("*.safetensors"))) == 3
+    assert_parity(folder, CASES[name])
+
+
+@pytest.mark.parametrize(("name", "embedding"), [("gpt2", "transformer.wte"), ("gemma", "model.embed_tokens")])
+def test_a_tied_head_may_be_stored_as_well(name, embedding, tmp_path):
+    tied = f"{embedding}.weight"
+    head = seeded_tensor(name, tied, tensor_shapes(name)[tied])
+    assert_parity(write_checkpoint(tmp_path, CASES[name], extra={"lm_head.weight": head}), CASES[name])
+
+
+def test_a_head_that_is_not_tied_must_be_stored(tmp_path):
+    folder = write_checkpoint(tmp_path, CASES["gpt2"])
+    change_config(folder, {"tie_word_embeddings": False})
+    with pytest.raises(InputError, match=r"missing: lm_head\.weight"):
+        load(folder)
+
+
+def test_buffers_of_older_checkpoints_are_no_weights(tmp_path):
+    mask = np.tril(np.ones((1, 1, 64, 64), np.uint8))
+    low, frequencies = np.array(-1e9, np.float32), np.ones(2, np.float32)
+    gpt2 = {"transformer.h.0.attn.bias": mask, "transformer.h.0.attn.masked_bias": low}
+    assert_parity(write_checkpoint(tmp_path / "gpt2", CASES["gpt2"], extra=gpt2), CASES["gpt2"])
+    layer = "gpt_neox.layers.0.attention."
+    neox = {layer + "bias": mask, layer + "masked_bias": low, layer + "rotary_emb.inv_freq": frequencies}
+    assert_parity(write_checkpoint(tmp_path / "neox", CASES["gpt_neox"], extra=neox), CASES["gpt_neox"])
+
+
+def change_config(folder: Path, fields: dict[str, Any]) -> None:
+    file = folder / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | fields))
+
+
+@pytest.mark.parametrize(("name", "fields"), REFUSED)
+def test_what_is_not_computed_is_refused(name, fields, tmp_path):
+    folder = write_checkpoint(tmp_path, CASES[name])
+    read_decoder_config(open_checkpoint(folder))
+    change_config(folder, fields)
+    with pytest.raises(InputError) as refused:
+        read_decoder_config(open_checkpoint(folder))
+    assert refused.value.accepted
+    assert refused.value.fix

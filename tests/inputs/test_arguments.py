@@ -1,0 +1,377 @@
+"""Every public function, with wrong values in the place of each argument in turn: refused in a sentence."""
+
+import inspect
+import itertools
+import math
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import numpyro.distributions as dist
+import pandas as pd
+import pytest
+import xarray as xr
+
+import bayeslaw as bl
+from bayeslaw.errors import InputError
+
+# What is made by functions, not by users: it holds what it is given.
+RECORDS = {
+    *("Advantage", "Attainability", "Calibration", "Claim", "Comparison", "Diagnostics", "Finding", "LeftOut"),
+    *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law"),
+}
+
+
+class ReachedError(Exception):
+    """The work of a function began, since nothing was wrong with its arguments."""
+
+
+class Odd:
+    """Is nothing that any function takes."""
+
+    def __repr__(self) -> str:
+        return "odd"
+
+
+# No argument of any function takes these, but for what registers a class.
+NEVER = {"inf", "nan", "complex", "bytes", "[None]", "{1: 2}", "odd", "class", "function", "date", "objects"}
+WRONG: dict[str, Any] = {
+    "None": None,
+    "True": True,
+    "3.5": 3.5,
+    "nan": math.nan,
+    "inf": math.inf,
+    "-1": -1,
+    "0": 0,
+    "2**70": 2**70,
+    "complex": 1j,
+    "'no such thing'": "no such thing",
+    "''": "",
+    "'7'": "7",
+    "NUL": "a\0b",
+    "bytes": b"x",
+    "[]": [],
+    "[1, 2]": [1, 2],
+    "[None]": [None],
+    "[[1]]": [["a"], 1],
+    "{}": {},
+    "{1: 2}": {1: 2},
+    "{'a': None}": {"a": None},
+    "set": {"a"},
+    "odd": Odd(),
+    "class": bl.PowerLaw,
+    "function": len,
+    "array": np.arange(3),
+    "matrix": np.ones((2, 2)),
+    "objects": np.array([None, "a"], dtype=object),
+    "date": np.datetime64("2026-01-01"),
+    "empty frame": pd.DataFrame(),
+    "frame": pd.DataFrame({"a": [1.0, 2.0]}),
+    "series": pd.Series([1.0, 2.0]),
+    "empty dataset": xr.Dataset(),
+    "dataset": xr.Dataset({"a": ("x", [1.0])}, attrs={"kind": "losses"}),
+    "odd kind": xr.Dataset({"nll": ("x", [1.0])}, attrs={"kind": ["losses"]}),
+    "array of xarray": xr.DataArray([1.0, 2.0], dims="x"),
+    "tree": xr.DataTree(),
+    "law": bl.PowerLaw(),
+    "noise": bl.Noise(),
+    "prior": dist.Normal(0, 1),
+}
+
+
+def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
+    """Return every public callable with arguments that are right."""
+    losses = bl.simulate_losses(families=2, sizes=3, samples=40, clusters=10)
+    pools, fit, joint = bl.simulate_pools(), fits("collaboration"), fits("quick_joint")
+    models = pd.DataFrame({"model": ["a", "b"], "family": "f", "parameters": [1e8, 1e9]})
+    whole, wide = models.assign(loss=[2.0, 1.5]), pd.DataFrame({"a": [1.0, 2.0], "b": [1.0, 1.5]})
+    names = losses["lm"].to_numpy().tolist()[:2]
+    refit = {"draws": 50, "chains": 1, "seed": 0}
+    choice = {"kind": "new", "samples": "same", "rule": None, "seed": 0}
+    both = {"one": fit, "other": fit}
+    stack = bl.Stack(both, {"one": 0.5, "other": 0.5})
+    bl.write_losses(losses, folder / "losses")
+    bl.write_pools(pools, folder / "pools")
+    parameters = {"parameters": "total"}
+    arguments: dict[str, dict[str, Any]] = {
+        "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
+        "ChinchillaLaw": dict.fromkeys(bl.ChinchillaLaw.parameter_names),
+        "ChinchillaTruth": {"floor": 2.0, "noise": 0.005, "token_exponent": 0.3},
+        "CollaborationLaw": {"floor": None, "amplitude": None, "exponent": None, "pooling": "partial", "spread": {}},
+        "CompletionsServer": {
+            "url": "http://localhost:1/v1",
+            "style": "auto",
+            "timeout": 1.0,
+            "retries": 0,
+            "pause": 1.0,
+            "concurrency": 1,
+        },
+        "DiversityLaw": {"growth": None, "pooling": "complete", "spread": {}, "diversity": ("families",)},
+        "JointLaw": {"link": None, "exponent": None, "length": None},
+        "Fit": {"tree": fit.tree},
+        "Noise": {
+            "distribution": "normal",
+            "response": "loss",
+            "standard_errors": None,
+            "scale": None,
+            "degrees_of_freedom": None,
+            "by_group": None,
+            "dependence": None,
+            "member_scale": None,
+        },
+        "PowerLaw": {"floor": None, "exponent": None, "pooling": "partial", "spread": {}},
+        "PowerTruth": {"floor": 1.5, "amplitude": 1.5, "exponent": 0.3},
+        "ServedTexts": {"names": ["a"], "texts": ["b"], "domains": None, "clusters": None},
+        "Stack": {"fits": both, "weights": {"one": 0.5, "other": 0.5}},
+        "Truth": {"law": bl.PowerTruth(), "family_spread": 0.1, "cluster_share": 0.2},
+        "advantage": {
+            "losses": losses,
+            "rule": "oracle",
+            "max_size": 2,
+            **parameters,
+            "tolerance": 1.0,
+            "interval": 0.9,
+            "draws": 5,
+            "seed": 0,
+        },
+        "attainability": {
+            "losses": losses,
+            "members": names,
+            "rule": "mixture",
+            "interval": 0.9,
+            "draws": 5,
+            "seed": 0,
+            "token_losses": None,
+        },
+        "calibrate": {
+            "law": "power",
+            "data": None,
+            "noise": None,
+            "simulations": 10,
+            "seed": 0,
+            "journal": None,
+            "progress": False,
+        },
+        "check": {"fit": fit},
+        "claims": {"fit": fit},
+        "clustered_standard_error": {"values": np.arange(3), "weights": np.ones(3), "clusters": np.array(list("aab"))},
+        "combine": {"losses": losses, "members": names, "rule": "oracle", "seed": 0, "token_losses": None},
+        "compare": {"fits": both, "by": None, "method": "exact", **refit, "progress": False},
+        "diagnostics": {"fit": fit},
+        "fit": {
+            "law": "power",
+            "data": losses,
+            "noise": None,
+            **refit,
+            **parameters,
+            "progress": False,
+            "checkpoint": None,
+        },
+        "k_fold": {"fit": fits("power"), "folds": 3, "by": None, **refit},
+        "leave_out": {"fit": fit, "by": "model", "method": "exact", **refit, "progress": False},
+        "list_datasets": {},
+        "load_dataset": {"name": "zoo", "unit": None},
+        "load_fit": {"path": folder / "none.nc", "keep": ()},
+        "loss_report": {"losses": losses},
+        "loss_unit": {"losses": losses},
+        "losses_from_completions": {
+            "server": bl.CompletionsServer("http://localhost:1/v1", retries=0),
+            "texts": bl.ServedTexts(["a"], ["b"]),
+            "names": ["m"],
+            "models": models,
+            "journal": None,
+            "prefix": "",
+            "allow_unscored": False,
+            "quiet": True,
+        },
+        "losses_from_frames": {
+            "losses": wide,
+            "models": models,
+            "unit": "word",
+            "cluster": None,
+            "sample": None,
+            "describe": (),
+            "missing": "error",
+        },
+        "losses_from_harness": {
+            "runs": [folder],
+            "models": models,
+            "tasks": (),
+            "repeats": "error",
+            "missing": "error",
+        },
+        "make_pools": {
+            "losses": losses,
+            "rule": "oracle",
+            "max_size": 2,
+            "limit": None,
+            "design": "all",
+            **parameters,
+            "tolerance": 0.1,
+            "seed": 0,
+            "token_losses": None,
+        },
+        "maximum_likelihood": {"law": bl.PowerLaw(pooling="complete"), "data": losses, "noise": None, **parameters},
+        "numpyro_model": {"law": bl.PowerLaw(), "data": losses, "noise": None, **parameters},
+        "mean_losses": {"losses": losses},
+        "models_from_frame": {"frame": whole, "unit": None, "missing": "error"},
+        "plot_claims": {"fit": fit},
+        "plot_law": {"fit": fit, "interval": 0.9, "kinds": ("mean",), "beyond": 10.0, "groups": None, "ax": None},
+        "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
+        "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
+        "predict": {"fit": fit, "at": {"parameters": [7e9]}, **choice, "interval": 0.9},
+        "predict_draws": {"fit": fit, "at": [7e9], **choice},
+        "read_losses": {
+            "path": folder / "losses",
+            "models": None,
+            "unit": None,
+            "cluster": None,
+            "sample": None,
+            "describe": (),
+            "missing": "error",
+        },
+        "read_pools": {"folder": folder / "pools"},
+        "read_token_losses": {"folder": folder / "losses", "models": None, "tokenizer": None},
+        "recommend": {"data": losses, **parameters},
+        "register_law": {"law": bl.PowerLaw},
+        "sample_weights": {"losses": losses},
+        "save_plot": {"fit": fit, "path": folder / "f.png", "what": "law", "interval": 0.9},
+        "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
+        "simulate_losses": {
+            "families": 2,
+            "sizes": 2,
+            "samples": 5,
+            "clusters": 2,
+            "parameters": (1e8, 1e9),
+            "with_bytes": False,
+            "truth": None,
+            "seed": 0,
+        },
+        "simulate_pools": {
+            "regimes": None,
+            "families": 2,
+            "sizes": 2,
+            "max_size": 2,
+            "noise": 0.01,
+            "limit": None,
+            "seed": 0,
+        },
+        "stack": {"fits": both, "left_out": None, "by": "model", "method": "exact", **refit, "progress": False},
+        "win_shares": {"losses": losses},
+        "write_losses": {"dataset": losses, "folder": folder / "new"},
+        "write_pools": {"pools": pools, "folder": folder / "new"},
+    }
+    public = {name: (getattr(bl, name), own) for name, own in arguments.items()}
+    methods = {
+        "Fit.values": (fit.values, {"group": "posterior"}),
+        "Fit.keep": (fit.keep, {"groups": ()}),
+        "Fit.save": (fit.save, {"path": folder / "f.nc"}),
+        "Stack.predict": (stack.predict, {"at": {"parameters": 7e9}, **choice, "interval": 0.9}),
+        "Stack.predict_draws": (stack.predict_draws, {"at": 7e9, **choice}),
+    }
+    return public | methods
+
+
+# Where the work of a function begins that takes long.
+WORK = (
+    ("bayeslaw.fitting.row_fitting", "row_posterior"),
+    ("bayeslaw.fitting.point_fit", "flat_prior_mode"),
+    ("bayeslaw.fitting.joint_fitting", "fit_joint_law"),
+    ("bayeslaw.calibrate", "run_simulations"),
+    ("bayeslaw.compare", "_loo"),
+    ("bayeslaw.comparison.left_out", "refits_of"),
+    ("bayeslaw.comparison.k_folds", "loo_kfold"),
+    ("bayeslaw.plotting.claims_plot", "_draw_claim"),
+    ("bayeslaw.plotting.law_plot", "law_curve"),
+    ("bayeslaw.prediction.row_prediction", "law_draws"),
+    ("bayeslaw.diagnosis.joint_pool_check", "check_pools"),
+    ("bayeslaw.sources.completions", "first_score"),
+)
+
+
+def reach(*args: object, **kwargs: object) -> None:
+    raise ReachedError
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory, read_fit):
+    return right(tmp_path_factory.mktemp("arguments"), read_fit)
+
+
+@pytest.fixture
+def calls(known, tmp_path, monkeypatch):
+    for module, name in WORK:
+        monkeypatch.setattr(import_module(module), name, reach)
+    monkeypatch.chdir(tmp_path)
+    return known
+
+
+def test_every_public_callable_is_looked_at(calls):
+    assert {name for name in calls if "." not in name} == set(bl.__all__) - RECORDS
+    for name in set(bl.__all__) - RECORDS:
+        function = getattr(bl, name)
+        if inspect.isfunction(function):
+            assert set(calls[name][1]) == set(inspect.signature(function).parameters), name
+
+
+def outcome(call: Callable[[], Any]) -> str:
+    """Return how a call ends: refused in a sentence, begun, done, or in another error."""
+    try:
+        call()
+    except InputError as error:
+        return "refused" if all((error.problem, error.accepted, error.fix)) else "half a sentence"
+    except ReachedError:
+        return "begun"
+    except Exception as error:
+        return repr(error)
+    return "done"
+
+
+def test_a_wrong_argument_is_refused_in_a_sentence(calls):
+    faults = []
+    for name, (function, arguments) in calls.items():
+        for argument, (label, wrong) in itertools.product(arguments, WRONG.items()):
+            ends = outcome(partial(function, **{**arguments, argument: wrong}))
+            never = label in NEVER and (name, label) != ("register_law", "class")
+            if ends not in (("refused",) if never else ("refused", "begun", "done")):
+                faults.append(f"{name}({argument}={label}): {ends:.99}")
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("number", [np.int64(3), np.int32(3), np.array(3), np.uint8(3)])
+def test_whole_numbers_of_numpy_are_numbers(number):
+    assert bl.simulate_chinchilla(points=number, seed=number).equals(bl.simulate_chinchilla(points=3, seed=3))
+
+
+def test_levels_and_counts_of_numpy_are_numbers(tiny_fit):
+    plain = bl.predict(tiny_fit, {"parameters": 7e9}, interval=0.5)
+    for at in ([7e9], 7e9, np.float64(7e9), np.array([7e9]), "7B", ["7e9"], {"parameters": "7,000,000,000"}):
+        assert bl.predict(tiny_fit, at, interval=np.float32(0.5)).equals(plain)
+
+
+def test_paths_and_names_stand_for_what_they_name(tiny_fit, tmp_path, monkeypatch):
+    tiny_fit.save(tmp_path / "f.nc")
+    (tmp_path / "at.csv").write_text("parameters\n7B\n")
+    plain = bl.predict(tiny_fit, [7e9])
+    assert bl.predict(tmp_path / "f.nc", str(tmp_path / "at.csv")).equals(plain)
+    bl.write_losses(bl.simulate_losses(families=2, sizes=3, samples=40, clusters=10), tmp_path / "losses")
+    bl.write_pools(bl.make_pools(tmp_path / "losses", max_size=2), tmp_path / "pools")
+    assert bl.recommend(str(tmp_path / "pools")).law == bl.CollaborationLaw()
+    seen = []
+    monkeypatch.setattr(
+        sys.modules["bayeslaw.fitting.row_fitting"], "row_posterior", lambda model: seen.append(model) or reach()
+    )
+    for law, data in (("power", "losses"), ("collaboration", "pools")):
+        with pytest.raises(ReachedError):
+            bl.fit(law, tmp_path / data)
+    assert [model.law.name for model in seen] == ["power", "collaboration"]
+    with pytest.raises(InputError, match="use 'power'"):
+        bl.fit("powr", tmp_path / "losses")
+
+
+def test_a_frame_is_no_table_and_the_message_says_what_makes_one_of_it():
+    with pytest.raises(InputError, match="models_from_frame"):
+        bl.fit(bl.PowerLaw(), pd.DataFrame({"loss": [1.0]}))

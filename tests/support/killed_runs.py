@@ -1,0 +1,210 @@
+"""Scoring runs that die of SIGKILL at a chosen moment: ``python tests/support/killed_runs.py JOBS.json``.
+
+Every run is a child of one process that has imported everything and computed nothing, so that it starts at once.
+"""
+
+import gc
+import json
+import os
+import re
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bayeslaw.errors import InputError
+from bayeslaw.losses.statistics import read_losses
+from inference.runs.model_list import read_requests
+from inference.runs.model_scoring import LocalScorer
+from inference.runs.options import ScoreOptions
+from inference.runs.prepared import Plan, PreparedModel, prepare_model
+from inference.runs.runner import run
+from inference.texts.documents import read_texts
+
+# What Python reports before it happens: each is a moment at which a run may die.
+WATCHED = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "open")
+
+
+class TargetScorer:
+    """Gives every token a log-probability that depends on its id alone; dies in the middle of a batch if asked to."""
+
+    def __init__(self, moments: "Moments") -> None:
+        self.load_seconds: dict[str, float] = {}
+        self.device = "none"
+        self.moments = moments
+        self.batches = 0
+
+    def fits(self, model: PreparedModel) -> bool:
+        return True
+
+    def prefetch(self, model: PreparedModel) -> None:
+        """Nothing is loaded."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def score(
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+    ) -> Iterator[tuple[int, np.ndarray, float]]:
+        for batch in batches:
+            self.moments.passed("batch", "")
+            self.batches += 1
+            arrays = plan.arrays(batch)
+            values = np.float32(-0.5) - (arrays.targets * np.float32(len(model.name)) % np.float32(7)) / np.float32(9)
+            yield batch, plan.gather(batch, values, arrays.scored), 0.25
+
+
+class Moments:
+    """Counts what happens to a folder, and dies at the moment of a given number.
+
+    Parameters
+    ----------
+    folder
+        The folder.
+    last
+        Number of the moment, from 0; None to live on.
+    torn
+        Whether a file that is about to take its place is cut in half first, as if death came while it was written.
+    """
+
+    def __init__(self, folder: str, *, last: int | None, torn: bool) -> None:
+        self.folder, self.last, self.torn = os.path.abspath(folder), last, torn
+        self.seen: list[str] = []
+
+    def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event not in WATCHED or not isinstance(arguments[0], str | os.PathLike):
+            return
+        path = os.path.abspath(os.fspath(arguments[0]))
+        if not path.startswith(self.folder):
+            return
+        # Reading changes nothing, nor does making what is there or removing what is not.
+        if event == "open" and not arguments[2] & (os.O_WRONLY | os.O_RDWR):
+            return
+        if event in ("os.mkdir", "os.remove") and os.path.exists(path) == (event == "os.mkdir"):
+            return
+        self.passed(event, path)
+
+    def passed(self, event: str, path: str) -> None:
+        self.seen.append(f"{event} {os.path.relpath(path, self.folder) if path else ''}".strip())
+        if len(self.seen) - 1 != self.last:
+            return
+        if self.torn and event == "os.rename":
+            os.truncate(path, os.path.getsize(path) // 2)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def work(job: dict[str, Any]) -> dict[str, Any]:
+    """Do one job in this process: score, or read what is there."""
+    if "read" in job:
+        return {"found": _read(job["read"])}
+    moments = Moments(job["out"], last=job.get("last"), torn=job.get("torn", False))
+    requests, corpus = read_requests(job["models"]), read_texts(job["texts"])
+    options = ScoreOptions(**job["options"])
+    scorer = TargetScorer(moments) if job.get("scorer", "targets") == "targets" else _Watched(moments)
+    sys.addaudithook(moments.hook)
+    said: list[str] = []
+    results = run(requests, corpus, job["out"], options, scorer=scorer, say=said.append)
+    tokens, refused = [result.tokens for result in results], [result.refused for result in results]
+    return {"moments": moments.seen, "batches": scorer.batches, "tokens": tokens, "refused": refused, "said": said}
+
+
+class _Watched(LocalScorer):
+    """Scores with the true decoder; every batch is a moment."""
+
+    def __init__(self, moments: Moments) -> None:
+        super().__init__()
+        self.moments, self.batches = moments, 0
+
+    def score(
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+    ) -> Iterator[tuple[int, np.ndarray, float]]:
+        for done in super().score(model, plan, batches):
+            self.moments.passed("batch", "")
+            self.batches += 1
+            yield done
+
+
+def _read(folder: str) -> dict[str, list[float]] | str:
+    """Return the losses of each model of a table, or what is wrong with it."""
+    try:
+        losses = read_losses(folder, missing="drop-models")
+    except InputError as error:
+        return str(error)
+    return {str(name): losses["nll"].sel(lm=name).to_numpy().tolist() for name in losses["lm"].to_numpy()}
+
+
+def chosen_moment(job: dict[str, Any], done: list[Any]) -> dict[str, Any]:
+    """Return a job with the number of its last moment, if that is given as a share of another's."""
+    if "of" not in job:
+        return job
+    return job | {"last": int(job["share"] * len(done[job["of"]]["moments"]))}
+
+
+def at_every_kind_of_moment(job: dict[str, Any], moments: Sequence[str]) -> list[dict[str, Any]]:
+    """Run a job once for each kind of moment, to die there, and again to the end."""
+    kinds: dict[str, int] = {}
+    for number, moment in enumerate(moments):
+        # Before a file is opened, all is as it was after what came before.
+        if not moment.startswith(("open", "batch")):
+            kinds.setdefault(re.sub(r"-[0-9a-f]{8}\.|\d{7}", "", moment), number)
+    found = []
+    for number in kinds.values():
+        here = job | {"out": f"{job['out']}-{number}"}
+        killed = in_child(here | {"last": number, "torn": moments[number].startswith("os.rename")})
+        found.append({"moment": moments[number], "out": here["out"], "died": killed["died"], "again": in_child(here)})
+    return found
+
+
+def in_child(job: dict[str, Any]) -> dict[str, Any]:
+    """Run one job in a child, and return what it says with the signal that it died of, or 0."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        status = 1
+        try:
+            with os.fdopen(writer, "w") as stream:
+                json.dump(work(job), stream)
+            status = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            # Without what the parent registered to be done at its own end.
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        said = stream.read()
+    _, status, used = os.wait4(child, 0)
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status):
+        raise RuntimeError(f"a run failed: {job}")
+    died = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+    return {"died": died, "cpu": used.ru_utime + used.ru_stime, **(json.loads(said) if said else {})}
+
+
+def main() -> None:
+    # The children start JAX for themselves.
+    warnings.filterwarnings("ignore", message="os.fork")
+    warnings.filterwarnings("ignore", message=".*multi-threaded")
+    jobs = json.loads(Path(sys.argv[1]).read_text())
+    # What is imported when it is first needed is imported here, once for all children.
+    for request in read_requests(jobs[0]["models"]):
+        prepare_model(request, ScoreOptions(**jobs[0]["options"]))
+    # Children that collect garbage would copy the memory they share.
+    gc.collect()
+    gc.freeze()
+    done: list[Any] = []
+    for job in jobs:
+        if "kinds_of" in job:
+            done.append(at_every_kind_of_moment(job, done[job["kinds_of"]]["moments"]))
+        else:
+            done.append(in_child(chosen_moment(job, done)))
+    print(json.dumps(done))
+
+
+if __name__ == "__main__":
+    main()
