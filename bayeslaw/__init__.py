@@ -1,8 +1,16 @@
 """Bayesian scaling laws of pools of language models."""
 
+from typing import Any
+
 import lazy_loader
 
-from bayeslaw.lazy_package import keep_functions
+_find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+_FORMER_NAMES = {"FactorLaw": "JointLaw"}
 
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-keep_functions(__name__)
+
+def __getattr__(name: str) -> Any:
+    if name in _FORMER_NAMES:
+        from bayeslaw.inputs.former_names import say_former
+
+        say_former(f"bayeslaw.{name}", f"bayeslaw.{_FORMER_NAMES[name]}", stacklevel=3)
+    return _find(_FORMER_NAMES.get(name, name))

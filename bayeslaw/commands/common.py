@@ -7,6 +7,7 @@ import math
 import sys
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -16,6 +17,7 @@ from typer.core import TyperGroup
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.inputs.foreign_text import printable, replace_unseen
+from bayeslaw.inputs.former_names import FormerNameWarning
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -73,7 +75,7 @@ class Group(TyperGroup):
 
         # Commands say what is wrong with a table in words of their own.
         warnings.filterwarnings("ignore", category=LossTableWarning)
-        with noting_sizes() as sizes:
+        with noting_sizes() as sizes, _noting_former_names(ctx):
             try:
                 return super().invoke(ctx)
             except InputError as error:
@@ -87,6 +89,26 @@ class Group(TyperGroup):
             finally:
                 for text, number in sizes.items():
                     note(ctx, f"note: {text} was read as {number:,.0f}")
+
+
+@contextmanager
+def _noting_former_names(ctx: Any) -> Iterator[None]:
+    """Say once, in the words of a note, what was called by a former name."""
+    show, said = warnings.showwarning, set()
+
+    def note_or_show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+        if not issubclass(category, FormerNameWarning):
+            show(message, category, *place, **more)
+        elif str(message) not in said:
+            said.add(str(message))
+            note(ctx, f"note: {message}")
+
+    warnings.filterwarnings("always", category=FormerNameWarning)
+    warnings.showwarning = note_or_show
+    try:
+        yield
+    finally:
+        warnings.showwarning = show
 
 
 def add(app: typer.Typer, function: Any, *, example: str, name: str | None = None) -> None:

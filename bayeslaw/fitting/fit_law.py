@@ -49,9 +49,10 @@ def with_law_of_today(tree: xr.DataTree, path: str) -> xr.DataTree:
         return tree
     if not isinstance(name, str):
         return tree
-    if name not in LAWS and name not in LAWS.names():
+    if name not in (*LAWS, *LAWS.former_names, *LAWS.names()):
         raise _not_registered(tree, path, name)
-    former = LAWS.find(name).former_names
+    law = LAWS.find(name)
+    former = law.former_names
     renamed = {}
     for group, node in tree.children.items():
         if group == MEMBERS:
@@ -59,7 +60,7 @@ def with_law_of_today(tree: xr.DataTree, path: str) -> xr.DataTree:
         elif names := _names(former, node.dataset):
             renamed[group] = xr.DataTree(node.to_dataset().rename(names))
     result = tree.assign(renamed) if renamed else tree
-    attrs = {key: _keys_of_today(former, value) for key, value in held.items()}
+    attrs = {key: _keys_of_today(former, value) for key, value in held.items()} | {"law": law.name}
     if attrs != held:
         result.attrs = {**tree.attrs, "law": json.dumps(attrs)}
     return result

@@ -13,6 +13,7 @@ from inspect import isabstract
 from typing import TYPE_CHECKING, Any
 
 from bayeslaw.errors import InputError, check_choice, nearest, shown
+from bayeslaw.inputs.former_names import say_former
 
 if TYPE_CHECKING:
     from bayeslaw.laws.protocol import AnyLaw
@@ -36,10 +37,13 @@ class LawRegistry(Mapping[str, "type[AnyLaw]"]):
     ----------
     own
         ``"module:class"`` of each law of the package, by name.
+    former_names
+        The name of today by the name that a law had before.
     """
 
-    def __init__(self, own: Mapping[str, str]) -> None:
+    def __init__(self, own: Mapping[str, str], *, former_names: Mapping[str, str]) -> None:
         self._own = own
+        self.former_names = former_names
         self._loaded: dict[str, type[AnyLaw]] = {}
 
     def __getitem__(self, name: str) -> type[AnyLaw]:
@@ -79,6 +83,8 @@ class LawRegistry(Mapping[str, "type[AnyLaw]"]):
     def find(self, name: Any) -> type[AnyLaw]:
         """Return the law of a name, loading the installed package that brings it where no law has the name yet.
 
+        A former name is taken for that of today, and said to be former.
+
         Parameters
         ----------
         name
@@ -94,6 +100,9 @@ class LawRegistry(Mapping[str, "type[AnyLaw]"]):
         InputError
             If there is no law of that name, or the package that brings it cannot be loaded.
         """
+        if isinstance(name, str) and name in self.former_names:
+            say_former(f"the law {name}", self.former_names[name], stacklevel=3)
+            name = self.former_names[name]
         if isinstance(name, str) and name not in self:
             for entry in entry_points(group=ENTRY_POINTS, name=name):
                 self.register(_loaded(entry))
@@ -113,7 +122,8 @@ LAWS = LawRegistry(
         "collaboration": "bayeslaw.laws.collaboration:CollaborationLaw",
         "diversity": "bayeslaw.laws.diversity:DiversityLaw",
         "joint": "bayeslaw.joint.law:JointLaw",
-    }
+    },
+    former_names={"factor": "joint"},
 )
 
 

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.fits import Fit
+from bayeslaw.fitting.fits import Fit, load_fit
+from bayeslaw.inputs.former_names import FormerNameWarning
+from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import LAWS, law_from_specification
 from bayeslaw.laws.kinds import KINDS
 from bayeslaw.laws.registry import ENTRY_POINTS, NEEDED
@@ -235,3 +237,33 @@ def test_a_fit_of_a_law_that_is_not_registered_names_it(tmp_path, tiny_fit):
     Fit(tree).save(tmp_path / "f.nc")
     with pytest.raises(InputError, match=r"is a fit of the law 'powr', the class PowerLaw of the module bayeslaw"):
         bl.load_fit(tmp_path / "f.nc")
+
+
+def test_a_law_is_found_by_its_former_name(tmp_path):
+    with pytest.warns(FormerNameWarning, match="the law factor is called joint; the former name will go"):
+        assert law_from_specification({"law": "factor"}) == JointLaw()
+    assert "factor" not in LAWS
+
+
+def test_a_fit_that_names_a_law_by_its_former_name_is_read(file_of_fit, tmp_path):
+    fit = load_fit(file_of_fit("quick_joint"))
+    held = json.loads(fit.tree.attrs["law"])
+    tree = fit.tree.copy()
+    tree.attrs = fit.tree.attrs | {"law": json.dumps(held | {"law": "factor"})}
+    del tree.attrs["law_class"]
+    Fit(tree).save(tmp_path / "before.nc")
+    with pytest.warns(FormerNameWarning, match="the law factor is called joint") as said:
+        read = load_fit(tmp_path / "before.nc")
+    assert len(said) == 1
+    assert read.law == fit.law
+    assert json.loads(read.tree.attrs["law"])["law"] == "joint"
+    np.testing.assert_array_equal(read.values()["floor"], fit.values()["floor"])
+
+
+def test_the_command_line_notes_a_former_name_once(tmp_path):
+    (tmp_path / "fit.yaml").write_text("law: factor\npooling: complete\n")
+    done = CliRunner().invoke(app, ["calibrate", "--config", str(tmp_path / "fit.yaml")])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[0] == "note: the law factor is called joint; the former name will go"
+    assert done.stderr.count("note:") == 1
+    assert "the law joint was given pooling" in done.stderr
