@@ -48,7 +48,9 @@ def test_no_two_files_share_a_name():
     assert {name: found for name, found in alike.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize(("name", "at"), [("power", ["7e9"]), ("collaboration", ["7e9"]), ("quick_joint", ["7e9:a"])])
+@pytest.mark.parametrize(
+    ("name", "at"), [("power", ["7e9"]), ("collaboration", ["7e9"]), ("quick_joint", {"members": ["7e9:alder"]})]
+)
 def test_a_fit_goes_through_predict_with_few_returns(file_of_fit, name, at):
     fit = bl.load_fit(file_of_fit(name))
     rooms = way_of_a_fit(lambda: bl.predict(fit, at))

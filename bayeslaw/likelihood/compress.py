@@ -1,6 +1,7 @@
 """Thousands of rows of a smooth curve, replaced by a few Gauss nodes with the same sum of squares."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import numpy as np
@@ -40,14 +41,14 @@ class Compressed:
         Products of the loadings with what no curve can explain, shape ``[group, effect]``.
     """
 
-    abscissa: np.ndarray
-    response: np.ndarray
-    weight: np.ndarray
-    group: np.ndarray
-    remainder: np.ndarray
-    count: np.ndarray
-    loadings: np.ndarray
-    rest: np.ndarray
+    abscissa: Any
+    response: Any
+    weight: Any
+    group: Any
+    remainder: Any
+    count: Any
+    loadings: Any
+    rest: Any
 
 
 def compress_rows(
