@@ -11,7 +11,7 @@ from bayeslaw.errors import InputError
 
 NAME = "inference"
 # Stands in the first lines of our package and of no other.
-MARK = "from bayeslaw.lazy_package import"
+MARK = "Scores of texts under Hugging Face checkpoints, in JAX with Flax decoders"
 
 
 def require_scoring_package() -> None:

@@ -54,7 +54,7 @@ def scored(monkeypatch):
         return LeftOut(tuple(folds), options["by"], fit.unit)
 
     # By name, since the package's `compare` is the function.
-    monkeypatch.setattr(importlib.import_module("bayeslaw.compare"), "leave_out", leave_out)
+    monkeypatch.setattr(importlib.import_module("bayeslaw.comparison.comparisons"), "leave_out", leave_out)
     return asked
 
 

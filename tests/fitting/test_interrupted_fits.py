@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from brute import WIDTHS
 from joint_cases import small_losses
+from known_gains import pools_of_known_gain
 from shared_fits import tiny_law, tiny_noise
 from tables import tiny_table
-from test_diversity_law import pools_of_known_gain
 from test_kept_fit import Killed, die_after, identical
 
 from bayeslaw.errors import InputError

@@ -1,6 +1,7 @@
 """A law that a user brings: written here, and taken through all that the laws of the package go through."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -126,7 +127,8 @@ def test_a_new_process_reads_it_back_once_it_is_registered(fits, file):
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parents[1],
+        cwd=Path(__file__).parent,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
     )
     refused, medians = json.loads(done.stdout)
     assert "own.nc' is a fit of the law 'curved_log', the class CurvedLogLaw of the module test_own_law" in refused

@@ -3,25 +3,14 @@
 import jax
 import numpy as np
 import pytest
+from clouds import cloud, made_model
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.laws import CollaborationLaw, PowerLaw
-from bayeslaw.laws.observations import Observations
 from bayeslaw.likelihood.compress import NODES, compress_rows, compression_error
-from bayeslaw.likelihood.law_model import COMPRESSION_ERROR, LawModel
+from bayeslaw.likelihood.law_model import COMPRESSION_ERROR
 from bayeslaw.likelihood.noise import Noise
-
-
-def cloud(count, *, groups=1, seed=0, distinct=None, span=4.0):
-    """Return log budgets, responses and groups of rows around a power law."""
-    rng = np.random.default_rng(seed)
-    abscissa = rng.uniform(-span, span / 2, count)
-    if distinct:
-        abscissa = rng.choice(abscissa[:distinct], count)
-    group = rng.integers(groups, size=count)
-    response = 1.2 + 0.3 * group + np.exp(-0.4 * abscissa) + 0.1 * rng.standard_normal(count)
-    return abscissa, response, group
 
 
 def sums(points, response, weight, group, groups, curve):
@@ -106,24 +95,6 @@ def test_steep_curves_over_a_wide_range_are_owned_up_to():
     abscissa, response, group = cloud(1000, span=40.0)
     nodes = compress_rows(abscissa, response, group, 1)
     assert compression_error(nodes, abscissa, response, group) > COMPRESSION_ERROR
-
-
-def made_model(law, noise, *, group, groups, span=4.0, count=900):
-    abscissa, response, index = cloud(count, groups=groups, span=span)
-    names = np.array(["single", "homogeneous", "heterogeneous"])[index]
-    return LawModel(
-        law,
-        noise,
-        Observations(
-            loss=response,
-            covariates={"parameters": np.exp(abscissa + 22)},
-            labels=np.arange(count).astype(str),
-            row_dimension="pool",
-            unit="nats",
-            groups={group: names},
-            facts={"table": "pools"},
-        ),
-    )
 
 
 @pytest.mark.parametrize("response", ["loss", "log_loss"])

@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from clouds import made_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.flatten_util import ravel_pytree
 from numpyro.infer.util import log_density
 from posteriors import rows_filled
 from tables import rows
-from test_compress import made_model
 
 from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw

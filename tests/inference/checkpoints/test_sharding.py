@@ -20,7 +20,7 @@ def on_meshes(folder, families, meshes=MESHES):
     """Return differences and splits on meshes of eight simulated devices."""
     here = Path(__file__).parents[2]
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(here / "support"), str(here.parent)]),
+        "PYTHONPATH": os.pathsep.join([str(here / "support"), str(here), str(here.parent)]),
         "JAX_PLATFORMS": "cpu",
     }
     command = [sys.executable, str(here / "support" / "sharded_scores.py"), str(folder), ",".join(meshes), *families]
