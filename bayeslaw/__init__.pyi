@@ -29,8 +29,8 @@ from .losses.folders import write_losses
 from .losses.frames import losses_from_frames
 from .losses.model_frames import models_from_frame
 from .losses.readers import read_losses
-from .losses.report import LossReport, loss_report
 from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
+from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
 from .plotting.pictures import plot_claims, plot_law, save_plot
 from .pools.advantages import Advantage, advantage

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.pools.cores import usable_cores
+from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.pool_losses import make_pools
 
 MEMORY_TARGET = 1 << 30

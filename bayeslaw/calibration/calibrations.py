@@ -10,9 +10,9 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.calibration.calibrated import KINDS, Calibrated
+from bayeslaw.calibration.calibration_run import Outcome, run_simulations
 from bayeslaw.calibration.coverage import coverage_table, within_chance
 from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
-from bayeslaw.calibration.run import Outcome, run_simulations
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fits import a_noise
 from bayeslaw.inputs.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, optional

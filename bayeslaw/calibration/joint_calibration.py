@@ -21,7 +21,7 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.new_columns import NewColumns, SampleScales, SeenModels, sample_scales, seen_models
-from bayeslaw.joint.prior_tables import JointDesign, JointSimulation, simulate_joint
+from bayeslaw.joint.simulated_tables import JointDesign, JointSimulation, simulate_joint
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.solution import draw_posterior
@@ -60,7 +60,7 @@ class CalibratedJointLaw:
     """The joint law with a design whose last models, half of those not seen, follow the curves of their families.
 
     Fits are of the density that `bayeslaw.fit` samples, in its coordinates; columns of larger models are drawn by the
-    code that `bayeslaw.predict` uses. See `bayeslaw.joint.prior_tables` for which ranks are exact.
+    code that `bayeslaw.predict` uses. See `bayeslaw.joint.simulated_tables` for which ranks are exact.
 
     Parameters
     ----------

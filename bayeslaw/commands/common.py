@@ -226,7 +226,7 @@ def read_table(
     from bayeslaw.losses.near_names import near_names
     from bayeslaw.losses.statistics import missing_note, read_losses
     from bayeslaw.losses.table_arguments import find_table
-    from bayeslaw.losses.told import errors_of
+    from bayeslaw.losses.warned_once import errors_of
 
     losses = read_losses(
         find_table(table, unit),

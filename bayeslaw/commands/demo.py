@@ -25,7 +25,7 @@ def demo(
     use_compilation_cache()
     import matplotlib
 
-    from bayeslaw.commands.demonstration import run_demo
+    from bayeslaw.commands.whole_path import run_demo
 
     matplotlib.use("agg")
     quiet = is_quiet(ctx)

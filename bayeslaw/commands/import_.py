@@ -123,7 +123,7 @@ def _write(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> None:
     """Write losses, beside those of the table that is there, and say what is likely wrong in the whole."""
     from bayeslaw.losses.joining import join_models
     from bayeslaw.losses.statistics import write_losses
-    from bayeslaw.losses.told import errors_of
+    from bayeslaw.losses.warned_once import errors_of
 
     table = losses if held is None else join_models(held, losses, out)
     write_losses(table, out)

@@ -24,7 +24,7 @@ from bayeslaw.commands.common import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.losses.report import LossReport
+    from bayeslaw.losses.table_report import LossReport
 
 
 def losses(
@@ -39,9 +39,9 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
-    from bayeslaw.losses.report import loss_report
     from bayeslaw.losses.statistics import read_losses
     from bayeslaw.losses.table_arguments import find_table
+    from bayeslaw.losses.table_report import loss_report
 
     report = loss_report(
         read_losses(

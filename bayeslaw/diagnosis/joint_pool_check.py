@@ -16,7 +16,7 @@ from bayeslaw.errors import check_whole
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.new_columns import SampleScales, sample_scales, seen_models, with_means
 from bayeslaw.likelihood.compiled import compile_for
-from bayeslaw.pools.cores import usable_cores
+from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.regimes import REGIMES, regime_of
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rules import USUAL_RULE, find_rule

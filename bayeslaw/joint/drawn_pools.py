@@ -13,7 +13,7 @@ from bayeslaw.joint.hypothetical import Candidates, Member, read_candidates
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.new_columns import NewColumns, sample_scales, seen_models
 from bayeslaw.likelihood.compiled import compile_for
-from bayeslaw.pools.cores import usable_cores
+from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rules import USUAL_RULE
 

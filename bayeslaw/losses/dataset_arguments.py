@@ -8,9 +8,9 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import Converter, a_path, called_by_user, shown
-from bayeslaw.losses.given import ACCEPTED, FIX, POOLS, checked_table
+from bayeslaw.losses.dataset_checks import ACCEPTED, FIX, POOLS, checked_table
 from bayeslaw.losses.model_names import check_unit
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 
 FRAME_FIX = "turn it into a table with bayeslaw.models_from_frame or bayeslaw.losses_from_frames"
 
@@ -21,7 +21,7 @@ def a_dataset(*kinds: str, tell: bool = True) -> Converter:
     Parameters
     ----------
     *kinds
-        Of `bayeslaw.losses.given.VARIABLES`.
+        Of `bayeslaw.losses.dataset_checks.VARIABLES`.
     tell
         Whether to warn of what is likely wrong in a table of losses, which takes what is known of its models.
 

@@ -24,11 +24,11 @@ from bayeslaw.losses.by_model import (
 )
 from bayeslaw.losses.columns import column_list, joined_labels, tidy
 from bayeslaw.losses.dataset_arguments import a_dataset
+from bayeslaw.losses.dataset_checks import LOSSES
+from bayeslaw.losses.dataset_checks import MODELS as WHOLE_MODELS
 from bayeslaw.losses.file_digests import FILES, check_file, folder_files, named_files
 from bayeslaw.losses.frames import losses_from_matrix
 from bayeslaw.losses.free_memory import release_memory
-from bayeslaw.losses.given import LOSSES
-from bayeslaw.losses.given import MODELS as WHOLE_MODELS
 from bayeslaw.losses.long_rows import LongRows, read_long_rows
 from bayeslaw.losses.missing import drop_missing
 from bayeslaw.losses.model_frames import model_frame, models_from_frame

@@ -25,7 +25,7 @@ from bayeslaw.losses.columns import (
 from bayeslaw.losses.dataset_arguments import a_frame, a_unit
 from bayeslaw.losses.missing import MISSING_POLICIES, drop_missing
 from bayeslaw.losses.model_frames import OPTIONAL_COLUMNS, model_frame, model_variables
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 
 SAMPLE_COLUMNS = ("sample", "item_id", "id")
 ON_SAMPLES = ("sample", "bytes", "tokens", "cluster")

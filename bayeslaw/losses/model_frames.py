@@ -21,7 +21,7 @@ from bayeslaw.losses.dataset_arguments import a_frame, a_unit
 from bayeslaw.losses.missing import MISSING_POLICIES, drop_missing
 from bayeslaw.losses.model_names import check_family_names, check_model_names
 from bayeslaw.losses.near_names import renaming
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 
 COUNTS = ("parameters", "active_parameters", "embedding_parameters", "non_embedding_parameters")
 OPTIONAL_COLUMNS = (*COUNTS[1:], "training_tokens", "price")

@@ -20,7 +20,7 @@ from bayeslaw.losses.frames import SAMPLE_COLUMNS, losses_from_frames
 from bayeslaw.losses.missing import MISSING_POLICIES
 from bayeslaw.losses.model_frames import MODEL_ALIASES, models_from_frame
 from bayeslaw.losses.near_names import renaming
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 
 # A table has a column a model, and passages of text at most as long as a book.
 MOST_COLUMNS, MOST_FIELD = 20_000, 1 << 22

@@ -9,7 +9,7 @@ import xarray as xr
 
 from bayeslaw.inputs.arguments import Converter, a_path
 from bayeslaw.losses.dataset_arguments import a_dataset
-from bayeslaw.losses.given import LOSSES, MODELS, POOLS
+from bayeslaw.losses.dataset_checks import LOSSES, MODELS, POOLS
 from bayeslaw.losses.readers import read_losses
 from bayeslaw.storage import MANIFEST, read_manifest
 

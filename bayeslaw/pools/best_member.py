@@ -7,7 +7,7 @@ import numpy as np
 
 from bayeslaw.pools.cross_fitted import cross_fitted
 from bayeslaw.pools.folds import choose_best
-from bayeslaw.pools.parts import Part, make_parts
+from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.sampling_factor import Block, factor_of

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from bayeslaw.pools.parts import Part
+    from bayeslaw.pools.pool_parts import Part
 
 # Samples that are worked on together: their losses are small beside the table's, and take long beside a task's start.
 SAMPLES = 1 << 16

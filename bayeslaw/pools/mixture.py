@@ -8,7 +8,7 @@ from scipy.special import logsumexp, softmax
 
 from bayeslaw.pools import direction_kernels, kernels, mixture_kernels
 from bayeslaw.pools.kernels import BLOCK
-from bayeslaw.pools.parts import Part
+from bayeslaw.pools.pool_parts import Part
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.rule_sums import Step
 from bayeslaw.pools.sample_rules import SampleKernels, evaluate_by_sample

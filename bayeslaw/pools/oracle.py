@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from bayeslaw.pools import direction_kernels, kernels
-from bayeslaw.pools.parts import Part
+from bayeslaw.pools.pool_parts import Part
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.rule_sums import Step
 from bayeslaw.pools.sample_rules import SampleKernels, evaluate_by_sample

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from bayeslaw.pools.folds import assign_folds
-from bayeslaw.pools.parts import Part, lexicographic, make_parts
+from bayeslaw.pools.pool_parts import Part, lexicographic, make_parts
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.rules import USUAL_RULE, find_rule
 

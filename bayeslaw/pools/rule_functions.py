@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.pools.cross_fitted import cross_fitted
-from bayeslaw.pools.parts import Part, make_parts
+from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.sampling_factor import factor_of
 

@@ -12,7 +12,7 @@ from bayeslaw.pools.loss_blocks import SAMPLES, LossColumns, stream
 from bayeslaw.pools.nulls import comonotone_column, independent_deviations
 
 if TYPE_CHECKING:
-    from bayeslaw.pools.parts import Part
+    from bayeslaw.pools.pool_parts import Part
 
 Step = Callable[["Part"], tuple[np.ndarray, np.ndarray]]
 MakeStep = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], Step]

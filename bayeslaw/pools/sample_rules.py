@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.losses.free_memory import release_memory
-from bayeslaw.pools.cores import usable_cores
+from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.cross_fitted import cross_fitted
-from bayeslaw.pools.parts import lexicographic, make_parts
+from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.rule_sums import BlockSums, MakeStep, null_sums, rule_sums
 from bayeslaw.pools.sampling_factor import Block, Products, factor_of

@@ -17,7 +17,7 @@ import numpy as np
 from bayeslaw.pools.loss_blocks import SAMPLES, LossColumns, stream
 
 if TYPE_CHECKING:
-    from bayeslaw.pools.parts import Part
+    from bayeslaw.pools.pool_parts import Part
 
 MOST_DIRECTIONS = 16
 SHARE_HELD = 0.999

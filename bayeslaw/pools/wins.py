@@ -8,7 +8,7 @@ import numpy as np
 from bayeslaw.pools import win_kernels
 
 if TYPE_CHECKING:
-    from bayeslaw.pools.parts import Part
+    from bayeslaw.pools.pool_parts import Part
 
 BIT_WORDS = 256
 MOST_BIT_MODELS = 128

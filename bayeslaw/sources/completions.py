@@ -28,7 +28,7 @@ from bayeslaw.inputs.arguments import (
 from bayeslaw.journal import Journal
 from bayeslaw.losses.dataset_arguments import a_frame_or_path
 from bayeslaw.losses.frames import losses_from_frames
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 from bayeslaw.progress import progress_bar
 from bayeslaw.sources.model_facts import facts_of_models
 from bayeslaw.sources.prompt_requests import first_score, score_prompt

@@ -14,7 +14,7 @@ from bayeslaw.inputs.arguments import a_choice, accepts, optional, paths, texts
 from bayeslaw.losses.dataset_arguments import a_frame_or_path
 from bayeslaw.losses.frames import losses_from_frames
 from bayeslaw.losses.missing import MISSING_POLICIES
-from bayeslaw.losses.told import tell_errors
+from bayeslaw.losses.warned_once import tell_errors
 from bayeslaw.sources.harness_runs import HarnessLog, find_logs
 from bayeslaw.sources.harness_samples import UNIT_OF_OUTPUT, HarnessSample, read_samples, unsuitable
 from bayeslaw.sources.model_facts import facts_of_models, model_names

@@ -7,7 +7,7 @@ from typing import Any
 import xarray as xr
 
 from bayeslaw.findings import Finding
-from bayeslaw.losses.suspicions import out_of_line
+from bayeslaw.losses.table_warnings import out_of_line
 from inference.scoring.sample_losses import Totals
 
 # A bfloat16 model's loss on a text moves by some thousandths; more says that something else is wrong.

@@ -12,7 +12,7 @@ from quick_fits import quick_fits
 from score_runs import command
 
 import bayeslaw as bl
-from bayeslaw.commands import demonstration as demo
+from bayeslaw.commands import whole_path as demo
 from bayeslaw.commands.demo import _score
 from bayeslaw.datasets.load import Dataset, find_dataset
 from bayeslaw.pools.pool_losses import make_pools

@@ -19,7 +19,7 @@ from bayeslaw.joint.joint_table import joint_table
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.links import LINKS
 from bayeslaw.joint.new_columns import SampleScales
-from bayeslaw.joint.prior_tables import TOLERANCE, JointDesign, _curve, simulate_joint
+from bayeslaw.joint.simulated_tables import TOLERANCE, JointDesign, _curve, simulate_joint
 
 SIZES = (1e8, 5e8, 2e9, 2e8, 8e8, 4e9, 1e10, 2e10, 2e10)
 FAMILIES = ("birch", "birch", "birch", "alder", "alder", "alder", "alder", "birch", "cedar")
@@ -144,10 +144,10 @@ def test_an_unusable_design_is_refused(change, said):
 
 
 def test_priors_that_never_give_the_lowest_loss_are_refused(monkeypatch):
-    monkeypatch.setattr("bayeslaw.joint.prior_tables.ATTEMPTS", 100)
+    monkeypatch.setattr("bayeslaw.joint.simulated_tables.ATTEMPTS", 100)
     law = JointLaw(floor_share=dist.Uniform(0.8, 0.85), floor_spread=dist.LogNormal(-9.0, 0.01))
     # Floors near 1.65 and losses above them by a little, or by far more than 0.35: never 2.
-    monkeypatch.setattr("bayeslaw.joint.prior_tables.LEVEL_SHARE", 1e-9)
+    monkeypatch.setattr("bayeslaw.joint.simulated_tables.LEVEL_SHARE", 1e-9)
     with pytest.raises(InputError, match="lowest loss"):
         simulate_joint(law, DESIGN, seed=0)
 

@@ -12,7 +12,7 @@ from scored_folders import ONE, OTHER, scored_folder
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
-from bayeslaw.losses.suspicions import loss_warnings
+from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.storage import atomic_folder, check_output_folder, read_manifest, write_manifest
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.losses import long_rows, sample_codes, sample_columns
-from bayeslaw.losses.report import loss_report
+from bayeslaw.losses.table_report import loss_report
 from bayeslaw.storage import write_manifest
 
 MODELS = pd.DataFrame({"model": ["c", "a", "b"], "family": ["x", "y", "x"], "parameters": [1e7, 2e7, 4e7]})

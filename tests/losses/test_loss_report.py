@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from bayeslaw.datasets.load import load_dataset
-from bayeslaw.losses.report import loss_report
 from bayeslaw.losses.statistics import (
     clustered_standard_error,
     losses_from_frames,
@@ -15,7 +14,8 @@ from bayeslaw.losses.statistics import (
     read_losses,
     write_losses,
 )
-from bayeslaw.losses.suspicions import loss_warnings
+from bayeslaw.losses.table_report import loss_report
+from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.simulation.tables import simulate_losses
 
 SIZES = [1.6e8, 4.1e8, 1.0e9, 2.8e9, 6.9e9]

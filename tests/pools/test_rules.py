@@ -9,7 +9,7 @@ import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.pools.evaluate import evaluate_pools
 from bayeslaw.pools.folds import assign_folds
-from bayeslaw.pools.parts import lexicographic, make_parts
+from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import PoolTable
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rule_functions import one_by_one

@@ -12,7 +12,7 @@ import xarray as xr
 from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.inputs.arguments import called_by_user
 from bayeslaw.losses.columns import LARGEST
-from bayeslaw.losses.suspicions import table_errors
+from bayeslaw.losses.table_warnings import table_errors
 
 PACKAGE = str(Path(__file__).parents[1])
 MOST_KEPT = 256
@@ -41,7 +41,7 @@ def errors_of(losses: xr.Dataset) -> list[Finding]:
     Returns
     -------
     list of Finding
-        As `bayeslaw.losses.suspicions.table_errors` finds them.
+        As `bayeslaw.losses.table_warnings.table_errors` finds them.
     """
     return _known(losses).errors
 

@@ -11,8 +11,8 @@ import xarray as xr
 from bayeslaw.findings import Finding
 from bayeslaw.losses.by_model import unscored_bytes
 from bayeslaw.losses.missing import missing_note
-from bayeslaw.losses.mistakes import listed, loss_errors
 from bayeslaw.losses.near_names import near_names
+from bayeslaw.losses.table_errors import listed, loss_errors
 from bayeslaw.losses.weighted_means import (
     cluster_codes,
     clustered_standard_error,

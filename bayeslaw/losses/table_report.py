@@ -10,8 +10,8 @@ import xarray as xr
 from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import accepts
 from bayeslaw.losses.statistics import cluster_codes, loss_unit, mean_losses, win_shares
-from bayeslaw.losses.suspicions import loss_warnings
 from bayeslaw.losses.table_arguments import losses_or_models
+from bayeslaw.losses.table_warnings import loss_warnings
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bayeslaw.fitting.fits import FEWEST_DRAWS, Fit, fit
 from bayeslaw.inputs.arguments import a_seed
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses.statistics import loss_unit, mean_losses, read_losses, write_losses
-from bayeslaw.losses.suspicions import loss_warnings
+from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.plotting.pictures import save_plot
 from bayeslaw.plotting.plot_style import is_picture
 from bayeslaw.pools.pool_losses import make_pools, write_pools
