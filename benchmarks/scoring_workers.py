@@ -70,7 +70,7 @@ class Ours:
     def compilations(self) -> int:
         import inference.scoring.scores  # noqa: F401
 
-        compiled: Any = getattr(sys.modules["inference.score"], "_log_probabilities")  # noqa: B009
+        compiled: Any = getattr(sys.modules["inference.scoring.scores"], "_log_probabilities")  # noqa: B009
         return compiled._cache_size()
 
 
