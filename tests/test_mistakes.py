@@ -83,9 +83,9 @@ MISTAKES = {
         "losses/test_losses.py losses/test_loss_report.py",
     ),
     "a rule": Mistake(
-        "bayeslaw/pools/combinations.py",
-        "values = np.log(nll.shape[1]) - logsumexp(-nll, axis=1)",
-        "values = -logsumexp(-nll, axis=1)",
+        "bayeslaw/pools/mixture.py",
+        "return np.log(nll.shape[1]) - logsumexp(-nll, axis=1)",
+        "return -logsumexp(-nll, axis=1)",
         "pools/test_combine.py pools/test_pools.py",
     ),
     "a prior": Mistake(
