@@ -5,12 +5,13 @@ from .comparison.left_out import LeftOut, leave_out
 from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
 from .diagnosis.checks import check
-from .diagnosis.claim_probabilities import Claim, claims
+from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
 from .diagnosis.sampling_diagnostics import Diagnostics, diagnostics
 from .errors import InputError
 from .findings import Finding, LossTableWarning
-from .fitting.fits import Fit, fit, load_fit
+from .fitting.fit_reading import load_fit
+from .fitting.fits import Fit, fit
 from .fitting.numpyro_models import numpyro_model
 from .fitting.point_fit import maximum_likelihood
 from .fitting.recommendation import Recommendation, recommend
@@ -24,6 +25,7 @@ from .laws import (
     PowerLaw,
     register_law,
 )
+from .laws.results import Claim
 from .likelihood.noise import Noise
 from .losses.folders import write_losses
 from .losses.frames import losses_from_frames

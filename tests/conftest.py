@@ -128,7 +128,7 @@ def small_pools() -> xr.Dataset:
 @pytest.fixture(scope="session")
 def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
     """Return a function that gives one of `shared_fits.FITS`, saved and loaded."""
-    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.fitting.fit_reading import load_fit
 
     return lambda name: load_fit(str(file_of_fit(name)))
 

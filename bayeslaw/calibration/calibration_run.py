@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from arviz_stats.sampling_diagnostics import ess
 
-from bayeslaw.calibration.calibrated import KINDS, Calibrated
 from bayeslaw.calibration.coverage import held
 from bayeslaw.calibration.ranks import RANKED_DRAWS, rank
 from bayeslaw.journal import Journal
+from bayeslaw.laws.calibrated import KINDS, Calibrated
 
 
 @dataclass(frozen=True)

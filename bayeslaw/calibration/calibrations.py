@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.calibration.calibrated import KINDS, Calibrated
 from bayeslaw.calibration.calibration_run import Outcome, run_simulations
 from bayeslaw.calibration.coverage import coverage_table, within_chance
 from bayeslaw.calibration.ranks import LEVEL, RANKED_DRAWS, Envelope, envelope, rank_table, uniform_values
@@ -17,6 +16,7 @@ from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fits import a_noise
 from bayeslaw.inputs.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, optional
 from bayeslaw.laws.argument import a_calibrated_law
+from bayeslaw.laws.calibrated import KINDS, Calibrated
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.laws.registry import LAWS
@@ -127,7 +127,7 @@ def calibrate(
     Parameters
     ----------
     law
-        A law, or anything else that offers what `bayeslaw.calibration.calibrated.Calibrated` describes.
+        A law, or anything else that offers what `bayeslaw.laws.calibrated.Calibrated` describes.
     data
         The table whose budgets, groups and standard errors every simulated table has, and to whose losses default
         priors are scaled; a small simulated one where None.

@@ -13,7 +13,6 @@ import pandas as pd
 import xarray as xr
 from jax import Array
 
-from bayeslaw.calibration.calibrated import KINDS, Posterior, Simulated
 from bayeslaw.calibration.quantities import JointQuantities, joint_log_likelihood
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior, site_values
@@ -22,6 +21,7 @@ from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.new_columns import NewColumns, SampleScales, SeenModels, sample_scales, seen_models
 from bayeslaw.joint.simulated_tables import JointDesign, JointSimulation, simulate_joint
+from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.solution import draw_posterior
@@ -164,7 +164,7 @@ class CalibratedJointLaw:
         """Mean oracle loss of every target, of losses [lm, sample] of NumPy or JAX."""
         return [losses[np.array(pool)].min(axis=0).mean() for pool in self._every_target[1]]
 
-    def fit(self, data: JointTable, seed: int) -> Posterior | None:
+    def fit(self, data: JointTable, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
 
         Parameters
@@ -176,7 +176,7 @@ class CalibratedJointLaw:
 
         Returns
         -------
-        Posterior or None
+        FittedDraws or None
             Draws and predictions; None where no mode is found or draws are not finite.
         """
         model = self.model(data)
@@ -194,7 +194,7 @@ class CalibratedJointLaw:
             if not all(np.isfinite(array).all() for array in draws.values()):
                 return None
             predictions = self._predict(model, draws, seed)
-        return Posterior(draws, predictions, solution.draws.divergences)
+        return FittedDraws(draws, predictions, solution.draws.divergences)
 
     def _predict(self, model: JointModel, draws: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
         values = {name: draws[name] for name in model.shapes}

@@ -14,15 +14,15 @@ import xarray as xr
 from jax import Array
 from numpyro import handlers
 
-from bayeslaw.calibration.calibrated import KINDS, Posterior, Simulated
 from bayeslaw.calibration.example_designs import default_design
 from bayeslaw.calibration.quantities import RowQuantities
 from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.fitting.row_posterior import Rows, outline_of, row_posterior, rows_of, values_at
 from bayeslaw.laws.base import Law
+from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
-from bayeslaw.posterior.density import Posterior as Density
+from bayeslaw.posterior.density import FittedDraws as Density
 from bayeslaw.posterior.solution import MODE_STARTS, draw_posterior
 from bayeslaw.prediction.predictions import predict_draws
 from bayeslaw.prediction.targets import NEW_FAMILY
@@ -167,7 +167,7 @@ class CalibratedLaw:
         start = row_posterior(self._stand_in({}, response).model).start
         return replace(row_posterior(self.template.model), start=start), self._rows._replace(response=response)
 
-    def fit(self, data: np.ndarray, seed: int) -> Posterior | None:
+    def fit(self, data: np.ndarray, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
 
         Parameters
@@ -179,7 +179,7 @@ class CalibratedLaw:
 
         Returns
         -------
-        Posterior or None
+        FittedDraws or None
             Draws and predictions; None where no mode is found or draws are not finite.
         """
         with jax.enable_x64(True):
@@ -197,7 +197,7 @@ class CalibratedLaw:
         values = {name: array for name, array in draws.items() if name in self.shapes}
         # Predictions of truth and of draws must not share their random numbers.
         predictions = self._predict(self._stand_in(values, data), seed + 1)
-        return Posterior(draws, predictions, solution.draws.divergences)
+        return FittedDraws(draws, predictions, solution.draws.divergences)
 
     def _predict(self, fit: Fit, seed: int) -> dict[str, np.ndarray]:
         at = self.targets.drop(columns="where")

@@ -24,7 +24,7 @@ def check(fit: FitArgument, as_json: JsonOption = False) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
-    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.fitting.fit_reading import load_fit
 
     record = check_record(load_fit(fit, keep=("prior", "log_prior")))
     if as_json:

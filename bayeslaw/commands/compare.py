@@ -46,7 +46,7 @@ def compare(
     """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
     use_compilation_cache()
     from bayeslaw.comparison.comparisons import compare as compare_fits
-    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.fitting.fit_reading import load_fit
 
     names = [str(path) for path in fits]
     if len(set(names)) < len(names):

@@ -26,7 +26,7 @@ def plot(
     """
     import matplotlib
 
-    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.plotting.pictures import check_plot, save_plot
 
     # The commands never open a window, and a machine without a display has none to open.

@@ -68,7 +68,7 @@ def predict(
 ) -> None:
     """Predict losses at new budgets, with bands."""
     use_compilation_cache()
-    from bayeslaw.fitting.fits import load_fit
+    from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.prediction.predictions import predict as predict_losses
 
     budgets = [*(parameters or []), *(more or [])]

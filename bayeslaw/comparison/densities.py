@@ -1,7 +1,6 @@
 """Densities of rows left out, given the rows kept and one draw of a law's parameters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -10,6 +9,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
+from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import one_by_one
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import MEMBER_SCALE
@@ -18,31 +18,6 @@ from bayeslaw.likelihood.row_model import RowModel
 
 CELLS_AT_ONCE = 2_000_000
 LOG_TWO_PI = float(np.log(2 * np.pi))
-
-
-@dataclass(frozen=True)
-class Densities:
-    """Log densities of the losses left out, at draws of a posterior.
-
-    Parameters
-    ----------
-    rows
-        Log density of each row left out, given the rows kept, shape ``[draw, held row]``.
-    joint
-        Log density of all rows left out together, given the rows kept, shape ``[draw]``.
-    rhat
-        Largest R-hat of the draws; NaN where not known.
-    divergences
-        Number of divergences among the draws.
-    copies
-        How many successive draws were made of each independent one.
-    """
-
-    rows: np.ndarray
-    joint: np.ndarray
-    rhat: float = float("nan")
-    divergences: int = 0
-    copies: int = 1
 
 
 class Kept(NamedTuple):

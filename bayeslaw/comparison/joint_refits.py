@@ -8,12 +8,12 @@ import jax
 import numpy as np
 from jax import Array
 
-from bayeslaw.comparison.densities import Densities
 from bayeslaw.comparison.kept_curve import KeptCurve, KeptModels, keep_models
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.joint_posterior import BLOCKS, block_sites
 from bayeslaw.joint.curve import Curve
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import compile_once, one_by_one
 from bayeslaw.posterior.coordinates import numbers_of
 from bayeslaw.posterior.density import Posterior

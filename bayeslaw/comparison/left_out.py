@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,13 +9,13 @@ import xarray as xr
 from arviz_stats.utils import ELPDData, ELPDDataLOOKFold
 
 from bayeslaw.comparison.averages import bridge, error_of_sum, log_average, smoothed_log_weights
-from bayeslaw.comparison.densities import Densities
 from bayeslaw.comparison.left_out_folds import LEFT_OUT, Fold, make_folds
 from bayeslaw.errors import check_whole
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
 from bayeslaw.inputs.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed, a_whole_number, accepts
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.results import Densities, Refits
 from bayeslaw.posterior.retries import rhat_limit
 from bayeslaw.progress import progress_bar
 
@@ -35,21 +34,6 @@ PARETO_LIMIT = 0.5
 # Above what makes a refit run again: the score of a fold hardly feels a little less.
 RHAT_ACCEPTED = 1.02
 ERROR_LIMIT = 0.5
-
-
-class Refits(Protocol):
-    """What a fitted law offers so that rows can be left out of it: `LawRefits` for rows, `JointRefits` for models."""
-
-    def left_out(self, held: np.ndarray, *, seed: int) -> Densities:
-        """Fit again without the rows `held`, of shape ``[row]``, and give their densities at the new draws."""
-        ...
-
-    def all_rows(self, held: np.ndarray) -> Densities | None:
-        """Give the densities of the rows `held` given the others at draws of the posterior of all rows.
-
-        None where these draws cannot stand for those without the rows.
-        """
-        ...
 
 
 def refits_of(fit: Fit, *, draws: int, chains: int) -> Refits:

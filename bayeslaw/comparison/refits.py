@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bayeslaw.comparison.densities import Densities, Kept, compile_densities, keep_rows, kept_log_likelihood
+from bayeslaw.comparison.densities import Kept, compile_densities, keep_rows, kept_log_likelihood
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.row_posterior import (
     Outline,
@@ -22,6 +22,7 @@ from bayeslaw.fitting.row_posterior import (
     rows_of,
     values_at,
 )
+from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import NOISE_SCALE
 from bayeslaw.posterior.density import Posterior

@@ -27,8 +27,8 @@ from bayeslaw.inputs.arguments import (
     optional,
 )
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.results import Predicted
 from bayeslaw.prediction.band_table import band_table
-from bayeslaw.prediction.joint_bands import Predicted
 from bayeslaw.prediction.predictions import CHOICES, mean_is_infinite, predicted
 from bayeslaw.prediction.targets import read_frame
 

@@ -1,13 +1,12 @@
 """What a fit says of the paper's claims, as probabilities before and after the data."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import accepts
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.results import Claim
 
 CLAIMS = (
     (
@@ -26,31 +25,6 @@ CLAIMS = (
     ("floor", "homogeneous", "heterogeneous", "the floor of heterogeneous pools is below that of homogeneous pools"),
 )
 """Parameter, group with the larger value, group with the smaller value, and the claim in words."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A claim about a law, with its probability before and after the data.
-
-    Parameters
-    ----------
-    claim
-        The claim in words.
-    parameter, larger, smaller
-        The parameter compared, and the groups of which the claim says that the first has the larger value.
-    probability, prior_probability
-        Posterior and prior probability of the claim.
-    unit
-        Unit of the losses, or ``"per unit of log parameters"`` for exponents.
-    """
-
-    claim: str
-    parameter: str
-    larger: str
-    smaller: str
-    probability: float
-    prior_probability: float
-    unit: str
 
 
 @accepts(fit=a_fit)

@@ -4,9 +4,10 @@ from typing import cast
 
 import numpy as np
 
-from bayeslaw.diagnosis.claim_probabilities import Claim, make_claim
+from bayeslaw.diagnosis.claim_probabilities import make_claim
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.diversity import DiversityLaw, log_gain_effect
+from bayeslaw.laws.results import Claim
 
 LOG_GAIN = "log gain"
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_file import FIT_FORMAT
-from bayeslaw.fitting.fits import Fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_path, paths, shown
 
 ACCEPTED = "a fit that bayeslaw.fit made, or the path of its file"

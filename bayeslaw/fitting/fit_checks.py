@@ -6,18 +6,16 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS
 from bayeslaw.pools.regimes import REGIMES
-
-if TYPE_CHECKING:
-    from bayeslaw.fitting.fits import Fit
 
 ROW_DIMENSIONS = ("lm", "pool")
 COUNTS = ("samples", "clusters", "families")

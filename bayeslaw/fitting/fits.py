@@ -12,9 +12,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.fitting.fit_checks import check_fit
-from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, read_fit, write_fit
-from bayeslaw.fitting.fit_law import with_law_of_today
+from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, write_fit
 from bayeslaw.fitting.tree import MEMBER, ROW_ARRAYS
 from bayeslaw.inputs.arguments import (
     a_choice,
@@ -180,33 +178,6 @@ class Fit:
 def model_of_rows(fit: Fit) -> LawModel:
     """Put a law of rows, its noise and its rows together again."""
     return LawModel(fit.law, fit.noise, fit.observations)
-
-
-@accepts(path=a_path, keep=optional_groups)
-def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
-    """Read a saved fit.
-
-    Parameters
-    ----------
-    path
-        A netCDF file or Zarr folder written by `Fit.save`.
-    keep
-        Which of the optional groups to read; predictions need none of them.
-
-    Returns
-    -------
-    Fit
-        The fit; its predictions are those of the fit that was saved.
-
-    Raises
-    ------
-    InputError
-        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
-        not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
-    """
-    loaded = Fit(with_law_of_today(read_fit(path, keep=keep), str(path)))
-    check_fit(loaded, str(path))
-    return loaded
 
 
 @accepts(

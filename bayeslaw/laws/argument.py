@@ -9,7 +9,7 @@ from bayeslaw.laws.registry import HOW, LAWS, law_from_specification
 
 FIX = 'write law="power", or law=bayeslaw.PowerLaw()'
 CALIBRATED = ("name", "unit", "identity", "targets", "simulate", "fit")
-"""What `bayeslaw.calibration.calibrated.Calibrated` asks for."""
+"""What `bayeslaw.laws.calibrated.Calibrated` asks for."""
 
 
 def a_law(name: str, value: Any) -> AnyLaw:

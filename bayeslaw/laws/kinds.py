@@ -14,14 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayeslaw.calibration.calibrated import Calibrated
-    from bayeslaw.comparison.left_out import Refits
-    from bayeslaw.diagnosis.claim_probabilities import Claim
     from bayeslaw.findings import Finding
-    from bayeslaw.fitting.fits import Fit
-    from bayeslaw.likelihood.noise import Noise
-    from bayeslaw.posterior.kept_draws import Checkpoint
-    from bayeslaw.prediction.joint_bands import Predicted
+    from bayeslaw.laws.calibrated import Calibrated
+    from bayeslaw.laws.results import Claim, Predicted, Refits
 
 
 class LawKind(Protocol):
@@ -31,21 +26,19 @@ class LawKind(Protocol):
     and need nothing but what `bayeslaw.laws.base.Law` asks of them.
     """
 
-    def sample(
-        self, checkpoint: Checkpoint, law: Any, data: xr.Dataset, *, noise: Noise | None, **choices: Any
-    ) -> xr.DataTree:
+    def sample(self, checkpoint: Any, law: Any, data: xr.Dataset, *, noise: Any, **choices: Any) -> xr.DataTree:
         """Fit a law, keeping draws in a checkpoint that has begun; choices as of `bayeslaw.fit`."""
         ...
 
-    def model(self, fit: Fit) -> Any:
+    def model(self, fit: Any) -> Any:
         """Put the law of a fit and what it was fitted to together again."""
         ...
 
-    def numpyro_model(self, law: Any, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
+    def numpyro_model(self, law: Any, data: xr.Dataset, *, noise: Any, parameters: str) -> Callable[..., None]:
         """Write the law of a table as a NumPyro model, as `bayeslaw.numpyro_model`."""
         ...
 
-    def maximum_likelihood(self, law: Any, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> dict[str, Any]:
+    def maximum_likelihood(self, law: Any, data: xr.Dataset, *, noise: Any, parameters: str) -> dict[str, Any]:
         """Fit the law at a point under flat priors, as `bayeslaw.maximum_likelihood`."""
         ...
 
@@ -53,7 +46,7 @@ class LawKind(Protocol):
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
 
-    def predicted(self, fit: Fit, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
+    def predicted(self, fit: Any, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
         """Draw losses at targets; arguments as of `bayeslaw.predict`."""
         ...
 
@@ -65,27 +58,27 @@ class LawKind(Protocol):
         """Say whether predictions are of a rule that is asked for, not of that of the pools fitted."""
         ...
 
-    def new_families(self, fit: Fit, targets: pd.DataFrame) -> list[str]:
+    def new_families(self, fit: Any, targets: pd.DataFrame) -> list[str]:
         """Name the families of targets that are drawn from the population without being asked for by name."""
         ...
 
-    def claims(self, fit: Fit) -> tuple[Claim, ...]:
+    def claims(self, fit: Any) -> tuple[Claim, ...]:
         """State what the law says of pools, as probabilities."""
         ...
 
-    def claim_differences(self, fit: Fit, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
+    def claim_differences(self, fit: Any, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
         """Draw what a claim is about, [draw]; the claim holds where it is positive."""
         ...
 
-    def findings(self, fit: Fit) -> Iterator[Finding]:
+    def findings(self, fit: Any) -> Iterator[Finding]:
         """Say where what was fitted cannot carry the law."""
         ...
 
-    def pool_check(self, fit: Fit, **choices: Any) -> pd.DataFrame | None:
+    def pool_check(self, fit: Any, **choices: Any) -> pd.DataFrame | None:
         """Compare pools of the table with replicates, as `bayeslaw.pool_check`; None where these have no pools."""
         ...
 
-    def refits(self, fit: Fit, *, draws: int, chains: int) -> Refits:
+    def refits(self, fit: Any, *, draws: int, chains: int) -> Refits:
         """Return what refits the law without some rows."""
         ...
 
@@ -94,16 +87,16 @@ class LawKind(Protocol):
         ...
 
     def curve(
-        self, fit: Fit, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
+        self, fit: Any, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
     ) -> Mapping[str, np.ndarray]:
         """Draw the law along a grid of budgets, by kind of band, each [draw, point]."""
         ...
 
-    def floor(self, fit: Fit, group: str) -> np.ndarray | None:
+    def floor(self, fit: Any, group: str) -> np.ndarray | None:
         """Draw the floor of a group, [draw]; None where the law has none."""
         ...
 
-    def calibrated(self, law: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> Calibrated:
+    def calibrated(self, law: Any, data: xr.Dataset | None, *, noise: Any, seed: int) -> Calibrated:
         """Return what draws tables from the law and fits them."""
         ...
 

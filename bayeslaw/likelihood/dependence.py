@@ -100,6 +100,15 @@ class Dependence:
             return "none: the table does not say how the pools' sampling errors go together"
         return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
 
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What the rows share, a line each."""
+        return (
+            f"L, r: {self.words}",
+            f"M: choice of models, smooth in the covariates, in {self.model_factor.shape[1]} directions",
+            f"W: shares of {self.contrasts.shape[1]} members, less those in pools of like budgets",
+        )
+
     def variance(self, scale: ArrayLike) -> Array:
         """Add what the rows of a group have of their own, shape ``[group]``, from the noise scale of each group."""
         return jnp.broadcast_to(jnp.asarray(scale) ** 2, (self.groups,)) + self.mean_remainder

@@ -158,6 +158,6 @@ class LawModel(RowModel):
             self.noise_priors,
             group=self.law.group if self.noise_by_group else None,
             standard_errors=self.standard_error is not None,
-            dependence=self.dependence,
+            shared=() if self.dependence is None else self.dependence.lines,
         )
         return f"{self.law.describe(self.observations)}\n{noise}"

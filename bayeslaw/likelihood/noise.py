@@ -1,8 +1,8 @@
 """How observed losses scatter around a law."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -16,9 +16,6 @@ from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
 from bayeslaw.likelihood.noise_distributions import DEGREES_OF_FREEDOM, DISTRIBUTIONS, distributions_that
 from bayeslaw.likelihood.responses import RESPONSES
-
-if TYPE_CHECKING:
-    from bayeslaw.likelihood.dependence import Dependence
 
 DEPENDENCE: Mapping[str, bool] = {"shared": True, "independent": False}
 """Whether rows of pools share errors, by name."""
@@ -142,7 +139,7 @@ class Noise:
         *,
         group: str | None = None,
         standard_errors: bool = False,
-        dependence: "Dependence | None" = None,
+        shared: Sequence[str] = (),
     ) -> str:
         """Print the noise.
 
@@ -154,8 +151,8 @@ class Noise:
             The grouping variable by which the scale differs, if it does.
         standard_errors
             Whether each row's standard error adds to the scale.
-        dependence
-            What the rows share, or None where they are independent.
+        shared
+            What the rows share, a line each; none where they are independent.
 
         Returns
         -------
@@ -167,13 +164,11 @@ class Noise:
         location = RESPONSES[self.response].law
         sites = {noise_scale if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
         lines = [f"  {self.response} ~ {self.distribution}({location}, {scale})"]
-        if dependence is not None:
+        if shared:
             covariance = f"diag({noise_scale}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
             lines = [
                 f"  {self.response} ~ {self.distribution}({location}, covariance {covariance})",
-                f"    L, r: {dependence.words}",
-                f"    M: choice of models, smooth in the covariates, in {dependence.model_factor.shape[1]} directions",
-                f"    W: shares of {dependence.contrasts.shape[1]} members, less those in pools of like budgets",
+                *(f"    {line}" for line in shared),
             ]
         return "\n".join([*lines, *(f"  {site} ~ {prior}" for site, prior in sites.items())])
 

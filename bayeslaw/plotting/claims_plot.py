@@ -8,11 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bayeslaw.diagnosis.claim_probabilities import Claim, claim_differences, claims
+from bayeslaw.diagnosis.claim_probabilities import claim_differences, claims
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import accepts
+from bayeslaw.laws.results import Claim
 from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, house_style
 
 GRID_POINTS = 600

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from bayeslaw.prediction.joint_bands import Predicted
+from bayeslaw.laws.results import Predicted
 
 
 def band_table(drawn: Predicted, *, kind: str, level: float, unit: str, infinite_mean: bool) -> pd.DataFrame:

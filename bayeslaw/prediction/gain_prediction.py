@@ -8,9 +8,9 @@ import pandas as pd
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.diversity import BEST_MEMBER_LOSS
+from bayeslaw.laws.results import Predicted
 from bayeslaw.likelihood.noise import NOISE_SCALE
 from bayeslaw.prediction.diversity_targets import law_targets, read_pool_members, read_targets
-from bayeslaw.prediction.joint_bands import Predicted
 from bayeslaw.prediction.row_prediction import at_targets, draw_rows
 
 

@@ -1,15 +1,14 @@
 """Draws of pools' losses at what a user asks for."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.drawn_pools import SAMPLES, draw_pools
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.laws.results import Predicted
 from bayeslaw.pools.rules import USUAL_RULE, find_rule
 from bayeslaw.prediction.joint_targets import pool_extrapolation, read_pool_targets
 from bayeslaw.prediction.targets import read_frame
@@ -18,31 +17,6 @@ if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
 
 MOST_DRAWS = 1000
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """Draws of losses at targets.
-
-    Parameters
-    ----------
-    targets
-        One row a target.
-    draws
-        Losses in the fit's unit, [chain, draw, target].
-    numbers
-        Which draws of each chain they are from, [draw].
-    samples
-        On which samples: ``"same"``, ``"new"``, or ``"all"`` for a law itself.
-    extrapolation
-        Distance from what was seen, [target].
-    """
-
-    targets: pd.DataFrame
-    draws: np.ndarray
-    numbers: np.ndarray
-    samples: str
-    extrapolation: np.ndarray
 
 
 def predicted(fit: "Fit", at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:

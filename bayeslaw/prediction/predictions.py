@@ -11,9 +11,9 @@ from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import Converter, a_choice, a_level, a_seed, accepts, optional
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.results import Predicted
 from bayeslaw.pools.rules import sample_rules
 from bayeslaw.prediction.band_table import band_table
-from bayeslaw.prediction.joint_bands import Predicted
 from bayeslaw.prediction.row_prediction import mean_is_infinite
 from bayeslaw.prediction.targets import some_targets
 

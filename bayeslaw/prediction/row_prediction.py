@@ -11,10 +11,10 @@ import pandas as pd
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.base import POPULATION, SPREAD, Law, Parameter
+from bayeslaw.laws.results import Predicted
 from bayeslaw.likelihood.noise import NOISE_SCALE, draw_losses
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
-from bayeslaw.prediction.joint_bands import Predicted
 from bayeslaw.prediction.new_pools import check_samples, pool_deviations
 from bayeslaw.prediction.targets import read_targets
 

@@ -13,7 +13,6 @@ import pytest
 from scipy import stats
 from typer.testing import CliRunner
 
-from bayeslaw.calibration.calibrated import Posterior, Simulated
 from bayeslaw.calibration.calibrations import calibrate
 from bayeslaw.calibration.coverage import LEVELS, coverage_table, held, within_chance
 from bayeslaw.calibration.example_designs import DESIGNS, default_design
@@ -25,6 +24,7 @@ from bayeslaw.fitting.fits import fit
 from bayeslaw.fitting.row_posterior import GivenRows
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, PowerLaw
+from bayeslaw.laws.calibrated import FittedDraws, Simulated
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.plotting.calibration_files import calibration_record, write_calibration
@@ -73,7 +73,7 @@ class NormalMean:
         log_likelihood = stats.norm(draws[:, None]).logpdf(data).sum(axis=(1, 2))
         mean = np.repeat(draws[:, :1], 3, axis=1)
         predictions = {"mean": mean, "new": mean + self.noise * rng.standard_normal(mean.shape)}
-        return Posterior({"effect": draws, "log_likelihood": log_likelihood}, predictions, int(seed % 7 == 0))
+        return FittedDraws({"effect": draws, "log_likelihood": log_likelihood}, predictions, int(seed % 7 == 0))
 
 
 def verdicts(result):

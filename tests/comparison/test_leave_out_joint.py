@@ -11,7 +11,6 @@ from posteriors import joint_filled
 from scipy import special, stats
 
 from bayeslaw.comparison.comparisons import compare
-from bayeslaw.comparison.densities import Densities
 from bayeslaw.comparison.joint_refits import JointRefits, elpd_caveat
 from bayeslaw.comparison.k_folds import k_fold
 from bayeslaw.comparison.kept_curve import KeptCurve, keep_models
@@ -27,6 +26,7 @@ from bayeslaw.joint.joint_model import BY_FAMILY, JointModel
 from bayeslaw.joint.joint_table import joint_table
 from bayeslaw.joint.law import CURVE_SITES, JointLaw
 from bayeslaw.laws import PowerLaw
+from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.simulation.tables import simulate_losses

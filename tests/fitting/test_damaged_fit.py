@@ -14,8 +14,9 @@ from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_checks import check_fit
 from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS
+from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.fitting.fit_seal import ATTRIBUTE, SEAL_LENGTH
-from bayeslaw.fitting.fits import Fit, load_fit
+from bayeslaw.fitting.fits import Fit
 
 FLIPS = 60
 

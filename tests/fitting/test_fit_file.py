@@ -15,12 +15,13 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, check_fit_output, kept_groups
-from bayeslaw.fitting.fits import Fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit
 from bayeslaw.prediction.predictions import predict
 
 ELSEWHERE = """
 import json, sys
-from bayeslaw.fitting.fits import load_fit
+from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.prediction.predictions import predict
 fit = load_fit(sys.argv[1])
 frame = predict(fit, json.loads(sys.argv[2]), seed=3)

@@ -15,7 +15,8 @@ from tables import tiny_table
 from test_kept_fit import Killed, die_after, identical
 
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.fits import Fit, fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import DiversityLaw, PowerLaw

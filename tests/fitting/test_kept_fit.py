@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_file import check_fit_output
-from bayeslaw.fitting.fits import Fit, fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
 from bayeslaw.losses.statistics import write_losses
 from bayeslaw.posterior import kept_draws as checkpoint_module

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.fits import Fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.former_names import FormerNameWarning
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import LAWS, law_from_specification

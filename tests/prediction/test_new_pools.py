@@ -8,7 +8,8 @@ from quick_fits import quick_fits
 from tables import power
 
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.fits import Fit, fit, load_fit
+from bayeslaw.fitting.fit_reading import load_fit
+from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.likelihood.dependence import Dependence
 from bayeslaw.likelihood.law_model import LawModel

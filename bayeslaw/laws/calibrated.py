@@ -33,7 +33,7 @@ class Simulated:
 
 
 @dataclass(frozen=True)
-class Posterior:
+class FittedDraws:
     """What a fit to a simulated table says.
 
     Parameters
@@ -86,6 +86,6 @@ class Calibrated(Protocol):
         """Draw parameters from the prior, a table from the law, and what is to be predicted."""
         ...
 
-    def fit(self, data: Any, seed: int) -> Posterior | None:
+    def fit(self, data: Any, seed: int) -> FittedDraws | None:
         """Draw from the posterior given a simulated table; None where that fails."""
         ...

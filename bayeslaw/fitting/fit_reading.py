@@ -1,0 +1,37 @@
+"""Saved fits, read back and looked at."""
+
+from collections.abc import Iterable
+from os import PathLike
+
+from bayeslaw.fitting.fit_checks import check_fit
+from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, optional_groups, read_fit
+from bayeslaw.fitting.fit_law import with_law_of_today
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.inputs.arguments import a_path, accepts
+
+
+@accepts(path=a_path, keep=optional_groups)
+def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS) -> Fit:
+    """Read a saved fit.
+
+    Parameters
+    ----------
+    path
+        A netCDF file or Zarr folder written by `Fit.save`.
+    keep
+        Which of the optional groups to read; predictions need none of them.
+
+    Returns
+    -------
+    Fit
+        The fit; its predictions are those of the fit that was saved.
+
+    Raises
+    ------
+    InputError
+        If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
+        not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
+    """
+    loaded = Fit(with_law_of_today(read_fit(path, keep=keep), str(path)))
+    check_fit(loaded, str(path))
+    return loaded
