@@ -22,7 +22,7 @@ from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
-from bayeslaw.posterior.density import FittedDraws as Density
+from bayeslaw.posterior.density import Posterior
 from bayeslaw.posterior.solution import MODE_STARTS, draw_posterior
 from bayeslaw.prediction.predictions import predict_draws
 from bayeslaw.prediction.targets import NEW_FAMILY
@@ -159,7 +159,7 @@ class CalibratedLaw:
         outcomes = {kind: predictions[0] for kind, predictions in self._predict(fit, seed).items()}
         return Simulated(response, values | {"log_likelihood": log_likelihood}, outcomes)
 
-    def posterior(self, response: np.ndarray) -> tuple[Density, Rows]:
+    def posterior(self, response: np.ndarray) -> tuple[Posterior, Rows]:
         """Return the posterior given a response, shape ``[row]``, and its data. Call under float64.
 
         What rows share is that of the template, with which tables are simulated.
