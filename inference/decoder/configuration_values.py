@@ -67,6 +67,12 @@ SWITCHES = Rule("a list of 0 and 1", lambda value: _are(value, _is_switch))
 POSITIONS = whole(1, MOST_POSITIONS)
 WINDOW = whole(0, MOST_POSITIONS)
 ABOVE_ZERO = Rule("a finite number above zero", lambda value: _is_number(value, 0, LARGEST_NUMBER))
+# What layers do is read of layer_types, which transformers makes of a pattern where they are missing: 0 where no layer
+# has a window, and texts such as "LLLG", stand beside them.
+PATTERN = Rule(
+    f"a whole number from 0 to {MOST_POSITIONS:,}, or a text of L and G",
+    lambda value: _is_whole(value, 0, MOST_POSITIONS) or (_is_text(value) and bool(value) and set(value) <= {"L", "G"}),
+)
 EPSILON = Rule("a number above zero and at most 1", lambda value: _is_number(value, 0, 1))
 SHARE = EPSILON
 THETA = Rule("a finite number above 1", lambda value: _is_number(value, 1, LARGEST_NUMBER))
@@ -94,7 +100,8 @@ RULES: dict[str, Rule] = {
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     "window_size": POSITIONS,
-    **dict.fromkeys(("sliding_window_pattern", "_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
+    **dict.fromkeys(("_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
+    "sliding_window_pattern": PATTERN,
     **dict.fromkeys(("sliding_window", "max_window_layers"), WINDOW),
     **dict.fromkeys(("rope_theta", "rotary_emb_base", "rope_local_base_freq"), THETA),
     **dict.fromkeys(("partial_rotary_factor", "rotary_pct", "rope_pct"), SHARE),

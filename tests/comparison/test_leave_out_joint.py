@@ -246,7 +246,7 @@ def power_fit():
 def test_single_rows_of_the_factor_law_are_warned_about(joint_fit, power_fit):
     found = compare({"joint": joint_fit, "power": power_fit})
     assert set(found.table.index) == {"joint", "power"}
-    assert f"factor: {elpd_caveat()}" in found.warnings
+    assert f"joint: {elpd_caveat()}" in found.warnings
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from functools import cache
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from parity.cases import CASES
 from parity.checkpoints import read_reference, tensor_shapes
 
 from bayeslaw.errors import InputError
@@ -154,12 +155,45 @@ def test_settings_of_positions_are_looked_at_where_they_lie(name, holder):
         ({"rotary_pct": 0}, "rotary_pct"),
         ({"rotary_emb_base": -1}, "rotary_emb_base"),
         ({"no_rope_layer_interval": 0}, "no_rope_layer_interval"),
-        ({"sliding_window_pattern": 0}, "sliding_window_pattern"),
+        ({"sliding_window_pattern": -1}, "sliding_window_pattern"),
+        ({"sliding_window_pattern": "LLX"}, "sliding_window_pattern"),
+        ({"sliding_window_pattern": ""}, "sliding_window_pattern"),
     ],
 )
 def test_what_costs_memory_or_divides_by_nothing_is_refused(config, path):
     with pytest.raises(InputError, match=f"^{path} is "):
         check_config_values(config, shapes_of("gpt_neo"))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_transformers_writes_is_accepted(name):
+    """The configuration of every case of parity, as transformers saved it."""
+    check_config_values(read_reference(name)["config"], shapes_of(name))
+
+
+def _read_exaone4(tmp_path, **changes):
+    config = read_reference("exaone4")["config"] | changes
+    config = {key: value for key, value in config.items() if value is not None or key == "sliding_window"}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    places = {name: TensorPlace(tmp_path, "F32", shape, 0, 0) for name, shape in shapes_of("exaone4").items()}
+    return read_decoder_config(Checkpoint(tmp_path, "a", None, config, places))
+
+
+def test_a_pattern_of_windows_stands_beside_the_types_of_layers(tmp_path):
+    types = read_reference("exaone4")["config"]["layer_types"]
+    expected = _read_exaone4(tmp_path)
+    assert _read_exaone4(tmp_path, sliding_window_pattern="LLLG") == expected
+    assert _read_exaone4(tmp_path, sliding_window_pattern=0) == expected
+    none = _read_exaone4(
+        tmp_path, sliding_window_pattern=0, sliding_window=None, layer_types=["full_attention"] * len(types)
+    )
+    assert not any(none.layer_window)
+
+
+@pytest.mark.parametrize("pattern", [0, "LLLG"])
+def test_a_pattern_of_which_no_types_of_layers_can_be_made_is_refused(tmp_path, pattern):
+    with pytest.raises(InputError, match=r"config\.json of 'a' cannot be used"):
+        _read_exaone4(tmp_path, sliding_window_pattern=pattern, layer_types=None)
 
 
 def test_null_and_what_no_decoder_heeds_are_passed_over():

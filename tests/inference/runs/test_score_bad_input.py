@@ -365,7 +365,7 @@ def hidden(table: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "free", [range(0, 16, 4), pytest.param(range(18), marks=pytest.mark.slow)], ids=["few", "many"]
+    "free", [range(0, 16, 4), pytest.param(range(12), marks=pytest.mark.slow)], ids=["few", "many"]
 )
 def test_a_full_disk_ends_the_run_until_there_is_space(small, disk, free):
     expected, failed = rows(small / OUT), 0
