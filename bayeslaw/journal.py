@@ -9,7 +9,8 @@ from bayeslaw.errors import InputError
 from bayeslaw.inputs.foreign_files import read_regular
 from bayeslaw.inputs.foreign_json import parse_json
 from bayeslaw.inputs.foreign_text import excerpt
-from bayeslaw.storage import atomic_file, check_output_file
+from bayeslaw.inputs.output_paths import check_output_file
+from bayeslaw.storage import atomic_file
 
 ACCEPTED = "a file that an earlier run of the same command wrote, or none"
 

@@ -9,32 +9,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bayeslaw.inputs.manifests import FORMAT_VERSION, MANIFEST, read_manifest
+from bayeslaw.inputs.manifests import FORMAT_VERSION, MANIFEST
 from bayeslaw.inputs.output_paths import (
-    LOCK,
-    Inputs,
     cannot_write,
-    check_output_file,
-    check_output_folder,
     checked_file,
     checked_folder,
-    is_scored_table,
     why_not,
 )
-
-__all__ = [
-    "LOCK",
-    "MANIFEST",
-    "Inputs",
-    "atomic_file",
-    "atomic_folder",
-    "check_output_file",
-    "check_output_folder",
-    "is_scored_table",
-    "read_manifest",
-    "user_cache",
-    "write_manifest",
-]
 
 
 def _temporary_sibling(path: Path) -> Path:

@@ -29,8 +29,8 @@ from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
-from bayeslaw.losses.missing import MISSING_POLICIES
-from bayeslaw.losses.statistics import loss_unit, missing_note
+from bayeslaw.losses.missing import MISSING_POLICIES, missing_note
+from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import find_table
 
 BASELINE = "least_squares"

@@ -22,7 +22,7 @@ from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
-from bayeslaw.losses.statistics import cluster_codes
+from bayeslaw.losses.weighted_means import cluster_codes
 
 FILES = (
     "surprisal_pile14/natural_stories_word_nll.csv",

@@ -20,7 +20,7 @@ from budget_matched import balanced_sets, differences, matched_pairs
 from scipy import stats
 
 import bayeslaw as bl
-from bayeslaw.losses.statistics import cluster_codes, loss_scale
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 
 UNITS = ("document", "paragraph", "line")
 MAX_SIZE = 3

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 import bayeslaw as bl
-from bayeslaw.losses.statistics import cluster_codes, loss_scale
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 
 BINS = 3
 BOOTSTRAP_DRAWS = 2000

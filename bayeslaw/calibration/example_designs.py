@@ -6,7 +6,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.laws import Law
-from bayeslaw.losses.statistics import models_from_frame
+from bayeslaw.losses.model_frames import models_from_frame
 from bayeslaw.pools.pool_losses import make_pools
 from bayeslaw.simulation.tables import simulate_chinchilla, simulate_losses
 

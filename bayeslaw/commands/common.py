@@ -223,8 +223,9 @@ def read_table(
     InputError
         If the table cannot be read, or is refused.
     """
+    from bayeslaw.losses.missing import missing_note
     from bayeslaw.losses.near_names import near_names
-    from bayeslaw.losses.statistics import missing_note, read_losses
+    from bayeslaw.losses.readers import read_losses
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.losses.warned_once import errors_of
 

@@ -42,10 +42,10 @@ def import_harness(
     missing: MissingOption = "error",
 ) -> None:
     """Make a loss table of the sample logs of lm-evaluation-harness."""
+    from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.joining import held_table
-    from bayeslaw.losses.statistics import missing_note
+    from bayeslaw.losses.missing import missing_note
     from bayeslaw.sources import losses_from_harness
-    from bayeslaw.storage import check_output_folder
 
     check_output_folder(out, "losses", inputs=(*runs, models))
     held = held_table(out)
@@ -89,9 +89,9 @@ def import_completions(
     The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
     """
     require_scoring_package()
+    from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.joining import check_same_samples, held_table
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
-    from bayeslaw.storage import check_output_folder
     from inference.texts.documents import blank_note, read_texts
 
     check_output_folder(out, "losses", inputs=(*texts, models))
@@ -121,8 +121,8 @@ def import_completions(
 
 def _write(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> None:
     """Write losses, beside those of the table that is there, and say what is likely wrong in the whole."""
+    from bayeslaw.losses.folders import write_losses
     from bayeslaw.losses.joining import join_models
-    from bayeslaw.losses.statistics import write_losses
     from bayeslaw.losses.warned_once import errors_of
 
     table = losses if held is None else join_models(held, losses, out)

@@ -39,7 +39,7 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
-    from bayeslaw.losses.statistics import read_losses
+    from bayeslaw.losses.readers import read_losses
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.losses.table_report import loss_report
 

@@ -69,9 +69,9 @@ def pools(
     seed: SeedOption = 0,
 ) -> None:
     """Make pools of the models of a table: their losses, win shares, gains and diversity."""
+    from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.pools.pool_losses import make_pools, write_pools
-    from bayeslaw.storage import check_output_folder
 
     table = find_table(table, unit)
     check_output_folder(out, "pools", inputs=(table, models))
@@ -110,7 +110,7 @@ def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
 
 
 def _token_losses(table: Path, losses: xr.Dataset, rule: str, tokenizer: str | None) -> xr.Dataset | None:
-    from bayeslaw.losses.statistics import read_token_losses
+    from bayeslaw.losses.token_losses import read_token_losses
 
     if not find_rule(rule).on_tokens:
         return None

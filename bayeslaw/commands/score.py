@@ -118,7 +118,7 @@ def _cluster(address: str, offline: bool) -> RunScorer:
 def _as_dict(result: ModelResult, out: Path) -> dict:
     import math
 
-    from bayeslaw.storage import read_manifest
+    from bayeslaw.inputs.manifests import read_manifest
 
     gates = [{"code": gate.code, "message": gate.message} for gate in result.gates]
     scored = {"tokens": result.tokens, "seconds": result.seconds}

@@ -18,15 +18,18 @@ from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fit_file import check_fit_output
 from bayeslaw.fitting.fits import FEWEST_DRAWS, Fit, fit
 from bayeslaw.inputs.arguments import a_seed
+from bayeslaw.inputs.output_paths import check_output_file, check_output_folder, is_scored_table
 from bayeslaw.laws import CollaborationLaw
-from bayeslaw.losses.statistics import loss_unit, mean_losses, read_losses, write_losses
+from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.readers import read_losses
+from bayeslaw.losses.statistics import loss_unit, mean_losses
 from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.plotting.pictures import save_plot
 from bayeslaw.plotting.plot_style import is_picture
 from bayeslaw.pools.pool_losses import make_pools, write_pools
 from bayeslaw.pools.regimes import REGIMES
 from bayeslaw.prediction.predictions import predict
-from bayeslaw.storage import atomic_file, check_output_file, check_output_folder, is_scored_table
+from bayeslaw.storage import atomic_file
 
 DATASET = "zoo"
 MAX_SIZE = 3

@@ -163,7 +163,7 @@ def load_dataset(name: str, *, unit: str | None = None) -> xr.Dataset:
     >>> losses = bl.load_dataset("zoo")
     >>> pools = bl.make_pools(losses, rule="oracle", max_size=3)
     """
-    from bayeslaw.losses.statistics import read_losses
+    from bayeslaw.losses.readers import read_losses
 
     return read_losses(dataset_table(name, unit))
 

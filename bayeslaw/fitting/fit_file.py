@@ -14,7 +14,8 @@ import xarray as xr
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_seal import ATTRIBUTE, ZARR_ROOT, check_sealed_file, check_sealed_folder, seal_folder, sealed
 from bayeslaw.inputs.arguments import texts
-from bayeslaw.storage import Inputs, atomic_file, atomic_folder, check_output_file, check_output_folder
+from bayeslaw.inputs.output_paths import Inputs, check_output_file, check_output_folder
+from bayeslaw.storage import atomic_file, atomic_folder
 
 ZARR = ".zarr"
 OPTIONAL_GROUPS: tuple[str, ...] = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")

@@ -22,7 +22,7 @@ def class_of(law: AnyLaw) -> dict[str, str]:
     return {CLASS: f"{type(law).__module__}:{type(law).__qualname__}"}
 
 
-def with_law_of_today(tree: xr.DataTree, path: str) -> xr.DataTree:
+def with_current_names(tree: xr.DataTree, path: str) -> xr.DataTree:
     """Look up the law of a fit, and give variables the names that its parameters have today.
 
     Parameters
@@ -49,18 +49,19 @@ def with_law_of_today(tree: xr.DataTree, path: str) -> xr.DataTree:
         return tree
     if not isinstance(name, str):
         return tree
-    if name not in (*LAWS, *LAWS.former_names, *LAWS.names()):
+    # What installed packages bring is asked for last: that takes a search.
+    if name not in LAWS and name not in LAWS.former_names and name not in LAWS.names():
         raise _not_registered(tree, path, name)
     law = LAWS.find(name)
     former = law.former_names
     renamed = {}
     for group, node in tree.children.items():
         if group == MEMBERS:
-            renamed[group] = with_law_of_today(node, path)
+            renamed[group] = with_current_names(node, path)
         elif names := _names(former, node.dataset):
             renamed[group] = xr.DataTree(node.to_dataset().rename(names))
     result = tree.assign(renamed) if renamed else tree
-    attrs = {key: _keys_of_today(former, value) for key, value in held.items()} | {"law": law.name}
+    attrs = {key: _current_keys(former, value) for key, value in held.items()} | {"law": law.name}
     if attrs != held:
         result.attrs = {**tree.attrs, "law": json.dumps(attrs)}
     return result
@@ -72,7 +73,7 @@ def _names(former: Mapping[str, str], dataset: xr.Dataset) -> dict[str, str]:
     return {name: every[name] for name in map(str, dataset.data_vars) if name in every}
 
 
-def _keys_of_today(former: Mapping[str, str], value: Any) -> Any:
+def _current_keys(former: Mapping[str, str], value: Any) -> Any:
     """Give what a specification says by parameter, priors and pooling, the names of today."""
     if not isinstance(value, dict):
         return value

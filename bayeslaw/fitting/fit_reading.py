@@ -5,7 +5,7 @@ from os import PathLike
 
 from bayeslaw.fitting.fit_checks import check_fit
 from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, optional_groups, read_fit
-from bayeslaw.fitting.fit_law import with_law_of_today
+from bayeslaw.fitting.fit_law import with_current_names
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_path, accepts
 
@@ -32,6 +32,6 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
         If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
         not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
     """
-    loaded = Fit(with_law_of_today(read_fit(path, keep=keep), str(path)))
+    loaded = Fit(with_current_names(read_fit(path, keep=keep), str(path)))
     check_fit(loaded, str(path))
     return loaded

@@ -1,4 +1,4 @@
-"""The posterior of the law of samples: that of its curve and that of its dependence, which share no site."""
+"""The posterior of the joint law: that of its curve and that of its dependence, which share no site."""
 
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -82,7 +82,7 @@ def block_sites(model: JointModel, block: str) -> Sites:
 
 
 def joint_posterior(model: JointModel) -> Posterior:
-    """Write the posterior of the law of samples over positions free of constraints.
+    """Write the posterior of the joint law over positions free of constraints.
 
     Parameters
     ----------

@@ -81,12 +81,6 @@ class Coordinates:
         """
         return not any(p.spread is not None and p.spread.reaches_zero for p in self.model.parameters)
 
-    @cached_property
-    def whole_range(self) -> tuple[Any, Any]:
-        """Lowest and highest log budget of all rows."""
-        low, high = self.model.budget_range
-        return low.min(), high.max()
-
     def values(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         """Map a position to the value of every site.
 

@@ -42,7 +42,7 @@ def maximum_likelihood(
     Raises
     ------
     InputError
-        If the law cannot be fitted to this table, has no parameters to be maximised alone, as the joint law of samples,
+        If the law cannot be fitted to this table, has no parameters to be maximised alone, as the joint law,
         or one that is partially pooled.
     """
     return kind_of(law).maximum_likelihood(law, data, noise=noise, parameters=parameters)

@@ -44,10 +44,10 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[AnyLaw | None
     """
     config = {} if path is None else _load(Path(path))
     named = config.get("law")
-    if law and named and law != named:
+    if law and named and LAWS.current_name(law) != LAWS.current_name(named):
         raise InputError(f"--law says {law}, the file says {named}", "one law", "leave out one of them")
     # A law that an installed package brings has its settings once it is found.
-    found = LAWS.find(law or named) if law or named else None
+    found = LAWS.find(named or law) if law or named else None
     for section in config:
         if section not in (known := sections()):
             raise InputError(

@@ -14,7 +14,8 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError
 from bayeslaw.joint.links import Link, check_link, choose_link, positive_losses
 from bayeslaw.losses.parameter_counts import parameter_counts
-from bayeslaw.losses.statistics import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
+from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.combinations import check_table
 
 FEWEST_MODELS = 3

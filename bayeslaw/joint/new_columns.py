@@ -132,7 +132,7 @@ class SeenModels:
 
 
 def seen_models(model: JointModel) -> SeenModels:
-    """Take from the law of samples and its table what tells of new models."""
+    """Take from the joint law and its table what tells of new models."""
     table = model.table
     return SeenModels(
         curve=model.curve,

@@ -151,8 +151,8 @@ class DiversityLaw(Law):
         Priors of the spreads between regimes by parameter, on the log scale for positive parameters.
     diversity
         One or several of ``"families"`` (their number), ``"effective_families"`` (exponential of the entropy of their
-        shares of the parameters), ``"decorrelation"`` and ``"win_entropy"``; see `bayeslaw.diversity`. The first two
-        follow from the members' families and sizes; the others are known only of pools that were scored.
+        shares of the parameters), ``"decorrelation"`` and ``"win_entropy"``; see `bayeslaw.pools.diversity_numbers`.
+        The first two follow from the members' families and sizes; the others are known only of pools that were scored.
     lasting_gain, amplitude
         Priors of the parts of the gain, what is left of it at infinite size and what it has above that at the reference
         size, in the loss unit; positive. Scaled to the data where None.

@@ -80,6 +80,10 @@ class LawRegistry(Mapping[str, "type[AnyLaw]"]):
         name = getattr(type(law), "name", None)
         return isinstance(name, str) and name in self and self[name] is type(law)
 
+    def current_name(self, name: Any) -> Any:
+        """Return the name of today for a former one; anything else as it is."""
+        return self.former_names.get(name, name) if isinstance(name, str) else name
+
     def find(self, name: Any) -> type[AnyLaw]:
         """Return the law of a name, loading the installed package that brings it where no law has the name yet.
 
@@ -100,9 +104,9 @@ class LawRegistry(Mapping[str, "type[AnyLaw]"]):
         InputError
             If there is no law of that name, or the package that brings it cannot be loaded.
         """
-        if isinstance(name, str) and name in self.former_names:
-            say_former(f"the law {name}", self.former_names[name], stacklevel=3)
-            name = self.former_names[name]
+        if (current := self.current_name(name)) != name:
+            say_former(f"the law {name}", current, stacklevel=3)
+            name = current
         if isinstance(name, str) and name not in self:
             for entry in entry_points(group=ENTRY_POINTS, name=name):
                 self.register(_loaded(entry))

@@ -20,7 +20,7 @@ def counts_by_model(manifest: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def tokenizers(manifest: Mapping[str, Any]) -> dict[str, str]:
     Parameters
     ----------
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def rebuilt_tokenizers(manifest: Mapping[str, Any]) -> list[str]:
     Parameters
     ----------
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------
@@ -158,7 +158,7 @@ def tokenizer_variable(names: np.ndarray, lms: pd.DataFrame, manifest: Mapping[s
     lms
         The table of models; its column ``tokenizer`` counts where the manifest has no word on a model.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
-from bayeslaw.storage import MANIFEST
+from bayeslaw.inputs.manifests import MANIFEST
 
 FILES = "files"
 
@@ -53,7 +53,7 @@ def named_files(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Mapping[
     folder
         The folder.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def check_file(folder: Path, manifest: Mapping[str, Any], name: str, *, fix: str
     folder
         The folder.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
     name
         Path of the file in the folder, with slashes. A file that the manifest does not name passes.
     fix
@@ -128,7 +128,7 @@ def check_no_others(
     folder
         The folder.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
     found
         Paths of files in the folder, with slashes.
     fix

@@ -14,6 +14,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_path, accepts
+from bayeslaw.inputs.manifests import MANIFEST, read_manifest
 from bayeslaw.losses.by_model import (
     BY_MODEL,
     SECTION,
@@ -34,7 +35,7 @@ from bayeslaw.losses.missing import drop_missing
 from bayeslaw.losses.model_frames import model_frame, models_from_frame
 from bayeslaw.losses.parquet_files import MODELS, again, loss_parts, read_parquet
 from bayeslaw.losses.sample_names import sample_index
-from bayeslaw.storage import MANIFEST, atomic_folder, read_manifest, write_manifest
+from bayeslaw.storage import atomic_folder, write_manifest
 
 ROWS_PER_PART = 1 << 20
 
@@ -177,7 +178,7 @@ def read_rows(
     path
         The folder.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
     models, wanted
         As in `read_long_rows`.
 
@@ -209,7 +210,7 @@ def read_models(path: Path, manifest: Mapping[str, Any]) -> pd.DataFrame:
     path
         The folder.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
 
     Returns
     -------

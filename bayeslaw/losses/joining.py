@@ -9,9 +9,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import MANIFEST
 from bayeslaw.losses.by_model import BY_MODEL
 from bayeslaw.losses.readers import read_losses
-from bayeslaw.storage import MANIFEST
 
 FIX = "give another --out"
 

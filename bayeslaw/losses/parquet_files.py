@@ -39,7 +39,7 @@ def loss_parts(folder: Path, manifest: Mapping[str, Any], *, below: str = "") ->
     folder
         The folder of the table.
     manifest
-        As `bayeslaw.storage.read_manifest` returns it.
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
     below
         A folder in it, such as ``"tokens/"``.
 

@@ -1,4 +1,4 @@
-"""The loss table: reading it, its weights, means and standard errors.
+"""Weights, means, shares and standard errors of a loss table, as users call them: whatever they hand in is looked at.
 
 A loss table is an `xarray.Dataset` on the dimensions ``sample`` and ``lm``, with ``nll`` in nats per whole sample, and
 ``family`` and ``parameters`` of every model; a table of whole models has ``loss`` on ``lm`` alone.
@@ -13,30 +13,9 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import accepts, optional, shown
 from bayeslaw.losses import weighted_means as means
-from bayeslaw.losses.folders import write_losses
-from bayeslaw.losses.frames import losses_from_frames
-from bayeslaw.losses.missing import missing_note
-from bayeslaw.losses.model_frames import models_from_frame
-from bayeslaw.losses.readers import read_losses
 from bayeslaw.losses.table_arguments import untold_losses, untold_table
-from bayeslaw.losses.token_losses import read_token_losses
-from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 
-__all__ = [
-    "cluster_codes",
-    "clustered_standard_error",
-    "loss_scale",
-    "loss_unit",
-    "losses_from_frames",
-    "mean_losses",
-    "missing_note",
-    "models_from_frame",
-    "read_losses",
-    "read_token_losses",
-    "sample_weights",
-    "win_shares",
-    "write_losses",
-]
+__all__ = ["clustered_standard_error", "loss_unit", "mean_losses", "sample_weights", "win_shares"]
 
 
 def _array(value: Any) -> np.ndarray | None:

@@ -8,10 +8,10 @@ from typing import Any
 import xarray as xr
 
 from bayeslaw.inputs.arguments import Converter, a_path
+from bayeslaw.inputs.manifests import MANIFEST, read_manifest
 from bayeslaw.losses.dataset_arguments import a_dataset
 from bayeslaw.losses.dataset_checks import LOSSES, MODELS, POOLS
 from bayeslaw.losses.readers import read_losses
-from bayeslaw.storage import MANIFEST, read_manifest
 
 PACKAGED = "bayeslaw.datasets.load:packaged_table"
 READERS = {POOLS: "bayeslaw.pools.pool_files:read_pools"}

@@ -9,9 +9,10 @@ import xarray as xr
 
 from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import accepts
-from bayeslaw.losses.statistics import cluster_codes, loss_unit, mean_losses, win_shares
+from bayeslaw.losses.statistics import loss_unit, mean_losses, win_shares
 from bayeslaw.losses.table_arguments import losses_or_models
 from bayeslaw.losses.table_warnings import loss_warnings
+from bayeslaw.losses.weighted_means import cluster_codes
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.inputs.arguments import a_path, a_text, accepts, optional, texts
+from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses.by_model import tokenizers
 from bayeslaw.losses.columns import labels, numbers
 from bayeslaw.losses.file_digests import check_file
@@ -20,7 +21,6 @@ from bayeslaw.losses.model_frames import model_frame, model_variables
 from bayeslaw.losses.model_tokens import AGAIN, check_same_tokens, read_model_tokens
 from bayeslaw.losses.parquet_files import again, loss_parts
 from bayeslaw.losses.sample_names import sample_index
-from bayeslaw.storage import read_manifest
 
 TOKENS = "tokens"
 SUM_TOLERANCE = 1e-6

@@ -8,7 +8,9 @@ import pandas as pd
 
 from bayeslaw.calibration.calibrations import Calibration
 from bayeslaw.errors import InputError
-from bayeslaw.storage import MANIFEST, Inputs, atomic_folder, check_output_folder, read_manifest, write_manifest
+from bayeslaw.inputs.manifests import MANIFEST, read_manifest
+from bayeslaw.inputs.output_paths import Inputs, check_output_folder
+from bayeslaw.storage import atomic_folder, write_manifest
 
 KIND = "calibration"
 RANKS, RANK_TABLE, COVERAGE, PICTURE = "ranks.csv", "rank_table.csv", "coverage.csv", "ranks.png"

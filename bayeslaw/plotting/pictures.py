@@ -12,10 +12,10 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_path, accepts
+from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.plot_style import check_picture_file, house_style, is_picture, write_figure
-from bayeslaw.storage import Inputs, check_output_file
 
 __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
 

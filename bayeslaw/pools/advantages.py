@@ -10,8 +10,9 @@ import xarray as xr
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional
 from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
-from bayeslaw.losses.statistics import cluster_codes, loss_scale, loss_unit, sample_weights
+from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.combinations import check_table, combine
 from bayeslaw.pools.designs import matched_pairs
 from bayeslaw.pools.rules import USUAL_RULE, pointwise_rules

@@ -8,8 +8,9 @@ import xarray as xr
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
-from bayeslaw.losses.statistics import cluster_codes, clustered_standard_error, loss_scale, loss_unit, sample_weights
+from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.best_member import best_sums
 from bayeslaw.pools.folds import assign_folds, check_two_clusters
 from bayeslaw.pools.rules import RULES, USUAL_RULE, Rule, find_rule, rule_names

@@ -11,9 +11,10 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_path, accepts
+from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses.file_digests import FILES, check_file, check_no_others, folder_files
 from bayeslaw.losses.table_arguments import pools_table
-from bayeslaw.storage import atomic_folder, read_manifest, write_manifest
+from bayeslaw.storage import atomic_folder, write_manifest
 
 FACTOR = "sampling_factor"
 AGAIN = "make the pools again"

@@ -10,8 +10,9 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import LARGEST_SEED, a_choice, a_number, a_whole_number, accepts, optional, shown, texts
 from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
-from bayeslaw.losses.statistics import cluster_codes, loss_scale, loss_unit, sample_weights
+from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.combinations import check_table, member_positions
 from bayeslaw.pools.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, PoolFacts, family_parameters

@@ -21,7 +21,8 @@ import filelock
 import numpy as np
 
 from bayeslaw.errors import InputError
-from bayeslaw.storage import LOCK, atomic_file
+from bayeslaw.inputs.output_paths import LOCK
+from bayeslaw.storage import atomic_file
 
 IDENTITY = "identity.json"
 ENDING = ".npz"

@@ -23,7 +23,7 @@ from rich.console import Console
 
 from bayeslaw.datasets.load import CARD, CHECKPOINTS, DATASETS, TEXTS, TRAINING
 from bayeslaw.errors import InputError
-from bayeslaw.losses.statistics import read_losses
+from bayeslaw.losses.readers import read_losses
 from bayeslaw.storage import atomic_folder
 from inference.checkpoints.checkpoint import open_checkpoint
 

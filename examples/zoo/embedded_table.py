@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses.file_digests import FILES, folder_files
-from bayeslaw.storage import read_manifest, write_manifest
+from bayeslaw.storage import write_manifest
 
 PART, MODELS = "part-00000.parquet", "models.parquet"
 COUNTS = ("bytes", "tokens", "scored_bytes")

@@ -10,8 +10,8 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
+from bayeslaw.inputs.output_paths import check_output_folder
 from bayeslaw.progress import progress_bar
-from bayeslaw.storage import check_output_folder
 from inference.runs.batch_journal import Journal, check_keys, remove_journal
 from inference.runs.drift import Scorer, measure_drift
 from inference.runs.model_list import ModelRequest

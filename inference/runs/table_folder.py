@@ -15,8 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import MANIFEST, read_manifest
+from bayeslaw.inputs.output_paths import LOCK, check_output_folder
 from bayeslaw.losses.file_digests import FILES, check_file, file_facts, named_files
-from bayeslaw.storage import LOCK, MANIFEST, atomic_file, check_output_folder, read_manifest, write_manifest
+from bayeslaw.storage import atomic_file, write_manifest
 from inference.runs.file_names import is_own_file, model_slug
 from inference.runs.prepared import corpus_hash
 from inference.texts.documents import Corpus, text_hash

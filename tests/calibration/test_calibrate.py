@@ -338,7 +338,7 @@ def test_a_wrong_noise_is_found(tiny, monkeypatch):
 
 
 def test_every_law_has_a_design():
-    # The joint law of samples draws tables of losses, on a design of its own.
+    # The joint law draws tables of losses, on a design of its own.
     for name, law in ((name, law) for name, law in LAWS.items() if law is not JointLaw):
         table = default_design(law())
         assert len(law().observe(table).loss) >= 20, name

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.claim_probabilities import CLAIMS
-from bayeslaw.losses.statistics import write_losses
+from bayeslaw.losses.folders import write_losses
 from bayeslaw.prediction.predictions import predict
 from bayeslaw.simulation.tables import simulate_losses
 

@@ -12,8 +12,8 @@ from score_runs import command, works
 import bayeslaw as bl
 from bayeslaw.datasets.load import DATASETS, find_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
+from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses.table_warnings import loss_warnings
-from bayeslaw.storage import read_manifest
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.texts.documents import read_texts
 

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.settings_file import read_config
+from bayeslaw.inputs.former_names import FormerNameWarning
+from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.likelihood.noise import Noise
@@ -161,3 +163,11 @@ def test_a_law_must_be_known(write):
         read_config(write("law: powr\n"), None)
     with pytest.raises(InputError, match="use 'power'"):
         read_config(None, "powr")
+
+
+def test_a_law_may_go_by_both_of_its_names(write):
+    with pytest.warns(FormerNameWarning, match="the law factor is called joint"):
+        law, _ = read_config(write("law: factor\n"), "joint")
+    assert law == JointLaw()
+    with pytest.raises(InputError, match="--law says power, the file says joint"):
+        read_config(write("law: joint\n"), "power")

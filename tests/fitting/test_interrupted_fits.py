@@ -1,5 +1,6 @@
 """Fits that are killed, run out of disk or meet a second writer, many times: nothing is lost, nothing half accepted."""
 
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,8 @@ from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import DiversityLaw, PowerLaw
-from bayeslaw.losses.statistics import read_losses, write_losses
+from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.readers import read_losses
 from bayeslaw.posterior import kept_draws as checkpoint_module
 from bayeslaw.simulation.tables import simulate_losses
 
@@ -54,7 +56,7 @@ def test_interrupted_fits_of_every_kind_of_table_go_on_to_the_same_draws(name, t
 
 
 def start(table: Path, out: Path) -> subprocess.Popen[bytes]:
-    """Fit in a process of its own."""
+    """Fit in a process of its own, compiled as users have it whichever fixture asks."""
     options = ["--law", "power", "--draws", "4000", "--chains", "2", "--out", str(out)]
     command = [
         sys.executable,
@@ -63,7 +65,8 @@ def start(table: Path, out: Path) -> subprocess.Popen[bytes]:
         "fit",
         str(table),
     ]
-    return subprocess.Popen([*command, *options])
+    environment = os.environ | {"JAX_DISABLE_MOST_OPTIMIZATIONS": "false"}
+    return subprocess.Popen([*command, *options], env=environment)
 
 
 def wait_for(process: subprocess.Popen[bytes], file: Path) -> None:

@@ -20,7 +20,7 @@ from bayeslaw.fitting.fit_file import check_fit_output
 from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
-from bayeslaw.losses.statistics import write_losses
+from bayeslaw.losses.folders import write_losses
 from bayeslaw.posterior import kept_draws as checkpoint_module
 from bayeslaw.posterior.density import Block, Posterior, joined
 from bayeslaw.posterior.draws import Draws

@@ -70,7 +70,7 @@ def log_normals(case):
 
 
 def test_every_law_is_tested():
-    # Parameters and covariates of the diversity law depend on what it is asked for, and the joint law of samples has no
+    # Parameters and covariates of the diversity law depend on what it is asked for, and the joint law has no
     # rows: they have tests of their own.
     assert {case.law.name: case.law for case in CASES} | {"diversity": DiversityLaw, "joint": JointLaw} == LAWS
 

@@ -12,8 +12,10 @@ from scored_folders import ONE, OTHER, scored_folder
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import read_manifest
+from bayeslaw.inputs.output_paths import check_output_folder
 from bayeslaw.losses.table_warnings import loss_warnings
-from bayeslaw.storage import atomic_folder, check_output_folder, read_manifest, write_manifest
+from bayeslaw.storage import atomic_folder, write_manifest
 
 
 def edit_part(folder, change, name="part-b-00000.parquet"):

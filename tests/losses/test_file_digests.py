@@ -14,9 +14,10 @@ from table_files import from_elsewhere
 import bayeslaw as bl
 from bayeslaw.datasets.load import DATASETS
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses import folders
 from bayeslaw.losses.file_digests import FILES, folder_files
-from bayeslaw.storage import read_manifest, write_manifest
+from bayeslaw.storage import write_manifest
 from inference.runs.table_folder import TableFolder
 
 TABLE = random_table(40, 4, families=["a", "a", "b", "b"]).assign_attrs(kind="losses", unit="line", missing="{}")

@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.datasets.load import load_dataset
-from bayeslaw.losses.statistics import write_losses
+from bayeslaw.losses.folders import write_losses
 from bayeslaw.losses.table_errors import loss_errors
 from bayeslaw.losses.table_warnings import loss_warnings, table_errors
 from bayeslaw.simulation.tables import simulate_losses

@@ -7,13 +7,11 @@ import pandas as pd
 import pytest
 
 from bayeslaw.datasets.load import load_dataset
-from bayeslaw.losses.statistics import (
-    clustered_standard_error,
-    losses_from_frames,
-    models_from_frame,
-    read_losses,
-    write_losses,
-)
+from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.model_frames import models_from_frame
+from bayeslaw.losses.readers import read_losses
+from bayeslaw.losses.statistics import clustered_standard_error
 from bayeslaw.losses.table_report import loss_report
 from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.simulation.tables import simulate_losses

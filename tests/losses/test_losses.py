@@ -10,18 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.errors import InputError
-from bayeslaw.losses.statistics import (
-    cluster_codes,
-    clustered_standard_error,
-    loss_scale,
-    loss_unit,
-    losses_from_frames,
-    mean_losses,
-    missing_note,
-    models_from_frame,
-    sample_weights,
-    win_shares,
-)
+from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.missing import missing_note
+from bayeslaw.losses.model_frames import models_from_frame
+from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
+from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 
 MODELS = pd.DataFrame({"model": ["a", "b"], "family": ["x", "y"], "parameters": [1e6, 2e6]})
 

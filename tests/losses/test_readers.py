@@ -12,9 +12,14 @@ from hypothesis import strategies as st
 from table_files import from_elsewhere
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.manifests import read_manifest
+from bayeslaw.inputs.output_paths import check_output_file, check_output_folder
 from bayeslaw.losses import folders, readers
-from bayeslaw.losses.statistics import losses_from_frames, models_from_frame, read_losses, write_losses
-from bayeslaw.storage import atomic_file, atomic_folder, check_output_file, check_output_folder, read_manifest
+from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.model_frames import models_from_frame
+from bayeslaw.losses.readers import read_losses
+from bayeslaw.storage import atomic_file, atomic_folder
 
 MODELS = "model,family,parameters\na,x,1000000\nb,y,2e6\n"
 LOSSES = 'docid,sentid,n_tokens,word,a,b\nd1,0,1,null,0.1,-0.0\nd1,1,2,None,2.5,3\nd2,0,1,"so, what",1.25,0.3\n'

@@ -17,7 +17,7 @@ from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, Law, PowerLaw
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
-from bayeslaw.losses.statistics import models_from_frame
+from bayeslaw.losses.model_frames import models_from_frame
 from bayeslaw.posterior.mode import minimize
 from bayeslaw.simulation.simulated_pools import simulate_pools
 from bayeslaw.simulation.tables import simulate_chinchilla

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 from bayeslaw.commands.import_ import import_completions
 from bayeslaw.errors import InputError
 from bayeslaw.journal import Journal
-from bayeslaw.losses.statistics import missing_note, read_losses
+from bayeslaw.losses.missing import missing_note
+from bayeslaw.losses.readers import read_losses
 from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
 from bayeslaw.sources.completions import JOURNAL_VERSION
 from bayeslaw.sources.prompt_scores import PromptTokens, prompt_score

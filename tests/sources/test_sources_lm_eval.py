@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from bayeslaw.commands.import_ import import_harness
 from bayeslaw.errors import InputError
 from bayeslaw.losses.model_names import family_of_name
-from bayeslaw.losses.statistics import mean_losses, read_losses
+from bayeslaw.losses.readers import read_losses
+from bayeslaw.losses.statistics import mean_losses
 from bayeslaw.sources import losses_from_harness
 from bayeslaw.sources.harness_samples import read_samples
 

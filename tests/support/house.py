@@ -95,10 +95,11 @@ def _run(tree: ast.AST) -> Iterator[ast.AST]:
 
 def upward_imports() -> list[Import]:
     """List the imports that run against the flow of data, from a room to one behind it."""
-    return sorted(edge for edge in imports() if _is_upward(edge))
+    return sorted(edge for edge in imports() if is_upward(edge))
 
 
-def _is_upward(edge: Import) -> bool:
+def is_upward(edge: Import) -> bool:
+    """Say whether an import runs against the flow of data."""
     package, other = edge.by.split(".")[0], edge.of.split(".")[0]
     by, of = room_of(edge.by), room_of(edge.of)
     if package != other:
@@ -150,12 +151,13 @@ def forks() -> list[Fork]:
         if room_of(name) in LAW_ROOMS:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
-            if _asks(node, names):
+            if asks_for_a_law(node, names):
                 found.append(Fork(str(file.relative_to(REPOSITORY)), node.lineno, ast.unparse(node)))
     return found
 
 
-def _asks(node: ast.AST, names: set[str]) -> bool:
+def asks_for_a_law(node: ast.AST, names: set[str]) -> bool:
+    """Say whether an expression tells laws apart by their classes, names or kinds."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("isinstance", "issubclass"):
         return bool(names & _mentioned(node.args[1]))
     if isinstance(node, ast.Compare):

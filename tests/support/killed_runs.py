@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.errors import InputError
-from bayeslaw.losses.statistics import read_losses
+from bayeslaw.losses.readers import read_losses
 from inference.runs.model_list import read_requests
 from inference.runs.model_scoring import LocalScorer
 from inference.runs.options import ScoreOptions

@@ -58,6 +58,6 @@ def rows_filled(model: LawModel) -> Filled:
 
 
 def joint_filled(model: JointModel) -> Filled:
-    """Return the posterior of the law of samples; call under float64."""
+    """Return the posterior of the joint law; call under float64."""
     values, data = site_values(model), joint_data(model)
     return Filled(joint_posterior(model), data, lambda position: values(position, data))

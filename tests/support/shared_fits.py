@@ -13,7 +13,7 @@ from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.noise import Noise
-from bayeslaw.losses.statistics import models_from_frame
+from bayeslaw.losses.model_frames import models_from_frame
 from bayeslaw.simulation.simulated_pools import simulate_pools
 from bayeslaw.simulation.tables import simulate_chinchilla, simulate_losses
 

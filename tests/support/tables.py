@@ -5,7 +5,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.laws.observations import Observations
-from bayeslaw.losses.statistics import models_from_frame
+from bayeslaw.losses.model_frames import models_from_frame
 
 SIZES = np.geomspace(7e7, 7e10, 8)
 FLOORS = {"alder": 1.5, "birch": 1.7, "cedar": 1.3}

@@ -15,7 +15,8 @@ from run_parts import WORDS, Scorer, a_corpus, refused
 
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
-from bayeslaw.losses.statistics import read_losses, read_token_losses
+from bayeslaw.losses.readers import read_losses
+from bayeslaw.losses.token_losses import read_token_losses
 from inference.runs import drift, runner
 from inference.runs import model_memory as memory
 from inference.runs import model_scoring as scoring

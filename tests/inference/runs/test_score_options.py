@@ -28,7 +28,7 @@ from score_runs import (
     write_jsonl,
 )
 
-from bayeslaw.losses.statistics import read_losses
+from bayeslaw.losses.readers import read_losses
 from inference.scoring import gates
 
 WINDOW, STRIDE = 10, 3

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from run_parts import KEYS, a_corpus, a_part, a_row, refused
 
 from bayeslaw.errors import InputError
-from bayeslaw.losses.statistics import read_losses
+from bayeslaw.losses.readers import read_losses
 from inference.runs.file_names import model_slug
 from inference.runs.table_folder import TableFolder
 from inference.scoring import gates
