@@ -54,7 +54,7 @@ class JointQuantities:
 
         def at(position: Array, key: Array) -> dict[str, Array]:
             values, _ = self.values(position, data)
-            lines = family_lines(data.parts["curve"], values, jax.random.normal(key, (2 * self.families,)))
+            lines = family_lines(data.curve, values, jax.random.normal(key, (2 * self.families,)))
             return {**values, **lines, "log_likelihood": joint_log_likelihood(values, data)}
 
         return one_by_one(at)(positions, keys)
@@ -62,4 +62,4 @@ class JointQuantities:
 
 def joint_log_likelihood(values: dict[str, Array], data: JointData) -> Array:
     """Log density of mean losses, correlations and deviations at one draw of every site, scalar."""
-    return data.parts["curve"].log_likelihood(values) + data.parts["dependence"].log_likelihood(values)
+    return data.curve.log_likelihood(values) + data.dependence.log_likelihood(values)

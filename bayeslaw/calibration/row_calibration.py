@@ -23,7 +23,8 @@ from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.density import Posterior
-from bayeslaw.posterior.solution import MODE_STARTS, draw_posterior
+from bayeslaw.posterior.samplers import MODE_STARTS
+from bayeslaw.posterior.solution import draw_posterior
 from bayeslaw.prediction.predictions import predict_draws
 from bayeslaw.prediction.targets import NEW_FAMILY
 

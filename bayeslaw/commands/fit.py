@@ -45,6 +45,9 @@ def fit(
     chains: Annotated[int, typer.Option("--chains", help="Number of chains.")] = 4,
     seed: SeedOption = 0,
     params: Annotated[Counts, typer.Option("--params", help="Which count of parameters is the budget.")] = "total",
+    sampler: Annotated[
+        str, typer.Option("--sampler", help="hmc (laws with gradients by hand, as the joint law), nuts, or auto.")
+    ] = "auto",
     keep: Annotated[
         str,
         typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between."),
@@ -57,7 +60,7 @@ def fit(
     missing: MissingOption = "error",
     strict: StrictOption = False,
 ) -> None:
-    """Fit a law by NUTS and save draws, predictions and data in one file that ArviZ reads.
+    """Fit a law by Hamiltonian Monte Carlo and save draws, predictions and data in one file that ArviZ reads.
 
     Without a law the one recommended for the table is fitted, and the reason is said. Where the command is interrupted,
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
@@ -100,6 +103,7 @@ def fit(
             seed=seed,
             parameters=params,
             progress=not is_quiet(ctx),
+            sampler=sampler,
         )
     except KeyboardInterrupt:
         kept = checkpoint_beside(out)

@@ -115,7 +115,7 @@ class JointRefits:
 
     def data(self, held: np.ndarray) -> KeptData:
         """Return the data of the posterior without some models; `held` says which, shape ``[lm]``."""
-        numbers = numbers_of(self.model.sites[name] for name in BLOCKS["curve"])
+        numbers = numbers_of(self.model.sites[name] for name in BLOCKS["curve"].sites)
         return jax.tree.map(np.asarray, KeptData(self.model.curve, keep_models(self.model, held), numbers))
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:

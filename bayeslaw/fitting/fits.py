@@ -37,8 +37,10 @@ from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS
 from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.posterior.identity import identity_of
 from bayeslaw.posterior.kept_draws import Checkpoint
+from bayeslaw.posterior.samplers import AUTO, SAMPLERS
 
 FEWEST_DRAWS = 50
+SAMPLER_NAMES = (AUTO, *SAMPLERS)
 MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
 a_count_of_parameters = a_choice(PARAMETER_COUNTS)
@@ -189,6 +191,7 @@ def model_of_rows(fit: Fit) -> LawModel:
     seed=a_seed,
     parameters=a_count_of_parameters,
     progress=a_flag,
+    sampler=a_choice(SAMPLER_NAMES),
     checkpoint=optional(a_path),
 )
 def fit(
@@ -201,9 +204,10 @@ def fit(
     seed: int = 0,
     parameters: str = "total",
     progress: bool = False,
+    sampler: str = "auto",
     checkpoint: str | PathLike[str] | None = None,
 ) -> Fit:
-    """Fit a law to a table by NUTS.
+    """Fit a law to a table by Hamiltonian Monte Carlo.
 
     The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above
     1.01) or trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
@@ -224,6 +228,9 @@ def fit(
         Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
     progress
         Whether to show progress on standard error, if that is a terminal.
+    sampler
+        ``"hmc"``: trajectories of all chains in step, where gradients of the law are worked out by hand, as of the
+        joint law. ``"nuts"``: NUTS, for every law. ``"auto"``: the first of them that the law allows.
     checkpoint
         A folder in which draws are kept while the fit goes on. The same call goes on from them, to the very same draws;
         of another law, table or number it begins anew. The folder stays until you remove it.
@@ -240,7 +247,8 @@ def fit(
         another process is at work in the checkpoint.
     """
     kept = Checkpoint(checkpoint, logging.getLogger(__name__).warning)
-    choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters, "progress": progress}
+    choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters}
+    choices |= {"progress": progress, "sampler": sampler}
     with kept.locked():
         return fit_with(kept, law, data, noise=noise, **choices)
 

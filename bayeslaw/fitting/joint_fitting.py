@@ -1,4 +1,4 @@
-"""Fit the joint law: mode, curvature and NUTS, as for every law, over its own density."""
+"""Fit the joint law: its three blocks are sampled apart, by gradients that are worked out by hand."""
 
 import json
 from collections.abc import Callable
@@ -20,9 +20,8 @@ from bayeslaw.likelihood.compiled import stopwatch
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
+from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.solution import draw_posterior
-
-ATTEMPTS = ((1000, 0.98), (2000, 0.995), (2000, 0.999))
 
 
 def fit_joint_law(
@@ -34,6 +33,7 @@ def fit_joint_law(
     seed: int,
     parameters: str,
     progress: bool,
+    sampler: str = AUTO,
     attrs: dict[str, Any],
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> xr.DataTree:
@@ -45,7 +45,7 @@ def fit_joint_law(
         The law.
     data
         A loss table with losses on samples.
-    draws, chains, seed, parameters, progress
+    draws, chains, seed, parameters, progress, sampler
         As in `bayeslaw.fit`.
     attrs
         Attributes of the tree besides those of law and table.
@@ -67,10 +67,9 @@ def fit_joint_law(
         model = JointModel(law.resolved(table.link.name), table)
         posterior = joint_posterior(model)
         check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
-        choices = {"draws": draws, "chains": chains, "seed": seed}
-        solution = draw_posterior(
-            posterior, joint_data(model), progress=progress, attempts=ATTEMPTS, checkpoint=checkpoint, **choices
-        )
+        choices: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
+        made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
+        solution = draw_posterior(posterior, joint_data(model), **made, **choices)
         table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(solution.settings | choices)}
         tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before

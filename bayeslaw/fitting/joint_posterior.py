@@ -1,5 +1,6 @@
-"""The posterior of the joint law: that of its curve and that of its dependence, which share no site."""
+"""The posterior of the joint law: those of its curve, its correlations and its deviations, which share no site."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -8,14 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from bayeslaw.joint.curve import Curve
+from bayeslaw.joint.curve_draws import CurveDraws
+from bayeslaw.joint.dependence_draws import CorrelationDraws, DeviationDraws
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
-from bayeslaw.joint.law import CURVE_SITES, DEPENDENCE_SITES
-from bayeslaw.posterior.coordinates import numbers_of
+from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES
+from bayeslaw.joint.model_dependence import ModelDependence
+from bayeslaw.posterior.coordinates import all_with_numbers, numbers_of
 from bayeslaw.posterior.density import Block, Posterior, joined
+from bayeslaw.posterior.free_coordinates import Likelihood, ManyPositions, site_coordinates
 from bayeslaw.posterior.sites import Sites, centres, sites_of
-
-BLOCKS = {"curve": (*CURVE_SITES, *BY_FAMILY), "dependence": (*DEPENDENCE_SITES, *BY_MODEL)}
-"""Sites of each block: mean losses depend on those of the curve alone, correlations and deviations on the others."""
 
 
 class JointData(NamedTuple):
@@ -23,15 +26,58 @@ class JointData(NamedTuple):
 
     Parameters
     ----------
-    parts
-        What has the density of each block: the curve and the dependence, as `bayeslaw.joint.joint_model.JointModel` has
-        them.
+    curve, dependence
+        As `bayeslaw.joint.joint_model.JointModel` has them.
     numbers
         Numbers of the priors of each block, in the order of its sites, shape ``[number]``.
     """
 
-    parts: dict[str, Any]
+    curve: Curve
+    dependence: ModelDependence
     numbers: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the likelihood, and the sites that it alone depends on.
+
+    Parameters
+    ----------
+    sites
+        Names of the sites.
+    log_likelihood
+        From data and the value of every site to the log likelihood, in JAX.
+    by_hand
+        From data to the same at many draws, with slopes, in NumPy.
+    funnel
+        Name of a scale whose offsets are among the sites; see `bayeslaw.posterior.density.Posterior`.
+    """
+
+    sites: tuple[str, ...]
+    log_likelihood: Callable[[JointData, Mapping[str, Any]], Array]
+    by_hand: Callable[[JointData], Likelihood]
+    funnel: str | None = None
+
+
+BLOCKS: Mapping[str, Part] = {
+    "curve": Part(
+        (*CURVE_SITES, *BY_FAMILY),
+        lambda data, values: data.curve.log_likelihood(values),
+        lambda data: CurveDraws(data.curve).log_likelihood,
+    ),
+    "correlations": Part(
+        (*CORRELATION_SITES, *BY_MODEL),
+        lambda data, values: data.dependence.log_likelihood_of_correlations(values),
+        lambda data: CorrelationDraws(data.dependence).log_likelihood,
+        funnel="own_spread",
+    ),
+    "deviations": Part(
+        DEVIATION_SITES,
+        lambda data, values: data.dependence.log_likelihood_of_deviations(values),
+        lambda data: DeviationDraws(data.dependence).log_likelihood,
+    ),
+}
+"""Blocks by name: mean losses depend on the sites of the curve alone, correlations and deviations on others."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +119,31 @@ class BlockPotential:
         numbers = data.numbers[self.block]
         values, log_determinant = self.sites.values(position, numbers)
         prior = self.sites.negative_log_prior(values, log_determinant, numbers)
-        return prior - data.parts[self.block].log_likelihood(values)
+        return prior - BLOCKS[self.block].log_likelihood(data, values)
+
+
+@dataclass(frozen=True)
+class BlockByHand:
+    """From `JointData` to the log posterior density of one block at many positions, with its gradient.
+
+    Parameters
+    ----------
+    block, sites
+        As of `BlockPrior`.
+    """
+
+    block: str
+    sites: Sites
+
+    def __call__(self, data: JointData) -> ManyPositions:
+        """Take up the data."""
+        priors = all_with_numbers(dict(self.sites.priors), data.numbers[self.block])
+        return ManyPositions(site_coordinates(priors, self.sites.shapes), BLOCKS[self.block].by_hand(data))
 
 
 def block_sites(model: JointModel, block: str) -> Sites:
     """Return the sites of a block, in the order in which they are sampled."""
-    return sites_of({name: model.sites[name] for name in BLOCKS[block]}, model.shapes)
+    return sites_of({name: model.sites[name] for name in BLOCKS[block].sites}, model.shapes)
 
 
 def joint_posterior(model: JointModel) -> Posterior:
@@ -92,21 +157,33 @@ def joint_posterior(model: JointModel) -> Posterior:
     Returns
     -------
     Posterior
-        Of two blocks; its data are what `joint_data` takes from the model.
+        Of three blocks; its data are what `joint_data` takes from the model.
     """
     blocks, first = [], 0
-    for name in BLOCKS:
+    for name, part in BLOCKS.items():
         sites = block_sites(model, name)
-        posterior = Posterior(BlockPotential(name, sites), centres(model.sites, sites), prior=BlockPrior(name, sites))
+        posterior = Posterior(
+            BlockPotential(name, sites),
+            centres(model.sites, sites),
+            prior=BlockPrior(name, sites),
+            by_hand=BlockByHand(name, sites),
+            funnel=None if part.funnel is None else place_of(part.funnel, sites),
+        )
         blocks.append(Block(name, tuple(range(first, first + sites.size)), posterior))
         first += sites.size
     return joined(tuple(blocks))
 
 
+def place_of(name: str, sites: Sites) -> int:
+    """Return the first coordinate of a site in a flat position of a block."""
+    names = [site for site, _ in sites.shapes]
+    return sum(int(np.prod(shape)) for _, shape in sites.shapes[: names.index(name)])
+
+
 def joint_data(model: JointModel) -> JointData:
     """Take from a model what its posterior needs."""
-    numbers = {block: numbers_of(model.sites[name] for name in names) for block, names in BLOCKS.items()}
-    data = JointData({"curve": model.curve, "dependence": model.dependence}, numbers)
+    numbers = {block: numbers_of(model.sites[name] for name in part.sites) for block, part in BLOCKS.items()}
+    data = JointData(model.curve, model.dependence, numbers)
     return jax.tree.map(np.asarray, data)
 
 

@@ -4,26 +4,27 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import arviz_base
-import jax
-import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax import Array
 
-from bayeslaw.fitting.joint_posterior import joint_data, site_values
+from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior
 from bayeslaw.fitting.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION
+from bayeslaw.joint.curve_draws import CurveDraws
+from bayeslaw.joint.curve_predictive import curve_predictive, draw_from_prior
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
 from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.links import check_link
-from bayeslaw.likelihood.compiled import one_by_one
+from bayeslaw.laws.prior_densities import draw_from
 from bayeslaw.posterior.draws import Draws
+from bayeslaw.posterior.retries import mixing
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
 
 TEXT = "text"
+BLOCK_STATISTICS = "sample_stats_blocks"
+CELLS_AT_ONCE = 2_000_000
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
@@ -45,29 +46,24 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
         others, the joint density of losses and correlations is in ``sample_stats``; replicates are of other models of
         the same sizes and families. The losses on samples are in constant_data, float32, on ``text``.
     """
-    values_of, data = site_values(model), joint_data(model)
-    flat = jnp.asarray(draws.flat)
-    keys = jax.random.split(jax.random.PRNGKey(seed), 3)
-
-    def everything(position: Array, key: Array) -> dict[str, dict[str, Array]]:
-        values, _ = values_of(position, data)
-        reported_key, replicate_key = jax.random.split(key)
-        noise = jax.random.normal(reported_key, (2 * len(model.groups),))
-        return {
-            "posterior": _with_round_budget(model, model.reported(values, noise)) | values,
-            "posterior_predictive": {"loss": _replicate(model, values, replicate_key).astype(jnp.float32)},
-            "log_likelihood": {"loss": model.curve.pointwise(values).astype(jnp.float32)},
-            "log_prior": model.log_prior(values),
-            "joint": {JOINT: model.log_likelihood(values)},
-        }
-
-    drawn = jax.jit(one_by_one(everything))(flat, jax.random.split(keys[0], len(flat)))
-    prior = jax.jit(one_by_one(lambda key: _prior(model, key)))(jax.random.split(keys[1], PRIOR_DRAWS))
+    generator = np.random.default_rng(seed)
+    values, log_prior, log_likelihood = _at_draws(model, draws.flat)
+    curve = CurveDraws(model.curve)
+    follows = curve_predictive(curve, values, generator)
+    reported = _with_round_budget(model, {name: getattr(follows, name) for name in ("floor", "amplitude", "exponent")})
+    drawn = {
+        "posterior": reported | values,
+        "posterior_predictive": {"loss": follows.replicate.astype(np.float32)},
+        "log_likelihood": {"loss": follows.pointwise.astype(np.float32)},
+        "log_prior": log_prior,
+        "joint": {JOINT: log_likelihood},
+    }
+    prior = _prior(model, curve, generator)
     table = model.table
     groups = {name: draws.by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
         "sample_stats": draws.statistics | draws.by_chain(drawn["joint"]),
-        "prior": {name: np.asarray(array)[None] for name, array in prior["prior"].items()},
-        "prior_predictive": {"loss": np.asarray(prior["loss"], dtype=np.float32)[None]},
+        "prior": {name: array[None] for name, array in prior.items() if name != "loss"},
+        "prior_predictive": {"loss": prior["loss"].astype(np.float32)[None]},
         "observed_data": {"loss": table.mean},
         "constant_data": {
             "parameters": table.parameters,
@@ -83,7 +79,50 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
     coords = {"family": list(model.groups), "lm": table.names, TEXT: np.arange(len(table.weights))}
     tree = arviz_base.from_dict(groups, dims=dims, coords=coords, attrs={"/": dict(attrs)})
     tree.attrs.update(attrs)
+    if draws.blocks:
+        tree[BLOCK_STATISTICS] = xr.DataTree(block_statistics(draws))
     return tree
+
+
+def block_statistics(draws: Draws) -> xr.Dataset:
+    """Put the sampler statistics of blocks together, which ArviZ's pictures do not take in the group of the whole.
+
+    Parameters
+    ----------
+    draws
+        Draws that were put together from those of blocks.
+
+    Returns
+    -------
+    xarray.Dataset
+        Statistics on ``(chain, draw, block)``, and of each block over all of its coordinates ``r_hat_max``,
+        ``ess_bulk_min``, ``ess_tail_min`` and ``divergences``, on ``block``.
+    """
+    blocks = list(draws.blocks.values())
+    names = set.intersection(*(set(block.statistics) for block in blocks))
+    dims, chains = ("chain", "draw", "block"), blocks[0].position.shape[:2]
+    statistics = {name: (dims, np.stack([block.statistics[name] for block in blocks], -1)) for name in sorted(names)}
+    figures = [mixing(block.position) for block in blocks]
+    statistics |= {name: (("block",), np.array([each[name] for each in figures])) for name in figures[0]}
+    statistics["divergences"] = (("block",), np.array([block.divergences for block in blocks]))
+    coords = {"chain": np.arange(chains[0]), "draw": np.arange(chains[1]), "block": list(draws.blocks)}
+    return xr.Dataset(statistics, coords=coords)
+
+
+def _at_draws(model: JointModel, flat: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Values and log prior densities of all sites, in the order of the law, and the log likelihood, at every draw."""
+    posterior, data = joint_posterior(model), joint_data(model)
+    values, log_prior, total = {}, {}, np.zeros(len(flat))
+    for block in posterior.blocks:
+        assert block.posterior.by_hand is not None
+        density, positions = block.posterior.by_hand(data), flat[:, list(block.coordinates)]
+        values |= density.values(positions)
+        log_prior |= density.log_prior(positions)[0]
+        step = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2)
+        for first in range(0, len(flat), step):
+            part = {name: array[first : first + step] for name, array in density.values(positions).items()}
+            total[first : first + step] += density.likelihood(part, None)[0]
+    return {name: values[name] for name in model.sites}, {name: log_prior[name] for name in model.sites}, total
 
 
 def table_from_tree(tree: xr.DataTree, link: str) -> JointTable:
@@ -137,33 +176,17 @@ def model_of_fit(fit: "Fit") -> JointModel:
     return model_from_tree(fit.tree, fit.law)
 
 
-def _with_round_budget(model: JointModel, reported: dict[str, Array]) -> dict[str, Array]:
+def _with_round_budget(model: JointModel, reported: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     ratio = np.log(REPORTED_BUDGET / model.table.reference)
-    at_round = reported["amplitude"] * jnp.exp(-reported["exponent"] * ratio)
+    at_round = reported["amplitude"] * np.exp(-reported["exponent"] * ratio)
     return {name: {**reported, "amplitude_1e9": at_round}[name] for name in REPORTED}
 
 
-def _replicate(model: JointModel, values: Mapping[str, Array], key: Array) -> Array:
-    models = model.models
-    empty = jnp.zeros(0)
-    noise = {"model": jax.random.normal(key, (len(models.log_size),)), "floor": empty, "scale": empty}
-    return model.curve.draw(values, models, noise, own_part=True)
-
-
-def _prior(model: JointModel, key: Array) -> dict[str, Any]:
-    """Draw sites from the prior, with the line of each family and losses of the models seen."""
-    keys = jax.random.split(key, 4)
-    values = model.draw_prior(keys[0])
-    curve, models, families = model.curve, model.models, len(model.groups)
-    shared, by_family = jax.random.normal(keys[1], (2, 1)), jax.random.normal(keys[2], (2, families))
-    between = BETWEEN_DEVIATION * jnp.asarray(models.first_size) * jax.random.normal(keys[3], ())
-    spread = values["amplitude_spread"] * jnp.sqrt(values["family_scale"])
-    level = curve.mean(0.0) + LEVEL_DEVIATION * shared[0] + between + spread * by_family[0]
-    exponent = curve.exponent[0] + curve.exponent[1] * shared[1] + values["exponent_spread"] * by_family[1]
-    floors = curve.new_floor(values, values["floor_offset"])
-    reported = _with_round_budget(model, {"floor": floors, "amplitude": jnp.exp(level), "exponent": exponent})
-    scale = values["family_scale"][models.family]
-    covariance = curve.covariance(values, models, models, scale, scale) + curve.own_variance(values, len(curve.loss))
-    noise = jnp.linalg.cholesky(covariance) @ jax.random.normal(jax.random.fold_in(key, 1), (len(curve.loss),))
-    loss = floors[models.family] + jnp.exp(curve.mean(models.log_size) + noise)
-    return {"prior": reported | values, "loss": loss}
+def _prior(model: JointModel, curve: CurveDraws, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """Draw sites from the prior, with the line of each family, and losses of the models seen."""
+    values = {
+        name: draw_from(prior, (PRIOR_DRAWS, *model.shapes[name]), generator) for name, prior in model.sites.items()
+    }
+    drawn = draw_from_prior(curve, values, generator)
+    loss = drawn.pop("loss")
+    return _with_round_budget(model, drawn) | values | {"loss": loss}

@@ -20,6 +20,7 @@ from bayeslaw.likelihood.noise import Noise
 from bayeslaw.pools.gains import models_of_pools
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.kept_draws import Checkpoint
+from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.solution import draw_posterior
 
 
@@ -34,6 +35,7 @@ def fit_rows(
     seed: int,
     parameters: str,
     progress: bool,
+    sampler: str = AUTO,
 ) -> xr.DataTree:
     """Fit a law of rows to a table.
 
@@ -41,7 +43,7 @@ def fit_rows(
     ----------
     checkpoint
         Where draws are kept while the fit goes on; it has begun.
-    law, data, noise, draws, chains, seed, parameters, progress
+    law, data, noise, draws, chains, seed, parameters, progress, sampler
         As in `bayeslaw.fit`.
 
     Returns
@@ -61,7 +63,8 @@ def fit_rows(
         with stopwatch() as watch:
             posterior = row_posterior(model)
             check_room(draws, chains, coordinates=len(posterior.start), rows=len(model.response))
-            solution = draw_posterior(posterior, rows_of(model), progress=progress, checkpoint=checkpoint, **settings)
+            made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
+            solution = draw_posterior(posterior, rows_of(model), **made, **settings)
         attrs = attributes_of(model, data, parameters) | {"settings": json.dumps(solution.settings | settings)}
         tree = build_tree(model, solution.draws, seed=seed, attrs=attrs)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before

@@ -17,7 +17,7 @@ CURVE_SITES = (
     "exponent_drift",
     "model_spread",
 )
-DEPENDENCE_SITES = (
+CORRELATION_SITES = (
     "length",
     "roughness",
     "family_difference",
@@ -25,9 +25,8 @@ DEPENDENCE_SITES = (
     "own_slope",
     "own_spread",
     "structure_freedom",
-    "deviation_spread",
-    "deviation_family_spread",
 )
+DEVIATION_SITES = ("deviation_spread", "deviation_family_spread")
 
 
 DEFAULTS: Mapping[str, Prior] = {

@@ -24,6 +24,8 @@ from bayeslaw.joint.correlation_density import correlation_log_density
 
 DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
 SMALLEST_EIGENVALUE = 1e-9
+LARGEST_QUALITY = 4.0
+"""Beyond, own shares and deviations follow qualities no farther."""
 
 
 @jax.tree_util.register_dataclass
@@ -63,7 +65,7 @@ class ModelDependence:
         offset
             Standard normal deviation of each from what its quality lets expect.
         """
-        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -4.0, 4.0)
+        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -LARGEST_QUALITY, LARGEST_QUALITY)
         return jax.nn.sigmoid(level + values["own_spread"] * offset)
 
     def kernel(self, values: Mapping[str, Any], one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Array:
@@ -85,10 +87,15 @@ class ModelDependence:
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
         """Log density of the correlations and deviations seen, scalar."""
-        correlations = correlation_log_density(
-            jnp.asarray(self.correlation), self.structure(values), self.freedom(values)
-        )
-        return correlations + jnp.asarray(self.deviation_distribution(values).log_prob(self.log_deviation))
+        return self.log_likelihood_of_correlations(values) + self.log_likelihood_of_deviations(values)
+
+    def log_likelihood_of_correlations(self, values: Mapping[str, Any]) -> Array:
+        """Log density of the correlations seen, scalar."""
+        return correlation_log_density(jnp.asarray(self.correlation), self.structure(values), self.freedom(values))
+
+    def log_likelihood_of_deviations(self, values: Mapping[str, Any]) -> Array:
+        """Log density of the deviations seen, scalar."""
+        return jnp.asarray(self.deviation_distribution(values).log_prob(self.log_deviation))
 
     def freedom(self, values: Mapping[str, Any]) -> Array:
         """Degrees of freedom with which the correlations seen scatter around the structure, scalar."""
@@ -112,7 +119,7 @@ class ModelDependence:
     ) -> Array:
         same = jnp.asarray(family)[:, None] == jnp.asarray(others)[None, :]
         # Far from all models seen a slope would lead to losses that no number holds.
-        near, nearby = (jnp.clip(jnp.asarray(each), -4.0, 4.0) for each in (quality, other))
+        near, nearby = (jnp.clip(jnp.asarray(each), -LARGEST_QUALITY, LARGEST_QUALITY) for each in (quality, other))
         product = near[:, None] * nearby[None, :]
         return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * product + same * values["deviation_family_spread"] ** 2
 

@@ -24,7 +24,7 @@ from scipy import optimize, special, stats
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
-from bayeslaw.joint.law import CURVE_SITES, DEPENDENCE_SITES, JointLaw
+from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES, JointLaw
 from bayeslaw.joint.links import LINKS
 from bayeslaw.joint.model_dependence import DEVIATION_SLOPE
 
@@ -282,7 +282,7 @@ def _draw_dependence(
     law: JointLaw, design: JointDesign, mean: np.ndarray, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Draw the sites of the dependence, the correlations of latent losses and their standard deviations."""
-    drawn = _draw_sites(law, DEPENDENCE_SITES, 1, rng)
+    drawn = _draw_sites(law, (*CORRELATION_SITES, *DEVIATION_SITES), 1, rng)
     sites = {name: array[0] for name, array in drawn.items()}
     seen, count, logs = design.seen, len(mean), np.log(mean)
     quality = (logs - logs[:seen].mean()) / logs[:seen].std()

@@ -10,6 +10,7 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.likelihood.compiled import hessian_one_by_one
+from bayeslaw.posterior.free_coordinates import ManyPositions
 
 Potential = Callable[[Array, Any], Array]
 
@@ -38,6 +39,12 @@ class Posterior:
     blocks
         Parts of the position that are independent given the data, and together all of it; none where it is sampled as a
         whole.
+    by_hand
+        From the data to the log density of many positions at once with its gradient, worked out by hand, in NumPy; None
+        where there is none.
+    funnel
+        Coordinate of a scale of which offsets among the others are standard deviations: where the density by hand is
+        searched, this coordinate is placed by the mass that lies around it, not by height; None where there is none.
     """
 
     potential: Potential
@@ -45,6 +52,8 @@ class Posterior:
     curvature: Potential | None = None
     prior: Potential | None = None
     blocks: "tuple[Block, ...]" = ()
+    by_hand: Callable[[Any], ManyPositions] | None = None
+    funnel: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,16 @@ def joined(blocks: tuple[Block, ...]) -> Posterior:
     -------
     Posterior
         The posterior of the whole position; it is sampled block by block.
+
+    Raises
+    ------
+    ValueError
+        If a coordinate belongs to no block, or to several.
     """
+    if sorted(index for block in blocks for index in block.coordinates) != list(
+        range(sum(len(block.posterior.start) for block in blocks))
+    ):
+        raise ValueError(f"each coordinate belongs to one of the blocks {', '.join(block.name for block in blocks)}")
     start = np.empty(sum(len(block.coordinates) for block in blocks))
     for block in blocks:
         start[list(block.coordinates)] = block.posterior.start

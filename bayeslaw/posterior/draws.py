@@ -1,7 +1,7 @@
 """Draws of a posterior, and those of independent blocks put together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,13 @@ class Draws:
         Flat positions, shape ``[chain, draw, coordinate]``.
     statistics
         ArviZ sampler statistics by name, each of shape ``[chain, draw]``.
+    blocks
+        Draws of each of the blocks that these are put together from, by name.
     """
 
     position: np.ndarray
     statistics: dict[str, np.ndarray]
+    blocks: Mapping[str, "Draws"] = field(default_factory=dict)
 
     @property
     def flat(self) -> np.ndarray:
@@ -59,14 +62,19 @@ def _largest(parts: np.ndarray) -> np.ndarray:
     return parts.max(axis=0)
 
 
+def _smallest(parts: np.ndarray) -> np.ndarray:
+    return parts.min(axis=0)
+
+
 JOINED = {
     "diverging": lambda parts: parts.any(axis=0),
-    "n_steps": _sum,
+    "n_steps": _largest,
     "acceptance_rate": lambda parts: parts.mean(axis=0),
     "energy": _sum,
     "lp": _sum,
     "tree_depth": _largest,
     "reached_max_treedepth": lambda parts: parts.any(axis=0),
+    "step_size": _smallest,
 }
 """How a statistic of a whole draw follows from those of its blocks, [block, chain, draw]."""
 
@@ -85,12 +93,13 @@ def join_blocks(blocks: Sequence[Block], drawn: Sequence[Draws]) -> Draws:
     -------
     Draws
         Whole positions. Log densities and energies are sums over blocks, as densities of independent blocks multiply;
-        steps are summed too, since each is one evaluation of a block; a draw diverged, or reached the largest tree,
-        where one of its blocks did; the acceptance rate is the mean over blocks, the depth the largest.
+        a draw diverged, or reached the largest tree, where one of its blocks did; the acceptance rate is the mean over
+        blocks, numbers of steps and depths are the largest, step sizes the smallest.
     """
     chains = drawn[0].position.shape[:2]
     position = np.empty((*chains, sum(len(block.coordinates) for block in blocks)))
     for block, draws in zip(blocks, drawn, strict=True):
         position[..., list(block.coordinates)] = draws.position
-    statistics = {name: join(np.stack([draws.statistics[name] for draws in drawn])) for name, join in JOINED.items()}
-    return Draws(position, statistics)
+    names = [name for name in JOINED if all(name in draws.statistics for draws in drawn)]
+    statistics = {name: JOINED[name](np.stack([draws.statistics[name] for draws in drawn])) for name in names}
+    return Draws(position, statistics, {block.name: draws for block, draws in zip(blocks, drawn, strict=True)})

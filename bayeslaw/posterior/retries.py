@@ -1,10 +1,10 @@
 """Sampling until the chains can be trusted, with smaller steps and a longer adaptation each time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from arviz_stats.sampling_diagnostics import rhat
+from arviz_stats.sampling_diagnostics import ess, rhat
 
 from bayeslaw.posterior.density import Posterior
 from bayeslaw.posterior.draws import Draws
@@ -15,6 +15,7 @@ from bayeslaw.progress import progress_bar
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
 CHANCE = 20.0
+TAILS = (0.05, 0.95)
 
 
 def sample_until_trusted(
@@ -30,6 +31,7 @@ def sample_until_trusted(
     attempts: Sequence[tuple[int, float]] = ATTEMPTS,
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
+    sampler: Callable[..., Draws] = sample,
 ) -> tuple[Draws, dict[str, float]]:
     """Draw from a posterior, again where chains disagree or trajectories diverge.
 
@@ -47,6 +49,8 @@ def sample_until_trusted(
         As in `bayeslaw.posterior.sampler.sample`.
     checkpoint
         Where draws are kept while chains run, those of each attempt apart.
+    sampler
+        What draws; arguments as of `bayeslaw.posterior.sampler.sample`.
 
     Returns
     -------
@@ -60,7 +64,7 @@ def sample_until_trusted(
     for warmup, target_accept in attempts:
         made += 1
         with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
-            drawn = sample(
+            drawn = sampler(
                 posterior,
                 data,
                 mode,
@@ -98,3 +102,21 @@ def largest_rhat(position: np.ndarray) -> float:
     if len(position) == 1:
         return 1.0
     return float(max(rhat(position[..., index]) for index in range(position.shape[-1])))
+
+
+def mixing(position: np.ndarray) -> dict[str, float]:
+    """Say how well chains mixed, over the coordinates of draws, [chain, draw, coordinate].
+
+    Parameters
+    ----------
+    position
+        Draws, shape ``[chain, draw, coordinate]``.
+
+    Returns
+    -------
+    dict
+        ``r_hat_max``, and the smallest effective sample sizes ``ess_bulk_min`` and ``ess_tail_min``.
+    """
+    bulk = [ess(position[..., index], method="bulk") for index in range(position.shape[-1])]
+    tail = [ess(position[..., index], method="tail", prob=TAILS) for index in range(position.shape[-1])]
+    return {"r_hat_max": largest_rhat(position), "ess_bulk_min": float(min(bulk)), "ess_tail_min": float(min(tail))}

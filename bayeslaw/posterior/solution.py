@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from bayeslaw.likelihood.compiled import compile_once
-from bayeslaw.posterior.density import Gradient, Posterior
+from bayeslaw.posterior.density import Posterior
 from bayeslaw.posterior.draws import Draws, join_blocks
 from bayeslaw.posterior.identity import kept_start
 from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
-from bayeslaw.posterior.mode import Mode, factor_at, find_mode
-from bayeslaw.posterior.retries import ATTEMPTS, sample_until_trusted
-
-MODE_STARTS = 4
+from bayeslaw.posterior.mode import Mode
+from bayeslaw.posterior.retries import sample_until_trusted
+from bayeslaw.posterior.samplers import AUTO, sampler_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,8 @@ def draw_posterior(
     chains: int,
     seed: int,
     progress: bool = False,
-    attempts: Sequence[tuple[int, float]] = ATTEMPTS,
+    attempts: Sequence[tuple[int, float]] | None = None,
+    sampler: str = AUTO,
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Solution:
@@ -57,7 +56,9 @@ def draw_posterior(
     draws, chains, seed, progress
         As in `bayeslaw.fit`; blocks have seeds of their own that follow from this one.
     attempts
-        Draws of adaptation and target acceptance probability of each attempt.
+        Draws of adaptation and target acceptance probability of each attempt; those of the sampler where None.
+    sampler
+        A key of `bayeslaw.posterior.samplers.SAMPLERS`, or ``"auto"``.
     spread
         As in `bayeslaw.posterior.sampler.sample`.
     checkpoint
@@ -72,6 +73,7 @@ def draw_posterior(
     choices["progress"] = progress
     if posterior.blocks:
         seeds = np.random.SeedSequence(seed).generate_state(len(posterior.blocks))
+        choices["sampler"] = sampler
         parts = [
             draw_posterior(block.posterior, data, seed=int(own), checkpoint=checkpoint.within(block.name), **choices)
             for block, own in zip(posterior.blocks, seeds, strict=True)
@@ -80,14 +82,15 @@ def draw_posterior(
         joined = join_blocks(posterior.blocks, [part.draws for part in parts])
         return Solution(joined, settings, all(part.level for part in parts))
     modes: list[Mode] = []
+    chosen = sampler_of(posterior, sampler)
+    choices["attempts"] = attempts or chosen.attempts
 
     def find() -> tuple[np.ndarray, np.ndarray]:
-        modes.append(find_mode(posterior, data, starts=MODE_STARTS, seed=seed))
-        return modes[0].position, factor_at(posterior, data, modes[0].position)
+        mode, factor = chosen.begin(posterior, data, seed)
+        modes.append(mode)
+        return mode.position, factor
 
-    def height(mode: np.ndarray) -> np.ndarray:
-        return np.asarray(compile_once(Gradient(posterior.potential), mode, data)(mode, data)[0])
-
-    mode, factor = kept_start(checkpoint, height, find)
-    drawn, settings = sample_until_trusted(posterior, data, mode, factor, seed=seed, checkpoint=checkpoint, **choices)
+    mode, factor = kept_start(checkpoint, lambda at: chosen.height(posterior, data, at), find)
+    choices |= {"sampler": chosen.sample, "checkpoint": checkpoint}
+    drawn, settings = sample_until_trusted(posterior, data, mode, factor, seed=seed, **choices)
     return Solution(drawn, settings, all(mode.level for mode in modes))

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from brute import WIDTHS
+from dying import Killed, die_after
 from joint_cases import small_losses
 from known_gains import pools_of_known_gain
 from shared_fits import tiny_law, tiny_noise
 from tables import tiny_table
-from test_kept_fit import Killed, die_after, identical
+from test_kept_fit import identical
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_reading import load_fit

@@ -1,6 +1,5 @@
 """Draws that are kept while a fit goes on: an interrupted fit goes on to the same draws, and nothing is lost."""
 
-import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,6 +8,7 @@ import numpy as np
 import psutil
 import pytest
 from brute import WIDTHS
+from dying import Killed, die_after
 from quick_fits import quick_fits
 from shared_fits import tiny_law, tiny_noise
 from tables import models_table, tiny_table
@@ -32,27 +32,9 @@ from bayeslaw.posterior.solution import draw_posterior
 from bayeslaw.simulation.tables import simulate_losses
 
 
-class Killed(BaseException):
-    """Stands for the end of a process."""
-
-
 @pytest.fixture
 def always_kept(monkeypatch):
     monkeypatch.setattr(checkpoint_module, "SECONDS_BETWEEN", 0.0)
-
-
-def die_after(monkeypatch, files: int) -> None:
-    """Let the process die when so many files have been kept."""
-    write, left, lock = Checkpoint._write, [files], threading.Lock()
-
-    def dying(self, name, content):
-        with lock:
-            left[0] -= 1
-            if left[0] < 0:
-                raise Killed
-        return write(self, name, content)
-
-    monkeypatch.setattr(Checkpoint, "_write", dying)
 
 
 def identical(one: Fit, other: Fit) -> bool:

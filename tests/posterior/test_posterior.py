@@ -156,7 +156,7 @@ def test_statistics_of_blocks_are_joined():
     found = {name: array.tolist()[0] for name, array in joint.statistics.items()}
     assert found == {
         "diverging": [True, False],
-        "n_steps": [6, 8],
+        "n_steps": [3, 7],
         "acceptance_rate": [0.75, 1.0],
         "energy": [2.0, 4.0],
         "lp": [-2.0, -4.0],
@@ -166,28 +166,33 @@ def test_statistics_of_blocks_are_joined():
 
 
 def test_the_joint_law_falls_apart():
-    """Given a table no second derivative of the model's own density mixes sites of the curve and of the dependence."""
+    """Given a table no second derivative of the model's own density mixes sites of different blocks."""
     with jax.enable_x64(True):
         model = small_model()
         target = joint_filled(model)
-        curve = len(target.posterior.blocks[0].coordinates)
+        number = np.empty(len(target.start), dtype=int)
+        for index, block in enumerate(target.posterior.blocks):
+            number[list(block.coordinates)] = index
+        apart = number[:, None] != number[None, :]
 
         def density(position):
             values, determinant = target.values(position)
             prior = sum(jnp.sum(each) for each in model.log_prior(values).values())
             return prior + model.log_likelihood(values) + determinant
 
-        @jax.jit
-        def mixed(position):
-            return jax.jacfwd(jax.grad(density))(position)[:curve, curve:]
-
-        assert set(BLOCKS["curve"]) | set(BLOCKS["dependence"]) == set(model.sites)
+        second_derivatives = jax.jit(jax.jacfwd(jax.grad(density)))
+        assert len(target.posterior.blocks) == len(BLOCKS) == 3
         for seed in range(2):
             position = target.start + 0.3 * np.random.default_rng(seed).standard_normal(len(target.start))
-            second = np.asarray(mixed(jnp.asarray(position)))
-            assert second.shape == (curve, len(position) - curve)
-            np.testing.assert_allclose(second, 0, atol=1e-9)
+            second = np.asarray(second_derivatives(jnp.asarray(position)))
+            np.testing.assert_allclose(second[apart], 0, atol=1e-9)
             assert float(target.potential(position)) == pytest.approx(-float(density(jnp.asarray(position))), rel=1e-10)
+
+
+def test_blocks_that_share_a_coordinate_are_refused():
+    one = Posterior(last, np.zeros(1))
+    with pytest.raises(ValueError, match="one of the blocks"):
+        joined((Block("last", (0,), one), Block("again", (0,), one)))
 
 
 def test_a_search_that_gets_stuck_goes_on_by_degrees():

@@ -1,0 +1,160 @@
+"""What follows from the curve at many draws, in NumPy: densities of models, other models like them, families' lines."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION
+from bayeslaw.joint.curve_draws import ROOT_TWO_PI, CurveDraws
+from bayeslaw.joint.positive_definite import inverse_and_log_determinant
+
+BYTES_AT_ONCE = 16_000_000
+"""How large a covariance matrix of every draw of a part may be, together."""
+
+
+class CurvePredictive(NamedTuple):
+    """What follows from the curve at every draw.
+
+    Parameters
+    ----------
+    pointwise
+        Log density of each model's loss given those of all others, ``[draw, lm]``.
+    replicate
+        Losses of other models of the same sizes and families, in the reported unit, ``[draw, lm]``.
+    floor, amplitude, exponent
+        Those of each family, the amplitude at the reference size, ``[draw, family]``.
+    """
+
+    pointwise: np.ndarray
+    replicate: np.ndarray
+    floor: np.ndarray
+    amplitude: np.ndarray
+    exponent: np.ndarray
+
+
+def curve_predictive(
+    curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator
+) -> CurvePredictive:
+    """Work out what follows from the curve.
+
+    Parameters
+    ----------
+    curve
+        The curve of the models seen.
+    values
+        Draws of its sites, each ``[draw, ...]``.
+    generator
+        Where random numbers are from.
+
+    Returns
+    -------
+    CurvePredictive
+        Densities (Sundararajan and Keerthi 2001), replicates and lines; what is integrated out is drawn given the
+        losses, once for each draw.
+    """
+    parts = [_part(curve, part, generator) for part in _parts(curve, values)]
+    return CurvePredictive(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _parts(curve: CurveDraws, values: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """Cut draws into parts that are worked on at once."""
+    count = len(values["floor_share"])
+    step = max(1, BYTES_AT_ONCE // (8 * len(curve.loss) ** 2))
+    for first in range(0, count, step):
+        yield {name: array[first : first + step] for name, array in values.items()}
+
+
+def _part(curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> CurvePredictive:
+    floor = curve.floors(values).floor
+    above = np.log(curve.loss - floor[:, curve.family])
+    away, latent = above - curve.mean, curve.latent_covariance(values)
+    own, place = values["model_spread"] ** 2 + JITTER, np.arange(len(curve.loss))
+    covariance = latent.copy()
+    covariance[:, place, place] += own[:, None]
+    precision, _ = inverse_and_log_determinant(covariance)
+    variance = 1 / np.diagonal(precision, axis1=1, axis2=2)
+    deviation = variance * (precision @ away[:, :, None])[:, :, 0]
+    pointwise = -0.5 * deviation**2 / variance - 0.5 * np.log(variance) - np.log(ROOT_TWO_PI) - above
+    log_replicate = _replicate(latent, precision, away, np.sqrt(own), generator)
+    replicate = floor[:, curve.family] + np.exp(curve.mean + log_replicate)
+    return CurvePredictive(pointwise, replicate, floor, *_lines(curve, values, precision, away, generator))
+
+
+def _replicate(
+    latent: np.ndarray, precision: np.ndarray, away: np.ndarray, own: np.ndarray, generator: np.random.Generator
+) -> np.ndarray:
+    """Draw deviations of other models like those seen, given theirs, [draw, lm].
+
+    A draw of all without the losses is moved by what the losses seen differ from it (Matheron's rule: Journel and
+    Huijbregts 1978, chapter 7).
+    """
+    size = away.shape[1]
+    root = np.linalg.cholesky(latent + JITTER * np.eye(size))
+    unseen = (root @ generator.standard_normal((*away.shape, 1)))[:, :, 0]
+    seen = unseen + own[:, None] * generator.standard_normal(away.shape)
+    moved = (latent @ (precision @ (away - seen)[:, :, None]))[:, :, 0]
+    return unseen + moved + own[:, None] * generator.standard_normal(away.shape)
+
+
+def _lines(
+    curve: CurveDraws,
+    values: Mapping[str, np.ndarray],
+    precision: np.ndarray,
+    away: np.ndarray,
+    generator: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw amplitude and exponent of each family given the losses, [draw, family] each; as `family_lines` in JAX."""
+    families, first = len(curve.first_size), curve.first_size
+    deviation, own = float(curve.curve.exponent[1]), np.eye(len(first))
+    level = (values["amplitude_spread"][:, None] ** 2 * values["family_scale"])[:, :, None]
+    slope = deviation**2 + values["exponent_spread"][:, None, None] ** 2 * own
+    member = curve.member.T
+    between = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * np.outer(first, first)
+    cross = np.concatenate(
+        [between[:, curve.family] + level * member, -curve.log_size * slope[:, :, curve.family]], axis=1
+    )
+    within = np.zeros((len(away), 2 * families, 2 * families))
+    within[:, :families, :families] = between + level * own
+    within[:, families:, families:] = slope
+    gain = cross @ precision
+    covariance = within - gain @ cross.swapaxes(1, 2) + JITTER * np.eye(2 * families)
+    prior = np.repeat([curve.level, float(curve.curve.exponent[0])], families)
+    noise = np.linalg.cholesky(covariance) @ generator.standard_normal((len(away), 2 * families, 1))
+    drawn = prior + ((gain @ away[:, :, None]) + noise)[:, :, 0]
+    return np.exp(drawn[:, :families]), drawn[:, families:]
+
+
+def draw_from_prior(
+    curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Draw lines of families and losses of the models seen from the prior.
+
+    Parameters
+    ----------
+    curve
+        The curve of the models seen.
+    values
+        Draws of its sites from their prior, each ``[draw, ...]``.
+    generator
+        Where random numbers are from.
+
+    Returns
+    -------
+    dict
+        ``floor``, ``amplitude`` and ``exponent``, each [draw, family], and ``loss``, [draw, lm].
+    """
+    count, families = values["floor_offset"].shape
+    shared, by_family = generator.standard_normal((2, count, 1)), generator.standard_normal((2, count, families))
+    between = BETWEEN_DEVIATION * curve.first_size * generator.standard_normal((count, 1))
+    spread = values["amplitude_spread"][:, None] * np.sqrt(values["family_scale"])
+    level = curve.level + LEVEL_DEVIATION * shared[0] + between + spread * by_family[0]
+    mean, deviation = map(float, curve.curve.exponent)
+    exponent = mean + deviation * shared[1] + values["exponent_spread"][:, None] * by_family[1]
+    floor = curve.new_floor(values)
+    losses = []
+    for part in _parts(curve, values):
+        root = np.linalg.cholesky(curve.covariance(part))
+        losses.append((root @ generator.standard_normal((*root.shape[:2], 1)))[:, :, 0])
+    loss = floor[:, curve.family] + np.exp(curve.mean + np.concatenate(losses))
+    return {"floor": floor, "amplitude": np.exp(level), "exponent": exponent, "loss": loss}

@@ -1,0 +1,282 @@
+"""Densities of correlations and of deviations at many draws at once, in NumPy, with their gradients.
+
+What `bayeslaw.joint.model_dependence` and `bayeslaw.joint.correlation_density` say of one draw in JAX.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy import special
+
+from bayeslaw.joint.model_dependence import DEVIATION_LEVEL, DEVIATION_SLOPE, LARGEST_QUALITY, ModelDependence
+from bayeslaw.joint.positive_definite import inverse_and_log_determinant
+
+MOST_STEPS = 80
+LEVEL = 1e-9
+"""Row sums are as near to one as this where scales have been found."""
+WITHIN_REACH = 0.2
+"""Newton decrement below which whole steps are made: they converge up to a quarter (Nesterov 2004, theorem 4.1.14)."""
+SLOW = 0.1
+"""How much nearer a step must come for the same factorisation to serve the next."""
+Slopes = dict[str, np.ndarray]
+
+
+class Structure(NamedTuple):
+    """Correlations as the structure has them at many draws, and what their slopes are made of, [draw, lm, lm]."""
+
+    correlation: np.ndarray
+    exponent: np.ndarray
+    log_distance: np.ndarray
+    own_share: np.ndarray
+
+
+class Balanced(NamedTuple):
+    """Matrices scaled to unit row sums.
+
+    Parameters
+    ----------
+    scale
+        The scales, ``[draw, lm]``.
+    total
+        Sum over the scaled matrix, [draw].
+    inverse, log_determinant
+        Of the scaled matrix plus the identity, [draw, lm, lm] and [draw].
+    """
+
+    scale: np.ndarray
+    total: np.ndarray
+    inverse: np.ndarray
+    log_determinant: np.ndarray
+
+
+def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
+    """Scale positive definite matrices to unit row sums, by damped Newton steps.
+
+    Parameters
+    ----------
+    product
+        The matrices, ``[draw, lm, lm]``.
+    start
+        Scales to begin with, [draw, lm]; about the right size of all where None.
+
+    Returns
+    -------
+    Balanced
+        The scales; not a number where none are found.
+    """
+    size = product.shape[1]
+    even = np.sqrt(size / np.maximum(product.sum(axis=(1, 2)), np.finfo(float).tiny))[:, None] * np.ones(size)
+    scale = even if start is None else np.where(np.isfinite(start).all(axis=1)[:, None], start, even)
+    scaled, slope, error = _scaled(product, scale)
+    inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
+    for _ in range(MOST_STEPS):
+        unfinished = error >= LEVEL
+        if not unfinished.any():
+            break
+        direction = (inverse @ slope[:, :, None])[:, :, 0]
+        decrement = np.sqrt(np.maximum((slope * direction).sum(axis=1), 0.0))
+        damping = np.where(decrement > WITHIN_REACH, 1 + decrement, 1.0)
+        scale = np.where(unfinished[:, None], scale * (1 + direction / damping[:, None]), scale)
+        before = error
+        scaled, slope, error = _scaled(product, scale)
+        if (error > np.maximum(SLOW * before, LEVEL)).any():
+            # One factorisation serves several steps, as long as these come nearer by much.
+            inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
+    inverse, log_determinant = inverse_and_log_determinant(scaled + np.eye(size))
+    good = (error < LEVEL) & (scale > 0).all(axis=1)
+    return Balanced(np.where(good[:, None], scale, np.nan), (1 - slope).sum(axis=1), inverse, log_determinant)
+
+
+def _scaled(product: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scale matrices; returns them, what their row sums lack, and the most that any lacks."""
+    scaled = product * scale[:, :, None] * scale[:, None, :]
+    slope = 1 - scaled.sum(axis=2)
+    return scaled, slope, np.abs(slope).max(axis=1)
+
+
+@dataclass(frozen=True)
+class CorrelationDraws:
+    """The density of the correlations seen, at many draws.
+
+    Parameters
+    ----------
+    dependence
+        The dependence between the models seen.
+    """
+
+    dependence: ModelDependence
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Correlations seen, [lm, lm]."""
+        return np.ascontiguousarray(self.dependence.correlation, dtype=float)
+
+    @cached_property
+    def log_determinant(self) -> float:
+        """Of the correlations seen."""
+        return float(np.linalg.slogdet(self.seen)[1])
+
+    @cached_property
+    def quality(self) -> np.ndarray:
+        """Qualities of the models, no farther out than own shares follow them, [lm]."""
+        return np.clip(np.asarray(self.dependence.quality, dtype=float), -LARGEST_QUALITY, LARGEST_QUALITY)
+
+    @cached_property
+    def apart(self) -> np.ndarray:
+        """Whether models differ in quality, as numbers, [lm, lm]."""
+        quality = np.asarray(self.dependence.quality, dtype=float)
+        return (quality[:, None] != quality[None, :]).astype(float)
+
+    @cached_property
+    def log_distance(self) -> np.ndarray:
+        """Log of the distance in quality, zero where there is none, [lm, lm]."""
+        quality = np.asarray(self.dependence.quality, dtype=float)
+        distance = np.abs(quality[:, None] - quality[None, :])
+        return np.log(np.where(distance > 0, distance, 1.0))
+
+    @cached_property
+    def differ(self) -> np.ndarray:
+        """Whether models are of different families, as numbers, [lm, lm]."""
+        family = np.asarray(self.dependence.family)
+        return (family[:, None] != family[None, :]).astype(float)
+
+    def structure(self, values: Mapping[str, np.ndarray]) -> Structure:
+        """Correlations as the structure has them.
+
+        Parameters
+        ----------
+        values
+            Draws of the sites, each ``[draw, ...]``.
+
+        Returns
+        -------
+        Structure
+            The correlations, with unit diagonals.
+        """
+        level = values["own_level"][:, None] + values["own_slope"][:, None] * self.quality
+        logit = level + values["own_spread"][:, None] * values["own_offset"]
+        log_distance = self.log_distance - np.log(values["length"])[:, None, None]
+        exponent = np.exp(values["roughness"][:, None, None] * log_distance) * self.apart
+        root = np.sqrt(special.expit(-logit))
+        kept = 1 - values["family_difference"][:, None, None] * self.differ
+        correlation = np.exp(-exponent) * kept * root[:, :, None] * root[:, None, :]
+        place = np.arange(correlation.shape[1])
+        correlation[:, place, place] = 1.0
+        return Structure(correlation, exponent, log_distance, special.expit(logit))
+
+    def log_likelihood(
+        self, values: Mapping[str, np.ndarray], hint: np.ndarray | None = None
+    ) -> tuple[np.ndarray, Slopes, np.ndarray]:
+        """Log density of the correlations seen, and its slope by each site.
+
+        Parameters
+        ----------
+        values
+            Draws of the sites, each ``[draw, ...]``.
+        hint
+            Scales found before, to begin the search of these with.
+
+        Returns
+        -------
+        log_likelihood : np.ndarray
+            Shape ``[draw]``.
+        slopes : dict
+            By site, each of the shape of its values.
+        hint : np.ndarray
+            The scales found.
+        """
+        structure = self.structure(values)
+        precision, log_structure = inverse_and_log_determinant(structure.correlation)
+        balanced = balance(precision * self.seen, hint)
+        size, spare = len(self.seen), 1 / (1 / values["structure_freedom"] + 1 / self.dependence.effective_samples)
+        freedom = size + 1 + spare
+        profile = np.log(balanced.scale).sum(axis=1) + (size - balanced.total) / 2 - log_structure / 2
+        halves = freedom[:, None] / 2 - np.arange(size) / 2
+        normaliser = size * special.gammaln(freedom / 2) - special.gammaln(halves).sum(axis=1)
+        normaliser -= size * (size - 1) / 4 * np.log(np.pi)
+        height = normaliser + spare / 2 * self.log_determinant + freedom * profile
+        height -= (balanced.log_determinant - size * np.log(2.0)) / 2
+        by_freedom = 0.5 * (size * special.digamma(freedom / 2) - special.digamma(halves).sum(axis=1))
+        by_freedom += 0.5 * self.log_determinant + profile
+        slopes = self._by_structure(
+            values, structure, self._by_log_correlation(structure, precision, balanced, freedom)
+        )
+        slopes["structure_freedom"] = by_freedom * (spare / values["structure_freedom"]) ** 2
+        return height, slopes, balanced.scale
+
+    def _by_log_correlation(
+        self, structure: Structure, precision: np.ndarray, balanced: Balanced, freedom: np.ndarray
+    ) -> np.ndarray:
+        """Slope by the log of each correlation of the structure, those of a pair in both places, [draw, lm, lm]."""
+        # The scales move with the matrix so that row sums stay one; of that only the curvature feels anything.
+        inverse, half = balanced.inverse, freedom[:, None, None] / 2
+        leverage = (inverse @ (1 - np.diagonal(inverse, axis1=1, axis2=2))[:, :, None])[:, :, 0]
+        by_product = 0.5 * (leverage[:, :, None] + leverage[:, None, :] - inverse) - half
+        by_product *= balanced.scale[:, :, None] * balanced.scale[:, None, :] * self.seen
+        return (-(precision @ by_product @ precision) - half * precision) * structure.correlation
+
+    def _by_structure(self, values: Mapping[str, np.ndarray], structure: Structure, by_log: np.ndarray) -> Slopes:
+        """Slopes by the sites of the structure, given those by the log of its correlations, [draw, lm, lm]."""
+        place = np.arange(by_log.shape[1])
+        by_log[:, place, place] = 0.0
+        by_logit = -structure.own_share * by_log.sum(axis=2)
+        decayed = by_log * structure.exponent
+        return {
+            "length": decayed.sum(axis=(1, 2)) * values["roughness"] / values["length"],
+            "roughness": -(decayed * structure.log_distance).sum(axis=(1, 2)),
+            "family_difference": -np.tensordot(by_log, self.differ, 2) / (1 - values["family_difference"]),
+            "own_level": by_logit.sum(axis=1),
+            "own_slope": by_logit @ self.quality,
+            "own_spread": (by_logit * values["own_offset"]).sum(axis=1),
+            "own_offset": by_logit * values["own_spread"][:, None],
+        }
+
+
+@dataclass(frozen=True)
+class DeviationDraws:
+    """The density of the latent deviations seen, at many draws.
+
+    Parameters
+    ----------
+    dependence
+        The dependence between the models seen.
+    """
+
+    dependence: ModelDependence
+
+    @cached_property
+    def away(self) -> np.ndarray:
+        """Log deviations, relative to their mean, [lm]."""
+        log_deviation = np.asarray(self.dependence.log_deviation, dtype=float)
+        return log_deviation - log_deviation.mean()
+
+    @cached_property
+    def fixed(self) -> np.ndarray:
+        """What of their covariance depends on no site, [lm, lm]."""
+        quality = np.clip(np.asarray(self.dependence.quality, dtype=float), -LARGEST_QUALITY, LARGEST_QUALITY)
+        return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * np.outer(quality, quality)
+
+    @cached_property
+    def same(self) -> np.ndarray:
+        """Whether models are of one family, as numbers, [lm, lm]."""
+        family = np.asarray(self.dependence.family)
+        return (family[:, None] == family[None, :]).astype(float)
+
+    def log_likelihood(self, values: Mapping[str, np.ndarray], hint: Any = None) -> tuple[np.ndarray, Slopes, Any]:
+        """Log density of the deviations seen, and its slope by each site; as `CorrelationDraws.log_likelihood`."""
+        own, shared = values["deviation_spread"], values["deviation_family_spread"]
+        covariance = self.fixed + shared[:, None, None] ** 2 * self.same
+        place = np.arange(len(self.away))
+        covariance[:, place, place] += own[:, None] ** 2
+        inverse, log_determinant = inverse_and_log_determinant(covariance)
+        solved = inverse @ self.away
+        height = -0.5 * (solved @ self.away + log_determinant + len(self.away) * np.log(2 * np.pi))
+        by_covariance = 0.5 * (solved[:, :, None] * solved[:, None, :] - inverse)
+        slopes = {
+            "deviation_spread": 2 * own * np.trace(by_covariance, axis1=1, axis2=2),
+            "deviation_family_spread": 2 * shared * np.tensordot(by_covariance, self.same, 2),
+        }
+        return height, slopes, hint
