@@ -26,9 +26,9 @@ from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.solution import draw_posterior
 
-WARMUP = 500
-DRAWS = 600
-ATTEMPTS = ((WARMUP, 0.95), (WARMUP, 0.99))
+WARMUP = 300
+CHAINS, DRAWS = 4, 200
+ATTEMPTS = {"hmc": ((WARMUP, 0.9), (2 * WARMUP, 0.97))}
 # The width of a direction that the curvature hardly limits is a guess, so chains start near the mode.
 CHAIN_SPREAD = 0.3
 REPORTED = ("floor", "amplitude", "exponent")
@@ -84,7 +84,7 @@ class CalibratedJointLaw:
     def identity(self) -> dict[str, Any]:
         """Law, design and settings, without what JSON would change."""
         own = {"law": self.law.resolved(self.design.link).specification, "design": asdict(self.design)}
-        return json.loads(json.dumps(own)) | {"warmup": WARMUP, "draws": DRAWS}
+        return json.loads(json.dumps(own)) | {"warmup": WARMUP, "chains": CHAINS, "draws": DRAWS}
 
     @property
     def _new(self) -> int:
@@ -182,12 +182,12 @@ class CalibratedJointLaw:
         model = self.model(data)
         with jax.enable_x64(True):
             given = joint_data(model)
-            solution = draw_posterior(
-                joint_posterior(model), given, draws=DRAWS, chains=1, seed=seed, attempts=ATTEMPTS, spread=CHAIN_SPREAD
-            )
+            made: dict[str, Any] = {"draws": DRAWS, "chains": CHAINS, "attempts": ATTEMPTS, "spread": CHAIN_SPREAD}
+            solution = draw_posterior(joint_posterior(model), given, seed=seed, **made)
             if not solution.level:
                 return None
-            positions, keys = solution.draws.flat, jax.random.split(jax.random.PRNGKey(seed + 1), DRAWS)
+            positions = solution.draws.flat
+            keys = jax.random.split(jax.random.PRNGKey(seed + 1), len(positions))
             program = JointQuantities(site_values(model), len(model.groups))
             quantities = compile_once(program, positions, given, keys)(positions, given, keys)
             draws = {name: np.asarray(array) for name, array in quantities.items()}

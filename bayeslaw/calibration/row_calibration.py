@@ -30,7 +30,7 @@ from bayeslaw.prediction.targets import NEW_FAMILY
 
 WARMUP = 300
 DRAWS = 800
-ATTEMPTS = ((WARMUP, 0.9), (WARMUP, 0.99))
+ATTEMPTS = {"nuts": ((WARMUP, 0.9), (WARMUP, 0.99))}
 # The width of a direction that the curvature hardly limits is a guess, so chains start near the mode.
 CHAIN_SPREAD = 0.3
 WITHIN = (0.25, 0.5, 0.75)

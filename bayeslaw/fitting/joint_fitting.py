@@ -23,6 +23,9 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.solution import draw_posterior
 
+ATTEMPTS = {"nuts": ((1000, 0.98), (2000, 0.995), (2000, 0.999))}
+"""NUTS in coordinates that the curvature at one place gives needs small steps where offsets and their scale meet."""
+
 
 def fit_joint_law(
     law: JointLaw,
@@ -69,7 +72,7 @@ def fit_joint_law(
         check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
         choices: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
         made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
-        solution = draw_posterior(posterior, joint_data(model), **made, **choices)
+        solution = draw_posterior(posterior, joint_data(model), attempts=ATTEMPTS, **made, **choices)
         table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(solution.settings | choices)}
         tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before

@@ -28,6 +28,8 @@ class Sampler:
 
     Parameters
     ----------
+    name
+        Its key in `SAMPLERS`.
     begin
         From a posterior, its data and a seed to where chains begin and a factor of the covariance expected.
     height
@@ -40,6 +42,7 @@ class Sampler:
         Whether it needs a density of many positions at once.
     """
 
+    name: str
     begin: Callable[[Posterior, Any, int], tuple[Mode, np.ndarray]]
     height: Callable[[Posterior, Any, np.ndarray], np.ndarray]
     sample: Callable[..., Draws]
@@ -77,8 +80,11 @@ def _sample_by_hand(posterior: Posterior, data: Any, mode: np.ndarray, factor: n
 
 
 SAMPLERS: Mapping[str, Sampler] = {
-    "hmc": Sampler(_begin_by_hand, _height_by_hand, _sample_by_hand, HMC_ATTEMPTS, by_hand=True),
-    "nuts": Sampler(_begin_compiled, _height_compiled, sample, ATTEMPTS, by_hand=False),
+    sampler.name: sampler
+    for sampler in (
+        Sampler("hmc", _begin_by_hand, _height_by_hand, _sample_by_hand, HMC_ATTEMPTS, by_hand=True),
+        Sampler("nuts", _begin_compiled, _height_compiled, sample, ATTEMPTS, by_hand=False),
+    )
 }
 """Samplers by name, the one that is used where it can be first."""
 

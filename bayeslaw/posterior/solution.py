@@ -1,7 +1,8 @@
 """A posterior sampled: mode, curvature and draws, block by block where it has independent blocks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,7 @@ def draw_posterior(
     chains: int,
     seed: int,
     progress: bool = False,
-    attempts: Sequence[tuple[int, float]] | None = None,
+    attempts: Mapping[str, Sequence[tuple[int, float]]] = MappingProxyType({}),
     sampler: str = AUTO,
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
@@ -56,7 +57,8 @@ def draw_posterior(
     draws, chains, seed, progress
         As in `bayeslaw.fit`; blocks have seeds of their own that follow from this one.
     attempts
-        Draws of adaptation and target acceptance probability of each attempt; those of the sampler where None.
+        Draws of adaptation and target acceptance probability of each attempt, by sampler; those of the sampler where it
+        is not named.
     sampler
         A key of `bayeslaw.posterior.samplers.SAMPLERS`, or ``"auto"``.
     spread
@@ -83,7 +85,7 @@ def draw_posterior(
         return Solution(joined, settings, all(part.level for part in parts))
     modes: list[Mode] = []
     chosen = sampler_of(posterior, sampler)
-    choices["attempts"] = attempts or chosen.attempts
+    choices["attempts"] = attempts.get(chosen.name, chosen.attempts)
 
     def find() -> tuple[np.ndarray, np.ndarray]:
         mode, factor = chosen.begin(posterior, data, seed)

@@ -92,7 +92,7 @@ def drawn_in_blocks(checkpoint: Checkpoint = NOTHING_KEPT) -> Draws:
     with jax.enable_x64(True):
         parts = (("tails", (0, 1), heavy_tails), ("middle", (2,), one_normal))
         blocks = tuple(Block(name, at, Posterior(potential, np.zeros(len(at)))) for name, at, potential in parts)
-        choices = {"draws": 200, "chains": 2, "seed": 0, "attempts": ((40, 0.5), (60, 0.9))}
+        choices = {"draws": 200, "chains": 2, "seed": 0, "attempts": {"nuts": ((40, 0.5), (60, 0.9))}}
         return draw_posterior(joined(blocks), np.asarray(3.0), checkpoint=checkpoint, **choices).draws
 
 

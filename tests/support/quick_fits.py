@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bayeslaw.posterior import solution
+from bayeslaw.posterior import samplers, solution
 from bayeslaw.posterior.density import Posterior
 from bayeslaw.posterior.draws import Draws
 
@@ -46,5 +46,5 @@ def quick_fits(quick: bool = True) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         if quick:
             patch.setattr(solution, "sample_until_trusted", normal_draws)
-            patch.setattr(solution, "MODE_STARTS", 1)
+            patch.setattr(samplers, "MODE_STARTS", 1)
         yield
