@@ -12,17 +12,20 @@ from bayeslaw.comparison.kept_curve import KeptCurve, KeptModels, keep_models
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.joint_posterior import BLOCKS, block_sites
 from bayeslaw.joint.curve import Curve
+from bayeslaw.joint.curve_draws import CurveDraws
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import compile_once, one_by_one
-from bayeslaw.posterior.coordinates import numbers_of
+from bayeslaw.posterior.coordinates import all_with_numbers, numbers_of
 from bayeslaw.posterior.density import Posterior
-from bayeslaw.posterior.mode import factor_at, find_mode
-from bayeslaw.posterior.retries import largest_rhat, sample_until_trusted
+from bayeslaw.posterior.free_coordinates import ManyPositions, site_coordinates
+from bayeslaw.posterior.many_modes import begin_at_mode
+from bayeslaw.posterior.retries import largest_rhat
 from bayeslaw.posterior.sites import Sites, centres
+from bayeslaw.posterior.solution import draw_posterior
 
 STARTS = 4
-ATTEMPTS = ((500, 0.95), (1500, 0.99), (2000, 0.998))
+ATTEMPTS = {"hmc": ((300, 0.9), (800, 0.95), (2000, 0.98))}
 
 
 class KeptData(NamedTuple):
@@ -68,6 +71,19 @@ class KeptCurvePotential:
 
 
 @dataclass(frozen=True)
+class KeptCurveByHand:
+    """From `KeptData` to the log posterior density given the models kept, at many positions, with its gradient."""
+
+    sites: Sites
+
+    def __call__(self, data: KeptData) -> ManyPositions:
+        """Take up the data."""
+        priors = all_with_numbers(dict(self.sites.priors), data.numbers)
+        curve = CurveDraws(KeptCurve(data.curve, data.kept).curve, np.asarray(data.kept.rows))
+        return ManyPositions(site_coordinates(priors, self.sites.shapes), curve.log_likelihood)
+
+
+@dataclass(frozen=True)
 class _HeldDensities:
     """From flat positions, [draw, coordinate], and `KeptData` to the log densities of the models left out."""
 
@@ -107,11 +123,10 @@ class JointRefits:
     def posterior_of_kept(self) -> Posterior:
         """The posterior given some of the models, with the mode given all of them as its start."""
         sites = block_sites(self.model, "curve")
-        potential, prior = KeptCurvePotential(sites), KeptCurvePrior(sites)
-        whole = Posterior(potential, centres(self.model.sites, sites), prior=prior)
-        everything = self.data(np.zeros(len(self.model.table.mean), dtype=bool))
-        mode = find_mode(whole, everything, starts=STARTS, seed=0).position
-        return Posterior(potential, mode, prior=prior)
+        by_hand = KeptCurveByHand(sites)
+        everything = by_hand(self.data(np.zeros(len(self.model.table.mean), dtype=bool)))
+        mode, _ = begin_at_mode(everything, centres(self.model.sites, sites), starts=STARTS, seed=0)
+        return Posterior(KeptCurvePotential(sites), mode.position, prior=KeptCurvePrior(sites), by_hand=by_hand)
 
     def data(self, held: np.ndarray) -> KeptData:
         """Return the data of the posterior without some models; `held` says which, shape ``[lm]``."""
@@ -135,9 +150,8 @@ class JointRefits:
         """
         with jax.enable_x64(True):
             posterior, data = self.posterior_of_kept, self.data(held)
-            factor = factor_at(posterior, data, posterior.start)
-            choices = {"draws": self.draws, "chains": self.chains, "seed": seed, "attempts": ATTEMPTS}
-            drawn, _ = sample_until_trusted(posterior, data, posterior.start, factor, **choices)
+            choices: dict[str, Any] = {"draws": self.draws, "chains": self.chains, "seed": seed, "attempts": ATTEMPTS}
+            drawn = draw_posterior(posterior, data, **choices).draws
             densities = compile_once(_HeldDensities(block_sites(self.model, "curve")), drawn.flat, data)
             rows, joint = map(np.asarray, densities(drawn.flat, data))
         return Densities(rows[:, held], joint, largest_rhat(drawn.position), drawn.divergences)

@@ -54,24 +54,32 @@ class CurveDraws:
     ----------
     curve
         The curve.
+    kept
+        Which of its models are seen, [lm]; all where None. Those that are not have losses too high to bound any floor.
     """
 
     curve: Curve
+    kept: np.ndarray | None = None
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Numbers of the models seen."""
+        return np.arange(len(self.curve.loss)) if self.kept is None else np.flatnonzero(self.kept)
 
     @cached_property
     def loss(self) -> np.ndarray:
         """Mean losses seen, [lm]."""
-        return np.asarray(self.curve.loss, dtype=float)
+        return np.asarray(self.curve.loss, dtype=float)[self.rows]
 
     @cached_property
     def log_size(self) -> np.ndarray:
         """Log size of the models seen, [lm]."""
-        return np.asarray(self.curve.models.log_size, dtype=float)
+        return np.asarray(self.curve.models.log_size, dtype=float)[self.rows]
 
     @cached_property
     def family(self) -> np.ndarray:
         """Number of the family of each model, [lm]."""
-        return np.asarray(self.curve.models.family)
+        return np.asarray(self.curve.models.family)[self.rows]
 
     @cached_property
     def first_size(self) -> np.ndarray:
@@ -86,7 +94,8 @@ class CurveDraws:
     @cached_property
     def lowest_of_family(self) -> np.ndarray:
         """Lowest loss of each family, [family]."""
-        return np.array([self.loss[self.family == number].min() for number in range(len(self.first_size))])
+        loss, family = np.asarray(self.curve.loss, dtype=float), np.asarray(self.curve.models.family)
+        return np.array([loss[family == number].min() for number in range(len(self.first_size))])
 
     @cached_property
     def same(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from arviz_stats.loo import compare as rank_by_elpd
+from joint_cases import small_model
 from posteriors import joint_filled
 from scipy import special, stats
 
@@ -259,3 +260,18 @@ def test_the_factor_law_and_a_law_of_models_predict_together(joint_fit, power_fi
     draws = both.predict_draws(at)
     assert draws.sizes["draw"] == 60
     assert both.predict({"members": ["1e9:alder"]})["parameters"].item() == 1e9
+
+
+@pytest.mark.parametrize("held", [[0], [0, 1, 2, 3]], ids=["model", "family"])
+def test_the_density_of_a_refit_by_hand_is_that_of_jax(held):
+    """One model left out, and all of a family, whose floor then follows the population."""
+    refits = JointRefits(small_model(), draws=100, chains=2)
+    left = np.zeros(8, dtype=bool)
+    left[held] = True
+    with jax.enable_x64(True):
+        posterior, data = refits.posterior_of_kept, refits.data(left)
+        positions = posterior.start + 0.3 * np.random.default_rng(0).standard_normal((3, len(posterior.start)))
+        value, slope = jax.vmap(jax.value_and_grad(posterior.potential), (0, None))(positions, data)
+        found, gradient, _ = posterior.by_hand(data).evaluate(positions)
+    np.testing.assert_allclose(found, -np.asarray(value), rtol=1e-8)
+    np.testing.assert_allclose(gradient, -np.asarray(slope), rtol=1e-7, atol=1e-7 * np.abs(slope).max())
