@@ -42,12 +42,12 @@ def import_harness(
     missing: MissingOption = "error",
 ) -> None:
     """Make a loss table of the sample logs of lm-evaluation-harness."""
-    from bayeslaw.inputs.output_paths import check_output_folder
+    from bayeslaw.inputs.output_paths import check_output_folder, is_scored_table
     from bayeslaw.losses.joining import held_table
     from bayeslaw.losses.missing import missing_note
     from bayeslaw.sources import losses_from_harness
 
-    check_output_folder(out, "losses", inputs=(*runs, models))
+    check_output_folder(out, "losses", inputs=(*runs, models), replaceable=is_scored_table)
     held = held_table(out)
     wanted = [] if tasks is None else [task.strip() for task in tasks.split(",") if task.strip()]
     losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing)
@@ -89,16 +89,19 @@ def import_completions(
     The server's key is read from OPENAI_API_KEY. A run that was broken off goes on when started again.
     """
     require_scoring_package()
-    from bayeslaw.inputs.output_paths import check_output_folder
+    from bayeslaw.inputs.output_paths import check_output_folder, is_scored_table
     from bayeslaw.losses.joining import check_same_samples, held_table
     from bayeslaw.sources import CompletionsServer, ServedTexts, losses_from_completions
+    from inference.runs.imported_models import check_can_import
     from inference.texts.documents import blank_note, read_texts
 
-    check_output_folder(out, "losses", inputs=(*texts, models))
+    check_output_folder(out, "losses", inputs=(*texts, models), replaceable=is_scored_table)
     held = held_table(out)
     server = CompletionsServer(url, style=style, timeout=timeout, retries=retries, concurrency=concurrency)
     corpus = read_texts(texts)
     note(ctx, blank_note(corpus))
+    if held is not None and is_scored_table(out):
+        check_can_import(out, "document", model, corpus)
     if held is not None:
         check_same_samples(held, corpus.names, "document", out)
     journal = out.absolute().with_name(f"{out.absolute().name}.journal.jsonl")
@@ -121,12 +124,20 @@ def import_completions(
 
 def _write(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> None:
     """Write losses, beside those of the table that is there, and say what is likely wrong in the whole."""
+    from bayeslaw.inputs.output_paths import is_scored_table
     from bayeslaw.losses.folders import write_losses
     from bayeslaw.losses.joining import join_models
     from bayeslaw.losses.warned_once import errors_of
 
     table = losses if held is None else join_models(held, losses, out)
-    write_losses(table, out)
+    if is_scored_table(out):
+        # What a run needs to go on stays as it is.
+        require_scoring_package()
+        from inference.runs.imported_models import import_models
+
+        import_models(out, losses)
+    else:
+        write_losses(table, out)
     say_errors(errors_of(table), strict=False)
 
 

@@ -88,7 +88,11 @@ def pools(
         strict=strict,
     )
     options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
-    made = make_pools(losses, rule=rule, token_losses=_token_losses(table, losses, rule, tokenizer), **options)
+    tokens = _token_losses(table, losses, rule, tokenizer)
+    if tokens is None:
+        # Pools of samples have no use for their names, which take more memory than the losses of a few models.
+        losses = losses.assign_coords(sample=range(losses.sizes["sample"]))
+    made = make_pools(losses, rule=rule, token_losses=tokens, **options)
     write_pools(made, out)
     note(ctx, _summary(made, out))
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.manifests import MANIFEST
+from bayeslaw.inputs.output_paths import is_scored_table
 from bayeslaw.losses.by_model import BY_MODEL
 from bayeslaw.losses.readers import read_losses
 
@@ -17,8 +18,13 @@ FIX = "give another --out"
 
 
 def held_table(out: Path) -> xr.Dataset | None:
-    """Return the loss table that is in a folder already; None where there is none."""
-    return read_losses(out) if (out / MANIFEST).is_file() else None
+    """Return the loss table that is in a folder already; None where there is none.
+
+    Of a table that a run scored models are left out that are not scored on all of its texts.
+    """
+    if not (out / MANIFEST).is_file():
+        return None
+    return read_losses(out, missing="drop-models" if is_scored_table(out) else "error")
 
 
 def check_same_samples(held: xr.Dataset, samples: Iterable[str], unit: str, out: Path) -> None:
@@ -64,7 +70,8 @@ def join_models(held: xr.Dataset, new: xr.Dataset, out: Path) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        A table of the models of both, on the samples in the order of `held`.
+        A table of the models of both, on the samples in the order of `held`. Counts of tokens and of scored bytes are
+        left out where they are not known of all models.
 
     Raises
     ------
@@ -81,7 +88,8 @@ def join_models(held: xr.Dataset, new: xr.Dataset, out: Path) -> xr.Dataset:
                 problem = f"the {name} of sample {sample!r} differs from that in {str(out)!r}"
                 raise InputError(problem, "models scored on the samples of the table", FIX)
     kept = held.isel(lm=~np.isin(held["lm"].to_numpy(), new["lm"].to_numpy()))
-    parts = [_by_model(part) for part in (kept, new)]
+    lacking = [name for name in BY_MODEL if (name in kept) != (name in new)]
+    parts = [_by_model(part.drop_vars(lacking, errors="ignore")) for part in (kept, new)]
     joined = xr.concat(parts, "lm", data_vars="minimal", coords="minimal", join="outer", compat="override")
     joined = joined.assign({name: ("lm", _text(joined[name])) for name in ("family", "tokenizer") if name in joined})
     joined = joined.transpose("sample", "lm", ...)

@@ -1,6 +1,6 @@
 """The tokens of one model of a loss table, in the order of the text."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.losses.columns import check_losses
 from bayeslaw.losses.parquet_files import readable_schema, unreadable
 
+BATCH = 1 << 18
 LABELS = ("document", "sample")
 COLUMNS = pa.schema(
     [
@@ -41,6 +42,10 @@ class ModelTokens:
         """Take some of the tokens, or all in another order."""
         columns = (self.document, self.position, self.sample, self.size, self.nll)
         return ModelTokens(*(column[rows] for column in columns), documents=self.documents)
+
+    def place(self, row: int) -> tuple[int, int]:
+        """Return where a token is: its document, and its position in it."""
+        return int(self.document[row]), int(self.position[row])
 
     def name(self, row: int) -> str:
         """Name a token, for messages."""
@@ -75,65 +80,117 @@ def read_model_tokens(
     InputError
         If files cannot be read, there are no tokens of the model, or they are no tokens of these samples.
     """
-    tables = [_read_file(folder, file, name) for file in files]
-    table = pa.concat_tables(tables).unify_dictionaries().combine_chunks()
-    if not len(table):
+    rows = _Rows(sum(_count(folder, file) for file in files), samples)
+    for file in files:
+        for batch in _batches(folder, file, name):
+            rows.add(batch)
+            pa.default_memory_pool().release_unused()
+    if not rows.number:
         fix = f"{AGAIN}, or name the models that have them"
         raise InputError(f"no tokens of model {name!r} were kept", "models scored with --tokens", fix)
-    return _sorted(_placed(table, name, samples, first), name)
+    return _sorted(rows.finished(name, first), name)
 
 
-def _read_file(folder: Path, file: str, name: str) -> pa.Table:
+def _count(folder: Path, file: str) -> int:
+    try:
+        return pq.read_metadata(folder / file).num_rows
+    except (pa.ArrowException, OSError) as error:
+        raise unreadable(folder, file, error) from error
+
+
+def _batches(folder: Path, file: str, name: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a model, a few at a time, with `LABELS` in dictionaries."""
     accepted = f"a Parquet file with columns {', '.join(COLUMNS.names)}"
     schema = readable_schema(folder, file)
     absent = [column for column in COLUMNS.names if column not in schema.names]
     if absent:
         raise InputError(f"{str(folder / file)!r} has no column {absent[0]!r}", accepted, AGAIN)
     try:
-        wanted = pc.field("lm").cast(pa.string()) == name
-        table = pq.read_table(folder / file, columns=COLUMNS.names, filters=wanted).cast(COLUMNS)
+        with pq.ParquetFile(folder / file, read_dictionary=["lm", *LABELS]) as opened:
+            for batch in opened.iter_batches(BATCH, columns=COLUMNS.names, use_threads=False):
+                found = batch.filter(pc.field("lm").cast(pa.string()) == name)
+                for column in COLUMNS.names:
+                    if found[column].null_count:
+                        problem = f"column {column!r} of {str(folder / file)!r} has gaps"
+                        raise InputError(problem, "a value in every row", AGAIN)
+                # A name in every row would take many times the room of a number.
+                labels = {label: _words(found[label]) for label in LABELS}
+                numbers = {each: found[each].cast(COLUMNS.field(each).type) for each in ("position", "nll", "bytes")}
+                yield pa.RecordBatch.from_pydict(labels | numbers)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(folder, file, error) from error
-    for column in COLUMNS.names:
-        if table[column].null_count:
-            raise InputError(f"column {column!r} of {str(folder / file)!r} has gaps", "a value in every row", AGAIN)
-    for column in LABELS:
-        # A name in every row would take many times the room of a number.
-        table = table.set_column(table.column_names.index(column), column, table[column].dictionary_encode())
-    return table.drop_columns(["lm"])
 
 
-def _placed(table: pa.Table, name: str, samples: pd.Index, first: ModelTokens | None) -> ModelTokens:
-    """Give samples their numbers in the loss table, and documents numbers in its order."""
-    codes, words = {}, {}
-    for label in LABELS:
-        column = table[label].combine_chunks()
-        codes[label], words[label] = column.indices.to_numpy(zero_copy_only=False), column.dictionary.to_pylist()
-    place = _positions(words["sample"], samples)
-    if (place < 0).any():
-        problem = f"tokens belong to the sample {words['sample'][int(place.argmin())]!r}, which is not in the table"
-        raise InputError(problem, "tokens of the table's own samples", AGAIN)
-    sample = place[codes["sample"]]
-    if first is None:
-        earliest = np.full(len(words["document"]), len(samples))
-        np.minimum.at(earliest, codes["document"], sample)
-        order = np.argsort(earliest, kind="stable")
-        rank, documents = np.empty_like(order), np.array(words["document"], dtype=object)[order]
-        rank[order] = np.arange(len(order))
-    else:
-        rank, documents = _positions(words["document"], pd.Index(first.documents)), first.documents
-        if (rank < 0).any():
-            problem = f"model {name!r} has tokens of the document {words['document'][int(rank.argmin())]!r}, "
-            problem += "of which other models of the same tokenizer have none"
-            raise InputError(problem, "the same tokens for all models of one tokenizer", AGAIN)
-    return ModelTokens(
-        document=rank[codes["document"]],
-        position=table["position"].to_numpy(),
-        sample=sample,
-        size=table["bytes"].to_numpy(),
-        nll=table["nll"].to_numpy(),
-        documents=documents,
-    )
+def _words(column: pa.Array) -> pa.DictionaryArray:
+    """Return a column of names as a dictionary of text."""
+    encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices, encoded.dictionary.cast(pa.string()))
+
+
+class _Rows:
+    """The tokens of a model that were read so far.
+
+    Parameters
+    ----------
+    most
+        How many there may be; memory is taken as it is filled.
+    samples
+        Names of the table's samples.
+    """
+
+    def __init__(self, most: int, samples: pd.Index) -> None:
+        self.samples, self.number = samples, 0
+        self.codes: dict[str, int] = {}
+        self.document, self.sample = np.empty(most, np.int32), np.empty(most, np.int32)
+        self.position, self.size, self.nll = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most)
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Take tokens in."""
+        rows = slice(self.number, self.number + len(batch))
+        words, indices = _used(batch["sample"])
+        place = _positions(words, self.samples)
+        if (place < 0).any():
+            problem = f"tokens belong to the sample {words[int(place.argmin())]!r}, which is not in the table"
+            raise InputError(problem, "tokens of the table's own samples", AGAIN)
+        self.sample[rows] = place[indices]
+        words, indices = _used(batch["document"])
+        codes = [self.codes.setdefault(word, len(self.codes)) for word in words]
+        self.document[rows] = np.array(codes, np.int32)[indices]
+        for name, values in (("position", self.position), ("bytes", self.size), ("nll", self.nll)):
+            values[rows] = batch[name].to_numpy()
+        self.number += len(batch)
+
+    def finished(self, name: str, first: ModelTokens | None) -> ModelTokens:
+        """Give documents their numbers in the order of the loss table, or those that they have already."""
+        rows, words = slice(0, self.number), list(self.codes)
+        document, sample = self.document[rows], self.sample[rows]
+        if first is None:
+            earliest = np.full(len(words), len(self.samples))
+            np.minimum.at(earliest, document, sample)
+            order = np.argsort(earliest, kind="stable")
+            rank, documents = np.empty(len(order), np.int32), np.array(words, dtype=object)[order]
+            rank[order] = np.arange(len(order))
+        else:
+            documents = first.documents
+            rank = _positions(words, pd.Index(documents)).astype(np.int32)
+            if (rank < 0).any():
+                problem = f"model {name!r} has tokens of the document {words[int(rank.argmin())]!r}, "
+                problem += "of which other models of the same tokenizer have none"
+                raise InputError(problem, "the same tokens for all models of one tokenizer", AGAIN)
+        return ModelTokens(
+            document=rank[document],
+            position=self.position[rows],
+            sample=sample,
+            size=self.size[rows],
+            nll=self.nll[rows],
+            documents=documents,
+        )
+
+
+def _used(column: pa.DictionaryArray) -> tuple[list[str], np.ndarray]:
+    """Return the words that rows have, and the number of each row's among them."""
+    used, indices = np.unique(column.indices.to_numpy(), return_inverse=True)
+    return column.dictionary.take(pa.array(used)).to_pylist(), indices
 
 
 def _positions(words: list[str], known: pd.Index) -> np.ndarray:
@@ -142,12 +199,16 @@ def _positions(words: list[str], known: pd.Index) -> np.ndarray:
 
 def _sorted(tokens: ModelTokens, name: str) -> ModelTokens:
     """Return tokens in the order of the text."""
-    ordered = tokens.of(np.lexsort((tokens.position, tokens.document)))
+    document, position = tokens.document, tokens.position
+    follows = (document[1:] > document[:-1]) | ((document[1:] == document[:-1]) & (position[1:] >= position[:-1]))
+    # As they are written; sorting would take twice the memory.
+    ordered = tokens if follows.all() else tokens.of(np.lexsort((position, document)))
     for what, values in (("position", ordered.position), ("count of bytes", ordered.size)):
         if (values < 0).any():
             problem = f"the {what} of {ordered.name(int(values.argmin()))} by model {name!r} is {values.min()}"
             raise InputError(problem, "whole numbers of at least zero", AGAIN)
-    same = (np.diff(ordered.document) == 0) & (np.diff(ordered.position) == 0)
+    document, position = ordered.document, ordered.position
+    same = (document[1:] == document[:-1]) & (position[1:] == position[:-1])
     if same.any():
         problem = f"{ordered.name(int(same.argmax()))} by model {name!r} is there twice"
         raise InputError(problem, "one loss for every token and model", AGAIN)
@@ -161,12 +222,12 @@ def _sorted(tokens: ModelTokens, name: str) -> ModelTokens:
 def check_same_tokens(first: ModelTokens, other: ModelTokens, first_name: str, other_name: str) -> None:
     """Refuse two models of one tokenizer that differ in their tokens."""
     shared = min(len(first.nll), len(other.nll))
-    places = [np.stack([each.document, each.position])[:, :shared] for each in (first, other)]
-    differing = (places[0] != places[1]).any(axis=0)
+    differing = first.document[:shared] != other.document[:shared]
+    differing |= first.position[:shared] != other.position[:shared]
     accepted = "the same tokens for all models of one tokenizer"
     if differing.any() or len(first.nll) != len(other.nll):
         row = int(differing.argmax()) if differing.any() else shared
-        first_has = len(first.nll) > shared if row == shared else tuple(places[0][:, row]) < tuple(places[1][:, row])
+        first_has = len(first.nll) > shared if row == shared else first.place(row) < other.place(row)
         has, lacks, token = (first_name, other_name, first) if first_has else (other_name, first_name, other)
         problem = f"model {lacks!r} has no {token.name(row)}, which {has!r} of the same tokenizer has"
         raise InputError(problem, accepted, AGAIN)

@@ -17,6 +17,7 @@ from bayeslaw.losses.columns import labels, numbers
 from bayeslaw.losses.file_digests import check_file
 from bayeslaw.losses.folders import read_models, read_rows
 from bayeslaw.losses.frames import on_samples
+from bayeslaw.losses.free_memory import release_memory
 from bayeslaw.losses.model_frames import model_frame, model_variables
 from bayeslaw.losses.model_tokens import AGAIN, check_same_tokens, read_model_tokens
 from bayeslaw.losses.parquet_files import again, loss_parts
@@ -78,6 +79,8 @@ def read_token_losses(
         other = read_model_tokens(folder, files, name, samples, first)
         check_same_tokens(first, other, names[0], name)
         token_nll[:, lm] = other.nll
+        del other
+        release_memory()
     dataset = xr.Dataset(coords={"sample": np.arange(len(first.nll)), "lm": np.array(names, dtype=str)})
     dataset["nll"] = (("sample", "lm"), token_nll)
     check_token_sums(dataset["nll"].to_numpy(), first.sample, nll, samples=samples, names=names)

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.losses.frames import on_samples
 from bayeslaw.losses.token_losses import check_token_sums, tokenizer_groups
 from bayeslaw.pools.rules import find_rule
 
@@ -85,12 +86,12 @@ def token_rows(
     names = _shared_models(losses, tokens, rule, members)
     samples = losses["sample"].to_numpy().astype(str)
     place = pd.Index(samples.astype(object)).get_indexer(pd.Index(tokens["sample_of_token"].to_numpy(), dtype=object))
-    rows = np.flatnonzero(place >= 0)
-    # Stable, so that clusters come in the order of the table and are dealt to the same folds.
-    rows = rows[np.argsort(place[rows], kind="stable")]
+    rows = _in_order(place)
     number = place[rows]
     columns = pd.Index(tokens["lm"].to_numpy().astype(str).astype(object)).get_indexer(pd.Index(names, dtype=object))
-    nll = tokens["nll"].transpose("sample", "lm").to_numpy()[np.ix_(rows, columns)]
+    nll = tokens["nll"].transpose("sample", "lm").to_numpy()[rows]
+    if not np.array_equal(columns, np.arange(nll.shape[1])):
+        nll = nll[:, columns]
     of_models = losses.sel(lm=names)
     check_token_sums(nll, number, of_models["nll"].to_numpy(), samples=samples, names=names)
     cluster = losses["cluster"].to_numpy()[number] if "cluster" in losses else tokens["cluster"].to_numpy()[rows]
@@ -98,12 +99,22 @@ def token_rows(
     made = on_models.assign(
         nll=(("sample", "lm"), nll),
         bytes=("sample", tokens["bytes"].to_numpy()[rows]),
-        cluster=("sample", cluster),
+        cluster=on_samples(cluster),
         number_of_sample=("sample", number),
     )
     attributes = {"kind": "losses", "unit": "token", "source": losses.attrs.get("source", "")}
     made.attrs = attributes | {"tokenizer": tokens.attrs.get("tokenizer", "")}
     return made
+
+
+def _in_order(place: np.ndarray) -> np.ndarray | slice:
+    """Return which tokens belong to samples of a table, in the order of these, from the sample of each; -1 for none."""
+    if len(place) and place[0] >= 0 and (place[1:] >= place[:-1]).all():
+        # As tokens are read: nothing is copied.
+        return slice(None)
+    rows = np.flatnonzero(place >= 0)
+    # Stable, so that clusters come in the order of the table and are dealt to the same folds.
+    return rows[np.argsort(place[rows], kind="stable")]
 
 
 def _check_token_losses(token_losses: xr.Dataset | None, rule: str) -> xr.Dataset:

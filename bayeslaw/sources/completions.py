@@ -135,8 +135,8 @@ def losses_from_completions(
     Returns
     -------
     xarray.Dataset
-        The loss table, a sample for every text, with ``bytes``, ``cluster`` and, where all models cut the texts into
-        as many tokens, ``tokens``; the unit is ``"document"``.
+        The loss table, a sample for every text, with ``bytes``, ``cluster`` and ``tokens``, by model where models cut
+        the texts into different ones, and ``scored_bytes`` by model where some were not; the unit is ``"document"``.
 
     Raises
     ------
@@ -281,18 +281,23 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
     if not known.any():
         problem = f"none of the {len(texts.texts)} texts has a token with a log-prob under every model"
         raise InputError(problem, "texts of two tokens and more, or a --prefix before them", "add --prefix")
-    if (counts[:, known] == counts[0, known]).all():
+    alike = (counts[:, known] == counts[0, known]).all()
+    if alike:
         columns["tokens"] = counts[0]
     if texts.domains is not None:
         columns["domain"] = list(texts.domains)
     nats = {name: [score.nats if score.tokens else np.nan for score in found[name]] for name in names}
     frame = pd.DataFrame(columns | nats)
     frame.attrs["source"] = source
-    unscored = {
-        name: sum(score.unscored_bytes for score, kept in zip(found[name], known, strict=True) if kept)
-        for name in names
-    }
+    left_out = np.array([[score.unscored_bytes for score in found[name]] for name in names])[:, known]
+    unscored = dict(zip(names, left_out.sum(axis=1).tolist(), strict=True))
     dataset = losses_from_frames(frame, facts, unit="document", missing="drop-samples")
+    of_models = [names.index(name) for name in dataset["lm"].to_numpy().tolist()]
+    if not alike:
+        dataset["tokens"] = (("sample", "lm"), counts[of_models][:, known].T)
+    if left_out.any():
+        scored = dataset["bytes"].to_numpy().astype(np.int64)[:, None] - left_out[of_models].T
+        dataset["scored_bytes"] = (("sample", "lm"), scored)
     dataset = dataset.assign_attrs(
         unscored_bytes=json.dumps({name: count for name, count in unscored.items() if count}),
         prefix=json.dumps({name: text for name, text in scores.prefixes.items() if text}, ensure_ascii=False),

@@ -109,7 +109,7 @@ GPTJ: Names = (
 GPT_NEOX: Names = {
     "embedding": "embed_in",
     "final_norm": "final_layer_norm",
-    # The second is what transformers writes from 5.24 on.
+    # The second is the name within transformers from 5.24 on, which `save_original_format=False` writes.
     "head": ("embed_out", "lm_head"),
     "attention_norm": "layers.{}.input_layernorm",
     "mlp_norm": "layers.{}.post_attention_layernorm",

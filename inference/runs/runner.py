@@ -20,7 +20,7 @@ from inference.runs.options import ScoreOptions
 from inference.runs.prepared import Plan, PreparedModel, plan_texts, prepare_model
 from inference.runs.provenance import model_facts, model_row
 from inference.runs.scored_texts import ScoredTexts
-from inference.runs.table_folder import TableFolder
+from inference.runs.table_folder import IMPORTED, TableFolder
 from inference.scoring.gates import drift_gates, model_gates, size_gates
 from inference.texts.documents import Corpus
 from inference.texts.tokenizer_loading import READER
@@ -286,7 +286,8 @@ class _Run:
     def _note_gaps(self, segments: int) -> None:
         for name, model in self.folder.models.items():
             if len(model["parts"]) < segments:
-                self.say(f"note: {name} is not scored on all texts; name it in a run to add what is new")
+                how = "import it again" if IMPORTED in model else "name it in a run"
+                self.say(f"note: {name} is not scored on all texts; {how} to add what is new")
 
 
 def _check_finite(model: PreparedModel, texts: Corpus, plan: Plan, batch: int, values: np.ndarray) -> None:

@@ -4,7 +4,7 @@ The manifest is what counts: whatever else a model has in the folder is written 
 after, so that what a killed run left is either whole or not named, and is swept away by the next.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,12 @@ from bayeslaw.losses.file_digests import FILES, check_file, file_facts, named_fi
 from bayeslaw.storage import atomic_file, write_manifest
 from inference.runs.file_names import is_own_file, model_slug
 from inference.runs.prepared import corpus_hash
+from inference.runs.same_texts import check_same_texts, labels_of
 from inference.texts.documents import Corpus, text_hash
 
 FORMAT = 1
-LISTED = 3
+# What the manifest tells of a model that no run scored.
+IMPORTED = "imported"
 AGAIN = "run bayeslaw score with the same --out again"
 CORPUS, TOKENS, JOURNAL, MODELS = "corpus", "tokens", "journal", "models.parquet"
 
@@ -154,11 +156,8 @@ class TableFolder:
             and some none.
         """
         place = {name: number for number, name in enumerate(corpus.names)}
-        known: list[list[int]] = []
-        for segment in range(len(self.segments)):
-            held = self._documents(segment)
-            self._check_same(held, corpus, place)
-            known.append([place[name] for name in held["document"]])
+        held = self.check_texts(corpus)
+        known = [[place[name] for name in documents["document"]] for documents in held]
         old = {number for numbers in known for number in numbers}
         new = [number for number in range(len(corpus.names)) if number not in old]
         if new:
@@ -166,37 +165,17 @@ class TableFolder:
             self._add_segment(corpus.select(new))
         return [corpus.select(numbers) for numbers in known]
 
-    def _check_same(self, held: pd.DataFrame, corpus: Corpus, place: Mapping[str, int]) -> None:
-        absent = [name for name in held["document"] if name not in place]
-        if absent:
-            listed = ", ".join(repr(name) for name in absent[:LISTED])
-            problem = f"{len(absent):,} of the texts that {str(self.path)!r} was scored on are not given: {listed}"
-            fix = "give them all, with the new ones, or give another --out for another corpus"
-            raise InputError(problem, "every text of the table, and if wanted more", fix)
-        for name, known in zip(held["document"], held["sha256"], strict=True):
-            if text_hash(corpus.texts[place[name]]) != known:
-                problem = f"the text {name!r} is not the one that {str(self.path)!r} was scored on (its hash differs)"
-                raise InputError(problem, "the same text", "rename it, or give another --out")
-        for label, values in _labels(corpus).items():
-            self._check_same_labels(held, label, None if values is None else {n: values[i] for n, i in place.items()})
-
-    def _check_same_labels(self, held: pd.DataFrame, label: str, given: Mapping[str, str] | None) -> None:
-        if (label in held) != (given is not None):
-            lacking = "not all one" if label == "domain" else "none"
-            have, has = (f"no {label}s", "all one") if given is not None else (f"{label}s", lacking)
-            problem = f"the texts that {str(self.path)!r} was scored on have {have}, and those given have {has}"
-            raise InputError(problem, f"a {label} for all texts or for none", "give them alike, or give another --out")
-        if given is None:
-            return
-        for name, known in zip(held["document"], held[label], strict=True):
-            if (now := given[name]) != known:
-                problem = f"the {label} of the text {name!r} is {now!r}, and in {str(self.path)!r} {known!r}"
-                raise InputError(problem, f"the same {label}", "correct it, or give another --out")
+    def check_texts(self, corpus: Corpus) -> list[pd.DataFrame]:
+        """Refuse texts that lack or change some of the table's, and return what it keeps of these, by segment."""
+        held = [self._documents(segment) for segment in range(len(self.segments))]
+        for documents in held:
+            check_same_texts(self.path, documents, corpus)
+        return held
 
     def _add_segment(self, corpus: Corpus) -> None:
         file = f"{CORPUS}/{len(self.segments):04d}.parquet"
         columns = {"document": list(corpus.names), "sha256": [text_hash(text) for text in corpus.texts]}
-        columns |= {label: list(values) for label, values in _labels(corpus).items() if values is not None}
+        columns |= {label: list(values) for label, values in labels_of(corpus).items() if values is not None}
         with atomic_file(self.path / file) as path:
             pq.write_table(pa.table(columns), path)
         segment = {"file": file, "documents": len(corpus.names), "hash": corpus_hash(corpus)}
@@ -241,7 +220,7 @@ class TableFolder:
         InputError
             If the folder cannot be written.
         """
-        file = f"{model_slug(name)}-{part['segment']:04d}.parquet"
+        file = _part_file(name, part["segment"])
         if tokens is not None:
             with atomic_file(self.path / TOKENS / file) as path:
                 _write_tables(path, tokens)
@@ -251,6 +230,34 @@ class TableFolder:
             # Written last, since readers want losses of every model that it names.
             self.models[name] = _with_sums(facts, parts)
             self._write_models()
+        self._write_manifest()
+
+    def samples(self, segment: int) -> list[str]:
+        """Return the names of the samples of a segment, as its models have them."""
+        samples: dict[str, None] = {}
+        for file in self._parts_on(segment):
+            samples |= dict.fromkeys(pq.read_table(self.path / file, columns=["sample"])["sample"].to_pylist())
+        return list(samples)
+
+    def columns(self, segment: int) -> list[str]:
+        """Return the columns of the losses on a segment."""
+        return pq.read_schema(self.path / self._parts_on(segment)[0]).names
+
+    def _parts_on(self, segment: int) -> list[str]:
+        parts = [part for model in self.models.values() for part in model["parts"] if part["segment"] == segment]
+        return [f"part-{part['file']}" for part in parts]
+
+    def write_part(self, name: str, segment: int, rows: Iterable[pa.Table]) -> None:
+        """Write losses of a model that the manifest does not name yet; `add_models` puts them into the table."""
+        with atomic_file(self.path / f"part-{_part_file(name, segment)}") as path:
+            _write_tables(path, rows)
+
+    def add_models(self, models: Mapping[str, tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]) -> None:
+        """Put models into the table at once: by name what the manifest tells of each, and of each of its new parts."""
+        for name, (facts, parts) in models.items():
+            added = [{"file": _part_file(name, part["segment"])} | dict(part) for part in parts]
+            self.models[name] = _with_sums(facts, [*self.models.get(name, {}).get("parts", ()), *added])
+        self._write_models()
         self._write_manifest()
 
     def set_facts(self, name: str, facts: Mapping[str, Any]) -> None:
@@ -294,6 +301,10 @@ class TableFolder:
         write_manifest(self.path, "losses", attrs, sections=sections)
 
 
+def _part_file(name: str, segment: int) -> str:
+    return f"{model_slug(name)}-{segment:04d}.parquet"
+
+
 def _files(path: Path) -> list[tuple[str, Path]]:
     """List what is in the folder of a table and in those of its texts and tokens, by its path in the folder."""
     folders = [path, *(path / name for name in (TOKENS, CORPUS) if (path / name).is_dir())]
@@ -305,10 +316,6 @@ def _is_begun(path: Path) -> bool:
     if (path / CORPUS).is_symlink():
         return False
     return all(name in (LOCK, CORPUS) or is_own_file(name) for name, _ in _files(path))
-
-
-def _labels(corpus: Corpus) -> dict[str, tuple[str, ...] | None]:
-    return {"domain": corpus.domains, "cluster": corpus.clusters}
 
 
 def _with_sums(facts: Mapping[str, Any], parts: list[dict[str, Any]]) -> dict[str, Any]:

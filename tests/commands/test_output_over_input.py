@@ -111,9 +111,9 @@ def test_a_table_that_holds_more_is_not_replaced(place, name):
     assert content(place) == before
 
 
-def imported(names, *, samples=6, unit="document", size=10):
+def imported(names, *, samples=6, unit="document", size=10, **counts):
     frame = pd.DataFrame({name: 1.0 + place + np.arange(samples) for place, name in enumerate(names)})
-    frame = frame.assign(sample=[f"t{row}" for row in range(samples)], bytes=size)
+    frame = frame.assign(sample=[f"t{row}" for row in range(samples)], bytes=size, **counts)
     models = pd.DataFrame({"model": names, "family": "f", "parameters": 1e8 + np.arange(len(names))})
     return bl.losses_from_frames(frame, models, unit=unit)
 
@@ -126,6 +126,16 @@ def test_models_are_added_to_a_table_and_take_the_place_of_those_of_their_name(p
     np.testing.assert_array_equal(joined["nll"][:, 1:], new["nll"][::-1])
     bl.write_losses(joined, "joined")
     np.testing.assert_array_equal(bl.read_losses("joined")["nll"], joined["nll"])
+
+
+@pytest.mark.parametrize(("held", "new"), [({"tokens": 4}, {}), ({}, {"tokens": 3}), ({"tokens": 4}, {"tokens": 3})])
+def test_counts_of_tokens_are_kept_where_all_models_have_them(place, held, new):
+    joined = join_models(imported(["a"], **held), imported(["b"], **new), place)
+    bl.write_losses(joined, "joined")
+    losses = bl.read_losses("joined")
+    assert losses["lm"].to_numpy().tolist() == ["a", "b"]
+    assert ("tokens" in losses) == bool(held and new)
+    assert "tokens" not in losses or losses["tokens"].to_numpy().tolist() == [[4, 3]] * 6
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,13 @@ def read_reference(name: str) -> dict[str, Any]:
 
 def tensor_shapes(name: str) -> dict[str, list[int]]:
     """Return the shape of every tensor of a case's checkpoint."""
+    return spread(read_reference(name)["shapes"])
+
+
+def spread(collapsed: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    """Write the tensors that every layer has, ``layers.{4}.norm``, once for each layer."""
     shapes = {}
-    for tensor, shape in read_reference(name)["shapes"].items():
+    for tensor, shape in collapsed.items():
         layers = re.search(r"\{(\d+)\}", tensor)
         names = [tensor.replace(layers[0], str(i)) for i in range(int(layers[1]))] if layers else [tensor]
         shapes |= dict.fromkeys(names, shape)

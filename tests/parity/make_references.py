@@ -31,8 +31,7 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
     """Return the reference with seeded weights, read from a checkpoint as users have it, and its tensors' shapes."""
     config = CONFIG_MAPPING[case.model_type](**case.settings)
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    with safe_open(folder / "model.safetensors", "np") as file:
-        shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    shapes = stored_shapes(folder)
     weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     options = {"dtype": torch.float32, "attn_implementation": case.attention} | options
@@ -41,6 +40,23 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
         if loaded[kind]:
             raise SystemExit(f"{case.name}: {kind} {loaded[kind]}")
     return model.eval(), shapes
+
+
+def stored_shapes(folder: Path) -> dict[str, list[int]]:
+    """Return the shapes of the tensors of a checkpoint."""
+    with safe_open(folder / "model.safetensors", "np") as file:
+        return {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+
+
+def saved_model(case: Case, folder: Path, *, original: bool) -> tuple[torch.nn.Module, dict[str, list[int]]]:
+    """Return the reference as ``save_pretrained`` leaves it in a folder, after it was read, and its tensors' shapes.
+
+    The names are the original ones of its family, as by default, or those of the modules of transformers.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        model, _ = reference_model(case, Path(name))
+    model.save_pretrained(folder, save_original_format=original)
+    return model, stored_shapes(folder)
 
 
 def log_probabilities(model: torch.nn.Module, ids: np.ndarray) -> np.ndarray:

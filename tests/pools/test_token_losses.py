@@ -268,6 +268,20 @@ def test_tokens_of_a_folder(tmp_path, precision):
     assert (lowest <= bl.combine(losses, pair) + 1e-6).all()
 
 
+@pytest.mark.parametrize("rows", [1, 7])
+def test_tokens_are_read_a_few_at_a_time_in_any_order(tmp_path, monkeypatch, rows):
+    folder = scored_folder(tmp_path / "t", "abcd", other="d")
+    expected = bl.read_token_losses(folder, tokenizer="a")
+    frames = [pd.read_parquet(path) for path in (folder / "tokens").iterdir()]
+    for path in (folder / "tokens").iterdir():
+        path.unlink()
+    # Models mixed in one file, and no token where it was.
+    mixed = pd.concat(frames).sample(frac=1, random_state=0).reset_index(drop=True)
+    mixed.to_parquet(folder / "tokens" / "all.parquet", index=False, row_group_size=50)
+    monkeypatch.setattr("bayeslaw.losses.model_tokens.BATCH", rows)
+    assert bl.read_token_losses(folder, tokenizer="a").identical(expected)
+
+
 def test_labels_in_dictionaries_are_read(tmp_path):
     folder = scored_folder(tmp_path / "t", "ab")
     expected = bl.read_token_losses(folder)

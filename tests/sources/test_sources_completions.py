@@ -441,7 +441,7 @@ def test_a_full_disk_is_said(tmp_path):
     journal.close()
 
 
-def test_tokens_are_left_out_where_models_differ_in_them(server):
+def test_tokens_are_by_model_where_models_differ_in_them(server):
     def change(content, asked):
         if asked["model"] == "large":
             entries = content["choices"][0]["prompt_logprobs"]
@@ -449,7 +449,10 @@ def test_tokens_are_left_out_where_models_differ_in_them(server):
         return content
 
     server.change = change
-    assert "tokens" not in scored(server, TEXTS[:2])
+    losses = scored(server, TEXTS[:2], names=("large", "small"))
+    tokens = losses["tokens"].transpose("lm", "sample")
+    assert (tokens.sel(lm="large") == tokens.sel(lm="small") + 1).all()
+    assert tokens.sel(lm="small").to_numpy().tolist() == [dense("small", text, BOS)[1] for text in TEXTS[:2]]
 
 
 def test_what_is_given_is_checked(server):
@@ -579,6 +582,8 @@ def test_the_command_warns_of_unscored_bytes(tmp_path):
         result = run(*options, "--model", "small", "--out", tmp_path / "out", "--allow-unscored")
     assert result.exit_code == 0, result.output
     assert "warning: 3 bytes have no log-prob by small" in result.stderr
+    losses = read_losses(tmp_path / "out")
+    assert (losses["bytes"] - losses["scored_bytes"]).to_numpy().tolist() == [[3]]
 
 
 def test_the_servers_codes_tell_tokens_apart():

@@ -1,8 +1,11 @@
-"""Scoring runs that die of SIGKILL at a chosen moment: ``python tests/support/killed_runs.py JOBS.json``.
+"""Scoring runs that die of SIGKILL, run out of disk or meet other writers at chosen moments.
+
+Usage: ``python tests/support/killed_runs.py JOBS.json``.
 
 Every run is a child of one process that has imported everything and computed nothing, so that it starts at once.
 """
 
+import errno
 import gc
 import json
 import os
@@ -11,7 +14,7 @@ import signal
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,8 @@ from inference.runs.runner import run
 from inference.texts.documents import read_texts
 
 # What Python reports before it happens: each is a moment at which a run may die.
-WATCHED = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "open")
+FILLING = ("os.rename", "os.mkdir", "open")
+WATCHED = ("os.remove", "os.rmdir", *FILLING)
 
 
 class TargetScorer:
@@ -70,10 +74,23 @@ class Moments:
         Number of the moment, from 0; None to live on.
     torn
         Whether a file that is about to take its place is cut in half first, as if death came while it was written.
+    full
+        Whether the disk is full from that moment on, in the place of death.
+    met
+        What to do at moments of some numbers.
     """
 
-    def __init__(self, folder: str, *, last: int | None, torn: bool) -> None:
-        self.folder, self.last, self.torn = os.path.abspath(folder), last, torn
+    def __init__(
+        self,
+        folder: str,
+        *,
+        last: int | None,
+        torn: bool,
+        full: bool = False,
+        met: Mapping[int, Callable[[], None]] | None = None,
+    ) -> None:
+        self.folder, self.last, self.torn, self.full = os.path.abspath(folder), last, torn, full
+        self.met = dict(met or {})
         self.seen: list[str] = []
 
     def hook(self, event: str, arguments: tuple[Any, ...]) -> None:
@@ -88,29 +105,44 @@ class Moments:
         if event in ("os.mkdir", "os.remove") and os.path.exists(path) == (event == "os.mkdir"):
             return
         self.passed(event, path)
+        # What is there can be removed from a disk that is full.
+        if self.full and self.last is not None and len(self.seen) > self.last and event in FILLING:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
     def passed(self, event: str, path: str) -> None:
         self.seen.append(f"{event} {os.path.relpath(path, self.folder) if path else ''}".strip())
+        if meet := self.met.pop(len(self.seen) - 1, None):
+            meet()
         if len(self.seen) - 1 != self.last:
             return
         if self.torn and event == "os.rename":
             os.truncate(path, os.path.getsize(path) // 2)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if not self.full:
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def work(job: dict[str, Any]) -> dict[str, Any]:
     """Do one job in this process: score, or read what is there."""
     if "read" in job:
         return {"found": _read(job["read"])}
-    moments = Moments(job["out"], last=job.get("last"), torn=job.get("torn", False))
+    others: list[str | None] = []
+    second = {key: value for key, value in job.items() if key != "writers"}
+    met = dict.fromkeys(job.get("writers", ()), lambda: others.append(in_child(second).get("error")))
+    moments = Moments(
+        job["out"], last=job.get("last"), torn=job.get("torn", False), full=job.get("full", False), met=met
+    )
     requests, corpus = read_requests(job["models"]), read_texts(job["texts"])
     options = ScoreOptions(**job["options"])
     scorer = TargetScorer(moments) if job.get("scorer", "targets") == "targets" else _Watched(moments)
     sys.addaudithook(moments.hook)
     said: list[str] = []
-    results = run(requests, corpus, job["out"], options, scorer=scorer, say=said.append)
+    try:
+        results = run(requests, corpus, job["out"], options, scorer=scorer, say=said.append)
+    except InputError as error:
+        return {"error": str(error), "batches": scorer.batches}
     tokens, refused = [result.tokens for result in results], [result.refused for result in results]
-    return {"moments": moments.seen, "batches": scorer.batches, "tokens": tokens, "refused": refused, "said": said}
+    done = {"moments": moments.seen, "batches": scorer.batches, "others": others}
+    return done | {"tokens": tokens, "refused": refused, "said": said}
 
 
 class _Watched(LocalScorer):
@@ -139,10 +171,15 @@ def _read(folder: str) -> dict[str, list[float]] | str:
 
 
 def chosen_moment(job: dict[str, Any], done: list[Any]) -> dict[str, Any]:
-    """Return a job with the number of its last moment, if that is given as a share of another's."""
+    """Return a job with the numbers of its last moment, or of those of other writers, if given as shares."""
     if "of" not in job:
         return job
-    return job | {"last": int(job["share"] * len(done[job["of"]]["moments"]))}
+    moments = done[job["of"]]["moments"]
+    # A run ends with removing its journal, which a full disk does not hinder.
+    numbers = [number for number, each in enumerate(moments) if each.startswith(FILLING) or not job.get("full")]
+    if "writers" in job:
+        return job | {"writers": [numbers[int(share * len(numbers))] for share in job["writers"]]}
+    return job | {"last": numbers[int(job["share"] * len(numbers))]}
 
 
 def at_every_kind_of_moment(job: dict[str, Any], moments: Sequence[str]) -> list[dict[str, Any]]:

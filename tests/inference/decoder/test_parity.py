@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
-from parity.checkpoints import case_ids, differences, log_probabilities, tensor_shapes, write_checkpoint
+from parity.checkpoints import case_ids, differences, log_probabilities, spread, tensor_shapes, write_checkpoint
+from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
+from safetensors.numpy import save_file
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
-from inference.checkpoints.weights import load_decoder
+from inference.checkpoints.weights import check_tensors, load_decoder
 from inference.decoder.families import SUPPORTED
 from inference.decoder.transformer import Decoder
 
@@ -22,7 +24,6 @@ OTHER_NAMES = [
     ("gpt2", "transformer.", ""),
     ("bloom", "transformer.", ""),
     ("gpt_neox", "gpt_neox.", ""),
-    # What save_pretrained of transformers 5.24 writes.
     ("gpt_neox", "embed_out", "lm_head"),
     ("llama", "model.", ""),
     ("opt", "model.decoder.", "decoder."),
@@ -108,6 +109,22 @@ def test_tensors_are_found_with_other_prefixes(name, old, new, tmp_path):
     names = tensor_shapes(name)
     assert any(rename(tensor) != tensor for tensor in names)
     assert_parity(write_checkpoint(tmp_path, CASES[name], rename=rename), CASES[name])
+
+
+@pytest.mark.parametrize("model_type", MODEL_TYPES)
+def test_names_that_the_newest_transformers_writes_are_known(model_type, tmp_path):
+    for case in (case for case in CASES.values() if case.model_type == model_type):
+        folder = write_checkpoint(tmp_path / case.name.replace("/", "-"), case)
+        for form in FORMS:
+            zeros = {name: np.zeros(shape, np.float32) for name, shape in spread(saved_shapes(case, form)).items()}
+            save_file(zeros, folder / "model.safetensors")
+            check_tensors(open_checkpoint(folder))
+
+
+def test_names_are_recorded_of_every_case():
+    record = read_record()
+    assert all(record[form].keys() == CASES.keys() for form in FORMS)
+    assert record["modules"]["gpt_neox"]["without"] == ["embed_out.weight"]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])

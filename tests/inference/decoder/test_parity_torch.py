@@ -1,4 +1,6 @@
-"""Every family against PyTorch itself, from text to loss: the same folder, read by both."""
+"""Every family against PyTorch itself: the same folder, read by both, and what transformers saves, read by us."""
+
+import json
 
 import numpy as np
 import pytest
@@ -8,12 +10,23 @@ torch = pytest.importorskip("torch")
 from dataclasses import replace  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from parity import checkpoints  # noqa: E402
 from parity.cases import CASES, MODEL_TYPES, Case  # noqa: E402
-from parity.make_references import log_probabilities, of_targets, reference_model  # noqa: E402
+from parity.make_references import (  # noqa: E402
+    collapse,
+    log_probabilities,
+    of_targets,
+    reference_model,
+    saved_model,
+    stored_shapes,
+)
+from parity.saved_names import FORMS, saved_shapes  # noqa: E402
 from small_tokenizers import save_tokenizer, vocabulary_size  # noqa: E402
-from transformers import AutoTokenizer  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
 
 import inference  # noqa: E402
+from inference.checkpoints.checkpoint import open_checkpoint  # noqa: E402
+from inference.checkpoints.weights import load_decoder  # noqa: E402
 
 pytestmark = pytest.mark.parity
 
@@ -23,14 +36,19 @@ TEXTS = (
     "She sells sea shells.",
     "A small model reads a small text and says how likely it is, word by word.",
 )
-# Tokenizers, and what stands before a text where they put nothing there themselves.
+# Tokenizers, and what stands before a text where neither they nor the configuration put anything there.
 TOKENIZERS = {"gpt2": "<|endoftext|>", "qwen": "<|im_end|>", "llama": None, "gemma": None}
 
 
-def reference_ids(folder: Path, text: str, prefix: str | None) -> np.ndarray:
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    ids = tokenizer(text).input_ids
-    return np.array(ids if prefix is None else [tokenizer.convert_tokens_to_ids(prefix), *ids])
+def reference_ids(folder: Path, text: str, kind: str) -> np.ndarray:
+    # transformers would build the tokenizer of the class that belongs to the family, whatever the file says.
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    ids, end = tokenizer.encode(text).ids, TOKENIZERS[kind]
+    if end is None:
+        return np.array(ids)
+    named = json.loads((folder / "config.json").read_text()).get("bos_token_id")
+    known = kind == "qwen" and named is not None and named < tokenizer.get_vocab_size()
+    return np.array([named if known else tokenizer.token_to_id(end), *ids])
 
 
 def with_vocabulary(case: Case, size: int) -> Case:
@@ -46,6 +64,20 @@ def test_losses_of_texts_equal_those_of_pytorch(model_type, tmp_path):
     save_tokenizer(kind, tmp_path)
     losses = inference.score(inference.load(tmp_path), TEXTS)
     for text, loss in zip(TEXTS, losses, strict=True):
-        ids = reference_ids(tmp_path, text, TOKENIZERS[kind])
+        ids = reference_ids(tmp_path, text, kind)
         expected = -of_targets(log_probabilities(reference, ids).astype(np.float64), ids).sum()
         assert abs(loss - expected) < GATE * (len(ids) - 1), (text, loss, expected)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_transformers_saves_is_read(name, tmp_path):
+    case = CASES[name]
+    model, _ = saved_model(case, tmp_path / "original", original=True)
+    texts = checkpoints.case_ids(case)
+    expected = [log_probabilities(model, ids) for ids in texts]
+    model.save_pretrained(tmp_path / "modules", save_original_format=False)
+    for form in FORMS:
+        assert collapse(stored_shapes(tmp_path / form)) == saved_shapes(case, form)
+        decoder = load_decoder(open_checkpoint(tmp_path / form))
+        for wanted, found in zip(expected, checkpoints.log_probabilities(decoder, texts), strict=True):
+            np.testing.assert_allclose(found[:-1], wanted, rtol=0, atol=case.gate)

@@ -1,4 +1,4 @@
-"""A run that is killed and run again leaves the table that an uninterrupted one leaves, bit for bit."""
+"""A run that is killed, runs out of disk or meets other writers leaves the table of an undisturbed one, bit for bit."""
 
 import json
 import os
@@ -25,7 +25,7 @@ MEASURED = (*TIMES, "seconds", "tokens_per_second", "load_seconds")
 
 @dataclass(frozen=True)
 class Deaths:
-    """How many runs die, spread over all that they do.
+    """How many runs die or are disturbed, spread over all that they do.
 
     Attributes
     ----------
@@ -35,15 +35,21 @@ class Deaths:
         Runs that add texts.
     true_shares
         Runs with the true decoder: after which share of what they do.
+    full
+        Runs during which the disk becomes full.
+    writers
+        Others that want to write while a run is at work.
     """
 
     kills: int
     grown: int
     true_shares: tuple[float, ...]
+    full: int
+    writers: int
 
 
-FEW = Deaths(kills=5, grown=1, true_shares=(0.5,))
-MANY = Deaths(kills=20, grown=3, true_shares=(0.3, 0.5, 0.7))
+FEW = Deaths(kills=5, grown=1, true_shares=(0.5,), full=2, writers=2)
+MANY = Deaths(kills=50, grown=3, true_shares=(0.3, 0.5, 0.7), full=10, writers=10)
 
 
 def run_jobs(folder: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -133,6 +139,12 @@ def done(folder: Path, deaths: Deaths) -> dict[str, Any]:
         else:
             add("read", {"read": out})
         add("resumed", job(out))
+    for number in range(deaths.full):
+        out = f"full-{number}"
+        share = (number + moments.random()) / deaths.full
+        add("full", job(out, of=whole, share=share, full=True, torn=bool(number % 2)), job(out))
+    shares = [(number + 0.5) / deaths.writers for number in range(deaths.writers)]
+    add("met", job("met", of=whole, writers=shares))
     add("grown", job("grown"))
     grown = add("grown", job("grown", **BOTH))
     for number in range(deaths.grown):
@@ -156,6 +168,25 @@ def test_a_killed_run_leaves_the_same_table(folder, done, deaths):
     assert sum(run["died"] == signal.SIGKILL for run in done["killed-again"]) >= deaths.kills // 4
     for number in range(deaths.kills):
         same_table(folder / f"killed-{number:02d}", folder / "whole")
+
+
+def test_a_full_disk_loses_nothing(folder, done, deaths):
+    for number in range(deaths.full):
+        stopped, again = done["full"][2 * number : 2 * number + 2]
+        assert stopped["died"] == 0
+        assert "No space left on device" in stopped["error"]
+        assert "\naccepted: " in stopped["error"]
+        # One batch at most was scored and could not be kept.
+        assert stopped["batches"] + again["batches"] <= done["whole"][0]["batches"] + 1
+        same_table(folder / f"full-{number}", folder / "whole")
+
+
+def test_other_writers_are_refused_and_change_nothing(folder, done, deaths):
+    met = done["met"][0]
+    assert len(met["others"]) == deaths.writers
+    assert all(error is not None and "another run is scoring into" in error for error in met["others"])
+    assert met["batches"] == done["whole"][0]["batches"]
+    same_table(folder / "met", folder / "whole")
 
 
 def test_no_row_is_there_twice_and_none_is_lost(folder, done, deaths):
