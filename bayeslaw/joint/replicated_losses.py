@@ -10,6 +10,7 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.normal_at_draws import factor_of
 from bayeslaw.joint.sample_scales import SampleScales
 from bayeslaw.joint.shifted_losses import with_means
+from bayeslaw.joint.thin_products import thin_product
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class ReplicatedLosses:
             yield self._losses(own, common, generator)
 
     def common_factor(self, dependence: DependenceAtDraws, generator: np.random.Generator) -> np.ndarray:
-        """Draw factors of correlation matrices around that of what models share, by a Wishart matrix, [draw, lm, lm]."""
+        """Draw factors of correlation matrices around that of what models share (Wishart), [draw, lm, lm]."""
         quality, family = self.model.dependence.quality, self.model.dependence.family
         shared = (quality, family, np.zeros_like(dependence.seen_own_share))
         count, freedom = len(quality), dependence.values["structure_freedom"][:, None]
@@ -66,5 +67,6 @@ class ReplicatedLosses:
         noise = generator.standard_normal(shape, dtype=single)
         noise *= np.sqrt(self.scales.draw_new(generator, table.link.mean_is_finite)).astype(single)
         noise *= alone[:, None].astype(single)
-        noise += (shared[:, None] * common).astype(single) @ generator.standard_normal(shape, dtype=single)
+        common_noise = generator.standard_normal(shape, dtype=single)
+        noise += thin_product((shared[:, None] * common).astype(single), common_noise)
         return with_means(table, noise, self.means)

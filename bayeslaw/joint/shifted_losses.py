@@ -28,26 +28,31 @@ def with_means(table: JointTable, latent: np.ndarray, means: np.ndarray) -> np.n
     """
     link, share = table.link, (table.weights / table.weights.sum()).astype(latent.dtype)
     if link.linear:
-        return latent + (means - latent @ share)[:, None].astype(latent.dtype)
+        return latent + (means - _mean(latent, share))[:, None].astype(latent.dtype)
     lowest, highest = _bounds(link, latent, means, share)
     nearest = np.abs(table.mean[None, :] - means[:, None]).argmin(axis=1)
     shift = np.clip(table.latent_mean[nearest], lowest, highest)
     losses, found, left = np.empty_like(latent), np.empty(len(means)), np.arange(len(means))
     for _ in range(MOST_STEPS):
         drawn = link.array_value(latent[left] + shift[left, None].astype(latent.dtype))
-        mean = (drawn @ share).astype(float)
+        mean = _mean(drawn, share)
         losses[left], found[left] = drawn, mean
         # In logs, in which the mean is nearly linear in the shift far below and far above.
         off = np.log(means[left] / mean)
         far = np.abs(off) > CLOSE
         if not far.any():
             break
-        slope = link.array_slope(drawn[far]) @ share
+        slope = _mean(link.array_slope(drawn[far]), share)
         left, change = left[far], (mean * off)[far] / slope
         shift[left] = np.clip(shift[left] + change, lowest[left], highest[left])
     # What is left is far below what a sample more or less would change.
     losses *= (means / found)[:, None].astype(latent.dtype)
     return losses
+
+
+def _mean(losses: np.ndarray, share: np.ndarray) -> np.ndarray:
+    # Added pairwise, which rounds less than a product with a vector in single precision.
+    return (losses * share).sum(axis=1).astype(float)
 
 
 def _bounds(link: Link, latent: np.ndarray, means: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
