@@ -6,7 +6,7 @@ from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.links import Link
 
 MOST_STEPS = 30
-CLOSE = 1e-5
+CLOSE = 1e-4
 
 
 def with_means(table: JointTable, latent: np.ndarray, means: np.ndarray) -> np.ndarray:
