@@ -159,9 +159,9 @@ class CalibratedJointLaw:
         losses = {kind: np.hstack([drawn.losses[:, :seen], drawn.losses[:, hidden[kind]]]).T for kind in KINDS}
         return Simulated(table, truth, {kind: np.stack(self._pools(array)) for kind, array in losses.items()})
 
-    def _pools(self, losses: np.ndarray) -> list[np.ndarray]:
+    def _pools(self, losses: np.ndarray) -> list[float]:
         """Mean oracle loss of every target, of losses [lm, sample]."""
-        return [losses[np.array(pool)].min(axis=0).mean() for pool in self._every_target[1]]
+        return [float(losses[np.array(pool)].min(axis=0).mean()) for pool in self._every_target[1]]
 
     def fit(self, data: JointTable, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.

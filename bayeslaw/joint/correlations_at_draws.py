@@ -1,7 +1,7 @@
 """The density of `bayeslaw.joint.correlation_density` at many structures at once, in NumPy."""
 
 import numpy as np
-from scipy.special import gammaln, multigammaln
+from scipy.special import gammaln
 
 from bayeslaw.joint.correlation_density import MOST_STEPS, SMALL_DECREMENT
 
@@ -31,7 +31,9 @@ def correlation_log_densities(correlation: np.ndarray, structure: np.ndarray, fr
     curvature = np.linalg.slogdet(balanced + np.eye(count))[1] - count * np.log(2.0)
     remainder = (count - balanced.sum(axis=(1, 2))) / 2
     profile = freedom * (np.log(scale).sum(axis=1) + remainder - log_determinant / 2)
-    normaliser = count * gammaln(freedom / 2) - multigammaln(freedom / 2, count)
+    # The logarithm of the multivariate gamma function is a sum of those of gamma functions.
+    several = gammaln((freedom[:, None] - np.arange(count)) / 2).sum(axis=1) + count * (count - 1) / 4 * np.log(np.pi)
+    normaliser = count * gammaln(freedom / 2) - several
     seen = (freedom - count - 1) / 2 * np.linalg.slogdet(correlation)[1]
     return np.where(sign > 0, normaliser + seen + profile - curvature / 2, np.nan)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from jax import Array
 from scipy.special import log_ndtr, ndtr, ndtri
 
 from bayeslaw.joint.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, JITTER, LEVEL_DEVIATION, LEVEL_SHARE, Curve, Models
@@ -65,7 +66,7 @@ class CurveAtDraws:
         """Floors of families not seen in the reported unit; `noise` is standard normal, [draw, new family]."""
         return np.exp(self._centre[:, None] + self._floor_deviation[:, None] * noise)
 
-    def mean(self, log_size: np.ndarray) -> np.ndarray:
+    def mean(self, log_size: np.ndarray | Array) -> np.ndarray:
         """Prior mean of the log of the loss above the floor, [lm]."""
         return np.log(LEVEL_SHARE * self.lowest_of_family.min()) - self.curve.exponent[0] * np.asarray(log_size)
 

@@ -8,6 +8,7 @@ import pytest
 from joint_cases import small_model, some_values
 from scipy import stats
 
+import bayeslaw as bl
 from bayeslaw.diagnosis.joint_pool_check import check_pools
 from bayeslaw.joint.correlation_density import correlation_log_density
 from bayeslaw.joint.correlations_at_draws import correlation_log_densities
@@ -24,6 +25,9 @@ from bayeslaw.joint.replicated_losses import ReplicatedLosses
 from bayeslaw.joint.sample_scales import SampleScales
 from bayeslaw.joint.thin_products import thin_product
 from bayeslaw.likelihood import compiled
+from bayeslaw.pools.folds import assign_folds
+from bayeslaw.pools.repeated_means import PoolMeans
+from bayeslaw.pools.rules import find_rule
 
 SEEDS = range(4)
 EXACT = {"rtol": 1e-8, "atol": 1e-10}
@@ -175,6 +179,20 @@ def test_replicates_have_the_correlations_and_deviations_of_the_law(model: Joint
     np.testing.assert_allclose(covariance / np.outer(width, width), structure, atol=0.02)
 
 
+def test_what_replicates_share_scatters_as_correlations_of_a_wishart_matrix(model: JointModel, values) -> None:
+    values = many_of(values, 4000) | {"structure_freedom": np.full(4000, 200.0)}
+    replicated = ReplicatedLosses(model, SampleScales(np.ones(240), 8, np.inf), model.table.mean)
+    dependence = DependenceAtDraws(model.dependence, values)
+    factor = replicated.common_factor(dependence, np.random.default_rng(0))
+    drawn = (factor @ factor.transpose(0, 2, 1))[:, *np.triu_indices(8, 1)]
+    shared = (model.dependence.quality, model.dependence.family, np.zeros((4000, 8)))
+    kernel = dependence.kernel(shared, shared)[0][np.triu_indices(8, 1)]
+    # Fisher's transform of a correlation from 209 degrees of freedom is normal with variance 1 / (209 - 2).
+    error = np.arctanh(drawn) - np.arctanh(kernel)
+    np.testing.assert_allclose(error.std(axis=0), 207**-0.5, rtol=0.06)
+    np.testing.assert_allclose(error.mean(axis=0), 0, atol=0.01)
+
+
 def test_scales_have_the_moments_of_their_gamma_distributions() -> None:
     generator, squares = np.random.default_rng(0), np.concatenate([np.full(20_000, 2.0), np.full(20_000, 14.0)])
     scales = SampleScales(squares, 8, 9.0)
@@ -210,16 +228,38 @@ def test_an_oracle_of_a_new_model_and_a_known_one_is_that_of_two_normals() -> No
     assert abs(np.mean(found) - np.mean(expected)) < 5 * error
 
 
-def test_nothing_is_compiled(model: JointModel, values: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither by the package nor by JAX's own operations, whatever the shapes."""
-    model.table.standardised  # noqa: B018
+@pytest.mark.parametrize("rule", ["oracle", "mixture", "best"])
+def test_columns_in_single_precision_give_the_losses_of_double_precision(rule: str) -> None:
+    generator = np.random.default_rng(0)
+    columns, clusters = generator.gamma(2.0, 2.0, (12, 3000)), np.repeat(np.arange(300), 10)
+    pools = np.sort([generator.choice(12, 3, replace=False) for _ in range(40)], axis=1)
+    functions, folds = find_rule(rule).functions, assign_folds(clusters)
+    expected = [functions.losses(columns[pool].T, folds).mean() for pool in pools]
+    found = PoolMeans(pools, 12, clusters, rule)(columns.astype(np.float32), 3000.0)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+def test_nothing_is_compiled(values: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a table that was not seen before, neither by the package nor by JAX's own operations."""
 
     def refuse(*arguments, **choices):
         raise AssertionError("something was compiled")
 
+    fresh = small_model()
     monkeypatch.setattr(compiled, "compile_for", refuse)
     monkeypatch.setattr("jax._src.compiler.compile_or_get_cached", refuse)
     with pytest.raises(AssertionError, match="compiled"):
         jax.jit(lambda x: x * 3.25 + 17)(np.ones(37))
-    assert np.isfinite(draw_pools(model, values, [[NewModel(3e11, "unseen"), NewModel(1e10, "alder")]])).all()
-    assert np.isfinite(check_pools(model, values, max_size=2)["median"]).all()
+    assert np.isfinite(draw_pools(fresh, values, [[NewModel(3e11, "unseen"), NewModel(1e10, "alder")]])).all()
+    assert np.isfinite(check_pools(fresh, values, max_size=2)["median"]).all()
+
+
+def test_nothing_is_compiled_to_check_a_fit_or_to_predict_by_it(
+    joint_fit: bl.Fit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments, **choices):
+        raise AssertionError("something was compiled")
+
+    monkeypatch.setattr("jax._src.compiler.compile_or_get_cached", refuse)
+    bl.check(joint_fit)
+    assert np.isfinite(bl.predict(joint_fit, {"members": ["1e11:alder,5e10:unseen"]})["median"]).all()
