@@ -7,19 +7,18 @@ from functools import cached_property
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
-from jax import Array
 
 from bayeslaw.calibration.quantities import JointQuantities, joint_log_likelihood
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior, site_values
+from bayeslaw.joint.drawn_pools import draw_pools
+from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
-from bayeslaw.joint.new_columns import NewColumns, SampleScales, SeenModels, sample_scales, seen_models
 from bayeslaw.joint.simulated_tables import JointDesign, JointSimulation, simulate_joint
 from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
@@ -59,8 +58,8 @@ def joint_design(link: str | None = None) -> JointDesign:
 class CalibratedJointLaw:
     """The joint law with a design whose last models, half of those not seen, follow the curves of their families.
 
-    Fits are of the density that `bayeslaw.fit` samples, in its coordinates; columns of larger models are drawn by the
-    code that `bayeslaw.predict` uses. See `bayeslaw.joint.simulated_tables` for which ranks are exact.
+    Fits are of the density that `bayeslaw.fit` samples, in its coordinates; pools of larger models are drawn by
+    the code that `bayeslaw.predict` uses. See `bayeslaw.joint.simulated_tables` for which ranks are exact.
 
     Parameters
     ----------
@@ -160,9 +159,9 @@ class CalibratedJointLaw:
         losses = {kind: np.hstack([drawn.losses[:, :seen], drawn.losses[:, hidden[kind]]]).T for kind in KINDS}
         return Simulated(table, truth, {kind: np.stack(self._pools(array)) for kind, array in losses.items()})
 
-    def _pools(self, losses: Any) -> list[Any]:
-        """Mean oracle loss of every target, of losses [lm, sample] of NumPy or JAX."""
-        return [losses[np.array(pool)].min(axis=0).mean() for pool in self._every_target[1]]
+    def _pools(self, losses: np.ndarray) -> list[float]:
+        """Mean oracle loss of every target, of losses [lm, sample]."""
+        return [float(losses[np.array(pool)].min(axis=0).mean()) for pool in self._every_target[1]]
 
     def fit(self, data: JointTable, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
@@ -197,41 +196,15 @@ class CalibratedJointLaw:
         return FittedDraws(draws, predictions, solution.draws.divergences)
 
     def _predict(self, model: JointModel, draws: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
-        values = {name: draws[name] for name in model.shapes}
-        middle = {name: jnp.asarray(array.mean(axis=0)) for name, array in values.items()}
-        scales = sample_scales(model, np.asarray(model.dependence.structure(middle)))
-        tails = bool(np.isfinite(scales.freedom))
-        given = seen_models(model), model.table.losses, scales.squares, scales.freedom, values
+        design, values = self.design, {name: draws[name] for name in model.shapes}
+        sizes_and_families = zip(design.parameters, design.families, design.names, strict=True)
+        hidden = [NewModel(*each) for each in sizes_and_families][design.seen :]
+        members = [*design.names[: design.seen], *hidden]
+        pools = [[members[model] for model in pool] for pool in self._every_target[1]]
         return {
-            kind: np.asarray(self._predictors[tails, kind](*given, seed + number)) for number, kind in enumerate(KINDS)
+            kind: draw_pools(model, values, pools, own_part=kind == "new", seed=seed + number)
+            for number, kind in enumerate(KINDS)
         }
-
-    @cached_property
-    def _predictors(self) -> dict[tuple[bool, str], Any]:
-        """Losses of the pools at every draw, by whether the own parts have tails and by kind; compiled when used."""
-        return {(tails, kind): self._predictor(tails, kind == "new") for tails in (False, True) for kind in KINDS}
-
-    def _predictor(self, tails: bool, own_part: bool) -> Any:
-        design = self.design
-        new = slice(design.seen, design.seen + self._new)
-
-        def predict(
-            seen: SeenModels, losses: Array, squares: Any, freedom: Any, values: dict[str, Array], seed: int
-        ) -> Array:
-            scales = SampleScales(squares, design.seen, np.inf)
-            if tails:
-                # The same scales, with what depends on the data moved to where it may be traced.
-                count: Any = design.seen + freedom - 2
-                scales = SampleScales(squares + freedom - 2, count, 2.0)
-            columns = NewColumns(seen, scales, design.log_size[new], design.family[new], own_part)
-
-            def one(given: tuple[dict[str, Array], Array]) -> Array:
-                drawn, _ = columns.draw(given[0], jnp.ones(design.samples), given[1])
-                return jnp.stack(self._pools(jnp.concatenate([losses.T, drawn])))
-
-            return jax.lax.map(one, (values, jax.random.split(jax.random.PRNGKey(seed), len(values["length"]))))
-
-        return jax.jit(predict)
 
 
 def calibrated_joint(law: JointLaw, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> CalibratedJointLaw:

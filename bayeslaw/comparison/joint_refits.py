@@ -12,7 +12,7 @@ from bayeslaw.comparison.kept_curve import KeptCurve, KeptModels, keep_models
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.joint_posterior import BLOCKS, block_sites
 from bayeslaw.joint.curve import Curve
-from bayeslaw.joint.curve_draws import CurveDraws
+from bayeslaw.joint.curve_gradient import CurveGradient
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import compile_once, one_by_one
@@ -79,7 +79,7 @@ class KeptCurveByHand:
     def __call__(self, data: KeptData) -> ManyPositions:
         """Take up the data."""
         priors = all_with_numbers(dict(self.sites.priors), data.numbers)
-        curve = CurveDraws(KeptCurve(data.curve, data.kept).curve, np.asarray(data.kept.rows))
+        curve = CurveGradient(KeptCurve(data.curve, data.kept).curve, np.asarray(data.kept.rows))
         return ManyPositions(site_coordinates(priors, self.sites.shapes), curve.log_likelihood)
 
 

@@ -1,22 +1,18 @@
 """Posterior predictive check of the joint law: whether replicated pools lose as much as those observed."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from math import comb
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
-from jax import Array
 
 from bayeslaw.errors import check_whole
+from bayeslaw.joint.draw_blocks import map_draws
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.joint.new_columns import SampleScales, sample_scales, seen_models, with_means
-from bayeslaw.likelihood.compiled import compile_for
-from bayeslaw.pools.cpu_cores import usable_cores
+from bayeslaw.joint.replicated_losses import ReplicatedLosses
+from bayeslaw.joint.sample_scales import scales_at_mean
 from bayeslaw.pools.regimes import REGIMES, regime_of
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rules import USUAL_RULE, find_rule
@@ -124,71 +120,11 @@ def _replicates(
     model: JointModel, values: Mapping[str, np.ndarray], means: PoolMeans, kept: np.ndarray, seed: int
 ) -> np.ndarray:
     """Losses of the pools on replicated tables, in the reported unit, [draw, pool]."""
-    table = model.table
-    with jax.enable_x64(True):
-        middle = {name: jnp.asarray(np.asarray(values[name]).mean(axis=0)) for name in model.sites}
-        scales = sample_scales(model, np.asarray(model.dependence.structure(middle)))
-        count = len(values["length"])
-        keys = np.asarray(jax.random.split(jax.random.PRNGKey(seed), count))
-        sites = [{name: values[name][number] for name in model.sites} for number in range(count)]
-        replicate = compile_for(lambda one, key: replicate_losses(model, scales, one, kept, key), sites[0], keys[0])
+    table, values = model.table, {name: values[name] for name in model.sites}
+    replicated = ReplicatedLosses(model, scales_at_mean(model, values), kept)
+    to_nats, total = (table.weights / table.scale).astype(np.float32), float(table.weights.sum())
 
-    def one(number: int) -> np.ndarray:
-        # The switch to float64 is local to a thread.
-        with jax.enable_x64(True):
-            losses = np.asarray(replicate(sites[number], keys[number]))
-        return table.scale * means(losses * (table.weights / table.scale), float(table.weights.sum()))
+    def losses_of(block: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
+        return np.stack([table.scale * means(drawn * to_nats, total) for drawn in replicated.draw(block, generator)])
 
-    with ThreadPoolExecutor(max_workers=usable_cores()) as executor:
-        return np.stack(list(executor.map(one, range(count))))
-
-
-def replicate_losses(
-    model: JointModel, scales: SampleScales, values: Mapping[str, Array], means: np.ndarray, key: Array
-) -> Array:
-    """Draw losses of all models of the table on new samples.
-
-    Parameters
-    ----------
-    model
-        The joint law with its table.
-    scales
-        The samples' scales.
-    values
-        One draw of every site.
-    means
-        Mean loss of each model that the replicate is to have, [lm].
-    key
-        JAX random key.
-
-    Returns
-    -------
-    Array
-        Loss per unit of weight in the reported unit, [lm, sample].
-    """
-    table, dependence = model.table, model.dependence
-    common_key, scatter_key, own_key, scale_key = jax.random.split(key, 4)
-    unshared = dependence.own_share(values, dependence.quality, values["own_offset"])
-    zeros = jnp.zeros_like(unshared)
-    models = (dependence.quality, dependence.family, zeros)
-    kernel = dependence.kernel(values, models, models) + 1e-9 * jnp.eye(len(unshared))
-    scattered = _scattered(kernel, values["structure_freedom"], scatter_key)
-    shape = (len(unshared), len(table.losses))
-    common = scattered @ jax.random.normal(common_key, shape)
-    spread = jnp.sqrt(scales.draw_new(scale_key, table.link.mean_is_finite))
-    latent = jnp.sqrt(1 - unshared)[:, None] * common + jnp.sqrt(unshared)[:, None] * spread * jax.random.normal(
-        own_key, shape
-    )
-    latent = latent * jnp.asarray(table.latent_deviation)[:, None]
-    return with_means(seen_models(model), latent, jnp.asarray(means), jnp.asarray(table.weights))
-
-
-def _scattered(correlation: Array, freedom: Array, key: Array) -> Array:
-    """Draw a factor of a correlation matrix around one, by Bartlett's decomposition of a Wishart matrix."""
-    count = len(correlation)
-    chi_key, normal_key = jax.random.split(key)
-    degrees = count + 1 + freedom - jnp.arange(count)
-    diagonal = jnp.sqrt(2 * jax.random.gamma(chi_key, degrees / 2))
-    lower = jnp.tril(jax.random.normal(normal_key, (count, count)), -1) + jnp.diag(diagonal)
-    factor = jnp.linalg.cholesky(correlation) @ lower
-    return factor / jnp.sqrt((factor**2).sum(axis=1, keepdims=True))
+    return map_draws(losses_of, values, numbers=len(table.names) ** 2, seed=seed)

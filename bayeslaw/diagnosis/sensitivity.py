@@ -1,13 +1,12 @@
 """How far a posterior moves when its prior or its likelihood is made a little stronger or weaker."""
 
-import jax
-import numpy as np
 import pandas as pd
 import xarray as xr
 from arviz_base import dataset_to_dataframe
 from arviz_stats.psense import psense
 
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.laws.kinds import kind_of
 
 THRESHOLD = 0.05
 
@@ -37,7 +36,7 @@ def sensitivity(fit: Fit) -> pd.DataFrame:
         If the fit was saved without its log prior.
     """
     posterior = fit.tree["posterior"].to_dataset()
-    joint = _joint_log_likelihood(fit).reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
+    joint = kind_of(fit.law).log_likelihood(fit).reshape(posterior.sizes["chain"], posterior.sizes["draw"], 1)
     tree = xr.DataTree.from_dict(
         {
             "posterior": posterior,
@@ -52,13 +51,3 @@ def sensitivity(fit: Fit) -> pd.DataFrame:
     ]
     both = xr.concat(parts, dim="component").assign_coords(component=list(scaled))
     return dataset_to_dataframe(both, sample_dims=["component"]).T
-
-
-def _joint_log_likelihood(fit: Fit) -> np.ndarray:
-    """Log density of all rows at every draw, shape ``[draw]``."""
-    model, posterior = fit.model, fit.values()
-    names = [*(parameter.name for parameter in model.parameters), *model.sites]
-    with jax.enable_x64(True):
-        values = {name: posterior[name] for name in names}
-        log_likelihood = model.fast_log_likelihood()
-        return np.asarray(jax.jit(lambda values: jax.lax.map(log_likelihood, values))(values))

@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.joint.curve import Curve
-from bayeslaw.joint.curve_draws import CurveDraws
-from bayeslaw.joint.dependence_draws import CorrelationDraws, DeviationDraws
+from bayeslaw.joint.curve_gradient import CurveGradient
+from bayeslaw.joint.dependence_gradients import CorrelationGradient, DeviationGradient
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
 from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES
 from bayeslaw.joint.model_dependence import ModelDependence
@@ -19,6 +19,8 @@ from bayeslaw.posterior.coordinates import all_with_numbers, numbers_of
 from bayeslaw.posterior.density import Block, Posterior, joined
 from bayeslaw.posterior.free_coordinates import Likelihood, ManyPositions, site_coordinates
 from bayeslaw.posterior.sites import Sites, centres, sites_of
+
+CELLS_AT_ONCE = 2_000_000
 
 
 class JointData(NamedTuple):
@@ -63,18 +65,18 @@ BLOCKS: Mapping[str, Part] = {
     "curve": Part(
         (*CURVE_SITES, *BY_FAMILY),
         lambda data, values: data.curve.log_likelihood(values),
-        lambda data: CurveDraws(data.curve).log_likelihood,
+        lambda data: CurveGradient(data.curve).log_likelihood,
     ),
     "correlations": Part(
         (*CORRELATION_SITES, *BY_MODEL),
         lambda data, values: data.dependence.log_likelihood_of_correlations(values),
-        lambda data: CorrelationDraws(data.dependence).log_likelihood,
+        lambda data: CorrelationGradient(data.dependence).log_likelihood,
         funnel="own_spread",
     ),
     "deviations": Part(
         DEVIATION_SITES,
         lambda data, values: data.dependence.log_likelihood_of_deviations(values),
-        lambda data: DeviationDraws(data.dependence).log_likelihood,
+        lambda data: DeviationGradient(data.dependence).log_likelihood,
     ),
 }
 """Blocks by name: mean losses depend on the sites of the curve alone, correlations and deviations on others."""
@@ -185,6 +187,31 @@ def joint_data(model: JointModel) -> JointData:
     numbers = {block: numbers_of(model.sites[name] for name in part.sites) for block, part in BLOCKS.items()}
     data = JointData(model.curve, model.dependence, numbers)
     return jax.tree.map(np.asarray, data)
+
+
+def log_likelihood_at(model: JointModel, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log density of the mean losses, correlations and deviations of a table.
+
+    Parameters
+    ----------
+    model
+        The joint law with its table.
+    values
+        Draws of every site, each ``[draw, ...]``.
+
+    Returns
+    -------
+    np.ndarray
+        Shape ``[draw]``.
+    """
+    data, count = joint_data(model), len(values["length"])
+    step, total = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2), np.zeros(count)
+    for part in BLOCKS.values():
+        likelihood = part.by_hand(data)
+        for first in range(0, count, step):
+            rows = slice(first, first + step)
+            total[rows] += likelihood({name: values[name][rows] for name in part.sites}, None)[0]
+    return total
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import arviz_base
 import numpy as np
 import xarray as xr
 
-from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior
+from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior, log_likelihood_at
 from bayeslaw.fitting.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
-from bayeslaw.joint.curve_draws import CurveDraws
+from bayeslaw.joint.curve_gradient import CurveGradient
 from bayeslaw.joint.curve_predictive import curve_predictive, draw_from_prior
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
 from bayeslaw.joint.joint_table import JointTable
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 TEXT = "text"
 BLOCK_STATISTICS = "sample_stats_blocks"
-CELLS_AT_ONCE = 2_000_000
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
@@ -48,7 +47,7 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
     """
     generator = np.random.default_rng(seed)
     values, log_prior, log_likelihood = _at_draws(model, draws.flat)
-    curve = CurveDraws(model.curve)
+    curve = CurveGradient(model.curve)
     follows = curve_predictive(curve, values, generator)
     reported = _with_round_budget(model, {name: getattr(follows, name) for name in ("floor", "amplitude", "exponent")})
     drawn = {
@@ -112,17 +111,14 @@ def block_statistics(draws: Draws) -> xr.Dataset:
 def _at_draws(model: JointModel, flat: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
     """Values and log prior densities of all sites, in the order of the law, and the log likelihood, at every draw."""
     posterior, data = joint_posterior(model), joint_data(model)
-    values, log_prior, total = {}, {}, np.zeros(len(flat))
+    values, log_prior = {}, {}
     for block in posterior.blocks:
         assert block.posterior.by_hand is not None
         density, positions = block.posterior.by_hand(data), flat[:, list(block.coordinates)]
         values |= density.values(positions)
         log_prior |= density.log_prior(positions)[0]
-        step = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2)
-        for first in range(0, len(flat), step):
-            part = {name: array[first : first + step] for name, array in density.values(positions).items()}
-            total[first : first + step] += density.likelihood(part, None)[0]
-    return {name: values[name] for name in model.sites}, {name: log_prior[name] for name in model.sites}, total
+    values = {name: values[name] for name in model.sites}
+    return values, {name: log_prior[name] for name in model.sites}, log_likelihood_at(model, values)
 
 
 def table_from_tree(tree: xr.DataTree, link: str) -> JointTable:
@@ -182,7 +178,7 @@ def _with_round_budget(model: JointModel, reported: dict[str, np.ndarray]) -> di
     return {name: {**reported, "amplitude_1e9": at_round}[name] for name in REPORTED}
 
 
-def _prior(model: JointModel, curve: CurveDraws, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def _prior(model: JointModel, curve: CurveGradient, generator: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw sites from the prior, with the line of each family, and losses of the models seen."""
     values = {
         name: draw_from(prior, (PRIOR_DRAWS, *model.shapes[name]), generator) for name, prior in model.sites.items()

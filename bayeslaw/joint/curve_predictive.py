@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION
-from bayeslaw.joint.curve_draws import ROOT_TWO_PI, CurveDraws
+from bayeslaw.joint.curve_gradient import ROOT_TWO_PI, CurveGradient
 from bayeslaw.joint.positive_definite import inverse_and_log_determinant
 
 BYTES_AT_ONCE = 16_000_000
@@ -34,7 +34,7 @@ class CurvePredictive(NamedTuple):
 
 
 def curve_predictive(
-    curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator
+    curve: CurveGradient, values: Mapping[str, np.ndarray], generator: np.random.Generator
 ) -> CurvePredictive:
     """Work out what follows from the curve.
 
@@ -57,7 +57,7 @@ def curve_predictive(
     return CurvePredictive(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _parts(curve: CurveDraws, values: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+def _parts(curve: CurveGradient, values: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     """Cut draws into parts that are worked on at once."""
     count = len(values["floor_share"])
     step = max(1, BYTES_AT_ONCE // (8 * len(curve.loss) ** 2))
@@ -65,7 +65,7 @@ def _parts(curve: CurveDraws, values: Mapping[str, np.ndarray]) -> Iterator[dict
         yield {name: array[first : first + step] for name, array in values.items()}
 
 
-def _part(curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> CurvePredictive:
+def _part(curve: CurveGradient, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> CurvePredictive:
     floor = curve.floors(values).floor
     above = np.log(curve.loss - floor[:, curve.family])
     away, latent = above - curve.mean, curve.latent_covariance(values)
@@ -98,7 +98,7 @@ def _replicate(
 
 
 def _lines(
-    curve: CurveDraws,
+    curve: CurveGradient,
     values: Mapping[str, np.ndarray],
     precision: np.ndarray,
     away: np.ndarray,
@@ -126,7 +126,7 @@ def _lines(
 
 
 def draw_from_prior(
-    curve: CurveDraws, values: Mapping[str, np.ndarray], generator: np.random.Generator
+    curve: CurveGradient, values: Mapping[str, np.ndarray], generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Draw lines of families and losses of the models seen from the prior.
 

@@ -1,19 +1,17 @@
 """Losses of pools of known and new models, by simulation on the samples seen."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from bayeslaw.errors import check_choice
+from bayeslaw.joint.draw_blocks import map_draws
 from bayeslaw.joint.hypothetical import Candidates, Member, read_candidates
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.joint.new_columns import NewColumns, sample_scales, seen_models
-from bayeslaw.likelihood.compiled import compile_for
-from bayeslaw.pools.cpu_cores import usable_cores
+from bayeslaw.joint.new_columns import NewColumns
+from bayeslaw.joint.sample_scales import scales_at_mean
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rules import USUAL_RULE
 
@@ -62,79 +60,95 @@ def draw_pools(
     """
     check_choice("samples", samples, SAMPLES)
     candidates = read_candidates(list(model.table.names), pools)
-    with jax.enable_x64(True):
-        simulate = _simulator(model, values, candidates, own_part)
-        return _draw(model, values, candidates, simulate, rule=rule, samples=samples, seed=seed)
+    values = {name: np.asarray(values[name]) for name in model.sites}
+    drawn = _DrawnTables(model, candidates, _new_columns(model, values, candidates, own_part), rule, samples == "new")
+    if drawn.columns is None and not drawn.resample:
+        # Nothing is drawn: the losses of the table, the same at every draw.
+        count, values = len(values["length"]), {name: draws[:1] for name, draws in values.items()}
+        return np.repeat(drawn.pool_losses(values, np.random.default_rng(seed)), count, axis=0)
+    numbers = (len(model.table.names) + len(candidates.new)) ** 2
+    return map_draws(drawn.pool_losses, values, numbers=numbers, seed=seed)
 
 
-Simulate = Callable[[Mapping[str, np.ndarray], Array], Array]
-
-
-def _simulator(
+def _new_columns(
     model: JointModel, values: Mapping[str, np.ndarray], candidates: Candidates, own_part: bool
-) -> Simulate | None:
-    """Compile the simulation of the new models' columns; None where there are no new models."""
+) -> NewColumns | None:
+    """Return what simulates the new models' columns; None where there are no new models."""
     if not candidates.new:
         return None
-    table, families = model.table, list(model.groups)
+    families = list(model.groups)
     numbered = [*families, *dict.fromkeys(new.family for new in candidates.new if new.family not in families)]
-    middle = {name: jnp.asarray(np.asarray(draws).mean(axis=0)) for name, draws in values.items()}
-    columns = NewColumns(
-        seen_models(model),
-        sample_scales(model, np.asarray(model.dependence.structure(middle))),
-        np.log(np.array([new.parameters for new in candidates.new]) / table.reference),
+    return NewColumns(
+        model,
+        scales_at_mean(model, values),
+        np.log(np.array([new.parameters for new in candidates.new]) / model.table.reference),
         np.array([numbered.index(new.family) for new in candidates.new]),
         own_part,
     )
-    weights = jnp.asarray(table.weights)
-
-    def simulate(one: Mapping[str, Array], key: Array) -> Array:
-        return columns.draw(one, weights, key)[0].astype(jnp.float32)
-
-    one = {name: jnp.asarray(draws[0]) for name, draws in values.items()}
-    return compile_for(simulate, one, jax.random.PRNGKey(0))
 
 
-def _draw(
-    model: JointModel,
-    values: Mapping[str, np.ndarray],
-    candidates: Candidates,
-    simulate: Simulate | None,
-    *,
-    rule: str,
-    samples: str,
-    seed: int,
-) -> np.ndarray:
-    table, models = model.table, len(model.table.names)
-    # Only the columns that are needed, numbered anew; padding reads the last entry.
-    known = np.unique(candidates.members[(candidates.members >= 0) & (candidates.members < models)])
-    place = np.full(models + len(candidates.new) + 1, -1)
-    place[known] = np.arange(len(known))
-    place[models:-1] = len(known) + np.arange(len(candidates.new))
-    means = PoolMeans(place[candidates.members], len(known) + len(candidates.new), table.clusters, rule)
-    seen, to_nats = table.nll[known], table.weights / table.scale
-    count = len(next(iter(values.values())))
-    keys = np.asarray(jax.random.split(jax.random.PRNGKey(seed), count))
+@dataclass(frozen=True)
+class _DrawnTables:
+    """Tables of the models that pools need, one for each draw.
 
-    def one(number: int) -> np.ndarray:
-        columns = seen
-        if simulate is not None:
-            # The switch to float64 is local to a thread.
-            with jax.enable_x64(True):
-                drawn = simulate({name: draws[number] for name, draws in values.items()}, keys[number])
-            columns = np.concatenate([seen, np.asarray(drawn) * to_nats])
-        rows = _resampled(table.clusters, [seed, number]) if samples == "new" else None
-        total = table.weights.sum() if rows is None else table.weights[rows].sum()
-        return table.scale * means(columns if rows is None else columns[:, rows], total, rows)
+    Parameters
+    ----------
+    model
+        The joint law with its table.
+    candidates
+        The models and pools.
+    columns
+        What simulates the columns of new models; None where there are none.
+    rule
+        The rule.
+    resample
+        Whether the samples are new ones.
+    """
 
-    with ThreadPoolExecutor(max_workers=usable_cores()) as executor:
-        return np.stack(list(executor.map(one, range(count))))
+    model: JointModel
+    candidates: Candidates
+    columns: NewColumns | None
+    rule: str
+    resample: bool
+
+    @cached_property
+    def known(self) -> np.ndarray:
+        """Positions of the models of the table that are members of pools, ascending."""
+        members = self.candidates.members
+        return np.unique(members[(members >= 0) & (members < len(self.model.table.names))])
+
+    @cached_property
+    def means(self) -> PoolMeans:
+        """The pools, of columns numbered anew: those known, then the new ones."""
+        models, new = len(self.model.table.names), len(self.candidates.new)
+        # Padding reads the last entry.
+        place = np.full(models + new + 1, -1)
+        place[self.known] = np.arange(len(self.known))
+        place[models:-1] = len(self.known) + np.arange(new)
+        members = place[self.candidates.members]
+        return PoolMeans(members, len(self.known) + new, self.model.table.clusters, self.rule)
+
+    def pool_losses(self, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
+        """Draw a table for each draw of every site; returns losses of pools in the reported unit, [draw, pool]."""
+        table = self.model.table
+        to_nats, seen = (table.weights / table.scale).astype(np.float32), table.nll[self.known]
+        if self.columns is None:
+            tables = (seen for _ in values["length"])
+        else:
+            drawn = self.columns.draw(values, generator)
+            tables = (np.concatenate([seen.astype(np.float32), losses * to_nats]) for losses, _ in drawn)
+        found = []
+        for nll in tables:
+            rows = _resampled(table.clusters, generator) if self.resample else None
+            total = table.weights.sum() if rows is None else table.weights[rows].sum()
+            found.append(table.scale * self.means(nll if rows is None else nll[:, rows], total, rows))
+        return np.stack(found)
 
 
-def _resampled(clusters: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+def _resampled(clusters: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw as many clusters as there are with replacement, and return the samples in them."""
     count = int(clusters.max()) + 1
-    chosen = np.random.default_rng(seed).integers(count, size=count)
+    chosen = generator.integers(count, size=count)
     order = np.argsort(clusters, kind="stable")
     sizes = np.bincount(clusters, minlength=count)
     starts = np.cumsum(sizes) - sizes

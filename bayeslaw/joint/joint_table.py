@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
@@ -105,9 +104,7 @@ class JointTable:
     @cached_property
     def latent(self) -> np.ndarray:
         """Latent losses, [sample, lm]."""
-        # A number, not a part of whatever JAX may be tracing when it is first asked for.
-        with jax.ensure_compile_time_eval(), jax.enable_x64(True):
-            return np.asarray(self.link.latent(positive_losses(self.losses)))
+        return self.link.array_latent(positive_losses(self.losses))
 
     @cached_property
     def latent_mean(self) -> np.ndarray:

@@ -31,8 +31,10 @@ class Link:
         Logarithm of the derivative of the inverse, by the loss.
     mean_is_finite
         Whether the loss has a finite mean when ``z`` has the tails of Student's t.
-    array_value
-        `value` for arrays of NumPy.
+    array_value, array_latent
+        `value` and `latent` for arrays of NumPy, in the precision of their argument.
+    array_slope
+        Derivative of `value` by ``z``, from the loss, for arrays of NumPy.
     positive
         Whether every loss is positive.
     linear
@@ -45,6 +47,8 @@ class Link:
     log_slope: Callable[[ArrayLike], Array]
     mean_is_finite: bool
     array_value: Callable[[np.ndarray], np.ndarray]
+    array_latent: Callable[[np.ndarray], np.ndarray]
+    array_slope: Callable[[np.ndarray], np.ndarray]
     positive: bool = True
     linear: bool = False
 
@@ -52,6 +56,11 @@ class Link:
 def _inverse_softplus(loss: ArrayLike) -> Array:
     loss = jnp.asarray(loss)
     return loss + jnp.log(-jnp.expm1(-loss))
+
+
+def _softplus(z: np.ndarray) -> np.ndarray:
+    # Of functions that NumPy vectorises, as `numpy.logaddexp` is not.
+    return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
 LINKS: Mapping[str, Link] = {
@@ -64,6 +73,8 @@ LINKS: Mapping[str, Link] = {
             lambda x: -jnp.log(x),
             mean_is_finite=False,
             array_value=np.exp,
+            array_latent=np.log,
+            array_slope=np.asarray,
         ),
         Link(
             "softplus",
@@ -71,7 +82,9 @@ LINKS: Mapping[str, Link] = {
             _inverse_softplus,
             lambda x: -jnp.log(-jnp.expm1(-jnp.asarray(x))),
             mean_is_finite=True,
-            array_value=lambda z: np.logaddexp(0.0, z),
+            array_value=_softplus,
+            array_latent=lambda x: x + np.log(-np.expm1(-x)),
+            array_slope=lambda x: -np.expm1(-x),
         ),
         Link(
             "identity",
@@ -80,6 +93,8 @@ LINKS: Mapping[str, Link] = {
             jnp.zeros_like,
             mean_is_finite=True,
             array_value=np.asarray,
+            array_latent=np.asarray,
+            array_slope=np.ones_like,
             positive=False,
             linear=True,
         ),

@@ -6,7 +6,8 @@ The correlation of the latent losses of models ``i`` and ``j`` with qualities ``
 
 a product of kernels and so positive semidefinite; ``n`` is what is a model's own. The correlations seen scatter around
 it as those of a Wishart matrix do (`bayeslaw.joint.correlation_density`), with degrees of freedom that are learned, so
-that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much.
+that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much (see
+`bayeslaw.joint.dependence_at_draws`).
 The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
 """
 
@@ -24,8 +25,7 @@ from bayeslaw.joint.correlation_density import correlation_log_density
 
 DEVIATION_LEVEL, DEVIATION_SLOPE = 2.0, 0.5
 SMALLEST_EIGENVALUE = 1e-9
-LARGEST_QUALITY = 4.0
-"""Beyond, own shares and deviations follow qualities no farther."""
+FARTHEST_QUALITY = 4.0
 
 
 @jax.tree_util.register_dataclass
@@ -65,7 +65,7 @@ class ModelDependence:
         offset
             Standard normal deviation of each from what its quality lets expect.
         """
-        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -LARGEST_QUALITY, LARGEST_QUALITY)
+        level = values["own_level"] + values["own_slope"] * jnp.clip(quality, -FARTHEST_QUALITY, FARTHEST_QUALITY)
         return jax.nn.sigmoid(level + values["own_spread"] * offset)
 
     def kernel(self, values: Mapping[str, Any], one: tuple[Any, Any, Any], other: tuple[Any, Any, Any]) -> Array:
@@ -119,78 +119,9 @@ class ModelDependence:
     ) -> Array:
         same = jnp.asarray(family)[:, None] == jnp.asarray(others)[None, :]
         # Far from all models seen a slope would lead to losses that no number holds.
-        near, nearby = (jnp.clip(jnp.asarray(each), -LARGEST_QUALITY, LARGEST_QUALITY) for each in (quality, other))
+        near, nearby = (jnp.clip(jnp.asarray(each), -FARTHEST_QUALITY, FARTHEST_QUALITY) for each in (quality, other))
         product = near[:, None] * nearby[None, :]
         return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * product + same * values["deviation_family_spread"] ** 2
-
-    def draw_deviation(self, values: Mapping[str, Any], quality: Array, family: Any, noise: Array) -> Array:
-        """Draw the latent standard deviation of new models given those seen, [new]; `noise` is standard normal."""
-        seen = self._deviation_covariance(values, self.quality, self.family, self.quality, self.family)
-        seen = seen + values["deviation_spread"] ** 2 * jnp.eye(len(self.quality))
-        cross = self._deviation_covariance(values, quality, family, self.quality, self.family)
-        within = self._deviation_covariance(values, quality, family, quality, family)
-        within = within + values["deviation_spread"] ** 2 * jnp.eye(len(quality))
-        gain = jnp.linalg.solve(seen, cross.T).T
-        mean = self._deviation_mean + gain @ (jnp.asarray(self.log_deviation) - self._deviation_mean)
-        return jnp.exp(mean + jnp.linalg.cholesky(within - gain @ cross.T) @ noise)
-
-    def conditional(self, values: Mapping[str, Any], quality: Array, family: Any, offset: Array) -> tuple[Array, Array]:
-        """Distribution of the standardised latent losses of new models given those of the models seen.
-
-        Parameters
-        ----------
-        values
-            One draw of the sites of the dependence.
-        quality, family, offset
-            Quality, family and standard normal deviation of the own share of each new model, [new].
-
-        Returns
-        -------
-        weights : Array
-            Kriging weights, [new, lm].
-        factor : Array
-            Factor of the covariance of what the models seen do not tell, [new, new].
-        """
-        unshared = self.own_share(values, quality, offset)
-        seen = (self.quality, self.family, self.own_share(values, self.quality, values["own_offset"]))
-        new = (quality, family, unshared)
-        cross = self.kernel(values, new, seen)
-        within = _with_unit_diagonal(self.kernel(values, new, new))
-        weights = jnp.linalg.solve(self.structure(values), cross.T).T
-        eigenvalues, vectors = jnp.linalg.eigh(within - weights @ cross.T)
-        return weights, vectors * jnp.sqrt(jnp.maximum(eigenvalues, SMALLEST_EIGENVALUE))
-
-    def scattered(self, values: Mapping[str, Any], weights: Array, factor: Array, key: Array) -> tuple[Array, Array]:
-        r"""Draw how the correlations of new models scatter around the structure, given those of the models seen.
-
-        Of a Wishart matrix with :math:`\nu` degrees of freedom the regression of new on seen variables is normal around
-        that of its mean, with covariance :math:`W_{11}^{-1} \otimes \Sigma_{22.1}`, and what they leave is Wishart with
-        :math:`\nu` minus as many degrees of freedom as variables were seen (Muirhead 1982, theorem 3.2.10).
-
-        Parameters
-        ----------
-        values
-            One draw of the sites of the dependence.
-        weights, factor
-            As `conditional` returns them.
-        key
-            JAX random key.
-
-        Returns
-        -------
-        weights, factor : Array
-            Of the same meaning and shapes.
-        """
-        (new, count), (left_key, right_key, scale_key) = factor.shape[:1] + weights.shape[1:], jax.random.split(key, 3)
-        prior_freedom = 1 + values["structure_freedom"]
-        root = jnp.linalg.cholesky(jnp.asarray(self.correlation))
-        off = jax.scipy.linalg.solve_triangular(root.T, jax.random.normal(left_key, (count, new)))
-        weights = weights + factor @ off.T / jnp.sqrt(count + prior_freedom)
-        # Bartlett's factor, with freedom enough for as many models.
-        freedom = jnp.maximum(prior_freedom, new)
-        squares = 2 * jax.random.gamma(scale_key, (freedom - jnp.arange(new)) / 2)
-        bartlett = jnp.tril(jax.random.normal(right_key, (new, new)), -1) + jnp.diag(jnp.sqrt(squares))
-        return weights, factor @ bartlett * jnp.sqrt(prior_freedom / freedom / (count + prior_freedom))
 
 
 def _with_unit_diagonal(matrix: Array) -> Array:

@@ -74,6 +74,10 @@ class LawKind(Protocol):
         """Say where what was fitted cannot carry the law."""
         ...
 
+    def log_likelihood(self, fit: Any) -> np.ndarray:
+        """Log density of all that a fit is to, whether or not its parts depend on each other, [draw]."""
+        ...
+
     def pool_check(self, fit: Any, **choices: Any) -> pd.DataFrame | None:
         """Compare pools of the table with replicates, as `bayeslaw.pool_check`; None where these have no pools."""
         ...
@@ -130,10 +134,11 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "claims": "bayeslaw.diagnosis.claim_probabilities:regime_claims",
     "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
     "findings": "bayeslaw.diagnosis.row_findings:row_findings",
+    "log_likelihood": "bayeslaw.diagnosis.row_likelihood:log_likelihood",
     "pool_check": lambda fit, **choices: None,
     "refits": "bayeslaw.comparison.refits:refits_of_rows",
     "elpd_caveat": lambda: "",
-    "curve": "bayeslaw.plotting.row_curves:curve_draws",
+    "curve": "bayeslaw.plotting.row_curves:curve_gradient",
     "floor": "bayeslaw.plotting.row_curves:floor_draws",
     "calibrated": "bayeslaw.calibration.row_calibration:calibrated_rows",
 }
@@ -159,10 +164,11 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "claims": lambda fit: (),
     "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
     "findings": "bayeslaw.diagnosis.row_findings:fact_findings",
+    "log_likelihood": "bayeslaw.diagnosis.joint_likelihood:log_likelihood",
     "pool_check": "bayeslaw.diagnosis.joint_pool_check:check_fit",
     "refits": "bayeslaw.comparison.joint_refits:refits_of_models",
     "elpd_caveat": "bayeslaw.comparison.joint_refits:elpd_caveat",
-    "curve": "bayeslaw.plotting.joint_curves:curve_draws",
+    "curve": "bayeslaw.plotting.joint_curves:curve_gradient",
     "floor": "bayeslaw.plotting.joint_curves:floor_draws",
     "calibrated": "bayeslaw.calibration.joint_calibration:calibrated_joint",
 }

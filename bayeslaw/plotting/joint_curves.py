@@ -77,7 +77,7 @@ def family_floor(model: JointModel, values: Mapping[str, np.ndarray], family: st
     return np.asarray(model.curve.new_floor(values, noise))
 
 
-def curve_draws(
+def curve_gradient(
     fit: "Fit", group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """Draw the curve of a family of a fit along a grid of sizes, by kind of band, [draw, point]."""

@@ -14,7 +14,7 @@ from bayeslaw.prediction.new_pools import pool_deviations
 from bayeslaw.prediction.row_prediction import deviate, law_draws, new_group_draws
 
 
-def curve_draws(
+def curve_gradient(
     fit: Fit, group: str, grid: np.ndarray, training_tokens: float | None, kinds: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
     """Draw a law of rows along a grid of budgets.

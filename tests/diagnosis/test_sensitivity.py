@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.checks import check, errors, trusted
-from bayeslaw.diagnosis.sensitivity import THRESHOLD, _joint_log_likelihood, sensitivity
+from bayeslaw.diagnosis.sensitivity import THRESHOLD, sensitivity
 from bayeslaw.fitting.fits import fit
 from bayeslaw.laws import PowerLaw
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.likelihood.noise import Noise
 
 
@@ -61,7 +62,7 @@ def test_only_priors_with_fixed_arguments_are_scaled(partial_fit):
 
 def test_the_likelihood_is_that_of_the_rows_together(partial_fit, tiny_log_fit):
     for fitted in (partial_fit, tiny_log_fit):
-        joint, model, values = _joint_log_likelihood(fitted), fitted.model, fitted.values()
+        joint, model, values = kind_of(fitted.law).log_likelihood(fitted), fitted.model, fitted.values()
         for draw in (0, 77):
             with jax.enable_x64(True):
                 sites = {name: values[name][draw] for name in values if not name.endswith("_1e9")}
@@ -72,7 +73,7 @@ def test_the_likelihood_is_that_of_the_rows_together(partial_fit, tiny_log_fit):
 
 def test_the_factor_law_is_scaled_as_a_whole(joint_fit):
     joint = joint_fit.tree["sample_stats"]["joint_log_likelihood"].to_numpy().ravel()
-    np.testing.assert_allclose(_joint_log_likelihood(joint_fit), joint, rtol=1e-6)
+    np.testing.assert_allclose(kind_of(joint_fit.law).log_likelihood(joint_fit), joint, rtol=1e-6)
     table = sensitivity(joint_fit)
     assert {f"exponent[{family}]" for family in joint_fit.model.groups} < set(table.index)
     assert "model_spread" in table.index

@@ -12,6 +12,7 @@ from joint_cases import small_model, some_values
 from scipy import stats
 
 from bayeslaw.joint.correlation_density import correlation_log_density
+from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.links import LINKS, choose_link
 from bayeslaw.joint.model_dependence import ModelDependence
@@ -49,6 +50,11 @@ def plain_structure(dependence: ModelDependence, values: dict[str, np.ndarray]) 
                 if dependence.family[i] != dependence.family[j]:
                     result[i, j] *= 1 - values["family_difference"]
     return result
+
+
+def at_draws(dependence: ModelDependence, values: dict[str, np.ndarray], count: int = 1) -> DependenceAtDraws:
+    """The dependence at some values, the same at every draw."""
+    return DependenceAtDraws(dependence, {name: np.repeat(value[None], count, 0) for name, value in values.items()})
 
 
 def test_structure_is_the_product_that_its_docstring_states(model: JointModel) -> None:
@@ -117,7 +123,7 @@ def test_new_columns_are_conditioned_on_those_seen(model: JointModel) -> None:
     )
     joint = plain_structure(together, values | {"own_offset": np.concatenate([values["own_offset"], offset])})
     gain = joint[count:, :count] @ np.linalg.inv(joint[:count, :count])
-    weights, factor = dependence.conditional(values, quality, family, offset)
+    ((weights,), (factor,)) = at_draws(dependence, values).conditional(quality[None], family, offset[None])
     np.testing.assert_allclose(weights, gain, rtol=1e-7, atol=1e-9)
     left = joint[count:, count:] - gain @ joint[:count, count:]
     np.testing.assert_allclose(np.asarray(factor) @ np.asarray(factor).T, left, rtol=1e-6, atol=1e-8)
@@ -126,11 +132,11 @@ def test_new_columns_are_conditioned_on_those_seen(model: JointModel) -> None:
 def test_new_correlations_scatter_as_parts_of_a_wishart_matrix_given_the_rest(model: JointModel) -> None:
     dependence, values = model.dependence, some_values(model) | {"structure_freedom": np.asarray(11.0)}
     count, own = len(dependence.quality), 12.0
-    with jax.enable_x64(True):
-        given = dependence.conditional(values, np.array([-0.4, 0.9]), np.array([0, 2]), np.array([0.3, -0.2]))
-        draw = jax.jit(jax.vmap(lambda key: dependence.scattered(values, *given, key)))
-        weights, factor = map(np.asarray, draw(jax.random.split(jax.random.PRNGKey(0), 20_000)))
-    expected, left = np.asarray(given[0]), np.asarray(given[1]) @ np.asarray(given[1]).T
+    quality, offset = np.array([[-0.4, 0.9]]), np.array([[0.3, -0.2]])
+    given = at_draws(dependence, values).conditional(quality, np.array([0, 2]), offset)
+    many = [each.repeat(20_000, axis=0) for each in given]
+    weights, factor = at_draws(dependence, values, 20_000).scattered(*many, np.random.default_rng(0))
+    expected, left = given[0][0], given[1][0] @ given[1][0].T
     off = weights - expected
     wanted = np.einsum("ab,ij->aibj", left, np.linalg.inv(dependence.correlation)) / (count + own)
     found = np.einsum("nai,nbj->aibj", off, off) / len(off)
@@ -151,6 +157,10 @@ def test_links_lead_there_and_back(name: str) -> None:
     latent = np.asarray(link.latent(losses))
     assert (np.diff(latent) > 0).all()
     np.testing.assert_allclose(link.value(latent), losses, rtol=1e-9)
+    np.testing.assert_allclose(link.array_latent(losses), latent, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(link.array_value(latent), losses, rtol=1e-9)
+    np.testing.assert_allclose(np.log(link.array_slope(losses)), -np.asarray(link.log_slope(losses)), atol=1e-12)
+    assert link.array_value(latent.astype(np.float32)).dtype == np.float32
     steps = np.asarray(link.latent(losses * (1 + 1e-6))) - latent
     np.testing.assert_allclose(np.exp(link.log_slope(losses)), steps / (losses * 1e-6), rtol=1e-3)
 

@@ -10,9 +10,9 @@ from joint_cases import small_losses, small_model
 from numpyro.infer.util import log_density
 
 from bayeslaw.fitting.joint_posterior import BLOCKS, joint_data, joint_posterior, site_values
-from bayeslaw.joint.curve_draws import CurveDraws
+from bayeslaw.joint.curve_gradient import CurveGradient
 from bayeslaw.joint.curve_predictive import curve_predictive, draw_from_prior
-from bayeslaw.joint.dependence_draws import balance
+from bayeslaw.joint.dependence_gradients import balance
 from bayeslaw.joint.family_lines import family_lines
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import joint_table
@@ -130,7 +130,7 @@ def test_what_follows_from_the_curve_is_as_in_jax():
 
         others = np.asarray(jax.jit(jax.vmap(replicate))(rng.standard_normal((count, len(expected)))))
     repeated = {name: np.repeat(array, count, axis=0) for name, array in one.items()}
-    found = curve_predictive(CurveDraws(model.curve), repeated, rng)
+    found = curve_predictive(CurveGradient(model.curve), repeated, rng)
     np.testing.assert_allclose(found.pointwise[[0, -1]], np.stack([expected] * 2), rtol=1e-8)
     np.testing.assert_allclose(found.floor[0], np.asarray(theirs["floor"])[0], rtol=1e-12)
     pairs = [(np.log(found.amplitude), np.log(theirs["amplitude"])), (found.exponent, theirs["exponent"])]
@@ -145,7 +145,7 @@ def test_what_follows_from_the_curve_is_as_in_jax():
 
 def test_draws_from_the_prior_have_its_moments():
     model, count, rng = small_model(), 40_000, np.random.default_rng(0)
-    curve = CurveDraws(model.curve)
+    curve = CurveGradient(model.curve)
     values = {name: draw_from(prior, (count, *model.shapes[name]), rng) for name, prior in model.sites.items()}
     drawn = draw_from_prior(curve, values, rng)
     assert drawn["exponent"].mean() == pytest.approx(0.3, abs=0.01)

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 import xarray as xr
@@ -16,10 +15,13 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.joint_pool_check import check_pools
+from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.joint.new_columns import NewColumns, SampleScales, sample_scales, seen_models, with_means
+from bayeslaw.joint.new_columns import NewColumns
+from bayeslaw.joint.sample_scales import SampleScales, sample_scales
+from bayeslaw.joint.shifted_losses import with_means
 from bayeslaw.prediction.joint_targets import pool_extrapolation, read_pool
 
 NEW = NewModel(3e11, "unseen")
@@ -72,16 +74,12 @@ def test_new_samples_move_known_pools_and_same_samples_do_not(model: JointModel)
 
 
 def test_new_columns_have_the_means_drawn(model: JointModel) -> None:
-    with jax.enable_x64(True):
-        columns = NewColumns(
-            seen_models(model),
-            SampleScales(np.ones(240), 8, np.inf),
-            np.array([2.0, 4.0]),
-            np.array([0, len(model.groups)]),
-        )
-        losses, means = columns.draw(some_values(model), model.table.weights, jax.random.PRNGKey(1))
-        np.testing.assert_allclose(losses @ model.table.weights / model.table.weights.sum(), means, rtol=1e-6)
-    assert (np.asarray(losses) > 0).all()
+    scales = SampleScales(np.ones(240), 8, np.inf)
+    columns = NewColumns(model, scales, np.array([2.0, 4.0]), np.array([0, len(model.groups)]))
+    share = model.table.weights / model.table.weights.sum()
+    for losses, means in columns.draw(repeated(model, 5), np.random.default_rng(1)):
+        np.testing.assert_allclose(losses @ share, means, rtol=1e-6)
+        assert (losses > 0).all()
 
 
 @few_or_many(8, 50)
@@ -93,10 +91,16 @@ def test_shifted_losses_have_the_mean_asked_for(examples) -> None:
     def check(mean: float, spread: float, link: str) -> None:
         model = small_model(link)
         table = model.table
-        with jax.enable_x64(True):
-            latent = spread * np.random.default_rng(0).normal(size=(1, len(table.weights)))
-            losses = with_means(seen_models(model), latent, np.array([mean]), table.weights)
-            assert float((losses @ table.weights / table.weights.sum())[0]) == pytest.approx(mean, rel=1e-5)
+        latent = spread * np.random.default_rng(0).normal(size=(1, len(table.weights)))
+        share = table.weights / table.weights.sum()
+        for precision in (np.float64, np.float32):
+            losses = with_means(table, latent.astype(precision), np.array([mean]))
+            assert losses.dtype == precision
+            assert (losses @ share).item() == pytest.approx(mean, rel=2e-6)
+            # They are a shift of what was given, up to what is scaled.
+            shift = table.link.array_latent(losses.astype(float)) - latent
+            middle = np.abs(latent) < 1
+            assert np.ptp(shift[middle]) < 1e-3 * max(1.0, mean)
 
     check()
 
@@ -105,11 +109,11 @@ def test_a_copy_of_a_known_model_behaves_like_it(model: JointModel) -> None:
     values = some_values(model)
     values |= {"own_level": np.asarray(-30.0), "own_slope": np.asarray(0.0), "own_spread": np.asarray(1e-3)}
     table, dependence = model.table, model.dependence
-    with jax.enable_x64(True):
-        weights, factor = dependence.conditional(values, table.quality[2:3], table.family[2:3], np.zeros(1))
-    assert np.argmax(np.asarray(weights)[0]) == 2
-    assert np.asarray(weights)[0, 2] == pytest.approx(1.0, abs=1e-3)
-    assert np.abs(np.asarray(factor)).max() < 1e-2
+    one = DependenceAtDraws(dependence, {name: np.asarray(value)[None] for name, value in values.items()})
+    ((weights,), (factor,)) = one.conditional(table.quality[None, 2:3], table.family[2:3], np.zeros((1, 1)))
+    assert np.argmax(weights[0]) == 2
+    assert weights[0, 2] == pytest.approx(1.0, abs=1e-3)
+    assert np.abs(factor).max() < 1e-2
 
 
 def test_tails_are_found_where_there_are_some(model: JointModel) -> None:

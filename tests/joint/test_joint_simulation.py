@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from numpyro import distributions as dist
@@ -12,13 +11,11 @@ from scipy import stats
 
 from bayeslaw.calibration.joint_calibration import CalibratedJointLaw, joint_design
 from bayeslaw.errors import InputError
-from bayeslaw.joint.drawn_pools import draw_pools
-from bayeslaw.joint.hypothetical import NewModel
+from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import joint_table
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.links import LINKS
-from bayeslaw.joint.new_columns import SampleScales
 from bayeslaw.joint.simulated_tables import TOLERANCE, JointDesign, _curve, simulate_joint
 
 SIZES = (1e8, 5e8, 2e9, 2e8, 8e8, 4e9, 1e10, 2e10, 2e10)
@@ -176,40 +173,15 @@ def test_the_density_is_that_which_is_fitted(small):
             assert float(simulated.truth["log_likelihood"]) == pytest.approx(expected, rel=1e-10)
 
 
-def test_predictions_far_from_all_models_seen_are_numbers(small, table):
+def test_predictions_far_from_all_models_seen_are_numbers(table):
     """A new model of which some draws are a hundred standard deviations of quality away."""
     with jax.enable_x64(True):
         model = JointModel(JointLaw().resolved("log"), table)
-        values = model.draw_prior(jax.random.PRNGKey(0))
-        for quality in (-100.0, 100.0):
-            drawn = model.dependence.draw_deviation(values, jnp.array([quality]), np.array([0]), 3 * jnp.ones(1))
-            assert 1e-6 < float(drawn[0]) < 1e6
-
-
-@pytest.mark.parametrize("finite", [True, False])
-def test_tails_may_be_traced(finite):
-    """What `CalibratedJointLaw` passes in place of the degrees of freedom means the same."""
-    squares, key = np.random.default_rng(0).chisquare(5, 30), jax.random.PRNGKey(1)
-    given = SampleScales(squares, 5, 7.0).draw(key, finite)
-    moved = SampleScales(squares + 7.0 - 2, 5 + 7 - 2, 2.0).draw(key, finite)
-    np.testing.assert_allclose(given, moved, rtol=1e-6)
-
-
-@pytest.mark.slow
-def test_predictions_are_those_of_the_package(small):
-    data = small.simulate(4).data
-    model = JointModel(JointLaw().resolved("log"), data)
-    with jax.enable_x64(True):
-        keys = jax.random.split(jax.random.PRNGKey(0), 600)
-        values = {name: np.asarray(array) for name, array in jax.vmap(model.draw_prior)(keys).items()}
-        ours = small._predict(model, values, 7)
-    pools = [
-        [name if name in model.table.names else NewModel(1e10, "alder") for name in text.split(" + ")]
-        for text in small.targets["members"]
-    ]
-    for number, kind in enumerate(("mean", "new")):
-        theirs = draw_pools(model, values, pools, own_part=kind == "new", seed=7 + number)
-        np.testing.assert_allclose(ours[kind], theirs, rtol=2e-4)
+        values = {name: np.asarray(value)[None] for name, value in model.draw_prior(jax.random.PRNGKey(0)).items()}
+    for quality in (-100.0, 100.0):
+        dependence = DependenceAtDraws(model.dependence, values)
+        drawn = dependence.draw_deviation(np.array([[quality]]), np.array([0]), 3 * np.ones((1, 1)))
+        assert 1e-6 < drawn.item() < 1e6
 
 
 def test_targets_and_labels_name_models(small):

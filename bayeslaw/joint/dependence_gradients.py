@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from bayeslaw.joint.model_dependence import DEVIATION_LEVEL, DEVIATION_SLOPE, LARGEST_QUALITY, ModelDependence
+from bayeslaw.joint.model_dependence import DEVIATION_LEVEL, DEVIATION_SLOPE, FARTHEST_QUALITY, ModelDependence
 from bayeslaw.joint.positive_definite import inverse_and_log_determinant
 
 MOST_STEPS = 80
@@ -98,7 +98,7 @@ def _scaled(product: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 @dataclass(frozen=True)
-class CorrelationDraws:
+class CorrelationGradient:
     """The density of the correlations seen, at many draws.
 
     Parameters
@@ -122,7 +122,7 @@ class CorrelationDraws:
     @cached_property
     def quality(self) -> np.ndarray:
         """Qualities of the models, no farther out than own shares follow them, [lm]."""
-        return np.clip(np.asarray(self.dependence.quality, dtype=float), -LARGEST_QUALITY, LARGEST_QUALITY)
+        return np.clip(np.asarray(self.dependence.quality, dtype=float), -FARTHEST_QUALITY, FARTHEST_QUALITY)
 
     @cached_property
     def apart(self) -> np.ndarray:
@@ -236,7 +236,7 @@ class CorrelationDraws:
 
 
 @dataclass(frozen=True)
-class DeviationDraws:
+class DeviationGradient:
     """The density of the latent deviations seen, at many draws.
 
     Parameters
@@ -256,7 +256,7 @@ class DeviationDraws:
     @cached_property
     def fixed(self) -> np.ndarray:
         """What of their covariance depends on no site, [lm, lm]."""
-        quality = np.clip(np.asarray(self.dependence.quality, dtype=float), -LARGEST_QUALITY, LARGEST_QUALITY)
+        quality = np.clip(np.asarray(self.dependence.quality, dtype=float), -FARTHEST_QUALITY, FARTHEST_QUALITY)
         return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * np.outer(quality, quality)
 
     @cached_property
@@ -266,7 +266,7 @@ class DeviationDraws:
         return (family[:, None] == family[None, :]).astype(float)
 
     def log_likelihood(self, values: Mapping[str, np.ndarray], hint: Any = None) -> tuple[np.ndarray, Slopes, Any]:
-        """Log density of the deviations seen, and its slope by each site; as `CorrelationDraws.log_likelihood`."""
+        """Log density of the deviations seen, and its slope by each site; as `CorrelationGradient.log_likelihood`."""
         own, shared = values["deviation_spread"], values["deviation_family_spread"]
         covariance = self.fixed + shared[:, None, None] ** 2 * self.same
         place = np.arange(len(self.away))

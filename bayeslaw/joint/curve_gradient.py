@@ -47,7 +47,7 @@ class Floors(NamedTuple):
 
 
 @dataclass(frozen=True)
-class CurveDraws:
+class CurveGradient:
     """The curve of the models seen, at many draws.
 
     Parameters
@@ -111,7 +111,7 @@ class CurveDraws:
     def drift(self) -> np.ndarray:
         """What the square of ``exponent_drift`` multiplies in the covariance, [lm, lm]."""
         x, y = self.log_size[:, None], self.log_size[None, :]
-        return (_excursion(x) + _excursion(y) - _excursion(x - y)) * (0.5 + 0.5 * self.same)
+        return (excursion(x) + excursion(y) - excursion(x - y)) * (0.5 + 0.5 * self.same)
 
     @cached_property
     def population(self) -> np.ndarray:
@@ -246,7 +246,7 @@ def _bell(value: np.ndarray) -> np.ndarray:
     return np.exp(-0.5 * value**2) / ROOT_TWO_PI
 
 
-def _excursion(distance: np.ndarray) -> np.ndarray:
+def excursion(distance: np.ndarray) -> np.ndarray:
     """Half the variance of the integral of a unit Ornstein-Uhlenbeck process over a distance, as in the curve."""
     steps = np.abs(distance) / DRIFT_LENGTH
     return DRIFT_LENGTH**2 * (steps + np.expm1(-steps))
