@@ -18,7 +18,7 @@ from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import compile_once, one_by_one
 from bayeslaw.posterior.coordinates import all_with_numbers, numbers_of
 from bayeslaw.posterior.density import Posterior
-from bayeslaw.posterior.free_coordinates import ManyPositions, site_coordinates
+from bayeslaw.posterior.free_coordinates import ManyPositions, free_sites
 from bayeslaw.posterior.many_modes import begin_at_mode
 from bayeslaw.posterior.retries import largest_rhat
 from bayeslaw.posterior.sites import Sites, centres
@@ -80,7 +80,7 @@ class KeptCurveByHand:
         """Take up the data."""
         priors = all_with_numbers(dict(self.sites.priors), data.numbers)
         curve = CurveGradient(KeptCurve(data.curve, data.kept).curve, np.asarray(data.kept.rows))
-        return ManyPositions(site_coordinates(priors, self.sites.shapes), curve.log_likelihood)
+        return ManyPositions(free_sites(priors, self.sites.shapes), curve.log_likelihood)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES
 from bayeslaw.joint.model_dependence import ModelDependence
 from bayeslaw.posterior.coordinates import all_with_numbers, numbers_of
 from bayeslaw.posterior.density import Block, Posterior, joined
-from bayeslaw.posterior.free_coordinates import Likelihood, ManyPositions, site_coordinates
+from bayeslaw.posterior.free_coordinates import Likelihood, ManyPositions, free_sites
 from bayeslaw.posterior.sites import Sites, centres, sites_of
 
 CELLS_AT_ONCE = 2_000_000
@@ -140,7 +140,7 @@ class BlockByHand:
     def __call__(self, data: JointData) -> ManyPositions:
         """Take up the data."""
         priors = all_with_numbers(dict(self.sites.priors), data.numbers[self.block])
-        return ManyPositions(site_coordinates(priors, self.sites.shapes), BLOCKS[self.block].by_hand(data))
+        return ManyPositions(free_sites(priors, self.sites.shapes), BLOCKS[self.block].by_hand(data))
 
 
 def block_sites(model: JointModel, block: str) -> Sites:

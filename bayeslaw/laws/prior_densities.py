@@ -84,14 +84,14 @@ def _log_normal(loc: float, scale: float) -> Density:
 
 def _truncated_normal(loc: float, scale: float, low: float = -np.inf, high: float = np.inf) -> Density:
     below, above = (low - loc) / scale, (high - loc) / scale
-    # The mass above a bound far below is one less very little, and that above one far above is very little.
-    mass = special.ndtr(above) - special.ndtr(below) if below < 0 else special.ndtr(-below) - special.ndtr(-above)
-    return _normal(loc, scale, mass)
+    # Of the upper tail the mass is that of its mirror image: the distribution function is near one there.
+    lower_tail, upper_tail = special.ndtr(above) - special.ndtr(below), special.ndtr(-below) - special.ndtr(-above)
+    return _normal(loc, scale, np.where(below < 0, lower_tail, upper_tail))
 
 
 def _uniform(low: float, high: float) -> Density:
     height = -np.log(high - low)
-    return lambda value: (np.full(np.shape(value), height), np.zeros(np.shape(value)))
+    return lambda value: (height + np.zeros(np.shape(value)), np.zeros(np.shape(value)))
 
 
 def _log_uniform(low: float, high: float) -> Density:
@@ -152,20 +152,24 @@ SCIPY: Mapping[str, Callable[..., Any]] = {
 """By the name of a distribution, from its arguments to what SciPy draws from."""
 
 
-def density_of(prior: Prior) -> Density:
-    """Return the log density of a prior with its slope.
+def density_of(*priors: Prior) -> Density:
+    """Return the log densities of priors that differ in nothing but numbers, with their slopes.
 
     Parameters
     ----------
-    prior
-        The prior.
+    *priors
+        One prior, or several of one distribution and with the same arguments.
 
     Returns
     -------
     Callable
-        From values inside the support, any shape, to log density and derivative.
+        From values inside the support, any shape, to log densities and derivatives; the last axis is that of the priors
+        where there are several.
     """
-    return DENSITIES[prior.name](**dict(prior.arguments))
+    if len(priors) == 1:
+        return DENSITIES[priors[0].name](**dict(priors[0].arguments))
+    names = [name for name, _ in priors[0].arguments]
+    return DENSITIES[priors[0].name](**{name: np.array([dict(p.arguments)[name] for p in priors]) for name in names})
 
 
 def draw_from(prior: Prior, shape: tuple[int, ...], generator: np.random.Generator) -> np.ndarray:

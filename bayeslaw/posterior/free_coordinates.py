@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, prod
-from typing import Any
+from math import prod
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import special
@@ -16,13 +16,14 @@ Map = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarra
 """From free values to values, their derivatives, and the log of these with its derivative."""
 
 
-def map_into(support: tuple[float, float]) -> Map:
-    """Return the map of free coordinates into an interval: that of `bayeslaw.posterior.coordinates.constrain`.
+def map_into(*supports: tuple[float, float]) -> Map:
+    """Return the map of free coordinates into intervals: that of `bayeslaw.posterior.coordinates.constrain`.
 
     Parameters
     ----------
-    support
-        Lowest and highest value, infinite where there is none.
+    *supports
+        Lowest and highest value, infinite where there is none; several that are infinite alike for the last axis of
+        what is mapped.
 
     Returns
     -------
@@ -30,69 +31,73 @@ def map_into(support: tuple[float, float]) -> Map:
         From free values, any shape, to four arrays of that shape: values, derivatives of these, the logarithm of the
         derivatives, and the derivative of that logarithm.
     """
-    low, high = support
-    if low == -inf and high == inf:
+    low, high = (bounds if len(supports) > 1 else bounds[0] for bounds in map(np.array, zip(*supports, strict=True)))
+    if np.all(np.isinf(low)) and np.all(np.isinf(high)):
         return lambda free: (free, np.ones_like(free), np.zeros_like(free), np.zeros_like(free))
-    if high == inf:
+    if np.all(np.isinf(high)):
         return lambda free: _exponential(free, low)
-    if low == -inf:
+    if np.all(np.isinf(low)):
         return lambda free: _mirrored(free, high)
     return lambda free: _logistic(free, low, high - low)
 
 
-def _exponential(free: np.ndarray, low: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _exponential(free: np.ndarray, low: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     growth = np.exp(free)
     return low + growth, growth, free, np.ones_like(free)
 
 
-def _mirrored(free: np.ndarray, high: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _mirrored(free: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     growth = np.exp(free)
     return high - growth, -growth, free, np.ones_like(free)
 
 
-def _logistic(free: np.ndarray, low: float, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _logistic(
+    free: np.ndarray, low: np.ndarray, width: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     share = np.clip(special.expit(free), SMALLEST, LARGEST)
     log_slope = special.log_expit(free) + special.log_expit(-free) + np.log(width)
     return low + width * share, width * share * (1 - share), log_slope, 1 - 2 * share
 
 
-@dataclass(frozen=True)
-class SiteCoordinates:
-    """Free coordinates of one site: where they are in a position, their map and their prior.
+class Kin(NamedTuple):
+    """Coordinates whose priors differ in nothing but numbers, which are mapped and weighed together.
 
     Parameters
     ----------
-    name
-        Name of the site.
-    shape
-        Its shape: none, or one dimension.
-    first
-        Its first coordinate.
+    place
+        The coordinates, [kin].
     into
-        From free coordinates to values.
+        From their free values to values.
     density
-        Its log prior density by value.
+        Their log prior densities by value.
     """
 
-    name: str
-    shape: tuple[int, ...]
-    first: int
+    place: np.ndarray
     into: Map
     density: Density
 
-    @property
-    def place(self) -> slice:
-        """Where its coordinates are."""
-        return slice(self.first, self.first + prod(self.shape))
 
-    def free(self, positions: np.ndarray) -> np.ndarray:
-        """Take its free values out of positions, [position, coordinate]; shape ``[position, ...]``."""
-        return positions[:, self.place] if self.shape else positions[:, self.first]
+@dataclass(frozen=True)
+class FreeSites:
+    """Free coordinates of sites that have independent priors.
+
+    Parameters
+    ----------
+    places
+        Where each site is in a position, by name: a number, or a slice for one that has a dimension.
+    kin
+        All coordinates, by the kind of their priors.
+    """
+
+    places: Mapping[str, int | slice]
+    kin: tuple[Kin, ...]
+
+    def by_site(self, array: np.ndarray) -> dict[str, np.ndarray]:
+        """Cut an array, [position, coordinate], into those of the sites, each ``[position, ...]``."""
+        return {name: array[:, place] for name, place in self.places.items()}
 
 
-def site_coordinates(
-    priors: Mapping[str, Prior], shapes: Sequence[tuple[str, tuple[int, ...]]]
-) -> tuple[SiteCoordinates, ...]:
+def free_sites(priors: Mapping[str, Prior], shapes: Sequence[tuple[str, tuple[int, ...]]]) -> FreeSites:
     """Lay sites out along a position.
 
     Parameters
@@ -100,19 +105,26 @@ def site_coordinates(
     priors
         Prior of each site.
     shapes
-        Name and shape of each, in the order of the position.
+        Name and shape of each, in the order of the position; at most one dimension.
 
     Returns
     -------
-    tuple of SiteCoordinates
-        One a site, in the order of the position.
+    FreeSites
+        The sites, in the order of the position.
     """
-    found, first = [], 0
+    places, each = dict[str, int | slice](), list[Prior]()
     for name, shape in shapes:
-        prior = priors[name]
-        found.append(SiteCoordinates(name, shape, first, map_into(prior.support), density_of(prior)))
-        first += prod(shape)
-    return tuple(found)
+        places[name] = slice(len(each), len(each) + prod(shape)) if shape else len(each)
+        each += [priors[name]] * prod(shape)
+    kinds: dict[Any, list[int]] = {}
+    for place, prior in enumerate(each):
+        unbounded = tuple(np.isinf(prior.support))
+        kinds.setdefault((prior.name, tuple(name for name, _ in prior.arguments), unbounded), []).append(place)
+    kin = [
+        Kin(np.array(found), map_into(*(each[one].support for one in found)), density_of(*(each[one] for one in found)))
+        for found in kinds.values()
+    ]
+    return FreeSites(places, tuple(kin))
 
 
 Likelihood = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, Mapping[str, np.ndarray], Any]]
@@ -126,27 +138,30 @@ class ManyPositions:
     Parameters
     ----------
     sites
-        The sites, in the order of a position.
+        The sites.
     likelihood
         The log likelihood by the values of all sites, with its slope by each of them. What it returns last it is given
         again at the next positions of the same chains: where a search within it may begin. None to begin with.
     """
 
-    sites: tuple[SiteCoordinates, ...]
+    sites: FreeSites
     likelihood: Likelihood
 
     def values(self, positions: np.ndarray) -> dict[str, np.ndarray]:
         """Map positions, [position, coordinate], to the value of every site, each ``[position, ...]``."""
-        return {site.name: site.into(site.free(positions))[0] for site in self.sites}
+        values = np.empty(positions.shape)
+        for kin in self.sites.kin:
+            values[:, kin.place] = kin.into(positions[:, kin.place])[0]
+        return self.sites.by_site(values)
 
     def log_prior(self, positions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Log prior density of every site, by element, and the log determinant of the map, [position]."""
-        densities, total = {}, np.zeros(len(positions))
-        for site in self.sites:
-            value, _, log_slope, _ = site.into(site.free(positions))
-            densities[site.name] = site.density(value)[0]
-            total += _summed(log_slope)
-        return densities, total
+        densities, total = np.empty(positions.shape), np.zeros(len(positions))
+        for kin in self.sites.kin:
+            value, _, log_slope, _ = kin.into(positions[:, kin.place])
+            densities[:, kin.place] = kin.density(value)[0]
+            total += log_slope.sum(axis=1)
+        return self.sites.by_site(densities), total
 
     def evaluate(self, positions: np.ndarray, hint: Any = None) -> tuple[np.ndarray, np.ndarray, Any]:
         """Evaluate log density and gradient.
@@ -168,22 +183,18 @@ class ManyPositions:
             For the next evaluation.
         """
         total, gradient = np.zeros(len(positions)), np.empty(positions.shape)
-        values, chained = {}, []
+        values, slopes, priors = (np.empty(positions.shape) for _ in range(3))
         with np.errstate(all="ignore"):
-            for site in self.sites:
-                value, slope, log_slope, bend = site.into(site.free(positions))
-                height, tilt = site.density(value)
-                total += _summed(height + log_slope)
-                values[site.name] = value
-                chained.append((slope, tilt * slope + bend))
-            height, slopes, hint = self.likelihood(values, hint)
+            for kin in self.sites.kin:
+                value, slope, log_slope, bend = kin.into(positions[:, kin.place])
+                height, tilt = kin.density(value)
+                total += (height + log_slope).sum(axis=1)
+                values[:, kin.place], slopes[:, kin.place] = value, slope
+                priors[:, kin.place] = tilt * slope + bend
+            height, by_value, hint = self.likelihood(self.sites.by_site(values), hint)
             total += height
-            for site, (slope, prior) in zip(self.sites, chained, strict=True):
-                part = slopes[site.name] * slope + prior
-                gradient[:, site.place] = part if site.shape else part[:, None]
+            for name, place in self.sites.places.items():
+                gradient[:, place] = by_value[name]
+            gradient = gradient * slopes + priors
         finite = np.isfinite(total) & np.isfinite(gradient).all(axis=1)
         return np.where(finite, total, -np.inf), np.where(finite[:, None], gradient, 0.0), hint
-
-
-def _summed(array: np.ndarray) -> np.ndarray:
-    return array if array.ndim == 1 else array.sum(axis=1)

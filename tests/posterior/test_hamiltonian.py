@@ -8,7 +8,7 @@ from dying import Killed, die_after
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.posterior import kept_draws
 from bayeslaw.posterior.density import Posterior
-from bayeslaw.posterior.free_coordinates import ManyPositions, site_coordinates
+from bayeslaw.posterior.free_coordinates import ManyPositions, free_sites
 from bayeslaw.posterior.hamiltonian import sample_in_step
 from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.many_modes import begin_at_mode, begin_in_funnel, curvature_at
@@ -25,7 +25,7 @@ CHOICES = {"warmup": 300, "target_accept": 0.9, "seed": 1}
 def density(likelihood, size):
     """Return a density of one site whose prior is hardly there."""
     priors = {"site": parse_prior("site", FLAT)}
-    return ManyPositions(site_coordinates(priors, [("site", (size,))]), likelihood)
+    return ManyPositions(free_sites(priors, [("site", (size,))]), likelihood)
 
 
 def normal(values, hint):
