@@ -1,8 +1,10 @@
 """How long the joint law takes to fit and to predict, and how that grows with models and samples.
 
-Tables are simulated. A step of the sampler costs what models cost, whatever the number of samples; a prediction draws
-the losses of every hypothetical model on every sample. Seconds of sampling are apart from those of compilation. Memory
-is the largest resident size that the process ever had, with the fit and all that was imported.
+Of one table NUTS on the same blocks is beside the usual sampler, by effective draws a second of processor time: the
+smallest effective size over all coordinates, and all that a call does, compilation too. Tables are simulated. A step of
+the sampler costs what models cost, whatever the number of samples; a prediction draws the losses of every hypothetical
+model on every sample. Seconds of sampling are apart from those of compilation. Memory is the largest resident size that
+the process ever had, with the fit and all that was imported.
 
     python benchmarks/joint.py                                        # some minutes
     python benchmarks/joint.py --smoke                                # one small table, few draws and pools
@@ -33,14 +35,30 @@ SECONDS_TARGET, MEMORY_TARGET = 10.0, 2048
 class FitTime:
     """Seconds of one fit, and how well it went."""
 
+    sampler: str
     models: int
     samples: int
+    processor: float
+    ess: float
     sampling: float
     compiling: float
     total: float
     rhat: float
     divergences: int
     attempts: int
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Effective draws a second of processor time: of the usual sampler, of NUTS, and how they compare."""
+
+    usual: float
+    nuts: float
+
+    @property
+    def ratio(self) -> float:
+        """How many times those of NUTS."""
+        return self.usual / self.nuts
 
 
 @dataclass(frozen=True)
@@ -55,17 +73,20 @@ class PredictionTime:
     memory: float
 
 
-def time_fit(models: int, samples: int, draws: int) -> tuple[bl.Fit, FitTime]:
+def time_fit(models: int, samples: int, draws: int, sampler: str = "auto") -> tuple[bl.Fit, FitTime]:
     """Fit the law to a simulated table of four families, by four chains."""
     losses = bl.simulate_losses(families=4, sizes=models // 4, samples=samples, clusters=samples // 10)
-    start = time.perf_counter()
-    fitted = bl.fit(bl.JointLaw(), losses, draws=draws)
-    total = time.perf_counter() - start
+    start, processor = time.perf_counter(), time.process_time()
+    fitted = bl.fit(bl.JointLaw(), losses, draws=draws, sampler=sampler)
+    total, processor = time.perf_counter() - start, time.process_time() - processor
     seconds, settings = fitted.tree["sample_stats"].attrs, json.loads(fitted.tree.attrs["settings"])
     figures = bl.diagnostics(fitted)
     return fitted, FitTime(
+        sampler,
         models,
         samples,
+        processor,
+        min(figures.ess_bulk_min, figures.ess_tail_min),
         seconds["sampling_time"],
         seconds["compile_time"],
         total,
@@ -104,22 +125,28 @@ def time_prediction(fitted: bl.Fit, pools: int, draws: int) -> PredictionTime:
     return PredictionTime(pools, draws, len(model.table.weights), cold, warm, memory)
 
 
-def measured(smoke: bool) -> Iterator[FitTime | PredictionTime]:
+def measured(smoke: bool) -> Iterator[FitTime | Ratio | PredictionTime]:
     """Measure one thing after the other."""
     designs = [(8, 200)] if smoke else [(20, 500), (20, SAMPLES), (20, 4 * SAMPLES), (40, SAMPLES), (80, SAMPLES)]
     for models, samples in designs:
-        fitted, seconds = time_fit(models, samples, draws=100 if smoke else 1000)
+        draws = 100 if smoke else 1000
+        fitted, seconds = time_fit(models, samples, draws)
         yield seconds
+        if smoke or (models, samples) == (20, SAMPLES):
+            yield (peer := time_fit(models, samples, draws, "nuts")[1])
+            yield Ratio(seconds.ess / seconds.processor, peer.ess / peer.processor)
         if smoke or (models, samples) == (20, SAMPLES):
             yield time_prediction(fitted, POOLS // 100 if smoke else POOLS, DRAWS // 10 if smoke else DRAWS)
 
 
-def show(result: FitTime | PredictionTime, console: Console) -> None:
+def show(result: FitTime | Ratio | PredictionTime, console: Console) -> None:
     table = Table(header_style="bold", box=None)
     for name in asdict(result):
         table.add_column(name, justify="right")
     table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in asdict(result).values()))
     console.print(table)
+    if isinstance(result, Ratio):
+        console.print(f"effective draws a second of processor time: {result.ratio:.1f} times those of NUTS\n")
     if isinstance(result, PredictionTime):
         verdicts = (result.warm <= SECONDS_TARGET, result.memory < MEMORY_TARGET)
         words = ["met" if verdict else "MISSED" for verdict in verdicts]

@@ -61,7 +61,7 @@ def _laplace(loc: float, scale: float) -> Density:
     return lambda value: (-np.log(2 * scale) - np.abs(value - loc) / scale, -np.sign(value - loc) / scale)
 
 
-def _normal(loc: float, scale: float, mass: float = 1.0) -> Density:
+def _normal(loc: float, scale: float, mass: float | np.ndarray = 1.0) -> Density:
     constant = -LOG_ROOT_TWO_PI - np.log(scale * mass)
 
     def density(value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

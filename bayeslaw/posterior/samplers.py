@@ -114,5 +114,9 @@ def sampler_of(posterior: Posterior, name: str) -> Sampler:
     if name == AUTO:
         return SAMPLERS[able[0]]
     if name not in able:
-        raise InputError(f"the sampler {name!r} does not know this law", ", ".join([AUTO, *able]), "leave it out")
+        raise InputError(
+            f"the sampler {name!r} needs gradients by hand, which this law has not",
+            ", ".join([AUTO, *able]),
+            "leave it out",
+        )
     return SAMPLERS[name]
