@@ -47,8 +47,12 @@ def fit(
     params: Annotated[Counts, typer.Option("--params", help="Which count of parameters is the budget.")] = "total",
     keep: Annotated[
         str,
-        typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between."),
-    ] = "all",
+        typer.Option(
+            "--keep",
+            help="Optional groups to keep in the file: small (all but densities and replicates of each row where these "
+            "exceed 5 MB), all, none, or names with commas between.",
+        ),
+    ] = "small",
     models: ModelsOption = None,
     unit: UnitOption = None,
     cluster: ClusterOption = None,

@@ -17,6 +17,7 @@ from bayeslaw.likelihood.noise import Noise, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
 
+ROUND = 4
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
 
@@ -58,7 +59,7 @@ class Dependence:
     products
         ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
     directions
-        Number of directions of the sampling error, the columns of ``L``.
+        Number of columns of ``L``: those of the directions of the sampling error, and zeros up to a round number.
     first_member
         Position of the first member among the effects: the columns of ``L`` and ``M``.
     """
@@ -96,9 +97,10 @@ class Dependence:
     @property
     def words(self) -> str:
         """What is known of the sampling error."""
-        if self.directions == 0:
+        number = int(self.sampling_factor.any(axis=0).sum())
+        if number == 0:
             return "none: the table does not say how the pools' sampling errors go together"
-        return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
+        return f"sampling error over clusters of samples, smooth in the covariates, in {number} directions"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -373,8 +375,10 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
     slope = RESPONSES[noise.response].loss_slope(loss)
     factor, remainder = factor / slope[:, None], remainder / slope**2
     trends = trends_of(observations.covariates, observations.membership, group, groups)
+    directions = sampling_factor_of(factor, trends)
     return share(
-        sampling_factor_of(factor, trends),
+        # How many directions there are depends on the losses; tables that differ in little else share what is compiled.
+        np.pad(directions, ((0, 0), (0, -directions.shape[1] % ROUND))),
         model_factor_of(response, observations.membership, trends),
         shares - smooth_part(shares, trends),
         remainder=remainder,

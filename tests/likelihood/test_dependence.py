@@ -12,7 +12,7 @@ from pool_tables import random_table
 from scipy import stats
 
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.tree import log_prior
+from bayeslaw.fitting.row_programs import log_prior
 from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.dependence import Dependence, share
 from bayeslaw.likelihood.law_model import LawModel
