@@ -19,9 +19,9 @@ from bayeslaw.commands.common import (
     is_quiet,
     note,
     read_any_table,
-    use_compilation_cache,
 )
 from bayeslaw.laws.registry import LAWS
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 LawName = Annotated[
     str | None,

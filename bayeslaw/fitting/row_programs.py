@@ -114,6 +114,17 @@ class PriorReplicates:
         return _by_draw(given_rows(self.outline, rows), _prior_replicate, values, keys)
 
 
+@dataclass(frozen=True)
+class SharedEffects:
+    """From draws of the posterior, keys and `Rows` to what the rows share given the rows, [draw, effect]."""
+
+    outline: Outline
+
+    def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
+        """Draw for all draws."""
+        return one_by_one(given_rows(self.outline, rows).draw_effects)(dict(values), keys)
+
+
 def _by_draw(model: GivenRows, function: Any, values: Mapping[str, Array], keys: Array) -> Array:
     """Map a function of a model, one draw and one key over draws; in float32, [draw, row]."""
     # What factorises matrices is not for batches.

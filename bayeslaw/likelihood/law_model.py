@@ -1,18 +1,15 @@
 """Law, grouping and noise, put together as a NumPyro model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
-import jax
 import numpy as np
-from jax import Array
 
 from bayeslaw.laws.base import Law, Parameter
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior
-from bayeslaw.likelihood.compiled import one_by_one
 from bayeslaw.likelihood.compress import Compressed, compress_rows, compression_error
 from bayeslaw.likelihood.dependence import Dependence, dependence_of
 from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
@@ -129,11 +126,6 @@ class LawModel(RowModel):
         spans = [log_budget[index == group] for group in range(index.max() + 1)]
         spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
         return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
-
-    @cached_property
-    def draw_effects_of_all(self) -> Callable[[Mapping[str, Any], Array], Array]:
-        """`draw_effects` for many draws, compiled; values and keys have a leading dimension ``draw``."""
-        return jax.jit(one_by_one(self.draw_effects))
 
     @cached_property
     def compressed(self) -> Compressed | None:
