@@ -12,6 +12,7 @@ from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
 from bayeslaw.laws.observations import Observations
+from bayeslaw.likelihood.effect_parts import EffectPart, effect_parts
 from bayeslaw.likelihood.loadings import model_factor_of, sampling_factor_of, smooth_part, trends_of
 from bayeslaw.likelihood.noise import Noise, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
@@ -23,7 +24,7 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 
 @partial(
     jax.tree_util.register_dataclass,
-    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products"],
+    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products", "parts"],
     meta_fields=["directions", "first_member"],
 )
 @dataclass(frozen=True)
@@ -58,6 +59,8 @@ class Dependence:
         Mean of `remainder`, shape ``[group]``.
     products
         ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
+    parts
+        The effects cut into parts that the rows tell of apart.
     directions
         Number of columns of ``L``: those of the directions of the sampling error, and zeros up to a round number.
     first_member
@@ -71,6 +74,7 @@ class Dependence:
     count: np.ndarray
     mean_remainder: np.ndarray
     products: np.ndarray
+    parts: tuple[EffectPart, ...]
     directions: int
     first_member: int
 
@@ -165,9 +169,8 @@ class Dependence:
         Array
             Scalar.
         """
-        scale = self.effect_scale(member_scale)
         diagonal = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
-        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * diagonal
+        return sum((part.log_density(weighted, variance, member_scale) for part in self.parts), -0.5 * diagonal)
 
     def conditional_log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
         """Evaluate the log density of each row given all others.
@@ -255,36 +258,6 @@ class Dependence:
         return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
 
 
-@jax.custom_jvp
-def _shared_part(weighted: Array, scale: Array, products: Array) -> Array:
-    """Half of ``v' C^-1 v - log |C|`` with ``C = I + s s' * A``, from v [effect], s [effect] and A [effect, effect]."""
-    lower = jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
-    explained = solve_triangular(lower, weighted, lower=True)
-    return 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
-
-
-@_shared_part.defjvp
-def _shared_part_derivative(
-    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
-) -> tuple[Array, Array]:
-    # Written out, since one inverse serves all; the derivative of a Cholesky factor costs several times that.
-    weighted, scale, products = primals
-    by_weighted, by_scale, by_products = tangents
-    core = jnp.eye(len(scale)) + scale[:, None] * scale * products
-    lower = jnp.linalg.cholesky(core)
-    root = solve_triangular(lower, jnp.eye(len(scale)), lower=True)
-    explained = root @ weighted
-    effects = explained @ root
-    value = 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
-    moment = effects[:, None] * effects + root.T @ root
-    change = (
-        effects @ by_weighted
-        - ((moment * products) @ scale) @ by_scale
-        - 0.5 * (moment * scale[:, None] * scale * by_products).sum()
-    )
-    return value, change
-
-
 def share(
     sampling_factor: np.ndarray,
     model_factor: np.ndarray,
@@ -318,6 +291,7 @@ def share(
     loadings = np.concatenate([sampling_factor, model_factor, contrasts], axis=1)
     count = np.bincount(group, minlength=groups).astype(float)
     parts = [loadings[group == index] for index in range(groups)]
+    first_member = sampling_factor.shape[1] + model_factor.shape[1]
     return Dependence(
         loadings=loadings,
         remainder=remainder,
@@ -326,8 +300,9 @@ def share(
         count=count,
         mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
         products=np.stack([part.T @ part for part in parts]),
+        parts=effect_parts(parts, first_member),
         directions=sampling_factor.shape[1],
-        first_member=sampling_factor.shape[1] + model_factor.shape[1],
+        first_member=first_member,
     )
 
 
