@@ -1,7 +1,6 @@
 """Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -22,11 +21,7 @@ ROUND = 4
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products", "parts"],
-    meta_fields=["directions", "first_member"],
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Dependence:
     """What the rows share.
@@ -44,7 +39,8 @@ class Dependence:
     ----------
     loadings
         ``[L, M, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models,
-        and the share of each member in each row less what rows of its budget have.
+        and the share of each member in each row less what rows of its budget have; then zeros, so that tables with a
+        few directions of the sampling error more or less have arrays of one shape and share what is compiled.
     remainder
         Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
         a group is part of the group's variance.
@@ -61,10 +57,10 @@ class Dependence:
         ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
     parts
         The effects cut into parts that the rows tell of apart.
-    directions
-        Number of columns of ``L``: those of the directions of the sampling error, and zeros up to a round number.
-    first_member
-        Position of the first member among the effects: the columns of ``L`` and ``M``.
+    by_member
+        Whether each effect is that of a member, shape ``[effect]``.
+    sizes
+        Number of columns of ``L``, ``M`` and ``W``. Compiled functions do not look at them.
     """
 
     loadings: np.ndarray
@@ -75,8 +71,23 @@ class Dependence:
     mean_remainder: np.ndarray
     products: np.ndarray
     parts: tuple[EffectPart, ...]
-    directions: int
-    first_member: int
+    by_member: np.ndarray
+    sizes: np.ndarray
+
+    @property
+    def directions(self) -> int:
+        """Number of directions of the sampling error, the columns of ``L``."""
+        return int(self.sizes[0])
+
+    @property
+    def first_member(self) -> int:
+        """Position of the first member among the effects: the columns of ``L`` and ``M``."""
+        return int(self.sizes[:2].sum())
+
+    @property
+    def effects(self) -> int:
+        """Number of effects: the columns of ``L``, ``M`` and ``W``."""
+        return int(self.sizes.sum())
 
     @property
     def groups(self) -> int:
@@ -96,15 +107,14 @@ class Dependence:
     @property
     def contrasts(self) -> np.ndarray:
         """``W``, shape ``[row, member]``."""
-        return self.loadings[:, self.first_member :]
+        return self.loadings[:, self.first_member : self.effects]
 
     @property
     def words(self) -> str:
         """What is known of the sampling error."""
-        number = int(self.sampling_factor.any(axis=0).sum())
-        if number == 0:
+        if self.directions == 0:
             return "none: the table does not say how the pools' sampling errors go together"
-        return f"sampling error over clusters of samples, smooth in the covariates, in {number} directions"
+        return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
 
     @property
     def lines(self) -> tuple[str, ...]:
@@ -121,8 +131,7 @@ class Dependence:
 
     def effect_scale(self, member_scale: ArrayLike) -> Array:
         """Scale of each effect, shape ``[effect]``."""
-        ones = jnp.ones(self.contrasts.shape[1])
-        return jnp.concatenate([jnp.ones(self.first_member), ones * member_scale])
+        return jnp.where(jnp.asarray(self.by_member), member_scale, 1.0)
 
     def scaled_loadings(self, member_scale: ArrayLike) -> Array:
         """Multiply loadings with scales: a factor of what the rows share, shape ``[row, effect]``."""
@@ -242,9 +251,9 @@ class Dependence:
         between = jnp.einsum("gij,hji->gh", parts, parts)
         alone = jnp.diag(self.count - 2 * jnp.trace(parts, axis1=1, axis2=2))
         groups = (between + alone) / variance[:, None] / variance
-        members = slice(self.first_member, None)
-        shared = (jnp.eye(len(scale)) - inverse)[members, members]
-        with_groups = jnp.einsum("gij,ji->g", parts[:, members, :], inverse[:, members])
+        members = jnp.asarray(self.by_member)
+        shared = jnp.where(members[:, None] & members, jnp.eye(len(scale)) - inverse, 0.0)
+        with_groups = jnp.einsum("gij,ji,i->g", parts, inverse, members.astype(float))
         # dSigma / d member_scale = 2 / member_scale times the members' part of Sigma.
         cross = 2 / member_scale * with_groups / variance
         own_scale = (2 / member_scale) ** 2 * (shared**2).sum()
@@ -288,10 +297,13 @@ def share(
     Dependence
         What the rows share.
     """
-    loadings = np.concatenate([sampling_factor, model_factor, contrasts], axis=1)
+    sizes = np.array([factor.shape[1] for factor in (sampling_factor, model_factor, contrasts)])
+    spare = np.zeros((len(group), -sizes[0] % ROUND))
+    loadings = np.concatenate([sampling_factor, model_factor, contrasts, spare], axis=1)
     count = np.bincount(group, minlength=groups).astype(float)
     parts = [loadings[group == index] for index in range(groups)]
-    first_member = sampling_factor.shape[1] + model_factor.shape[1]
+    effect = np.arange(loadings.shape[1])
+    by_member = (effect >= sizes[:2].sum()) & (effect < sizes.sum())
     return Dependence(
         loadings=loadings,
         remainder=remainder,
@@ -300,9 +312,9 @@ def share(
         count=count,
         mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
         products=np.stack([part.T @ part for part in parts]),
-        parts=effect_parts(parts, first_member),
-        directions=sampling_factor.shape[1],
-        first_member=first_member,
+        parts=effect_parts(parts, by_member),
+        by_member=by_member,
+        sizes=sizes,
     )
 
 
@@ -350,10 +362,8 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
     slope = RESPONSES[noise.response].loss_slope(loss)
     factor, remainder = factor / slope[:, None], remainder / slope**2
     trends = trends_of(observations.covariates, observations.membership, group, groups)
-    directions = sampling_factor_of(factor, trends)
     return share(
-        # How many directions there are depends on the losses; tables that differ in little else share what is compiled.
-        np.pad(directions, ((0, 0), (0, -directions.shape[1] % ROUND))),
+        sampling_factor_of(factor, trends),
         model_factor_of(response, observations.membership, trends),
         shares - smooth_part(shares, trends),
         remainder=remainder,

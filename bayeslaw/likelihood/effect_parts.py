@@ -64,7 +64,7 @@ def _explained_derivative(primals: tuple[Array, Array], tangents: tuple[Array, A
     return value, effects @ by_weighted - 0.5 * (moment * by_products).sum()
 
 
-def effect_parts(parts: Sequence[np.ndarray], first_member: int) -> tuple[EffectPart, ...]:
+def effect_parts(parts: Sequence[np.ndarray], by_member: np.ndarray) -> tuple[EffectPart, ...]:
     """Cut effects where their loadings allow it.
 
     Effects on the trends of the rows are orthogonal to those of the members beside it, and of no more directions than
@@ -74,31 +74,32 @@ def effect_parts(parts: Sequence[np.ndarray], first_member: int) -> tuple[Effect
     ----------
     parts
         Loadings of the rows of each group, each of shape ``[group row, effect]``.
-    first_member
-        Position of the first member among the effects.
+    by_member
+        Whether each effect is that of a member, shape ``[effect]``.
 
     Returns
     -------
     tuple of EffectPart
         Effects on the trends and members, in the fewest directions; all of them together where they are not orthogonal.
     """
-    effects = parts[0].shape[1]
-    products = np.stack([part.T @ part for part in parts])
-    if not _orthogonal(products, first_member):
-        return (EffectPart(np.eye(effects), products, first_member),)
-    every = np.eye(effects)
-    cut = (every[:, :first_member], every[:, first_member:])
-    turns = [turn @ _directions(turn.T @ products.sum(axis=0) @ turn) for turn in cut]
-    found = [np.ascontiguousarray(turn.T @ products @ turn) for turn in turns]
-    firsts = [found[0].shape[1], 0]
-    return tuple(EffectPart(*part) for part in zip(turns, found, firsts, strict=True) if part[0].shape[1])
+    products, every = np.stack([part.T @ part for part in parts]), np.eye(len(by_member))
+    turns = [every[:, ~by_member], every[:, by_member]]
+    if not _orthogonal(products, by_member):
+        turn = np.concatenate(turns, axis=1)
+        return (EffectPart(turn, turn.T @ products @ turn, int((~by_member).sum())),)
+    turns = [turn @ _directions(turn.T @ products.sum(axis=0) @ turn) for turn in turns]
+    others = turns[0].shape[1]
+    return tuple(
+        EffectPart(turn, turn.T @ products @ turn, first)
+        for turn, first in zip(turns, (others, 0), strict=True)
+        if turn.size
+    )
 
 
-def _orthogonal(products: np.ndarray, first_member: int) -> bool:
-    """Whether effects from one place on have loadings orthogonal to those before it in every group."""
-    lengths = np.sqrt(np.diagonal(products, axis1=1, axis2=2))
-    limits = APART * lengths.max(axis=1)[:, None, None] ** 2
-    return bool((np.abs(products[:, :first_member, first_member:]) <= limits).all())
+def _orthogonal(products: np.ndarray, by_member: np.ndarray) -> bool:
+    """Whether members have loadings orthogonal to those of all other effects in every group."""
+    limits = APART * np.diagonal(products, axis1=1, axis2=2).max(axis=1, initial=0)[:, None, None]
+    return bool((np.abs(products[:, ~by_member][:, :, by_member]) <= limits).all())
 
 
 def _directions(products: np.ndarray) -> np.ndarray:

@@ -144,6 +144,13 @@ class LawModel(RowModel):
         exact = compression_error(nodes, abscissa, self.response, self.group_index, loadings) < COMPRESSION_ERROR
         return nodes if exact else None
 
+    def with_priors(self, law: Law, noise: Noise) -> "LawModel":
+        """Return the model of the same rows with other priors, which takes over what its rows share."""
+        model = LawModel(law, noise, self.observations)
+        # It depends on no prior, and takes longer than all else that is worked out of the rows.
+        object.__setattr__(model, "dependence", self.dependence)
+        return model
+
     def __str__(self) -> str:
         """Equation, priors, grouping and noise."""
         noise = self.noise.describe(

@@ -188,7 +188,8 @@ def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.PRNGKey(seed), len(values[MEMBER_SCALE]))
         given = values, keys, rows_of(fit.model)
-        return np.asarray(compile_once(SharedEffects(outline_of(fit.model)), *given)(*given))
+        drawn = compile_once(SharedEffects(outline_of(fit.model)), *given)(*given)
+        return np.asarray(drawn)[:, : fit.model.dependence.effects]
 
 
 def pool_deviations(

@@ -98,16 +98,16 @@ def test_conditional_densities_are_those_of_each_row_given_the_others(residual):
 
 def test_effects_are_drawn_from_their_distribution_given_the_rows(residual):
     shared = some()
-    scaled = shared.loadings * np.array([1, 1, 1, *[MEMBER_SCALE] * 4])
+    scaled = shared.loadings * np.array([1, 1, 1, *[MEMBER_SCALE] * 4, 1, 1])
     gain = np.linalg.solve(dense(shared), scaled).T
     with jax.enable_x64(True):
         variance = jnp.asarray(VARIANCE)
         weighted, _ = shared.sums(jnp.asarray(residual), variance)
         draw = lambda standard: np.asarray(shared.draw_effects(weighted, variance, MEMBER_SCALE, standard))  # noqa: E731
-        mean = draw(jnp.zeros(7))
-        root = np.stack([draw(e) - mean for e in jnp.eye(7)], axis=1)
+        mean = draw(jnp.zeros(9))
+        root = np.stack([draw(e) - mean for e in jnp.eye(9)], axis=1)
     np.testing.assert_allclose(mean, gain @ residual, rtol=1e-9)
-    np.testing.assert_allclose(root @ root.T, np.eye(7) - gain @ scaled, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(root @ root.T, np.eye(9) - gain @ scaled, rtol=1e-8, atol=1e-12)
 
 
 def test_information_is_that_of_dense_derivatives():
@@ -286,7 +286,8 @@ def beside(shared: Dependence) -> Dependence:
 
 def test_effects_that_are_orthogonal_are_taken_apart_in_the_fewest_directions(residual):
     together, apart = some(), beside(some())
-    assert [part.products.shape[1] for part in together.parts] == [7]
+    # Two columns of the loadings are spare.
+    assert [part.products.shape[1] for part in together.parts] == [9]
     assert [part.products.shape[1] for part in apart.parts] == [2, 4]
     for shared in (together, apart):
 
