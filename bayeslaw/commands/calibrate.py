@@ -21,10 +21,10 @@ from bayeslaw.commands.common import (
     note,
     print_json,
     read_any_table,
-    use_compilation_cache,
 )
 from bayeslaw.errors import InputError
 from bayeslaw.laws.registry import LAWS
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     import pandas as pd

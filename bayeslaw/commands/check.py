@@ -13,8 +13,8 @@ from bayeslaw.commands.common import (
     coloured,
     console,
     print_json,
-    use_compilation_cache,
 )
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     from rich.console import Console

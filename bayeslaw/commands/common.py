@@ -308,14 +308,3 @@ def warn_if_untrusted(fit: Fit, name: Path) -> None:
     codes = [finding.code for finding in errors(fit)]
     if codes:
         say(f"warning: {name} must not be trusted ({', '.join(codes)}); see bayeslaw check {name}")
-
-
-def use_compilation_cache() -> None:
-    """Keep compiled programs between runs of the command line, in the user's cache folder."""
-    import os
-
-    from bayeslaw.storage import user_cache
-
-    if (folder := user_cache()) is not None:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(folder / "compiled"))
-        os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")

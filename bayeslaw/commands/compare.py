@@ -14,10 +14,10 @@ from bayeslaw.commands.common import (
     console,
     is_quiet,
     print_json,
-    use_compilation_cache,
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     from bayeslaw.comparison.comparisons import Comparison

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
-from bayeslaw.commands.common import SeedOption, is_quiet, use_compilation_cache
+from bayeslaw.commands.common import SeedOption, is_quiet
 from bayeslaw.commands.scoring_package import require_scoring_package
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 
 def demo(

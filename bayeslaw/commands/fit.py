@@ -19,9 +19,9 @@ from bayeslaw.commands.common import (
     is_quiet,
     note,
     read_any_table,
-    use_compilation_cache,
 )
 from bayeslaw.laws.registry import LAWS
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 LawName = Annotated[
     str | None,
@@ -50,8 +50,12 @@ def fit(
     ] = "auto",
     keep: Annotated[
         str,
-        typer.Option("--keep", help="Optional groups to keep in the file: all, none, or names with commas between."),
-    ] = "all",
+        typer.Option(
+            "--keep",
+            help="Optional groups to keep in the file: small (all but densities and replicates of each row where these "
+            "exceed 5 MB), all, none, or names with commas between.",
+        ),
+    ] = "small",
     models: ModelsOption = None,
     unit: UnitOption = None,
     cluster: ClusterOption = None,

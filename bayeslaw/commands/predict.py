@@ -14,10 +14,10 @@ from bayeslaw.commands.common import (
     console,
     note,
     print_json,
-    use_compilation_cache,
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json, use_compilation_cache
+from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json
 from bayeslaw.commands.scoring_package import require_scoring_package
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     from inference.runs.runner import ModelResult, RunScorer

@@ -16,7 +16,6 @@ from bayeslaw.comparison.left_out import REFITS, LeftOut, leave_out
 from bayeslaw.comparison.left_out_folds import LEFT_OUT
 from bayeslaw.comparison.same_rows import check_same_rows
 from bayeslaw.comparison.stacking_weights import fold_weights
-from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import fits_by_name
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, accepts, optional
@@ -149,7 +148,7 @@ def compare_left_out(left_out: Mapping[str, LeftOut]) -> Comparison:
 
 
 def _compare_rows(fits: Mapping[str, Fit]) -> Comparison:
-    _check_comparable(fits)
+    check_same_rows(fits)
     notes, densities = [], {}
     for name, fit in fits.items():
         densities[name] = _loo(fit)
@@ -178,13 +177,4 @@ def _loo(fit: Fit) -> Any:
     with warnings.catch_warnings():
         # Reliability is reported in our own words, with the fit's name.
         warnings.simplefilter("ignore", UserWarning)
-        return loo(fit.tree, pointwise=True, log_jacobian=jacobian)
-
-
-def _check_comparable(fits: Mapping[str, Fit]) -> None:
-    for name, fit in fits.items():
-        if "log_likelihood" not in fit.tree.children and len(fits) > 1:
-            raise InputError(
-                f"{name} was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
-            )
-    check_same_rows(fits)
+        return loo(fit.with_groups(["log_likelihood"]).tree, pointwise=True, log_jacobian=jacobian)

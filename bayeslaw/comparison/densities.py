@@ -1,16 +1,17 @@
 """Densities of rows left out, given the rows kept and one draw of a law's parameters."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
+from bayeslaw.fitting.row_posterior import Outline, Rows, given_rows, outline_of, rows_of
 from bayeslaw.laws.results import Densities
-from bayeslaw.likelihood.compiled import one_by_one
+from bayeslaw.likelihood.compiled import compile_once, one_by_one
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import MEMBER_SCALE
 from bayeslaw.likelihood.responses import RESPONSES
@@ -89,7 +90,7 @@ def kept_log_likelihood(model: RowModel, values: Mapping[str, Any], kept: Kept) 
     return -0.5 * (scatter + log_determinant + kept.number.sum() * LOG_TWO_PI)
 
 
-def held_log_densities(model: LawModel, values: Mapping[str, Any], kept: Kept, everything: Kept) -> tuple[Array, Array]:
+def held_log_densities(model: RowModel, values: Mapping[str, Any], kept: Kept, everything: Kept) -> tuple[Array, Array]:
     """Log densities of the rows left out given those kept.
 
     Rows that share errors are normal given those kept: what they share is known from these as far as it can be, and a
@@ -130,6 +131,17 @@ def _effects(model: RowModel, values: Mapping[str, Any], kept: Kept, residual: A
     return scale, lower, solve_triangular(lower, weighted, lower=True)
 
 
+@dataclass(frozen=True)
+class _HeldDensities:
+    """From draws, rows kept, all rows as if kept, and `Rows` to `held_log_densities` at each draw."""
+
+    outline: Outline
+
+    def __call__(self, values: Mapping[str, Array], kept: Kept, everything: Kept, rows: Rows) -> tuple[Array, Array]:
+        model = given_rows(self.outline, rows)
+        return one_by_one(lambda one: held_log_densities(model, one, kept, everything))(values)
+
+
 def compile_densities(model: LawModel) -> Callable[[Mapping[str, np.ndarray], np.ndarray], Densities]:
     """Build a function that evaluates the rows left out at many draws, compiled once for all folds.
 
@@ -147,17 +159,18 @@ def compile_densities(model: LawModel) -> Callable[[Mapping[str, np.ndarray], np
     jacobian = RESPONSES[model.noise.response].log_jacobian(model.response)
     everything = keep_rows(model, np.zeros(len(model.response), dtype=bool))
 
-    def evaluate(values: Mapping[str, Array], kept: Kept) -> tuple[Array, Array]:
-        return one_by_one(lambda one: held_log_densities(model, one, kept, everything))(values)
+    program, table = _HeldDensities(outline_of(model)), (everything, rows_of(model))
 
-    compiled = jax.jit(evaluate)
+    def evaluated(*draws: Any) -> tuple[Array, Array]:
+        return compile_once(program, *draws, *table)(*draws, *table)
+
     effects = 0 if model.dependence is None else model.dependence.loadings.shape[1]
     step = max(1, CELLS_AT_ONCE // (len(model.response) * (1 + effects)))
 
     def densities(values: Mapping[str, np.ndarray], held: np.ndarray) -> Densities:
         total, kept = len(next(iter(values.values()))), keep_rows(model, held)
         parts = [
-            compiled({name: array[first : first + step] for name, array in values.items()}, kept)
+            evaluated({name: array[first : first + step] for name, array in values.items()}, kept)
             for first in range(0, total, step)
         ]
         rows = np.concatenate([np.asarray(part[0])[:, held] for part in parts])

@@ -72,15 +72,12 @@ class RefitWrapper(SamplingWrapper):
 
 def with_loss_densities(fit: Fit) -> xr.DataTree:
     """Posterior and log density of every loss, whatever the response, under the name ``loss``."""
-    if "log_likelihood" not in fit.tree.children:
-        raise InputError(
-            "this fit was saved without its log likelihood", "a fit that keeps it", "fit again with --keep all"
-        )
     response = RESPONSES[fit.noise.response]
     jacobian = response.log_jacobian(response.of_loss(fit.observations.loss))
+    densities = fit.with_groups(["log_likelihood"]).tree["log_likelihood"].dataset
     groups: Mapping[str, xr.Dataset] = {
         "posterior": fit.tree["posterior"].dataset,
-        "log_likelihood": xr.Dataset({"loss": fit.tree["log_likelihood"][response.name] + jacobian}),
+        "log_likelihood": xr.Dataset({"loss": densities[response.name] + jacobian}),
     }
     return xr.DataTree.from_dict(dict(groups))
 
@@ -117,7 +114,7 @@ def k_fold(
     Raises
     ------
     InputError
-        If rows are pools that share models, a number is out of range, or the fit holds no log likelihood.
+        If rows are pools that share models, or a number is out of range.
     """
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=500)
     check_whole("chains", chains, lowest=1, suggested=4)

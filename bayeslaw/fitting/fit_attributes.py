@@ -29,7 +29,7 @@ def resolved(model: LawModel) -> LawModel:
             "member_scale": model.noise_priors.get(MEMBER_SCALE),
         }
     )
-    return LawModel(law, noise, model.observations)
+    return model.with_priors(law, noise)
 
 
 def attributes_of(model: LawModel, data: xr.Dataset, parameters: str) -> dict[str, Any]:

@@ -19,7 +19,13 @@ from bayeslaw.storage import atomic_file, atomic_folder
 
 ZARR = ".zarr"
 OPTIONAL_GROUPS: tuple[str, ...] = ("prior", "prior_predictive", "posterior_predictive", "log_likelihood", "log_prior")
+ROW_GROUPS: tuple[str, ...] = ("prior_predictive", "posterior_predictive", "log_likelihood")
+"""Those of them that have a number for each row and draw, and are made of the draws when they are asked for."""
+SMALL_BYTES = 5_000_000
+"""Up to which size, all together, groups by row are held without being asked for."""
 FIT_FORMAT = "bayeslaw fit"
+KEPT: Mapping[str, tuple[str, ...] | None] = {"small": None, "all": OPTIONAL_GROUPS, "none": ()}
+"""Groups that are kept, by what stands for them on the command line."""
 FIT_FORMAT_VERSION = 1
 ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"
 MEMBERS = "members"
@@ -142,26 +148,26 @@ def _first_line(error: Exception) -> str:
     return lines[0] if lines else type(error).__name__
 
 
-def kept_groups(text: str) -> tuple[str, ...]:
+def kept_groups(text: str) -> tuple[str, ...] | None:
     """Read which optional groups of a fit to keep.
 
     Parameters
     ----------
     text
-        ``"all"``, ``"none"``, or names of `OPTIONAL_GROUPS` with commas between.
+        ``"small"``, ``"all"``, ``"none"``, or names of `OPTIONAL_GROUPS` with commas between.
 
     Returns
     -------
-    tuple of str
-        The names.
+    tuple of str, or None
+        The names; None for all but `ROW_GROUPS` where these exceed `SMALL_BYTES`.
 
     Raises
     ------
     InputError
         If a name is not known.
     """
-    if text in ("all", "none"):
-        return OPTIONAL_GROUPS if text == "all" else ()
+    if text in KEPT:
+        return KEPT[text]
     names = [name.strip() for name in text.split(",")]
     return tuple(check_choice("group", name, OPTIONAL_GROUPS) for name in names)
 

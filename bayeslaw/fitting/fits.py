@@ -12,7 +12,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, optional_groups, write_fit
+from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, ROW_GROUPS, optional_groups, write_fit
+from bayeslaw.fitting.row_groups import held_by_default, with_row_groups
+from bayeslaw.fitting.slim_tree import slim
 from bayeslaw.fitting.tree import MEMBER, ROW_ARRAYS
 from bayeslaw.inputs.arguments import (
     a_choice,
@@ -53,7 +55,8 @@ class Fit:
     Parameters
     ----------
     tree
-        Draws, prior, predictions and data, as `bayeslaw.fitting.tree.build_tree` builds it; ArviZ functions take it.
+        Draws, prior and data, as `bayeslaw.fitting.tree.build_tree` builds it; ArviZ functions take it. Those that need
+        densities or replicates of each row take that of `with_log_likelihood`, and say so.
     """
 
     tree: xr.DataTree
@@ -61,6 +64,7 @@ class Fit:
     def __post_init__(self) -> None:
         tree = an_instance(xr.DataTree, accepted="the tree of a fit", fix="read a saved fit with bayeslaw.load_fit")
         check_fields(self, tree=tree)
+        object.__setattr__(self, "tree", slim(self.tree))
 
     @cached_property
     def law(self) -> Any:
@@ -156,6 +160,30 @@ class Fit:
         left_out = set(OPTIONAL_GROUPS) - set(groups)
         return Fit(self.tree.filter(lambda node: node.name not in left_out))
 
+    def with_log_likelihood(self) -> "Fit":
+        """Make what ArviZ needs for each row and draw: log densities of the rows, and replicates of them.
+
+        Both are made of the draws that the fit keeps, and are the same numbers each time. A fit of many rows does not
+        hold them by itself: they take four bytes a row and draw each.
+
+        Returns
+        -------
+        Fit
+            The same fit, whose tree has the groups ``log_likelihood`` and ``posterior_predictive``, and
+            ``prior_predictive`` where it keeps its prior.
+
+        Examples
+        --------
+        >>> import arviz as az, bayeslaw as bl
+        >>> fit = bl.fit("power", bl.load_dataset("zoo", unit="document"))  # doctest: +SKIP
+        >>> az.loo(fit.with_log_likelihood().tree)  # doctest: +SKIP
+        """
+        return self.with_groups(ROW_GROUPS)
+
+    def with_groups(self, groups: Iterable[str]) -> "Fit":
+        """Make those groups by row that the fit does not hold; see `with_log_likelihood`."""
+        return Fit(with_row_groups(self, [name for name in groups if name in ROW_GROUPS]))
+
     @accepts(self=as_given, path=a_path)
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fit to one netCDF file, or to a Zarr folder where the path ends in ``.zarr``.
@@ -193,6 +221,7 @@ def model_of_rows(fit: Fit) -> LawModel:
     progress=a_flag,
     sampler=a_choice(SAMPLER_NAMES),
     checkpoint=optional(a_path),
+    keep=optional(optional_groups),
 )
 def fit(
     law: AnyLaw,
@@ -206,6 +235,7 @@ def fit(
     progress: bool = False,
     sampler: str = "auto",
     checkpoint: str | PathLike[str] | None = None,
+    keep: Iterable[str] | None = None,
 ) -> Fit:
     """Fit a law to a table by Hamiltonian Monte Carlo.
 
@@ -234,6 +264,10 @@ def fit(
     checkpoint
         A folder in which draws are kept while the fit goes on. The same call goes on from them, to the very same draws;
         of another law, table or number it begins anew. The folder stays until you remove it.
+    keep
+        Which optional groups the fit has, of ``prior, prior_predictive, posterior_predictive, log_likelihood,
+        log_prior``. None for all of them, without the densities and replicates of each row (the middle three) where
+        these exceed 5 MB together: `Fit.with_log_likelihood` makes them when they are wanted.
 
     Returns
     -------
@@ -250,17 +284,25 @@ def fit(
     choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters}
     choices |= {"progress": progress, "sampler": sampler}
     with kept.locked():
-        return fit_with(kept, law, data, noise=noise, **choices)
+        return fit_with(kept, law, data, noise=noise, keep=keep, **choices)
 
 
-def fit_with(checkpoint: Checkpoint, law: AnyLaw, data: xr.Dataset, *, noise: Noise | None, **choices: Any) -> Fit:
+def fit_with(
+    checkpoint: Checkpoint,
+    law: AnyLaw,
+    data: xr.Dataset,
+    *,
+    noise: Noise | None,
+    keep: Iterable[str] | None = None,
+    **choices: Any,
+) -> Fit:
     """Fit a law as `fit` does, with draws kept in a checkpoint that is locked.
 
     Parameters
     ----------
     checkpoint
         Where draws are kept.
-    law, data, noise, **choices
+    law, data, noise, keep, **choices
         As in `fit`, all of them.
 
     Returns
@@ -279,4 +321,6 @@ def fit_with(checkpoint: Checkpoint, law: AnyLaw, data: xr.Dataset, *, noise: No
     if checkpoint.path is not None:
         settings = {name: choice for name, choice in choices.items() if name != "progress"}
         checkpoint.begin(identity_of(law.specification, None if noise is None else noise.specification, data, settings))
-    return Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, **choices))
+    fitted = Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, **choices))
+    kept = held_by_default(fitted) if keep is None else list(keep)
+    return fitted.with_groups(kept).keep(kept)

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, check_fit_output
+from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, ROW_GROUPS, check_fit_output
 from bayeslaw.fitting.fits import Fit, fit_with
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.likelihood.noise import Noise
@@ -26,7 +26,7 @@ def fit_to_file(
     data: xr.Dataset,
     path: str | PathLike[str],
     *,
-    keep: Iterable[str] = OPTIONAL_GROUPS,
+    keep: Iterable[str] | None = None,
     noise: Noise | None = None,
     say: Callable[[str], object] = lambda text: None,
     **choices: Any,
@@ -40,7 +40,7 @@ def fit_to_file(
     path
         A netCDF file, or a Zarr folder where the path ends in ``.zarr``.
     keep
-        Which of `OPTIONAL_GROUPS` to save.
+        Which optional groups to save, as in `bayeslaw.fit`.
     say
         Told in a sentence when draws that were kept are gone on from, are of something else, or cannot be kept.
     **choices
@@ -49,7 +49,7 @@ def fit_to_file(
     Returns
     -------
     Fit
-        The fit, with all of its groups.
+        The fit, with its prior and what was saved.
 
     Raises
     ------
@@ -60,11 +60,14 @@ def fit_to_file(
     check_fit_output(path)
     checkpoint = Checkpoint(checkpoint_beside(path), say)
     with checkpoint.locked():
-        fit = fit_with(checkpoint, law, data, noise=noise, **choices)
+        # What looks at the fit needs its prior, whatever is saved.
+        held = None if keep is None else {*keep, *OPTIONAL_GROUPS} - (set(ROW_GROUPS) - set(keep))
+        fit = fit_with(checkpoint, law, data, noise=noise, keep=held, **choices)
+        saved = fit if keep is None else fit.keep(keep)
         try:
-            fit.keep(keep).save(path)
+            saved.save(path)
         except InputError as error:
-            raise InputError(error.problem, error.accepted, _way_out(fit.keep(keep), Path(path), checkpoint)) from error
+            raise InputError(error.problem, error.accepted, _way_out(saved, Path(path), checkpoint)) from error
         checkpoint.remove()
     return fit
 

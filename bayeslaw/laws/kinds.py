@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
@@ -44,6 +44,10 @@ class LawKind(Protocol):
 
     def variables(self, model: Any) -> dict[str, dict[str, list[str]]]:
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
+        ...
+
+    def row_groups(self, fit: Any, names: Iterable[str]) -> Mapping[str, xr.DataTree]:
+        """Make groups of the tree that have a number for each row and draw, from the draws of a fit."""
         ...
 
     def predicted(self, fit: Any, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
@@ -127,6 +131,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
     "variables": "bayeslaw.fitting.tree:variables",
+    "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
@@ -157,6 +162,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",
     "variables": "bayeslaw.fitting.joint_tree:variables",
+    "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,

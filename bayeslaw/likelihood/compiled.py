@@ -12,7 +12,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-PROGRAMS_KEPT = 32
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+
+PROGRAMS_KEPT = 64
 
 
 @dataclass
@@ -67,6 +69,7 @@ def compile_for(function: Callable[..., Any], *examples: Any) -> Callable[..., A
     Callable
         The compiled function; it takes only arguments like the examples.
     """
+    use_compilation_cache()
     begun = time.perf_counter()
     compiled = jax.jit(function).lower(*examples).compile()
     if (watch := _running.get()) is not None:

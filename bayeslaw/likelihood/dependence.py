@@ -1,7 +1,6 @@
 """Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
 
 from dataclasses import dataclass
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +11,17 @@ from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
 from bayeslaw.laws.observations import Observations
+from bayeslaw.likelihood.effect_parts import EffectPart, effect_parts
 from bayeslaw.likelihood.loadings import model_factor_of, sampling_factor_of, smooth_part, trends_of
 from bayeslaw.likelihood.noise import Noise, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
 
+ROUND = 4
 LOG_TWO_PI = float(np.log(2 * np.pi))
 
 
-@partial(
-    jax.tree_util.register_dataclass,
-    data_fields=["loadings", "remainder", "inflation", "group", "count", "mean_remainder", "products"],
-    meta_fields=["directions", "first_member"],
-)
+@jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Dependence:
     """What the rows share.
@@ -42,7 +39,8 @@ class Dependence:
     ----------
     loadings
         ``[L, M, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models,
-        and the share of each member in each row less what rows of its budget have.
+        and the share of each member in each row less what rows of its budget have; then zeros, so that tables with a
+        few directions of the sampling error more or less have arrays of one shape and share what is compiled.
     remainder
         Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
         a group is part of the group's variance.
@@ -57,10 +55,12 @@ class Dependence:
         Mean of `remainder`, shape ``[group]``.
     products
         ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
-    directions
-        Number of directions of the sampling error, the columns of ``L``.
-    first_member
-        Position of the first member among the effects: the columns of ``L`` and ``M``.
+    parts
+        The effects cut into parts that the rows tell of apart.
+    by_member
+        Whether each effect is that of a member, shape ``[effect]``.
+    sizes
+        Number of columns of ``L``, ``M`` and ``W``. Compiled functions do not look at them.
     """
 
     loadings: np.ndarray
@@ -70,8 +70,24 @@ class Dependence:
     count: np.ndarray
     mean_remainder: np.ndarray
     products: np.ndarray
-    directions: int
-    first_member: int
+    parts: tuple[EffectPart, ...]
+    by_member: np.ndarray
+    sizes: np.ndarray
+
+    @property
+    def directions(self) -> int:
+        """Number of directions of the sampling error, the columns of ``L``."""
+        return int(self.sizes[0])
+
+    @property
+    def first_member(self) -> int:
+        """Position of the first member among the effects: the columns of ``L`` and ``M``."""
+        return int(self.sizes[:2].sum())
+
+    @property
+    def effects(self) -> int:
+        """Number of effects: the columns of ``L``, ``M`` and ``W``."""
+        return int(self.sizes.sum())
 
     @property
     def groups(self) -> int:
@@ -91,7 +107,7 @@ class Dependence:
     @property
     def contrasts(self) -> np.ndarray:
         """``W``, shape ``[row, member]``."""
-        return self.loadings[:, self.first_member :]
+        return self.loadings[:, self.first_member : self.effects]
 
     @property
     def words(self) -> str:
@@ -115,8 +131,7 @@ class Dependence:
 
     def effect_scale(self, member_scale: ArrayLike) -> Array:
         """Scale of each effect, shape ``[effect]``."""
-        ones = jnp.ones(self.contrasts.shape[1])
-        return jnp.concatenate([jnp.ones(self.first_member), ones * member_scale])
+        return jnp.where(jnp.asarray(self.by_member), member_scale, 1.0)
 
     def scaled_loadings(self, member_scale: ArrayLike) -> Array:
         """Multiply loadings with scales: a factor of what the rows share, shape ``[row, effect]``."""
@@ -163,9 +178,8 @@ class Dependence:
         Array
             Scalar.
         """
-        scale = self.effect_scale(member_scale)
         diagonal = squares + (self.count * jnp.log(variance)).sum() + len(self.group) * LOG_TWO_PI
-        return _shared_part(scale * weighted, scale, jnp.tensordot(1 / variance, self.products, 1)) - 0.5 * diagonal
+        return sum((part.log_density(weighted, variance, member_scale) for part in self.parts), -0.5 * diagonal)
 
     def conditional_log_density(self, residual: Array, variance: Array, member_scale: ArrayLike) -> Array:
         """Evaluate the log density of each row given all others.
@@ -237,9 +251,9 @@ class Dependence:
         between = jnp.einsum("gij,hji->gh", parts, parts)
         alone = jnp.diag(self.count - 2 * jnp.trace(parts, axis1=1, axis2=2))
         groups = (between + alone) / variance[:, None] / variance
-        members = slice(self.first_member, None)
-        shared = (jnp.eye(len(scale)) - inverse)[members, members]
-        with_groups = jnp.einsum("gij,ji->g", parts[:, members, :], inverse[:, members])
+        members = jnp.asarray(self.by_member)
+        shared = jnp.where(members[:, None] & members, jnp.eye(len(scale)) - inverse, 0.0)
+        with_groups = jnp.einsum("gij,ji,i->g", parts, inverse, members.astype(float))
         # dSigma / d member_scale = 2 / member_scale times the members' part of Sigma.
         cross = 2 / member_scale * with_groups / variance
         own_scale = (2 / member_scale) ** 2 * (shared**2).sum()
@@ -251,36 +265,6 @@ class Dependence:
         scale = self.effect_scale(member_scale)
         products = jnp.tensordot(1 / variance, self.products, 1)
         return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
-
-
-@jax.custom_jvp
-def _shared_part(weighted: Array, scale: Array, products: Array) -> Array:
-    """Half of ``v' C^-1 v - log |C|`` with ``C = I + s s' * A``, from v [effect], s [effect] and A [effect, effect]."""
-    lower = jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
-    explained = solve_triangular(lower, weighted, lower=True)
-    return 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
-
-
-@_shared_part.defjvp
-def _shared_part_derivative(
-    primals: tuple[Array, Array, Array], tangents: tuple[Array, Array, Array]
-) -> tuple[Array, Array]:
-    # Written out, since one inverse serves all; the derivative of a Cholesky factor costs several times that.
-    weighted, scale, products = primals
-    by_weighted, by_scale, by_products = tangents
-    core = jnp.eye(len(scale)) + scale[:, None] * scale * products
-    lower = jnp.linalg.cholesky(core)
-    root = solve_triangular(lower, jnp.eye(len(scale)), lower=True)
-    explained = root @ weighted
-    effects = explained @ root
-    value = 0.5 * (explained @ explained) - jnp.log(jnp.diagonal(lower)).sum()
-    moment = effects[:, None] * effects + root.T @ root
-    change = (
-        effects @ by_weighted
-        - ((moment * products) @ scale) @ by_scale
-        - 0.5 * (moment * scale[:, None] * scale * by_products).sum()
-    )
-    return value, change
 
 
 def share(
@@ -313,9 +297,13 @@ def share(
     Dependence
         What the rows share.
     """
-    loadings = np.concatenate([sampling_factor, model_factor, contrasts], axis=1)
+    sizes = np.array([factor.shape[1] for factor in (sampling_factor, model_factor, contrasts)])
+    spare = np.zeros((len(group), -sizes[0] % ROUND))
+    loadings = np.concatenate([sampling_factor, model_factor, contrasts, spare], axis=1)
     count = np.bincount(group, minlength=groups).astype(float)
     parts = [loadings[group == index] for index in range(groups)]
+    effect = np.arange(loadings.shape[1])
+    by_member = (effect >= sizes[:2].sum()) & (effect < sizes.sum())
     return Dependence(
         loadings=loadings,
         remainder=remainder,
@@ -324,8 +312,9 @@ def share(
         count=count,
         mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
         products=np.stack([part.T @ part for part in parts]),
-        directions=sampling_factor.shape[1],
-        first_member=sampling_factor.shape[1] + model_factor.shape[1],
+        parts=effect_parts(parts, by_member),
+        by_member=by_member,
+        sizes=sizes,
     )
 
 

@@ -1,18 +1,15 @@
 """Law, grouping and noise, put together as a NumPyro model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
-import jax
 import numpy as np
-from jax import Array
 
 from bayeslaw.laws.base import Law, Parameter
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior
-from bayeslaw.likelihood.compiled import one_by_one
 from bayeslaw.likelihood.compress import Compressed, compress_rows, compression_error
 from bayeslaw.likelihood.dependence import Dependence, dependence_of
 from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
@@ -131,11 +128,6 @@ class LawModel(RowModel):
         return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
 
     @cached_property
-    def draw_effects_of_all(self) -> Callable[[Mapping[str, Any], Array], Array]:
-        """`draw_effects` for many draws, compiled; values and keys have a leading dimension ``draw``."""
-        return jax.jit(one_by_one(self.draw_effects))
-
-    @cached_property
     def compressed(self) -> Compressed | None:
         """The rows' Gauss nodes, where they stand for the rows exactly and save work."""
         simple = (
@@ -151,6 +143,13 @@ class LawModel(RowModel):
         nodes = compress_rows(abscissa, self.response, self.group_index, max(len(self.groups), 1), loadings)
         exact = compression_error(nodes, abscissa, self.response, self.group_index, loadings) < COMPRESSION_ERROR
         return nodes if exact else None
+
+    def with_priors(self, law: Law, noise: Noise) -> "LawModel":
+        """Return the model of the same rows with other priors, which takes over what its rows share."""
+        model = LawModel(law, noise, self.observations)
+        # It depends on no prior, and takes longer than all else that is worked out of the rows.
+        object.__setattr__(model, "dependence", self.dependence)
+        return model
 
     def __str__(self) -> str:
         """Equation, priors, grouping and noise."""

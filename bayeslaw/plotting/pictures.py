@@ -86,6 +86,7 @@ def _draw(fit: Fit, name: str, *, needs: str, interval: float, **arguments: Any)
     import arviz_base
     import arviz_plots
 
+    fit = fit.with_groups([needs])
     _check_kept(fit, needs)
     settings = {"stats.ci_prob": interval, "stats.ci_kind": "eti", "plot.max_subplots": 200}
     with house_style(), arviz_base.rc_context(settings):

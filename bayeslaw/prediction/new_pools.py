@@ -8,6 +8,9 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.fitting.row_posterior import outline_of, rows_of
+from bayeslaw.fitting.row_programs import SharedEffects
+from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import MEMBER_SCALE
 
 SAMPLES = ("same", "new")
@@ -184,7 +187,9 @@ def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
     values = {name: draws for name, draws in fit.values().items() if name in fit.model.needed_sites}
     with jax.enable_x64(True):
         keys = jax.random.split(jax.random.PRNGKey(seed), len(values[MEMBER_SCALE]))
-        return np.asarray(fit.model.draw_effects_of_all(values, keys))
+        given = values, keys, rows_of(fit.model)
+        drawn = compile_once(SharedEffects(outline_of(fit.model)), *given)(*given)
+        return np.asarray(drawn)[:, : fit.model.dependence.effects]
 
 
 def pool_deviations(

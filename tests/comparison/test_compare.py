@@ -108,5 +108,9 @@ def test_what_cannot_be_compared_is_refused(tiny_fit):
         compare({"alone": tiny_fit})
     with pytest.raises(InputError, match="0 fit"):
         compare({})
-    with pytest.raises(InputError, match="b was saved without its log likelihood"):
-        compare({"a": tiny_fit, "b": tiny_fit.keep(["prior"])})
+
+
+def test_fits_that_hold_no_densities_are_compared_all_the_same(tiny_fit, tiny_log_fit):
+    held = compare({"a": tiny_fit, "b": tiny_log_fit}).table
+    made = compare({"a": tiny_fit.keep(["prior"]), "b": tiny_log_fit.keep(())}).table
+    assert made["elpd"].to_dict() == pytest.approx(held["elpd"].to_dict(), rel=1e-5)

@@ -373,5 +373,3 @@ def test_k_fold_is_for_independent_rows(tiny_fit):
         k_fold(tiny_fit, folds=9)
     with pytest.raises(InputError, match="by 'model'"):
         k_fold(tiny_fit, by="model")
-    with pytest.raises(InputError, match="saved without its log likelihood"):
-        k_fold(tiny_fit.keep(()), folds=8)

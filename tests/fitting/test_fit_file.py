@@ -115,6 +115,7 @@ def test_what_is_left_out_is_left_out_and_predictions_stay(tiny_fit, tmp_path):
 def test_kept_groups_are_read_from_text():
     assert kept_groups("all") == OPTIONAL_GROUPS
     assert kept_groups("none") == ()
+    assert kept_groups("small") is None
     assert kept_groups("prior, log_likelihood") == ("prior", "log_likelihood")
     with pytest.raises(InputError, match="use 'prior'"):
         kept_groups("priors")

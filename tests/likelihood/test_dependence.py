@@ -12,7 +12,7 @@ from pool_tables import random_table
 from scipy import stats
 
 from bayeslaw.errors import InputError
-from bayeslaw.fitting.tree import log_prior
+from bayeslaw.fitting.row_programs import log_prior
 from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.dependence import Dependence, share
 from bayeslaw.likelihood.law_model import LawModel
@@ -98,16 +98,16 @@ def test_conditional_densities_are_those_of_each_row_given_the_others(residual):
 
 def test_effects_are_drawn_from_their_distribution_given_the_rows(residual):
     shared = some()
-    scaled = shared.loadings * np.array([1, 1, 1, *[MEMBER_SCALE] * 4])
+    scaled = shared.loadings * np.array([1, 1, 1, *[MEMBER_SCALE] * 4, 1, 1])
     gain = np.linalg.solve(dense(shared), scaled).T
     with jax.enable_x64(True):
         variance = jnp.asarray(VARIANCE)
         weighted, _ = shared.sums(jnp.asarray(residual), variance)
         draw = lambda standard: np.asarray(shared.draw_effects(weighted, variance, MEMBER_SCALE, standard))  # noqa: E731
-        mean = draw(jnp.zeros(7))
-        root = np.stack([draw(e) - mean for e in jnp.eye(7)], axis=1)
+        mean = draw(jnp.zeros(9))
+        root = np.stack([draw(e) - mean for e in jnp.eye(9)], axis=1)
     np.testing.assert_allclose(mean, gain @ residual, rtol=1e-9)
-    np.testing.assert_allclose(root @ root.T, np.eye(7) - gain @ scaled, rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(root @ root.T, np.eye(9) - gain @ scaled, rtol=1e-8, atol=1e-12)
 
 
 def test_information_is_that_of_dense_derivatives():
@@ -270,3 +270,48 @@ def test_a_prior_of_the_member_scale_is_kept(pools):
     assert noise_from_specification(noise.specification) == noise
     assert str(model_of(pools, member_scale="HalfNormal(0.3)").sites["member_scale"]) == "HalfNormal(scale=0.3)"
     assert replace(noise, member_scale=None) == Noise()
+
+
+def beside(shared: Dependence) -> Dependence:
+    """Make the members' loadings orthogonal in each group to the others, which here are of three directions of two."""
+    trend, contrasts = shared.loadings[:, : shared.first_member], shared.contrasts.copy()
+    for group in range(shared.groups):
+        own = shared.group == group
+        basis = np.linalg.qr(trend[own][:, :2])[0]
+        contrasts[own] -= basis @ (basis.T @ contrasts[own])
+    model_factor = trend[:, :1] + 0.5 * trend[:, 1:2]
+    kept = {name: getattr(shared, name) for name in ("remainder", "inflation", "group", "groups")}
+    return share(trend[:, :2], model_factor, contrasts, **kept)
+
+
+def test_effects_that_are_orthogonal_are_taken_apart_in_the_fewest_directions(residual):
+    together, apart = some(), beside(some())
+    # Two columns of the loadings are spare.
+    assert [part.products.shape[1] for part in together.parts] == [9]
+    assert [part.products.shape[1] for part in apart.parts] == [2, 4]
+    for shared in (together, apart):
+
+        def density(variance, member_scale, shared=shared):
+            return shared.log_density(residual, variance, member_scale)
+
+        with jax.enable_x64(True):
+            found, slopes = jax.value_and_grad(density, argnums=(0, 1))(jnp.asarray(VARIANCE), MEMBER_SCALE)
+        assert float(found) == pytest.approx(NORMAL(cov=dense(shared)).logpdf(residual), rel=1e-9)
+
+        def above(step, shared=shared, member=0.0):
+            return NORMAL(cov=dense(shared, VARIANCE + step, MEMBER_SCALE + member)).logpdf(residual)
+
+        for group, step in enumerate(1e-6 * np.eye(3)):
+            assert float(slopes[0][group]) == pytest.approx((above(step) - above(-step)) / 2e-6, rel=1e-5)
+        wanted = (above(np.zeros(3), member=1e-6) - above(np.zeros(3), member=-1e-6)) / 2e-6
+        assert float(slopes[1]) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_the_parts_of_pools_are_trends_and_members():
+    losses = simulate_losses(families=2, sizes=4, samples=300, clusters=30)
+    law = CollaborationLaw()
+    shared = LawModel(law, Noise(), law.observe(make_pools(losses, max_size=3))).dependence
+    assert shared is not None
+    assert len(shared.parts) == 2
+    assert shared.parts[0].products.shape[1] <= shared.model_factor.shape[1]
+    assert sum(part.products.shape[1] for part in shared.parts) < shared.loadings.shape[1]

@@ -9,7 +9,7 @@ from numpyro.infer.util import log_density
 from scipy import stats
 from tables import rows
 
-from bayeslaw.fitting.tree import log_prior
+from bayeslaw.fitting.row_programs import log_prior
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise

@@ -69,9 +69,7 @@ def dense_parts(fitted: Fit, draw: int):
         values[name][model.group_index] for name in ("floor", "amplitude", "exponent", "noise_scale")
     )
     residual = fitted.observations.loss - floor - amplitude * size**-exponent
-    scales = np.ones(shared.loadings.shape[1])
-    scales[-shared.contrasts.shape[1] :] = values["member_scale"]
-    loadings = shared.loadings * scales
+    loadings = shared.loadings * np.where(shared.by_member, values["member_scale"], 1.0)
     own = scale**2 + shared.mean_remainder[model.group_index]
     return residual, loadings, np.diag(own) + loadings @ loadings.T
 

@@ -35,7 +35,7 @@ def tiny_noise(response: str) -> Noise:
 
 def collaboration() -> Fit:
     """Fit 171 pools of up to two of 18 models, drawn from a known law."""
-    return fit(CollaborationLaw(), simulate_pools(), draws=500, chains=2)
+    return fit(CollaborationLaw(), simulate_pools(), draws=1000, chains=2)
 
 
 def power() -> Fit:
