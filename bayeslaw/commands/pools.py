@@ -89,7 +89,7 @@ def pools(
     )
     options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
     tokens = _token_losses(table, losses, rule, tokenizer)
-    if tokens is None:
+    if tokens is None and "sample" in losses.dims:
         # Pools of samples have no use for their names, which take more memory than the losses of a few models.
         losses = losses.assign_coords(sample=range(losses.sizes["sample"]))
     made = make_pools(losses, rule=rule, token_losses=tokens, **options)
