@@ -65,7 +65,7 @@ def test_inference_is_not_needed():
 
 def test_sampling_knows_no_law():
     allowed = {"posterior", "errors", "laws.priors", "laws.prior_densities", "likelihood.compiled", "progress"}
-    allowed |= {"storage", "inputs.output_paths"}
+    allowed |= {"storage", "inputs.output_paths", "pools.cpu_cores"}
     for path in (Path(bayeslaw.__file__).parent / "posterior").glob("*.py"):
         modules = [
             (node.module or "").split(".")

@@ -10,7 +10,7 @@ import xarray as xr
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior, log_likelihood_at
 from bayeslaw.fitting.tree import JOINT, PRIOR_DRAWS, REPORTED_BUDGET
 from bayeslaw.joint.curve_gradient import CurveGradient
-from bayeslaw.joint.curve_predictive import curve_predictive, draw_from_prior
+from bayeslaw.joint.curve_predictive import curve_predictive, lines_from_prior, prior_losses
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
 from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import JointLaw
@@ -61,8 +61,8 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
     table = model.table
     groups = {name: draws.by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
         "sample_stats": draws.statistics | draws.by_chain(drawn["joint"]),
-        "prior": {name: array[None] for name, array in prior.items() if name != "loss"},
-        "prior_predictive": {"loss": prior["loss"].astype(np.float32)[None]},
+        "prior": {name: array[None] for name, array in prior.items()},
+        "prior_predictive": {"loss": prior_losses(curve, prior, seed)[None]},
         "observed_data": {"loss": table.mean},
         "constant_data": {
             "parameters": table.parameters,
@@ -179,10 +179,8 @@ def _with_round_budget(model: JointModel, reported: dict[str, np.ndarray]) -> di
 
 
 def _prior(model: JointModel, curve: CurveGradient, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draw sites from the prior, with the line of each family, and losses of the models seen."""
+    """Draw sites from the prior, with the line of each family."""
     values = {
         name: draw_from(prior, (PRIOR_DRAWS, *model.shapes[name]), generator) for name, prior in model.sites.items()
     }
-    drawn = draw_from_prior(curve, values, generator)
-    loss = drawn.pop("loss")
-    return _with_round_budget(model, drawn) | values | {"loss": loss}
+    return _with_round_budget(model, lines_from_prior(curve, values, generator)) | values

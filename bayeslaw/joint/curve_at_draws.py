@@ -80,9 +80,7 @@ class CurveAtDraws:
         """Log loss above the floor, [draw, lm], and its covariance, [draw, lm, lm]."""
         models = self.curve.models
         above = np.log(self.curve.loss - self.floors[:, models.family])
-        scale = self.values["family_scale"][:, models.family]
-        variance = self._matrix("model_spread") ** 2 + JITTER
-        return above, self.covariance(models, models, scale, scale) + variance * np.eye(len(models.family))
+        return above, self._of_seen.covariance(self.values)
 
     def draw(self, new: Models, noise: Mapping[str, np.ndarray], *, own_part: bool) -> np.ndarray:
         """Draw losses of models not seen, jointly, given those seen.

@@ -7,10 +7,14 @@ import numpy as np
 
 from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION
 from bayeslaw.joint.curve_gradient import ROOT_TWO_PI, CurveGradient
+from bayeslaw.joint.joint_model import BY_FAMILY
+from bayeslaw.joint.law import CURVE_SITES
 from bayeslaw.joint.positive_definite import inverse_and_log_determinant
 
 BYTES_AT_ONCE = 16_000_000
 """How large a covariance matrix of every draw of a part may be, together."""
+SEED_OF_PRIOR_LOSSES = 1
+"""Goes with the seed of a fit."""
 
 
 class CurvePredictive(NamedTuple):
@@ -125,10 +129,10 @@ def _lines(
     return np.exp(drawn[:, :families]), drawn[:, families:]
 
 
-def draw_from_prior(
+def lines_from_prior(
     curve: CurveGradient, values: Mapping[str, np.ndarray], generator: np.random.Generator
 ) -> dict[str, np.ndarray]:
-    """Draw lines of families and losses of the models seen from the prior.
+    """Draw lines of families from the prior.
 
     Parameters
     ----------
@@ -142,7 +146,7 @@ def draw_from_prior(
     Returns
     -------
     dict
-        ``floor``, ``amplitude`` and ``exponent``, each [draw, family], and ``loss``, [draw, lm].
+        ``floor``, ``amplitude`` and ``exponent``, each [draw, family].
     """
     count, families = values["floor_offset"].shape
     shared, by_family = generator.standard_normal((2, count, 1)), generator.standard_normal((2, count, families))
@@ -151,10 +155,27 @@ def draw_from_prior(
     level = curve.level + LEVEL_DEVIATION * shared[0] + between + spread * by_family[0]
     mean, deviation = map(float, curve.curve.exponent)
     exponent = mean + deviation * shared[1] + values["exponent_spread"][:, None] * by_family[1]
-    floor = curve.new_floor(values)
-    losses = []
-    for part in _parts(curve, values):
+    return {"floor": curve.new_floor(values), "amplitude": np.exp(level), "exponent": exponent}
+
+
+def prior_losses(curve: CurveGradient, values: Mapping[str, np.ndarray], seed: int) -> np.ndarray:
+    """Draw losses of the models seen from the prior.
+
+    Parameters
+    ----------
+    curve, values
+        As of `lines_from_prior`.
+    seed
+        Seed of the fit: losses are the same whenever they are drawn.
+
+    Returns
+    -------
+    np.ndarray
+        In the reported unit, float32, ``[draw, lm]``.
+    """
+    generator, away = np.random.default_rng([seed, SEED_OF_PRIOR_LOSSES]), []
+    for part in _parts(curve, {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY)}):
         root = np.linalg.cholesky(curve.covariance(part))
-        losses.append((root @ generator.standard_normal((*root.shape[:2], 1)))[:, :, 0])
-    loss = floor[:, curve.family] + np.exp(curve.mean + np.concatenate(losses))
-    return {"floor": floor, "amplitude": np.exp(level), "exponent": exponent, "loss": loss}
+        away.append((root @ generator.standard_normal((*root.shape[:2], 1)))[:, :, 0])
+    loss = curve.new_floor(values)[:, curve.family] + np.exp(curve.mean + np.concatenate(away))
+    return loss.astype(np.float32)

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from bayeslaw.pools.cpu_cores import usable_cores
+from bayeslaw.pools.cpu_cores import one_blas_thread, usable_cores
 
 MOST_DRAWS = 16
 MOST_NUMBERS = 2**20
@@ -45,5 +45,5 @@ def map_draws(
         chosen = {name: np.asarray(draws[start : start + size], dtype=float) for name, draws in values.items()}
         return work(chosen, np.random.default_rng(sequence))
 
-    with ThreadPoolExecutor(max_workers=usable_cores()) as executor:
+    with one_blas_thread(), ThreadPoolExecutor(max_workers=usable_cores()) as executor:
         return np.concatenate(list(executor.map(block, starts, np.random.SeedSequence(seed).spawn(len(starts)))))

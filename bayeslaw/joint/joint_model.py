@@ -1,6 +1,6 @@
 """The joint law and a table, put together: its sites, their priors, and the density that is sampled."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,6 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.joint.curve import TAIL, Curve, Models
-from bayeslaw.joint.family_lines import family_lines
 from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import CURVE_SITES, JointLaw
 from bayeslaw.joint.model_dependence import ModelDependence
@@ -135,30 +134,9 @@ class JointModel:
         """Log prior density of every site at one draw, each of the site's shape."""
         return {name: jnp.asarray(prior.distribution().log_prob(values[name])) for name, prior in self.sites.items()}
 
-    def fast_log_likelihood(self) -> Callable[[Mapping[str, Any]], Array]:
-        """Return `log_likelihood`, under the name by which every model has its cheapest form."""
-        return self.log_likelihood
-
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:
         """Log density of the table's mean losses and correlations at one draw, scalar."""
         return self.curve.log_likelihood(values) + self.dependence.log_likelihood(values)
-
-    def reported(self, values: Mapping[str, Any], noise: Array) -> dict[str, Array]:
-        """Draw what is integrated out, given one draw of the sites: floor, amplitude and exponent of each family.
-
-        Parameters
-        ----------
-        values
-            One draw of every site.
-        noise
-            Standard normal numbers, [2 families].
-
-        Returns
-        -------
-        dict
-            ``floor`` and ``amplitude`` (at the reference size) in the reported unit and ``exponent``, each [family].
-        """
-        return family_lines(self.curve, values, noise)
 
     def __str__(self) -> str:
         table = self.table

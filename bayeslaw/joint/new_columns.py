@@ -12,7 +12,6 @@ from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.sample_scales import SampleScales
 from bayeslaw.joint.shifted_losses import with_means
-from bayeslaw.joint.thin_products import thin_product
 
 
 @dataclass(frozen=True)
@@ -99,10 +98,10 @@ class NewColumns:
     ) -> np.ndarray:
         table, single = self.model.table, np.float32
         noise = generator.standard_normal((len(means), len(table.weights)), dtype=single)
-        noise = thin_product(factor.astype(single), noise)
+        noise = factor.astype(single) @ noise
         noise *= np.sqrt(self.scales.draw(generator, table.link.mean_is_finite)).astype(single)
         # Weights of models much alike are large and of either sign: their sum keeps its digits before it is rounded.
-        latent = thin_product(weights, table.standardised.T).astype(single)
+        latent = (weights @ table.standardised.T).astype(single)
         latent += noise
         latent -= latent.mean(axis=1, keepdims=True)
         latent *= (deviation / latent.std(axis=1)).astype(single)[:, None]

@@ -10,7 +10,6 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.normal_at_draws import factor_of
 from bayeslaw.joint.sample_scales import SampleScales
 from bayeslaw.joint.shifted_losses import with_means
-from bayeslaw.joint.thin_products import thin_product
 
 
 @dataclass(frozen=True)
@@ -68,5 +67,5 @@ class ReplicatedLosses:
         noise *= np.sqrt(self.scales.draw_new(generator, table.link.mean_is_finite)).astype(single)
         noise *= alone[:, None].astype(single)
         common_noise = generator.standard_normal(shape, dtype=single)
-        noise += thin_product((shared[:, None] * common).astype(single), common_noise)
+        noise += (shared[:, None] * common).astype(single) @ common_noise
         return with_means(table, noise, self.means)

@@ -59,13 +59,13 @@ def _logistic(
     return low + width * share, width * share * (1 - share), log_slope, 1 - 2 * share
 
 
-class Kin(NamedTuple):
+class CoordinateGroup(NamedTuple):
     """Coordinates whose priors differ in nothing but numbers, which are mapped and weighed together.
 
     Parameters
     ----------
     place
-        The coordinates, [kin].
+        The coordinates, in the order of the last axis of what is mapped.
     into
         From their free values to values.
     density
@@ -85,12 +85,12 @@ class FreeSites:
     ----------
     places
         Where each site is in a position, by name: a number, or a slice for one that has a dimension.
-    kin
+    groups
         All coordinates, by the kind of their priors.
     """
 
     places: Mapping[str, int | slice]
-    kin: tuple[Kin, ...]
+    groups: tuple[CoordinateGroup, ...]
 
     def by_site(self, array: np.ndarray) -> dict[str, np.ndarray]:
         """Cut an array, [position, coordinate], into those of the sites, each ``[position, ...]``."""
@@ -120,11 +120,13 @@ def free_sites(priors: Mapping[str, Prior], shapes: Sequence[tuple[str, tuple[in
     for place, prior in enumerate(each):
         unbounded = tuple(np.isinf(prior.support))
         kinds.setdefault((prior.name, tuple(name for name, _ in prior.arguments), unbounded), []).append(place)
-    kin = [
-        Kin(np.array(found), map_into(*(each[one].support for one in found)), density_of(*(each[one] for one in found)))
+    groups = [
+        CoordinateGroup(
+            np.array(found), map_into(*(each[one].support for one in found)), density_of(*(each[one] for one in found))
+        )
         for found in kinds.values()
     ]
-    return FreeSites(places, tuple(kin))
+    return FreeSites(places, tuple(groups))
 
 
 Likelihood = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, Mapping[str, np.ndarray], Any]]
@@ -150,16 +152,16 @@ class ManyPositions:
     def values(self, positions: np.ndarray) -> dict[str, np.ndarray]:
         """Map positions, [position, coordinate], to the value of every site, each ``[position, ...]``."""
         values = np.empty(positions.shape)
-        for kin in self.sites.kin:
-            values[:, kin.place] = kin.into(positions[:, kin.place])[0]
+        for group in self.sites.groups:
+            values[:, group.place] = group.into(positions[:, group.place])[0]
         return self.sites.by_site(values)
 
     def log_prior(self, positions: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Log prior density of every site, by element, and the log determinant of the map, [position]."""
         densities, total = np.empty(positions.shape), np.zeros(len(positions))
-        for kin in self.sites.kin:
-            value, _, log_slope, _ = kin.into(positions[:, kin.place])
-            densities[:, kin.place] = kin.density(value)[0]
+        for group in self.sites.groups:
+            value, _, log_slope, _ = group.into(positions[:, group.place])
+            densities[:, group.place] = group.density(value)[0]
             total += log_slope.sum(axis=1)
         return self.sites.by_site(densities), total
 
@@ -185,12 +187,12 @@ class ManyPositions:
         total, gradient = np.zeros(len(positions)), np.empty(positions.shape)
         values, slopes, priors = (np.empty(positions.shape) for _ in range(3))
         with np.errstate(all="ignore"):
-            for kin in self.sites.kin:
-                value, slope, log_slope, bend = kin.into(positions[:, kin.place])
-                height, tilt = kin.density(value)
+            for group in self.sites.groups:
+                value, slope, log_slope, bend = group.into(positions[:, group.place])
+                height, tilt = group.density(value)
                 total += (height + log_slope).sum(axis=1)
-                values[:, kin.place], slopes[:, kin.place] = value, slope
-                priors[:, kin.place] = tilt * slope + bend
+                values[:, group.place], slopes[:, group.place] = value, slope
+                priors[:, group.place] = tilt * slope + bend
             height, by_value, hint = self.likelihood(self.sites.by_site(values), hint)
             total += height
             for name, place in self.sites.places.items():

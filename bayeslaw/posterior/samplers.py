@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.likelihood.compiled import compile_once
+from bayeslaw.pools.cpu_cores import one_blas_thread
 from bayeslaw.posterior.density import Gradient, Posterior
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.free_coordinates import ManyPositions
@@ -21,10 +21,6 @@ from bayeslaw.posterior.sampler import sample
 MODE_STARTS = 4
 AUTO = "auto"
 HMC_ATTEMPTS = ((400, 0.9), (1000, 0.95), (2000, 0.98))
-
-
-# Threads that share the product of two small matrices wait for each other longer than one takes for it.
-one_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def _height_compiled(posterior: Posterior, data: Any, position: np.ndarray) -> n
     return np.asarray(compile_once(Gradient(posterior.potential), position, data)(position, data)[0])
 
 
-@one_thread
+@one_blas_thread()
 def _begin_by_hand(posterior: Posterior, data: Any, seed: int) -> tuple[Mode, np.ndarray]:
     density = _density(posterior, data)
     if posterior.funnel is not None:
@@ -81,7 +77,7 @@ def _height_by_hand(posterior: Posterior, data: Any, position: np.ndarray) -> np
     return -_density(posterior, data).evaluate(position[None])[0][0]
 
 
-@one_thread
+@one_blas_thread()
 def _sample_by_hand(posterior: Posterior, data: Any, mode: np.ndarray, factor: np.ndarray, **choices: Any) -> Draws:
     return sample_in_step(_density(posterior, data), mode, factor, **choices)
 

@@ -22,7 +22,6 @@ from bayeslaw.joint.new_columns import NewColumns
 from bayeslaw.joint.normal_at_draws import factor_of
 from bayeslaw.joint.replicated_losses import ReplicatedLosses
 from bayeslaw.joint.sample_scales import SampleScales
-from bayeslaw.joint.thin_products import thin_product
 from bayeslaw.likelihood import compiled
 from bayeslaw.pools.folds import assign_folds
 from bayeslaw.pools.repeated_means import PoolMeans
@@ -117,13 +116,6 @@ def test_matrices_that_rounding_leaves_not_positive_have_factors() -> None:
     matrices = np.stack([np.ones((3, 3)) - 1e-14 * np.eye(3), np.eye(3)])
     factor = factor_of(matrices)
     np.testing.assert_allclose(factor @ factor.transpose(0, 2, 1), matrices, atol=1e-12)
-
-
-def test_thin_products_are_products() -> None:
-    generator = np.random.default_rng(0)
-    for rows, inner, samples in ((40, 30, 1000), (3, 2, 5), (700, 600, 130)):
-        matrix, columns = generator.normal(size=(rows, inner)), generator.normal(size=(inner, samples))
-        np.testing.assert_allclose(thin_product(matrix, columns), matrix @ columns, rtol=1e-10, atol=1e-10)
 
 
 def test_blocks_of_draws_keep_their_order_and_their_own_randomness() -> None:

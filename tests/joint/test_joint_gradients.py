@@ -6,13 +6,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from joint_cases import small_losses, small_model
+from joint_cases import small_losses, small_model, some_values
 from numpyro.infer.util import log_density
 
 from bayeslaw.fitting.joint_posterior import BLOCKS, joint_data, joint_posterior, site_values
 from bayeslaw.joint.curve_gradient import CurveGradient
-from bayeslaw.joint.curve_predictive import curve_predictive, draw_from_prior
-from bayeslaw.joint.dependence_gradients import balance
+from bayeslaw.joint.curve_predictive import curve_predictive, lines_from_prior, prior_losses
+from bayeslaw.joint.dependence_gradients import CorrelationGradient, balance
 from bayeslaw.joint.family_lines import family_lines
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import joint_table
@@ -110,6 +110,25 @@ def test_scales_give_unit_row_sums_from_any_start():
         np.testing.assert_allclose((matrices * scale[:, :, None] * scale[:, None, :]).sum(axis=2), 1, atol=1e-8)
 
 
+@pytest.mark.parametrize("distance", [1e-4, 1e-7, 1e-9])
+def test_models_that_are_much_alike_have_a_density(distance):
+    """Structures near singular, where rounding keeps row sums from one."""
+    with jax.enable_x64(True):
+        model = small_model()
+        quality = model.table.quality.copy()
+        quality[1] = quality[0] + distance
+        dependence = replace(model.dependence, quality=quality)
+        values = some_values(model)
+        values |= {"own_level": np.asarray(-25.0), "own_slope": np.asarray(0.0), "own_spread": np.asarray(0.1)}
+        values |= {"roughness": np.asarray(1.5), "family_difference": np.asarray(1e-6)}
+        expected = float(dependence.log_likelihood_of_correlations(values))
+    many = {name: array[None] for name, array in values.items()}
+    gradient = CorrelationGradient(dependence)
+    assert np.linalg.cond(gradient.structure(many).correlation[0]) > 1e5
+    found = gradient.log_likelihood(many)[0][0]
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_what_follows_from_the_curve_is_as_in_jax():
     """Densities and the moments of lines and replicates at one draw, many times."""
     model, count = small_model(), 20_000
@@ -147,7 +166,7 @@ def test_draws_from_the_prior_have_its_moments():
     model, count, rng = small_model(), 40_000, np.random.default_rng(0)
     curve = CurveGradient(model.curve)
     values = {name: draw_from(prior, (count, *model.shapes[name]), rng) for name, prior in model.sites.items()}
-    drawn = draw_from_prior(curve, values, rng)
+    drawn = lines_from_prior(curve, values, rng) | {"loss": prior_losses(curve, values, 0)}
     assert drawn["exponent"].mean() == pytest.approx(0.3, abs=0.01)
     assert np.log(drawn["amplitude"]).mean() == pytest.approx(curve.level, abs=0.05)
     share = drawn["floor"][:, 0] / curve.loss.min() / values["floor_share"]
