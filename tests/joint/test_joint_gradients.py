@@ -129,6 +129,17 @@ def test_models_that_are_much_alike_have_a_density(distance):
     assert found == pytest.approx(expected, rel=1e-6)
 
 
+def test_scales_are_found_as_well_as_rounding_allows():
+    """Two rows that cancel each other but for a billionth, as those of models that are near copies do."""
+    rng = np.random.default_rng(0)
+    matrices = np.tile(np.eye(6), (100, 1, 1))
+    matrices[:, :2, :2] = [[1.0, -(1 - 1e-9)], [-(1 - 1e-9), 1.0]]
+    size = rng.uniform(0.3, 3, (100, 6))
+    matrices *= size[:, :, None] * size[:, None, :]
+    scale = balance(matrices, None).scale
+    np.testing.assert_allclose((matrices * scale[:, :, None] * scale[:, None, :]).sum(axis=2), 1, atol=1e-5)
+
+
 def test_what_follows_from_the_curve_is_as_in_jax():
     """Densities and the moments of lines and replicates at one draw, many times."""
     model, count = small_model(), 20_000
