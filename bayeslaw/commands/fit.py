@@ -71,13 +71,16 @@ def fit(
     """
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check
+    from bayeslaw.errors import check_choice
     from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
+    from bayeslaw.fitting.fits import SAMPLER_NAMES
     from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.fitting.recommendation import recommend
     from bayeslaw.fitting.settings_file import read_config
 
     check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)
+    check_choice("sampler", sampler, SAMPLER_NAMES)
     chosen, noise = read_config(config, law)
     data = read_any_table(
         ctx,

@@ -45,7 +45,7 @@ def predict(
         list[str] | None,
         typer.Option(
             "--members",
-            help='A pool, such as "70e9:llama,7e9:mistral"; a factor or diversity fit also takes names of its models.',
+            help='A pool, such as "70e9:llama,7e9:mistral"; a joint or diversity fit also takes names of its models.',
         ),
     ] = None,
     kind: Annotated[

@@ -169,7 +169,12 @@ def kept_groups(text: str) -> tuple[str, ...] | None:
     if text in KEPT:
         return KEPT[text]
     names = [name.strip() for name in text.split(",")]
-    return tuple(check_choice("group", name, OPTIONAL_GROUPS) for name in names)
+    for name in names:
+        check_choice("group", name, (*KEPT, *OPTIONAL_GROUPS))
+        if name in KEPT:
+            accepted = f"{name} alone, or names of groups: {', '.join(OPTIONAL_GROUPS)}"
+            raise InputError(f"{name!r} stands beside other groups", accepted, "leave it out, or the others")
+    return tuple(names)
 
 
 def check_fit_output(path: str | PathLike[str], *, inputs: Inputs = ()) -> Path:

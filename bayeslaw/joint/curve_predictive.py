@@ -9,6 +9,7 @@ from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION
 from bayeslaw.joint.curve_gradient import ROOT_TWO_PI, CurveGradient
 from bayeslaw.joint.joint_model import BY_FAMILY
 from bayeslaw.joint.law import CURVE_SITES
+from bayeslaw.joint.normal_at_draws import factor_of
 from bayeslaw.joint.positive_definite import inverse_and_log_determinant
 
 BYTES_AT_ONCE = 16_000_000
@@ -94,7 +95,7 @@ def _replicate(
     Huijbregts 1978, chapter 7).
     """
     size = away.shape[1]
-    root = np.linalg.cholesky(latent + JITTER * np.eye(size))
+    root = factor_of(latent + JITTER * np.eye(size))
     unseen = (root @ generator.standard_normal((*away.shape, 1)))[:, :, 0]
     seen = unseen + own[:, None] * generator.standard_normal(away.shape)
     moved = (latent @ (precision @ (away - seen)[:, :, None]))[:, :, 0]
@@ -124,7 +125,7 @@ def _lines(
     gain = cross @ precision
     covariance = within - gain @ cross.swapaxes(1, 2) + JITTER * np.eye(2 * families)
     prior = np.repeat([curve.level, float(curve.curve.exponent[0])], families)
-    noise = np.linalg.cholesky(covariance) @ generator.standard_normal((len(away), 2 * families, 1))
+    noise = factor_of(covariance) @ generator.standard_normal((len(away), 2 * families, 1))
     drawn = prior + ((gain @ away[:, :, None]) + noise)[:, :, 0]
     return np.exp(drawn[:, :families]), drawn[:, families:]
 
@@ -175,7 +176,7 @@ def prior_losses(curve: CurveGradient, values: Mapping[str, np.ndarray], seed: i
     """
     generator, away = np.random.default_rng([seed, SEED_OF_PRIOR_LOSSES]), []
     for part in _parts(curve, {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY)}):
-        root = np.linalg.cholesky(curve.covariance(part))
+        root = factor_of(curve.covariance(part))
         away.append((root @ generator.standard_normal((*root.shape[:2], 1)))[:, :, 0])
     loss = curve.new_floor(values)[:, curve.family] + np.exp(curve.mean + np.concatenate(away))
     return loss.astype(np.float32)

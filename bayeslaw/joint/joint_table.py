@@ -19,6 +19,8 @@ from bayeslaw.pools.combinations import check_table
 
 FEWEST_MODELS = 3
 FEWEST_SAMPLES = 30
+SAME = 1e-9
+"""Relative difference up to which losses are the same."""
 MOST_SAMPLES = 20_000
 RIDGE = 1e-6
 NO_SPREAD = 1e-9
@@ -228,7 +230,25 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
             "positive mean losses",
             "check the table",
         )
+    _check_varies(losses, mean)
     return losses
+
+
+def _check_varies(losses: xr.Dataset, mean: np.ndarray) -> None:
+    """Refuse losses that show no dependence, since they are the same on all samples, or no curve over sizes."""
+    constant = losses["nll"].to_numpy().std(axis=0) <= SAME * mean
+    if constant.any():
+        raise InputError(
+            f"{losses['lm'].to_numpy()[constant.argmax()]} has the same loss on every sample",
+            "losses that differ between samples: how models depend on each other is seen from them",
+            "check the table; for mean losses of whole models use the law power",
+        )
+    if np.ptp(mean) <= SAME * mean.max():
+        raise InputError(
+            f"all models have the mean loss {mean[0]:.4g} nats",
+            "models whose mean losses differ: the law is of how they fall with size",
+            "check the table: the scores of one model may have been given for all",
+        )
 
 
 def _design_effect(nll: np.ndarray, weights: np.ndarray, clusters: np.ndarray) -> float:

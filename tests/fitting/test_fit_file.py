@@ -119,6 +119,10 @@ def test_kept_groups_are_read_from_text():
     assert kept_groups("prior, log_likelihood") == ("prior", "log_likelihood")
     with pytest.raises(InputError, match="use 'prior'"):
         kept_groups("priors")
+    with pytest.raises(InputError, match="small, all, none, prior"):
+        kept_groups("foo")
+    with pytest.raises(InputError, match="'small' stands beside other groups"):
+        kept_groups("small,log_prior")
 
 
 def test_a_truncated_file_is_refused(copied):

@@ -70,4 +70,6 @@ def test_the_command_refuses_a_sampler_that_is_not(tmp_path):
     result = CliRunner().invoke(app, ["fit", "zoo", "--sampler", "gibbs", "--out", str(out)])
     assert result.exit_code == 2
     assert "gibbs" in result.output
+    # Before the table is read, and a law for it said.
+    assert "law" not in result.output.split("gibbs")[0]
     assert not out.exists()

@@ -9,6 +9,7 @@ import pytest
 from joint_cases import small_losses, small_model, some_values
 from numpyro.infer.util import log_density
 
+from bayeslaw.errors import InputError
 from bayeslaw.fitting.joint_posterior import BLOCKS, joint_data, joint_posterior, site_values
 from bayeslaw.joint.curve_gradient import CurveGradient
 from bayeslaw.joint.curve_predictive import curve_predictive, lines_from_prior, prior_losses
@@ -85,6 +86,27 @@ def test_every_site_is_in_one_block():
 def test_a_prior_that_ties_sites_is_refused():
     with pytest.raises(ValueError, match="own_spread"):
         JointLaw(own_spread="LogNormal(own_level, 0.5)")
+
+
+def one_mean(nll):
+    return nll / nll.mean(axis=0) * 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda nll: np.repeat(nll[:, :1], nll.shape[1], axis=1), "all models have the mean loss"),
+        (one_mean, "all models have the mean loss 2 nats"),
+        (lambda nll: np.full_like(nll, 2.0), "the same loss on every sample"),
+        (lambda nll: np.where(np.arange(nll.shape[1]) == 3, nll[:, 3].mean(), nll), "the same loss on every sample"),
+    ],
+    ids=["copies", "one mean", "constant", "one constant"],
+)
+def test_losses_that_show_no_curve_or_no_dependence_are_refused(change, words):
+    losses = small_losses()
+    losses["nll"] = (losses["nll"].dims, change(losses["nll"].to_numpy()))
+    with pytest.raises(InputError, match=words):
+        joint_table(losses, link=None, parameters="total")
 
 
 @pytest.mark.parametrize("size", [3, 60])
