@@ -96,8 +96,8 @@ def predict(
     if furthest > 1:
         note(
             ctx,
-            f"warning extrapolation: budgets lie up to {furthest:.1f} times the observed log range away; "
-            "bands rest on the law's form",
+            f"warning extrapolation: targets lie up to {furthest:.1f} times the observed range of log budgets away "
+            "(a family not seen counts as one range); bands rest on the law's form",
         )
 
 

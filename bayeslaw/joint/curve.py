@@ -198,10 +198,10 @@ class Curve:
         values
             One draw of every site of the curve.
         new
-            The new models; families are numbered on from those seen.
+            The new models; families that were not seen are numbered on from those that were, whose first sizes it has.
         noise
             Standard draws: ``model`` [new] and ``floor`` [new family] normal, ``scale`` [new family] from the prior of
-            `family_scale`.
+            `family_scale`; and ``first_size`` [new family], the log sizes that families not seen begin at.
         own_part
             Whether models have their own part, or follow the curve of their family.
 
@@ -215,8 +215,9 @@ class Curve:
         above, covariance = self._seen(values, floors)
         floors = jnp.concatenate([floors, jnp.asarray(self.new_floor(values, noise["floor"]))])
         scale = jnp.concatenate([values["family_scale"], noise["scale"]])
-        everywhere = Models(new.log_size, new.family, new.first_size)
-        seen = Models(models.log_size, models.family, new.first_size)
+        first = jnp.concatenate([jnp.asarray(models.first_size), jnp.asarray(noise["first_size"])])
+        everywhere = Models(new.log_size, new.family, first)
+        seen = Models(models.log_size, models.family, first)
         cross = self.covariance(values, everywhere, seen, scale[new.family], scale[models.family])
         within = self.covariance(values, everywhere, everywhere, scale[new.family], scale[new.family])
         independent = self.own_variance(values, len(new.log_size)) if own_part else JITTER * jnp.eye(len(new.log_size))

@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from jax import Array
 
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION, Curve, Models
+from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION, TAIL, Curve, Models
 from bayeslaw.joint.curve_gradient import CurveGradient, excursion
 from bayeslaw.joint.normal_at_draws import factor_of
 
@@ -57,7 +57,7 @@ class CurveAtDraws:
         Parameters
         ----------
         one, other
-            Models of numbers ``a`` and ``b``.
+            Models of numbers ``a`` and ``b``; their first sizes may differ between draws, [draw, family].
         scale_one, scale_other
             Scale of the variance of the level of each model's family, [draw, a] and [draw, b].
 
@@ -68,7 +68,8 @@ class CurveAtDraws:
         """
         x, y = np.asarray(one.log_size)[:, None], np.asarray(other.log_size)[None, :]
         same = (one.family[:, None] == other.family[None, :]).astype(float)
-        first = np.asarray(one.first_size)[one.family][:, None] * np.asarray(other.first_size)[other.family][None, :]
+        first, other_first = (np.asarray(models.first_size)[..., models.family] for models in (one, other))
+        first = first[..., :, None] * other_first[..., None, :]
         scales = np.sqrt(scale_one[:, :, None] * scale_other[:, None, :])
         population = LEVEL_DEVIATION**2 + self.curve.exponent[1] ** 2 * x * y + BETWEEN_DEVIATION**2 * first
         family = self._matrix("amplitude_spread") ** 2 * scales + self._matrix("exponent_spread") ** 2 * (x * y)
@@ -82,16 +83,42 @@ class CurveAtDraws:
         above = np.log(self.curve.loss - self.floors[:, models.family])
         return above, self._of_seen.covariance(self.values)
 
+    def draw_noise(self, models: int, families: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw what new models and new families differ by.
+
+        A new family may begin at the first size of any family seen, whatever sizes are asked of it: what is predicted
+        of one of its models must not depend on which others are predicted beside it.
+
+        Parameters
+        ----------
+        models, families
+            Number of new models, and of families that were not seen.
+        generator
+            Where random numbers are from.
+
+        Returns
+        -------
+        dict
+            ``model`` [draw, new] and ``floor`` [draw, new family] standard normal, ``scale`` [draw, new family] from
+            the prior of `family_scale`, and ``first_size`` [draw, new family], log sizes.
+        """
+        count = len(self.values["floor_share"])
+        return {
+            "model": generator.standard_normal((count, models)),
+            "floor": generator.standard_normal((count, families)),
+            "scale": TAIL / 2 / generator.standard_gamma(TAIL / 2, (count, families)),
+            "first_size": generator.choice(np.asarray(self.curve.models.first_size), (count, families)),
+        }
+
     def draw(self, new: Models, noise: Mapping[str, np.ndarray], *, own_part: bool) -> np.ndarray:
         """Draw losses of models not seen, jointly, given those seen.
 
         Parameters
         ----------
         new
-            The new models; families are numbered on from those seen.
+            The new models; families that were not seen are numbered on from those that were, whose first sizes it has.
         noise
-            Standard draws: ``model`` [draw, new] and ``floor`` [draw, new family] normal, ``scale`` [draw, new family]
-            from the prior of `family_scale`.
+            As `draw_noise` draws it.
         own_part
             Whether models have their own part, or follow the curve of their family.
 
@@ -104,6 +131,8 @@ class CurveAtDraws:
         above, covariance = self._seen
         floors = np.concatenate([self.floors, self.new_floors(noise["floor"])], axis=1)
         scale = np.concatenate([self.values["family_scale"], noise["scale"]], axis=1)
+        first = np.broadcast_to(models.first_size, (len(above), len(models.first_size)))
+        new = Models(new.log_size, new.family, np.concatenate([first, noise["first_size"]], axis=1))
         seen = Models(models.log_size, models.family, new.first_size)
         scale_new, scale_seen = scale[:, new.family], scale[:, models.family]
         cross = self.covariance(new, seen, scale_new, scale_seen)

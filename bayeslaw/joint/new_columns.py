@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bayeslaw.joint.curve import TAIL, Models
+from bayeslaw.joint.curve import Models
 from bayeslaw.joint.curve_at_draws import CurveAtDraws
 from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.joint_model import JointModel
@@ -42,22 +42,12 @@ class NewColumns:
         """Number of families not seen."""
         return max(int(self.family.max()) + 1 - len(self.model.groups), 0)
 
-    @cached_property
-    def models(self) -> Models:
-        """The new models, with the first size of every family."""
-        seen = np.asarray(self.model.models.first_size)
-        first = [self.log_size[self.family == len(seen) + number].min() for number in range(self.new_families)]
-        return Models(self.log_size, self.family, np.concatenate([seen, first]))
-
     def draw_means(self, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
         """Draw mean losses of the new models in the reported unit, [draw, new], at draws of every site."""
-        draws = len(values["floor_share"])
-        noise = {
-            "model": generator.standard_normal((draws, len(self.log_size))),
-            "floor": generator.standard_normal((draws, self.new_families)),
-            "scale": TAIL / 2 / generator.standard_gamma(TAIL / 2, (draws, self.new_families)),
-        }
-        return CurveAtDraws(self.model.curve, values).draw(self.models, noise, own_part=self.own_part)
+        curve = CurveAtDraws(self.model.curve, values)
+        noise = curve.draw_noise(len(self.log_size), self.new_families, generator)
+        models = Models(self.log_size, self.family, self.model.models.first_size)
+        return curve.draw(models, noise, own_part=self.own_part)
 
     def draw(
         self, values: Mapping[str, np.ndarray], generator: np.random.Generator

@@ -3,14 +3,12 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from bayeslaw.joint.curve import TAIL, Models
+from bayeslaw.joint.curve import Models
+from bayeslaw.joint.curve_at_draws import CurveAtDraws
+from bayeslaw.joint.draw_blocks import map_draws
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.likelihood.compiled import one_by_one
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
@@ -45,28 +43,20 @@ def family_curve(
     families, log_size = len(model.groups), np.log(parameters / model.table.reference)
     known = family in model.groups
     number = model.groups.index(family) if known else families
-    first = model.models.first_size
-    models = Models(
-        log_size, np.full(len(log_size), number), first if known else np.concatenate([first, [log_size.min()]])
-    )
+    models = Models(log_size, np.full(len(log_size), number), model.models.first_size)
 
-    def one(site: Mapping[str, Array], key: Array) -> tuple[Array, Array]:
-        keys = jax.random.split(key, 4)
-        noise = {
-            "model": jax.random.normal(keys[0], (len(log_size),)),
-            "floor": jax.random.normal(keys[1], (int(not known),)),
-            "scale": TAIL / 2 / jax.random.gamma(keys[2], TAIL / 2, (int(not known),)),
-        }
-        loss = model.curve.draw(site, models, noise, own_part=False)
-        floor = model.curve.floors(site)[0][number] if known else model.curve.new_floor(site, noise["floor"])[0]
-        deviation = site["model_spread"] * jax.random.normal(keys[3])
-        return loss, floor + (loss - floor) * jnp.exp(deviation)
+    def draw(sites: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
+        curve = CurveAtDraws(model.curve, sites)
+        noise = curve.draw_noise(len(log_size), int(not known), generator)
+        loss = curve.draw(models, noise, own_part=False)
+        floor = curve.floors[:, [number]] if known else curve.new_floors(noise["floor"])
+        deviation = sites["model_spread"] * generator.standard_normal(len(loss))
+        return np.stack([loss, floor + (loss - floor) * np.exp(deviation)[:, None]], axis=1)
 
-    with jax.enable_x64(True):
-        sites = {name: jnp.asarray(values[name]) for name in model.sites}
-        keys = jax.random.split(jax.random.PRNGKey(seed), len(sites["model_spread"]))
-        curve, new = jax.jit(one_by_one(one))(sites, keys)
-        return np.asarray(curve), np.asarray(new)
+    sites = {name: np.asarray(values[name]) for name in model.sites}
+    numbers = (len(model.table.names) + len(log_size)) ** 2
+    curve, new = map_draws(draw, sites, numbers=numbers, seed=seed).swapaxes(0, 1)
+    return curve, new
 
 
 def family_floor(model: JointModel, values: Mapping[str, np.ndarray], family: str, *, seed: int) -> np.ndarray:

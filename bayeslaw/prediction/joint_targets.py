@@ -12,6 +12,7 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.sizes import is_size
 from bayeslaw.pools.member_text import EXAMPLE, read_member, split_members
 from bayeslaw.pools.regimes import regime_of
+from bayeslaw.prediction.targets import NOT_SEEN
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
@@ -168,7 +169,7 @@ def pool_extrapolation(model: JointModel, pools: Sequence[Sequence[Member]]) -> 
     -------
     np.ndarray
         The largest over members, [pool]; 0 for models of the table. A family of which no two sizes were seen is
-        measured by the sizes of all models.
+        measured by the sizes of all models, and one of which none was seen lies one range further.
     """
     table = model.table
     observed = np.log(table.parameters)
@@ -179,7 +180,8 @@ def pool_extrapolation(model: JointModel, pools: Sequence[Sequence[Member]]) -> 
         of_family = observed[table.families == member.family]
         of_family = of_family if len(of_family) and np.ptp(of_family) > 0 else observed
         value = np.log(member.parameters)
-        return max(of_family.min() - value, value - of_family.max(), 0.0) / np.ptp(of_family)
+        outside = max(of_family.min() - value, value - of_family.max(), 0.0) / np.ptp(of_family)
+        return outside + NOT_SEEN * (member.family not in model.groups)
 
     return np.array([max(map(distance, pool)) for pool in pools])
 

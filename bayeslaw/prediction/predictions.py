@@ -78,7 +78,8 @@ def predict(
         that apply), ``kind``, ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``,
         ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in `unit`; a new pool's mean is infinite under
         Student-t noise on log losses: read the median), and ``extrapolation``: how far the budget lies outside the
-        observed ones of its group, in units of their range of log budgets.
+        observed ones of its group, in units of their range of log budgets; one range more where nothing of the family
+        was observed.
 
     Raises
     ------

@@ -16,7 +16,7 @@ from bayeslaw.likelihood.noise import NOISE_SCALE, draw_losses
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
 from bayeslaw.prediction.new_pools import check_samples, pool_deviations
-from bayeslaw.prediction.targets import read_targets
+from bayeslaw.prediction.targets import NOT_SEEN, read_targets
 
 
 def columns(law: Law) -> tuple[str, ...]:
@@ -71,7 +71,7 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
     -------
     np.ndarray
         Zero inside the observed range, positive on either side of it, shape ``[target]``; the largest over the
-        covariates.
+        covariates. A group that was not seen is measured by all rows, and lies one range further.
     """
     model, result = fit.model, np.zeros(len(targets))
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
@@ -89,7 +89,8 @@ def extrapolation(fit: Fit, targets: pd.DataFrame) -> np.ndarray:
             result[row] = max(
                 result[row], outside / np.ptp(of_group) if np.ptp(of_group) else np.inf if outside else 0.0
             )
-    return result
+    unseen = ~np.isin(group, model.groups) & (fit.law.group in targets)
+    return result + NOT_SEEN * unseen
 
 
 def draw_rows(

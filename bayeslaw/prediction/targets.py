@@ -20,6 +20,8 @@ from bayeslaw.losses.sizes import is_size, read_counts
 from bayeslaw.pools.member_text import read_member, split_members
 from bayeslaw.pools.regimes import REGIMES, regime_of
 
+NOT_SEEN = 1.0
+"""By how much further a group lies of which nothing was seen, in ranges of log budgets."""
 TEXT_COLUMNS = ("members", "regime", "family")
 """Columns of targets that are text, whatever they look like."""
 _WAYS = "a mapping or frame of columns such as parameters, a list of budgets, or the path of a CSV of columns"

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.joint_pool_check import check_pools
+from bayeslaw.joint.curve_at_draws import CurveAtDraws
 from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import NewModel
@@ -136,9 +137,36 @@ def test_members_are_read_as_names_and_as_sizes_with_families(model: JointModel)
         NewModel(70e9, "llama"),
         NewModel(70e9, "llama", "1"),
     ]
-    known, new = pool_extrapolation(model, [[name], [NewModel(float(model.table.parameters.max() * np.e), "unseen")]])
+
+
+def test_a_family_not_seen_lies_further_than_one_that_was(model: JointModel) -> None:
+    name, largest = str(model.table.names[3]), float(model.table.parameters.max())
+    pools = [[name], [NewModel(largest, "unseen")], [NewModel(largest * np.e, "unseen")]]
+    known, inside, beyond = pool_extrapolation(model, pools)
     assert known == 0
-    assert new == pytest.approx(1 / np.ptp(np.log(model.table.parameters)))
+    assert inside == 1
+    assert beyond == pytest.approx(1 + 1 / np.ptp(np.log(model.table.parameters)))
+
+
+def test_a_prediction_does_not_depend_on_what_else_is_asked(model: JointModel) -> None:
+    """A model of a family not seen has one distribution, alone and beside models of that family and of others."""
+    largest = float(model.table.parameters.max())
+    asked, beside = NewModel(10 * largest, "unseen"), [NewModel(largest / 1e4, "unseen"), NewModel(largest, "other")]
+    values = repeated(model, 4000) | {"amplitude_spread": np.full(4000, 1e-3)}
+    alone, among = (
+        np.log(draw_pools(model, values, pools, seed=seed)[:, 0])
+        for seed, pools in enumerate([[[asked]], [[asked], *([one] for one in beside)]])
+    )
+    error = np.sqrt(alone.var() / len(alone) + among.var() / len(among))
+    assert abs(alone.mean() - among.mean()) < 4 * error
+    assert among.std() == pytest.approx(alone.std(), rel=0.06)
+
+
+def test_a_new_family_begins_where_a_family_seen_began(model: JointModel) -> None:
+    noise = CurveAtDraws(model.curve, repeated(model, 1000)).draw_noise(1, 2, np.random.default_rng(0))
+    starts, counts = np.unique(noise["first_size"], return_counts=True)
+    np.testing.assert_array_equal(starts, np.unique(model.models.first_size))
+    assert counts.min() > 500
 
 
 @pytest.mark.parametrize(

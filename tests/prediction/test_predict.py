@@ -17,6 +17,7 @@ from tables import family_table
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.laws import CollaborationLaw, PowerLaw
+from bayeslaw.losses.model_names import NEW_FAMILY
 from bayeslaw.pools.regimes import regime_of
 from bayeslaw.prediction.predictions import predict, predict_draws
 from bayeslaw.prediction.row_prediction import extrapolation, law_draws, new_group_draws
@@ -269,6 +270,15 @@ def test_extrapolation_is_in_ranges_of_log_budget(chinchilla_fit, collaboration_
         beyond = read_targets(collaboration_fit, {"parameters": own.max() * 2, "regime": regime})
         assert extrapolation(collaboration_fit, beyond)[0] == pytest.approx(np.log(2) / np.ptp(np.log(own)))
     assert largest["single"] != largest["homogeneous"]
+
+
+def test_a_family_not_seen_lies_further_than_the_others(power_fit):
+    budget = float(power_fit.observations.covariates["parameters"].max())
+    known = str(power_fit.model.groups[0])
+    at = {"parameters": [budget, budget, 10 * budget], "family": [known, NEW_FAMILY, NEW_FAMILY]}
+    of_known, inside, beyond = extrapolation(power_fit, read_targets(power_fit, at))
+    assert of_known < inside == 1
+    assert beyond > inside
 
 
 @pytest.mark.parametrize(
