@@ -122,6 +122,13 @@ def show_means(results: list[Result], console: Console) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return parse_table(parser, LAWS, arguments)
+
+
+def parse_table(
+    parser: argparse.ArgumentParser, laws: dict[str, Law], arguments: Sequence[str] | None
+) -> argparse.Namespace:
+    """Read the options of a benchmark that hides the larger models of a table from laws."""
     parser.add_argument("--losses", type=Path, metavar="CSV|TABLE", help="wide CSV, folder of a loss table, or zoo")
     parser.add_argument("--models", type=Path, metavar="CSV", help="model, family, parameters; needed for a wide CSV")
     parser.add_argument(
@@ -132,7 +139,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--cluster", help="columns that name the document of each sample, commas between")
     parser.add_argument("--sample", help="column of sample names")
     parser.add_argument("--describe", nargs="+", action="extend", default=[], help="columns that describe samples")
-    parser.add_argument("--law", nargs="+", action="extend", choices=LAWS, help="laws to run (default: all)")
+    parser.add_argument("--law", nargs="+", action="extend", choices=laws, help="laws to run (default: all)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--smoke", action="store_true", help="a small simulated table and few targets")
     options = parser.parse_args(arguments)

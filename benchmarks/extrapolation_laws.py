@@ -99,7 +99,7 @@ def diversity(task: Task) -> DrawnPrediction:
     families = [model.family if model.family in members.model.groups else NEW_FAMILY for model in alone]
     parts = (
         (members, single, {"parameters": [model.parameters for model in alone], "family": families}),
-        (fitted, ~single, {"members": [text for text, one in zip(_texts(task), single, strict=True) if not one]}),
+        (fitted, ~single, {"members": [text for text, one in zip(members_of(task), single, strict=True) if not one]}),
     )
     for fit, rows, at in parts:
         if rows.any():
@@ -110,11 +110,11 @@ def diversity(task: Task) -> DrawnPrediction:
 def joint(task: Task) -> DrawnPrediction:
     """Predict by the joint law fitted to the losses of the training models."""
     fitted = bl.fit(bl.JointLaw(), task.losses, seed=task.seed)
-    draws = bl.predict_draws(fitted, {"members": _texts(task)}, seed=task.seed).to_numpy()
+    draws = bl.predict_draws(fitted, {"members": members_of(task)}, seed=task.seed).to_numpy()
     return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
 
 
-def _texts(task: Task) -> list[str]:
+def members_of(task: Task) -> list[str]:
     """Name the members of each target: models that were seen by name, others by parameters and family."""
     known = set(task.losses["lm"].to_numpy().tolist())
     return [
