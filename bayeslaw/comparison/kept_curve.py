@@ -26,14 +26,10 @@ class KeptModels(NamedTuple):
         Whether each model is kept, shape ``[lm]``.
     log_size
         Log size relative to the geometric mean of the models kept, shape ``[lm]``.
-    first_size
-        Log size of the smallest model kept of each family; of a family of which none is, of the smallest left out.
-        Shape ``[family]``.
     """
 
     rows: np.ndarray | Array
     log_size: np.ndarray | Array
-    first_size: np.ndarray | Array
 
 
 def keep_models(model: JointModel, held: np.ndarray) -> KeptModels:
@@ -51,11 +47,8 @@ def keep_models(model: JointModel, held: np.ndarray) -> KeptModels:
     KeptModels
         The others, in arrays whose shapes do not depend on which they are.
     """
-    logs, families = np.log(model.table.parameters), range(len(model.groups))
-    log_size = logs - logs[~held].mean()
-    of_family = [model.group_index == family for family in families]
-    first = [log_size[each & ~held if (each & ~held).any() else each].min() for each in of_family]
-    return KeptModels(~held, log_size, np.array(first))
+    logs = np.log(model.table.parameters)
+    return KeptModels(~held, logs - logs[~held].mean())
 
 
 @dataclass(frozen=True)
@@ -82,9 +75,10 @@ class KeptCurve:
         loss, models = self.whole.loss, self.kept
         beyond = OUT_OF_REACH * loss.max()
         return Curve(
-            Models(models.log_size, self.whole.models.family, models.first_size),
+            Models(models.log_size, self.whole.models.family),
             jnp.where(jnp.asarray(models.rows), loss, beyond),
             self.whole.exponent,
+            self.whole.families,
         )
 
     def log_likelihood(self, values: Mapping[str, Any]) -> Array:

@@ -2,18 +2,18 @@ r"""The loss of one model by its size and family: a power law whose exponent may
 
 With :math:`x = \log(N / N_0)` and :math:`f` the family,
 
-.. math:: \log(\text{loss}_m - \text{floor}_f) = a + a_f - (b + b_f) x_m + c\, x_f + W(x_m) + W_f(x_m) + u_m
+.. math:: \log(\text{loss}_m - \text{floor}_f) = a + a_f - (b + b_f) x_m + W(x_m) + W_f(x_m) + u_m
 
-where ``a`` and ``b`` are level and exponent, ``a_f`` and ``b_f`` what a family deviates by, ``c`` how much better
-families are that start at a larger size ``x_f`` (the between-group slope of Mundlak 1978: such families are usually
-younger and trained on more text), ``u`` a model's own part, and ``W`` integrals of stationary Ornstein-Uhlenbeck
-processes: local exponents vary slowly with size, by as much as data bear out, so that uncertainty grows with the
-distance extrapolated. Given floors and scales all of it is jointly normal and integrated out (Rasmussen and Williams
-2006, chapter 2). Family levels have Student-t tails by a scale of their own for each family.
+where ``a`` and ``b`` are level and exponent, ``a_f`` and ``b_f`` what a family deviates by, ``u`` a model's own
+part, and ``W`` integrals of stationary Ornstein-Uhlenbeck processes: local exponents vary slowly with size, by as much
+as data bear out, so that uncertainty grows with the distance extrapolated. Given floors and scales all of it is jointly
+normal and integrated out (Rasmussen and Williams 2006, chapter 2). Family levels have Student-t tails by a scale of
+their own for each family. Nothing tells families apart but their losses: which sizes a family has says little of its
+level, as few families are seen, and a prediction for a new one would depend on what else is asked of it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -25,7 +25,6 @@ from jax.scipy.special import log_ndtr, ndtr, ndtri
 
 LEVEL_SHARE = 0.5
 LEVEL_DEVIATION = 1.0
-BETWEEN_DEVIATION = 0.1
 DRIFT_LENGTH = 10.0
 TAIL = 5.0
 JITTER = 1e-9
@@ -43,13 +42,10 @@ class Models:
         Natural log of parameters relative to the reference, [lm].
     family
         Number of the family, [lm].
-    first_size
-        Log size of the smallest model of each family, relative to the reference, [family].
     """
 
     log_size: np.ndarray | Array
     family: np.ndarray
-    first_size: np.ndarray | Array
 
 
 @jax.tree_util.register_dataclass
@@ -65,11 +61,14 @@ class Curve:
         Their mean losses in the reported unit, [lm].
     exponent
         Mean and standard deviation of the prior of the exponent.
+    families
+        How many families were seen.
     """
 
     models: Models
     loss: np.ndarray | Array
     exponent: tuple[float, float]
+    families: int = field(metadata={"static": True})
 
     @property
     def lowest(self) -> Array:
@@ -79,9 +78,7 @@ class Curve:
     @property
     def lowest_of_family(self) -> Array:
         """Lowest mean loss of each family, [family]."""
-        return jax.ops.segment_min(
-            jnp.asarray(self.loss), jnp.asarray(self.models.family), num_segments=len(self.models.first_size)
-        )
+        return jax.ops.segment_min(jnp.asarray(self.loss), jnp.asarray(self.models.family), num_segments=self.families)
 
     def mean(self, log_size: Any) -> Array:
         """Prior mean of the log of the loss above the floor, [lm]."""
@@ -157,9 +154,8 @@ class Curve:
         """
         x, y = jnp.asarray(one.log_size)[:, None], jnp.asarray(other.log_size)[None, :]
         same = (jnp.asarray(one.family)[:, None] == jnp.asarray(other.family)[None, :]).astype(float)
-        first = jnp.asarray(one.first_size)[one.family][:, None] * jnp.asarray(other.first_size)[other.family][None, :]
         scales = jnp.sqrt(jnp.asarray(scale_one)[:, None] * jnp.asarray(scale_other)[None, :])
-        population = LEVEL_DEVIATION**2 + self.exponent[1] ** 2 * x * y + BETWEEN_DEVIATION**2 * first
+        population = LEVEL_DEVIATION**2 + self.exponent[1] ** 2 * x * y
         family = values["amplitude_spread"] ** 2 * scales + values["exponent_spread"] ** 2 * x * y
         drift = values["exponent_drift"] ** 2 * (_excursion(x) + _excursion(y) - _excursion(x - y))
         return population + same * family + drift * (0.5 + 0.5 * same)
@@ -198,10 +194,10 @@ class Curve:
         values
             One draw of every site of the curve.
         new
-            The new models; families that were not seen are numbered on from those that were, whose first sizes it has.
+            The new models; families are numbered on from those seen.
         noise
             Standard draws: ``model`` [new] and ``floor`` [new family] normal, ``scale`` [new family] from the prior of
-            `family_scale`; and ``first_size`` [new family], the log sizes that families not seen begin at.
+            `family_scale`.
         own_part
             Whether models have their own part, or follow the curve of their family.
 
@@ -215,11 +211,8 @@ class Curve:
         above, covariance = self._seen(values, floors)
         floors = jnp.concatenate([floors, jnp.asarray(self.new_floor(values, noise["floor"]))])
         scale = jnp.concatenate([values["family_scale"], noise["scale"]])
-        first = jnp.concatenate([jnp.asarray(models.first_size), jnp.asarray(noise["first_size"])])
-        everywhere = Models(new.log_size, new.family, first)
-        seen = Models(models.log_size, models.family, first)
-        cross = self.covariance(values, everywhere, seen, scale[new.family], scale[models.family])
-        within = self.covariance(values, everywhere, everywhere, scale[new.family], scale[new.family])
+        cross = self.covariance(values, new, models, scale[new.family], scale[models.family])
+        within = self.covariance(values, new, new, scale[new.family], scale[new.family])
         independent = self.own_variance(values, len(new.log_size)) if own_part else JITTER * jnp.eye(len(new.log_size))
         gain = jnp.linalg.solve(covariance, cross.T).T
         mean = self.mean(new.log_size) + gain @ (above - self.mean(models.log_size))

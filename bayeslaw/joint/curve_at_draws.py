@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from jax import Array
 
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION, TAIL, Curve, Models
+from bayeslaw.joint.curve import JITTER, LEVEL_DEVIATION, TAIL, Curve, Models
 from bayeslaw.joint.curve_gradient import CurveGradient, excursion
 from bayeslaw.joint.normal_at_draws import factor_of
 
@@ -57,7 +57,7 @@ class CurveAtDraws:
         Parameters
         ----------
         one, other
-            Models of numbers ``a`` and ``b``; their first sizes may differ between draws, [draw, family].
+            Models of numbers ``a`` and ``b``.
         scale_one, scale_other
             Scale of the variance of the level of each model's family, [draw, a] and [draw, b].
 
@@ -68,10 +68,8 @@ class CurveAtDraws:
         """
         x, y = np.asarray(one.log_size)[:, None], np.asarray(other.log_size)[None, :]
         same = (one.family[:, None] == other.family[None, :]).astype(float)
-        first, other_first = (np.asarray(models.first_size)[..., models.family] for models in (one, other))
-        first = first[..., :, None] * other_first[..., None, :]
         scales = np.sqrt(scale_one[:, :, None] * scale_other[:, None, :])
-        population = LEVEL_DEVIATION**2 + self.curve.exponent[1] ** 2 * x * y + BETWEEN_DEVIATION**2 * first
+        population = LEVEL_DEVIATION**2 + self.curve.exponent[1] ** 2 * x * y
         family = self._matrix("amplitude_spread") ** 2 * scales + self._matrix("exponent_spread") ** 2 * (x * y)
         walk = excursion(x) + excursion(y) - excursion(x - y)
         return population + same * family + self._matrix("exponent_drift") ** 2 * (walk * (0.5 + 0.5 * same))
@@ -86,9 +84,6 @@ class CurveAtDraws:
     def draw_noise(self, models: int, families: int, generator: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw what new models and new families differ by.
 
-        A new family may begin at the first size of any family seen, whatever sizes are asked of it: what is predicted
-        of one of its models must not depend on which others are predicted beside it.
-
         Parameters
         ----------
         models, families
@@ -99,15 +94,14 @@ class CurveAtDraws:
         Returns
         -------
         dict
-            ``model`` [draw, new] and ``floor`` [draw, new family] standard normal, ``scale`` [draw, new family] from
-            the prior of `family_scale`, and ``first_size`` [draw, new family], log sizes.
+            ``model`` [draw, new] and ``floor`` [draw, new family] standard normal, and ``scale`` [draw, new family]
+            from the prior of `family_scale`.
         """
         count = len(self.values["floor_share"])
         return {
             "model": generator.standard_normal((count, models)),
             "floor": generator.standard_normal((count, families)),
             "scale": TAIL / 2 / generator.standard_gamma(TAIL / 2, (count, families)),
-            "first_size": generator.choice(np.asarray(self.curve.models.first_size), (count, families)),
         }
 
     def draw(self, new: Models, noise: Mapping[str, np.ndarray], *, own_part: bool) -> np.ndarray:
@@ -116,7 +110,7 @@ class CurveAtDraws:
         Parameters
         ----------
         new
-            The new models; families that were not seen are numbered on from those that were, whose first sizes it has.
+            The new models; families that were not seen are numbered on from those that were.
         noise
             As `draw_noise` draws it.
         own_part
@@ -131,11 +125,8 @@ class CurveAtDraws:
         above, covariance = self._seen
         floors = np.concatenate([self.floors, self.new_floors(noise["floor"])], axis=1)
         scale = np.concatenate([self.values["family_scale"], noise["scale"]], axis=1)
-        first = np.broadcast_to(models.first_size, (len(above), len(models.first_size)))
-        new = Models(new.log_size, new.family, np.concatenate([first, noise["first_size"]], axis=1))
-        seen = Models(models.log_size, models.family, new.first_size)
         scale_new, scale_seen = scale[:, new.family], scale[:, models.family]
-        cross = self.covariance(new, seen, scale_new, scale_seen)
+        cross = self.covariance(new, models, scale_new, scale_seen)
         within = self.covariance(new, new, scale_new, scale_new)
         variance = (self._matrix("model_spread") ** 2 if own_part else 0.0) + JITTER
         gain = np.linalg.solve(covariance, cross.transpose(0, 2, 1)).transpose(0, 2, 1)

@@ -9,7 +9,6 @@ import numpy as np
 from scipy import special
 
 from bayeslaw.joint.curve import (
-    BETWEEN_DEVIATION,
     DRIFT_LENGTH,
     JITTER,
     LEVEL_DEVIATION,
@@ -82,20 +81,15 @@ class CurveGradient:
         return np.asarray(self.curve.models.family)[self.rows]
 
     @cached_property
-    def first_size(self) -> np.ndarray:
-        """Log size of the smallest model of each family, [family]."""
-        return np.asarray(self.curve.models.first_size, dtype=float)
-
-    @cached_property
     def member(self) -> np.ndarray:
         """Whether a model is of a family, as numbers, [lm, family]."""
-        return (self.family[:, None] == np.arange(len(self.first_size))).astype(float)
+        return (self.family[:, None] == np.arange(self.curve.families)).astype(float)
 
     @cached_property
     def lowest_of_family(self) -> np.ndarray:
         """Lowest loss of each family, [family]."""
         loss, family = np.asarray(self.curve.loss, dtype=float), np.asarray(self.curve.models.family)
-        return np.array([loss[family == number].min() for number in range(len(self.first_size))])
+        return np.array([loss[family == number].min() for number in range(self.curve.families)])
 
     @cached_property
     def same(self) -> np.ndarray:
@@ -116,10 +110,8 @@ class CurveGradient:
     @cached_property
     def population(self) -> np.ndarray:
         """Covariance of what all families share, [lm, lm]."""
-        first = self.first_size[self.family]
         deviation = float(self.curve.exponent[1])
-        between = BETWEEN_DEVIATION**2 * np.outer(first, first)
-        return LEVEL_DEVIATION**2 + deviation**2 * self.product + between
+        return LEVEL_DEVIATION**2 + deviation**2 * self.product
 
     @cached_property
     def level(self) -> float:

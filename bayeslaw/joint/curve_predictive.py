@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, JITTER, LEVEL_DEVIATION
+from bayeslaw.joint.curve import JITTER, LEVEL_DEVIATION
 from bayeslaw.joint.curve_gradient import ROOT_TWO_PI, CurveGradient
 from bayeslaw.joint.joint_model import BY_FAMILY
 from bayeslaw.joint.law import CURVE_SITES
@@ -110,17 +110,14 @@ def _lines(
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw amplitude and exponent of each family given the losses, [draw, family] each; as `family_lines` in JAX."""
-    families, first = len(curve.first_size), curve.first_size
-    deviation, own = float(curve.curve.exponent[1]), np.eye(len(first))
+    families = curve.curve.families
+    deviation, own = float(curve.curve.exponent[1]), np.eye(families)
     level = (values["amplitude_spread"][:, None] ** 2 * values["family_scale"])[:, :, None]
     slope = deviation**2 + values["exponent_spread"][:, None, None] ** 2 * own
     member = curve.member.T
-    between = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * np.outer(first, first)
-    cross = np.concatenate(
-        [between[:, curve.family] + level * member, -curve.log_size * slope[:, :, curve.family]], axis=1
-    )
+    cross = np.concatenate([LEVEL_DEVIATION**2 + level * member, -curve.log_size * slope[:, :, curve.family]], axis=1)
     within = np.zeros((len(away), 2 * families, 2 * families))
-    within[:, :families, :families] = between + level * own
+    within[:, :families, :families] = LEVEL_DEVIATION**2 + level * own
     within[:, families:, families:] = slope
     gain = cross @ precision
     covariance = within - gain @ cross.swapaxes(1, 2) + JITTER * np.eye(2 * families)
@@ -151,9 +148,8 @@ def lines_from_prior(
     """
     count, families = values["floor_offset"].shape
     shared, by_family = generator.standard_normal((2, count, 1)), generator.standard_normal((2, count, families))
-    between = BETWEEN_DEVIATION * curve.first_size * generator.standard_normal((count, 1))
     spread = values["amplitude_spread"][:, None] * np.sqrt(values["family_scale"])
-    level = curve.level + LEVEL_DEVIATION * shared[0] + between + spread * by_family[0]
+    level = curve.level + LEVEL_DEVIATION * shared[0] + spread * by_family[0]
     mean, deviation = map(float, curve.curve.exponent)
     exponent = mean + deviation * shared[1] + values["exponent_spread"][:, None] * by_family[1]
     return {"floor": curve.new_floor(values), "amplitude": np.exp(level), "exponent": exponent}

@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 from jax import Array
 
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, LEVEL_DEVIATION, Curve
+from bayeslaw.joint.curve import LEVEL_DEVIATION, Curve
 
 
 def family_lines(curve: Curve, values: Mapping[str, Any], noise: Array) -> dict[str, Array]:
@@ -28,7 +28,7 @@ def family_lines(curve: Curve, values: Mapping[str, Any], noise: Array) -> dict[
     """
     models = curve.models
     floors, _ = curve.floors(values)
-    families = len(models.first_size)
+    families = curve.families
     scale = values["family_scale"]
     above = jnp.log(curve.loss - floors[models.family])
     seen = curve.covariance(values, models, models, scale[models.family], scale[models.family])
@@ -45,15 +45,12 @@ def family_lines(curve: Curve, values: Mapping[str, Any], noise: Array) -> dict[
 
 def _line(curve: Curve, values: Mapping[str, Any], scale: Array) -> tuple[Array, Array]:
     """Covariance of levels and exponents of families with the models seen, and among themselves."""
-    models, families = curve.models, len(curve.models.first_size)
-    first, x = jnp.asarray(models.first_size), jnp.asarray(models.log_size)
+    models, families, x = curve.models, curve.families, jnp.asarray(curve.models.log_size)
     own = jnp.eye(families)
     member = own[:, models.family]
-    level_seen = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[models.family][None, :]
-    level_seen = level_seen + member * values["amplitude_spread"] ** 2 * scale[:, None]
+    level_seen = LEVEL_DEVIATION**2 + member * values["amplitude_spread"] ** 2 * scale[:, None]
     slope_seen = -x[None, :] * (curve.exponent[1] ** 2 + member * values["exponent_spread"] ** 2)
-    level = LEVEL_DEVIATION**2 + BETWEEN_DEVIATION**2 * first[:, None] * first[None, :]
-    level = level + own * values["amplitude_spread"] ** 2 * scale[:, None]
+    level = LEVEL_DEVIATION**2 + own * values["amplitude_spread"] ** 2 * scale[:, None]
     slope = curve.exponent[1] ** 2 + own * values["exponent_spread"] ** 2
     apart = jnp.zeros((families, families))
     return jnp.concatenate([level_seen, slope_seen]), jnp.block([[level, apart], [apart, slope]])

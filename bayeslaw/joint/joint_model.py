@@ -72,15 +72,13 @@ class JointModel:
     @cached_property
     def models(self) -> Models:
         """The models seen."""
-        table = self.table
-        first = [table.log_size[table.family == number].min() for number in range(len(self.groups))]
-        return Models(table.log_size, table.family, np.array(first))
+        return Models(self.table.log_size, self.table.family)
 
     @cached_property
     def curve(self) -> Curve:
         """The curve of the models seen."""
         prior = dict(self.law.priors["exponent"].arguments)
-        return Curve(self.models, self.table.mean, (prior["loc"], prior["scale"]))
+        return Curve(self.models, self.table.mean, (prior["loc"], prior["scale"]), len(self.groups))
 
     @cached_property
     def dependence(self) -> ModelDependence:

@@ -46,7 +46,7 @@ class NewColumns:
         """Draw mean losses of the new models in the reported unit, [draw, new], at draws of every site."""
         curve = CurveAtDraws(self.model.curve, values)
         noise = curve.draw_noise(len(self.log_size), self.new_families, generator)
-        models = Models(self.log_size, self.family, self.model.models.first_size)
+        models = Models(self.log_size, self.family)
         return curve.draw(models, noise, own_part=self.own_part)
 
     def draw(

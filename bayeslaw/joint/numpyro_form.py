@@ -1,6 +1,7 @@
 """The joint law as a plain NumPyro model: named sites, plates, and what is observed of the table."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +12,6 @@ from jax.typing import ArrayLike
 from numpyro.distributions import constraints
 
 from bayeslaw.joint.correlation_density import correlation_log_density
-from bayeslaw.joint.curve import Curve
 from bayeslaw.joint.joint_model import BY_FAMILY, BY_MODEL, JointModel
 
 LOSS, CORRELATION, LOG_DEVIATION = "loss", "correlation", "log_deviation"
@@ -83,7 +83,7 @@ class CurveLosses(dist.Distribution):
     def log_prob(self, value: ArrayLike, intermediates: Any = None) -> Array:
         """Log density of the losses of the table, scalar."""
         curve = self.model.curve
-        return Curve(curve.models, jnp.asarray(value), curve.exponent).log_likelihood(self.values)
+        return replace(curve, loss=jnp.asarray(value)).log_likelihood(self.values)
 
     def sample(self, key: Array | None, sample_shape: tuple[int, ...] = ()) -> Array:
         """Draw losses of models of the sizes and families of the table."""

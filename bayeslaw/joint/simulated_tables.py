@@ -23,7 +23,7 @@ import xarray as xr
 from scipy import optimize, special, stats
 
 from bayeslaw.errors import InputError, check_choice
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
+from bayeslaw.joint.curve import DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
 from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES, JointLaw
 from bayeslaw.joint.links import LINKS
 from bayeslaw.joint.model_dependence import DEVIATION_SLOPE
@@ -102,11 +102,6 @@ class JointDesign:
         """Log size relative to the geometric mean of the models seen, [lm]."""
         logs = np.log(self.parameters)
         return logs - logs[: self.seen].mean()
-
-    @cached_property
-    def first_size(self) -> np.ndarray:
-        """Log size of the smallest model of each family, [family]."""
-        return np.array([self.log_size[self.family == number].min() for number in range(len(self.family_names))])
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -237,11 +232,9 @@ def _curve(
     sites: Mapping[str, Any], design: JointDesign, bare: np.ndarray, exponent: float, rng: np.random.Generator
 ) -> dict[str, np.ndarray]:
     """Draw the curve of every family and the mean loss of every model; `exponent` is its prior's mean."""
-    size, first, family = design.log_size, design.first_size, design.family
-    count = len(first)
+    size, family, count = design.log_size, design.family, len(design.family_names)
     family_scale = TAIL / 2 / rng.gamma(TAIL / 2, size=count)
     level = np.log(LEVEL_SHARE * design.lowest) + LEVEL_DEVIATION * rng.standard_normal()
-    level = level + BETWEEN_DEVIATION * rng.standard_normal() * first
     level = level + sites["amplitude_spread"] * np.sqrt(family_scale) * rng.standard_normal(count)
     slope = sites["exponent"] + sites["exponent_spread"] * rng.standard_normal(count)
     deviation = sites["floor_spread"] * (1 - sites["floor_share"])

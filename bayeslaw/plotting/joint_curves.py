@@ -43,7 +43,7 @@ def family_curve(
     families, log_size = len(model.groups), np.log(parameters / model.table.reference)
     known = family in model.groups
     number = model.groups.index(family) if known else families
-    models = Models(log_size, np.full(len(log_size), number), model.models.first_size)
+    models = Models(log_size, np.full(len(log_size), number))
 
     def draw(sites: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
         curve = CurveAtDraws(model.curve, sites)

@@ -94,8 +94,8 @@ def test_one_model_has_the_density_with_which_a_new_one_is_predicted(model, whic
     with jax.enable_x64(True):
         values, (other, families) = draw_sites(model, 1), reduced(held)
         log_size = np.array([np.log(model.table.parameters[row] / other.table.reference)])
-        new = Models(log_size, families[[model.group_index[row]]], other.models.first_size)
-        nothing = {"floor": np.zeros(0), "scale": np.zeros(0), "first_size": np.zeros(0)}
+        new = Models(log_size, families[[model.group_index[row]]])
+        nothing = {"floor": np.zeros(0), "scale": np.zeros(0)}
 
         @jax.jit
         def loss_at(place):

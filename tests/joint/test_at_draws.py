@@ -64,9 +64,9 @@ def test_the_curve_of_new_models_is_that_of_the_density(
     model: JointModel, values: dict[str, np.ndarray], own_part: bool
 ) -> None:
     generator, families = np.random.default_rng(0), len(model.groups)
-    new = Models(np.array([2.0, 3.0, 1.5, 0.5]), np.array([0, 1, families, families + 1]), model.models.first_size)
+    new = Models(np.array([2.0, 3.0, 1.5, 0.5]), np.array([0, 1, families, families + 1]))
     noise = {"model": generator.normal(size=(4, 4)), "floor": generator.normal(size=(4, 2))}
-    noise |= {"scale": generator.gamma(2.5, size=(4, 2)), "first_size": generator.normal(size=(4, 2))}
+    noise["scale"] = generator.gamma(2.5, size=(4, 2))
     drawn = CurveAtDraws(model.curve, values).draw(new, noise, own_part=own_part)
     for number, one in each(values):
         alone = {name: numbers[number] for name, numbers in noise.items()}

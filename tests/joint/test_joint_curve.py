@@ -9,7 +9,7 @@ import pytest
 from joint_cases import small_model, some_values
 from scipy import integrate, stats
 
-from bayeslaw.joint.curve import BETWEEN_DEVIATION, DRIFT_LENGTH, LEVEL_DEVIATION, Models
+from bayeslaw.joint.curve import DRIFT_LENGTH, LEVEL_DEVIATION, Models
 from bayeslaw.joint.joint_model import JointModel
 
 
@@ -43,19 +43,14 @@ def drift_covariance(x: float, y: float) -> float:
 
 def plain_covariance(model: JointModel, values: dict[str, np.ndarray]) -> np.ndarray:
     """Covariance of the log loss above the floor of the models seen, term by term."""
-    x, family, first = model.models.log_size, model.models.family, model.models.first_size
+    x, family = model.models.log_size, model.models.family
     deviation = model.curve.exponent[1]
     result = np.empty((len(x), len(x)))
     for i in range(len(x)):
         for j in range(len(x)):
             same = family[i] == family[j]
             drift = values["exponent_drift"] ** 2 * drift_covariance(*sorted((x[i], x[j])))
-            result[i, j] = (
-                LEVEL_DEVIATION**2
-                + deviation**2 * x[i] * x[j]
-                + BETWEEN_DEVIATION**2 * first[family[i]] * first[family[j]]
-                + drift * (1.0 if same else 0.5)
-            )
+            result[i, j] = LEVEL_DEVIATION**2 + deviation**2 * x[i] * x[j] + drift * (1.0 if same else 0.5)
             if same:
                 result[i, j] += values["amplitude_spread"] ** 2 * values["family_scale"][family[i]]
                 result[i, j] += values["exponent_spread"] ** 2 * x[i] * x[j]
@@ -113,7 +108,6 @@ def draws(model: JointModel, values: dict[str, np.ndarray], new: Models, count: 
             "model": jax.random.normal(key, (len(new.log_size),)),
             "floor": np.zeros(0),
             "scale": np.zeros(0),
-            "first_size": np.zeros(0),
         }
         return model.curve.draw(values, new, noise, own_part=own_part)
 
@@ -124,10 +118,10 @@ def draws(model: JointModel, values: dict[str, np.ndarray], new: Models, count: 
 def test_new_models_follow_the_conditional_normal(model: JointModel) -> None:
     values = some_values(model)
     seen = model.models
-    new = Models(np.array([1.5, 3.0]), np.array([0, 0]), seen.first_size)
+    new = Models(np.array([1.5, 3.0]), np.array([0, 0]))
     both = JointModel(model.law, model.table)
     both.__dict__["models"] = Models(
-        np.concatenate([seen.log_size, new.log_size]), np.concatenate([seen.family, new.family]), seen.first_size
+        np.concatenate([seen.log_size, new.log_size]), np.concatenate([seen.family, new.family])
     )
     covariance, count = plain_covariance(both, values), len(seen.log_size)
     floors, _ = plain_floors(model, values)
@@ -143,13 +137,13 @@ def test_new_models_follow_the_conditional_normal(model: JointModel) -> None:
 
 def test_a_model_without_a_part_of_its_own_is_narrower(model: JointModel) -> None:
     values = some_values(model) | {"model_spread": np.asarray(0.3)}
-    new = Models(np.array([1.5]), np.array([1]), model.models.first_size)
+    new = Models(np.array([1.5]), np.array([1]))
     with_own, without = (np.log(draws(model, values, new, 2000, own_part=own)).std() for own in (True, False))
     assert with_own > without > 0
 
 
 def test_uncertainty_grows_with_the_distance_extrapolated(model: JointModel) -> None:
     values = some_values(model) | {"exponent_drift": np.asarray(0.1)}
-    new = Models(model.models.log_size.max() + np.array([0.5, 2.0, 5.0]), np.zeros(3, int), model.models.first_size)
+    new = Models(model.models.log_size.max() + np.array([0.5, 2.0, 5.0]), np.zeros(3, int))
     spread = np.log(draws(model, values, new, 2000, own_part=False)).std(axis=0)
     assert spread[0] < spread[1] < spread[2]

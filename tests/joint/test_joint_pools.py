@@ -15,7 +15,6 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.joint_pool_check import check_pools
-from bayeslaw.joint.curve_at_draws import CurveAtDraws
 from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import NewModel
@@ -160,13 +159,6 @@ def test_a_prediction_does_not_depend_on_what_else_is_asked(model: JointModel) -
     error = np.sqrt(alone.var() / len(alone) + among.var() / len(among))
     assert abs(alone.mean() - among.mean()) < 4 * error
     assert among.std() == pytest.approx(alone.std(), rel=0.06)
-
-
-def test_a_new_family_begins_where_a_family_seen_began(model: JointModel) -> None:
-    noise = CurveAtDraws(model.curve, repeated(model, 1000)).draw_noise(1, 2, np.random.default_rng(0))
-    starts, counts = np.unique(noise["first_size"], return_counts=True)
-    np.testing.assert_array_equal(starts, np.unique(model.models.first_size))
-    assert counts.min() > 500
 
 
 @pytest.mark.parametrize(

@@ -84,9 +84,7 @@ def test_the_curve_varies_as_the_density_says(curves, atol):
     model = seen_model(simulate_joint(law, DESIGN, seed=0))
     # The mean of the families' own scale of variance, an inverse gamma variable.
     scale = np.full(9, 2.5 / 1.5)
-    everything = dataclasses.replace(
-        model.models, log_size=DESIGN.log_size, family=DESIGN.family, first_size=DESIGN.first_size
-    )
+    everything = dataclasses.replace(model.models, log_size=DESIGN.log_size, family=DESIGN.family)
     with jax.enable_x64(True):
         expected = np.asarray(model.curve.covariance(sites, everything, everything, scale, scale))
         expected = expected + np.asarray(model.curve.own_variance(sites, 9))
