@@ -10,7 +10,7 @@ from jax import Array
 
 from bayeslaw.comparison.kept_curve import KeptCurve, KeptModels, keep_models
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.fitting.joint_posterior import BLOCKS, block_sites
+from bayeslaw.fitting.joint_posterior import block_sites, sampled_sites
 from bayeslaw.joint.curve import Curve
 from bayeslaw.joint.curve_gradient import CurveGradient
 from bayeslaw.joint.joint_model import JointModel
@@ -130,7 +130,7 @@ class JointRefits:
 
     def data(self, held: np.ndarray) -> KeptData:
         """Return the data of the posterior without some models; `held` says which, shape ``[lm]``."""
-        numbers = numbers_of(self.model.sites[name] for name in BLOCKS["curve"].sites)
+        numbers = numbers_of(self.model.sites[name] for name in sampled_sites(self.model, "curve"))
         return jax.tree.map(np.asarray, KeptData(self.model.curve, keep_models(self.model, held), numbers))
 
     def left_out(self, held: np.ndarray, *, seed: int) -> Densities:

@@ -145,7 +145,12 @@ class BlockByHand:
 
 def block_sites(model: JointModel, block: str) -> Sites:
     """Return the sites of a block, in the order in which they are sampled."""
-    return sites_of({name: model.sites[name] for name in BLOCKS[block].sites}, model.shapes)
+    return sites_of({name: model.sites[name] for name in sampled_sites(model, block)}, model.shapes)
+
+
+def sampled_sites(model: JointModel, block: str) -> tuple[str, ...]:
+    """Name the sites of a block that this law has: a setting may hold one of them at a value."""
+    return tuple(name for name in BLOCKS[block].sites if name in model.sites)
 
 
 def joint_posterior(model: JointModel) -> Posterior:
@@ -184,7 +189,7 @@ def place_of(name: str, sites: Sites) -> int:
 
 def joint_data(model: JointModel) -> JointData:
     """Take from a model what its posterior needs."""
-    numbers = {block: numbers_of(model.sites[name] for name in part.sites) for block, part in BLOCKS.items()}
+    numbers = {block: numbers_of(model.sites[name] for name in sampled_sites(model, block)) for block in BLOCKS}
     data = JointData(model.curve, model.dependence, numbers)
     return jax.tree.map(np.asarray, data)
 
@@ -206,11 +211,11 @@ def log_likelihood_at(model: JointModel, values: Mapping[str, np.ndarray]) -> np
     """
     data, count = joint_data(model), len(values["length"])
     step, total = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2), np.zeros(count)
-    for part in BLOCKS.values():
-        likelihood = part.by_hand(data)
+    for block, part in BLOCKS.items():
+        likelihood, names = part.by_hand(data), sampled_sites(model, block)
         for first in range(0, count, step):
             rows = slice(first, first + step)
-            total[rows] += likelihood({name: values[name][rows] for name in part.sites}, None)[0]
+            total[rows] += likelihood({name: values[name][rows] for name in names}, None)[0]
     return total
 
 

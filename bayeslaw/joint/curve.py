@@ -114,20 +114,22 @@ class Curve:
     def floor_deviation(self, values: Mapping[str, Any]) -> Any:
         """Give the standard deviation of the families' log floors.
 
-        It shrinks with what the lowest loss seen leaves above the population's floor: families differ by a share of
-        what is left to gain, and a floor close below the losses is not lost in a wide prior of which they cut off most.
+        Families that learn from the same text have floors that differ by a share of what is left to gain: the
+        deviation shrinks with what the lowest loss seen leaves above the population's floor. Families with texts or
+        tokenizers of their own have floors of their own, however near the losses are. ``floor_shrinkage`` is 1 for the
+        one and 0 for the other.
 
         Parameters
         ----------
         values
-            ``floor_share`` and ``floor_spread``.
+            ``floor_share``, ``floor_spread`` and ``floor_shrinkage``; the last is 1 where it is not there.
 
         Returns
         -------
         Array
             Scalar.
         """
-        return values["floor_spread"] * (1 - values["floor_share"])
+        return values["floor_spread"] * (1 - values.get("floor_shrinkage", 1.0) * values["floor_share"])
 
     def new_floor(self, values: Mapping[str, Any], noise: Any) -> Any:
         """Floors of families not seen, in the reported unit; `noise` is standard normal."""

@@ -137,7 +137,7 @@ class CurveGradient:
             The floors.
         """
         centre = np.log(values["floor_share"] * self.loss.min())[:, None]
-        spread = values["floor_spread"] * (1 - values["floor_share"])
+        spread = self.curve.floor_deviation(values)
         bound = (np.log(self.lowest_of_family) - centre) / spread[:, None]
         place = special.ndtr(values["floor_offset"]) * special.ndtr(bound)
         held = np.clip(place, FARTHEST, 1 - FARTHEST)
@@ -148,7 +148,7 @@ class CurveGradient:
 
     def new_floor(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
         """Floors of families of which no loss is seen, ``[draw, family]``; offsets are standard normal."""
-        spread = values["floor_spread"] * (1 - values["floor_share"])
+        spread = self.curve.floor_deviation(values)
         return values["floor_share"][:, None] * self.loss.min() * np.exp(spread[:, None] * values["floor_offset"])
 
     def latent_covariance(self, values: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -226,11 +226,14 @@ class CurveGradient:
         by_bound = by_bound + np.exp(-0.5 * floors.bound**2 - special.log_ndtr(floors.bound)) / ROOT_TWO_PI
         by_centre = by_log.sum(axis=1) - (by_bound / floors.spread[:, None]).sum(axis=1)
         by_spread = (by_log * floors.quantile).sum(axis=1) - (by_bound * floors.bound).sum(axis=1) / floors.spread
-        return {
+        shrinkage = values.get("floor_shrinkage", np.ones(1))
+        slopes = {
             "floor_offset": by_place * _bell(offset) * special.ndtr(floors.bound),
-            "floor_share": by_centre / share - by_spread * values["floor_spread"],
-            "floor_spread": by_spread * (1 - share),
+            "floor_share": by_centre / share - by_spread * values["floor_spread"] * shrinkage,
+            "floor_spread": by_spread * (1 - shrinkage * share),
+            "floor_shrinkage": -by_spread * values["floor_spread"] * share,
         }
+        return {name: slope for name, slope in slopes.items() if name in values}
 
 
 def _bell(value: np.ndarray) -> np.ndarray:

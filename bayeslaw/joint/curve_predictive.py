@@ -171,7 +171,7 @@ def prior_losses(curve: CurveGradient, values: Mapping[str, np.ndarray], seed: i
         In the reported unit, float32, ``[draw, lm]``.
     """
     generator, away = np.random.default_rng([seed, SEED_OF_PRIOR_LOSSES]), []
-    for part in _parts(curve, {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY)}):
+    for part in _parts(curve, {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY) if name in values}):
         root = factor_of(curve.covariance(part))
         away.append((root @ generator.standard_normal((*root.shape[:2], 1)))[:, :, 0])
     loss = curve.new_floor(values)[:, curve.family] + np.exp(curve.mean + np.concatenate(away))

@@ -118,7 +118,7 @@ class JointModel:
     @property
     def noise_priors(self) -> dict[str, Prior]:
         """Priors of the scales of the curve."""
-        return {name: self.sites[name] for name in CURVE_SITES}
+        return {name: self.sites[name] for name in CURVE_SITES if name in self.sites}
 
     def draw_prior(self, key: Array) -> dict[str, Array]:
         """Draw every site from its prior."""

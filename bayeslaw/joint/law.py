@@ -4,14 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, final
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.links import check_link
 from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
 from bayeslaw.laws.protocol import read_priors
 
+FLOORS = ("learned", "shrunk")
 CURVE_SITES = (
     "floor_share",
     "floor_spread",
+    "floor_shrinkage",
     "amplitude_spread",
     "exponent_spread",
     "exponent_drift",
@@ -32,10 +34,11 @@ DEVIATION_SITES = ("deviation_spread", "deviation_family_spread")
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": log_normal(0.1, 0.4),
+    "floor_spread": log_normal(0.1, 0.7),
+    "floor_shrinkage": Prior("Beta", (("concentration1", 0.5), ("concentration0", 0.5))),
     "amplitude_spread": log_normal(0.2, 0.7),
     "exponent_spread": log_normal(0.05, 0.7),
-    "exponent_drift": log_normal(0.05, 0.7),
+    "exponent_drift": log_normal(0.07, 1.0),
     "model_spread": log_normal(0.03, 0.5),
     "length": log_normal(20.0, 1.2),
     "roughness": Prior("Uniform", (("low", 1.0), ("high", 2.0))),
@@ -80,9 +83,15 @@ class JointLaw:
         Prior of the population's exponent; normal, since it is integrated out.
     floor_share
         Prior of the population's floor relative to the lowest loss seen.
+    floors
+        ``"learned"`` (the default): how far floors of families differ is learned, between families that share what is
+        left to gain and families with floors of their own; ``"shrunk"``: the former alone, ``floor_shrinkage`` is 1 (as
+        in fits of earlier versions).
     floor_spread, amplitude_spread, exponent_spread
-        Priors of the standard deviations between families: of log floor (times one minus the floor's share), log
-        amplitude and exponent.
+        Priors of the standard deviations between families: of log floor (times one minus shrinkage times the floor's
+        share), log amplitude and exponent.
+    floor_shrinkage
+        Prior of the shrinkage of the deviation of floors.
     exponent_drift
         Prior of the standard deviation of local exponents along sizes.
     model_spread
@@ -105,9 +114,11 @@ class JointLaw:
     """
 
     link: str | None = None
+    floors: str = FLOORS[0]
     exponent: Any = None
     floor_share: Any = None
     floor_spread: Any = None
+    floor_shrinkage: Any = None
     amplitude_spread: Any = None
     exponent_spread: Any = None
     exponent_drift: Any = None
@@ -126,8 +137,9 @@ class JointLaw:
     name: ClassVar[str] = "joint"
     equation: ClassVar[str] = "floor + amplitude * (N / N0) ** -exponent * exp(drift(N) + own part)"
     group: ClassVar[str] = "family"
-    settings: ClassVar[tuple[str, ...]] = ("link",)
+    settings: ClassVar[tuple[str, ...]] = ("link", "floors")
     former_names: ClassVar[Mapping[str, str]] = {}
+    former_settings: ClassVar[Mapping[str, Any]] = {"floors": "shrunk"}
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     asymptote: ClassVar[str | None] = "floor"
@@ -137,6 +149,13 @@ class JointLaw:
     def __post_init__(self) -> None:
         if self.link is not None:
             check_link(self.link)
+        check_choice("floors", self.floors, FLOORS)
+        if self.floors != FLOORS[0] and self.floor_shrinkage is not None:
+            raise InputError(
+                f"a prior of floor_shrinkage is given with floors {self.floors!r}",
+                f"such a prior with floors {FLOORS[0]!r} only: the shrinkage is 1 otherwise",
+                "leave out one of them",
+            )
         for name in self.parameter_names:
             if (given := getattr(self, name)) is not None:
                 object.__setattr__(self, name, _checked(name, parse_prior(name, given)))
@@ -144,7 +163,8 @@ class JointLaw:
     @property
     def priors(self) -> dict[str, Prior]:
         """Prior of every parameter, defaults filled in."""
-        return {name: getattr(self, name) or default for name, default in DEFAULTS.items()}
+        left_out = () if self.floors == FLOORS[0] else ("floor_shrinkage",)
+        return {name: getattr(self, name) or default for name, default in DEFAULTS.items() if name not in left_out}
 
     @property
     def specification(self) -> dict[str, Any]:
@@ -157,6 +177,7 @@ class JointLaw:
                 if getattr(self, name) is not None
             },
             "link": self.link,
+            "floors": self.floors,
         }
 
     @classmethod
@@ -166,7 +187,7 @@ class JointLaw:
         Parameters
         ----------
         specification
-            As `specification` gives it; ``priors``, by parameter, and ``link`` may be left out.
+            As `specification` gives it; ``priors``, by parameter, ``link`` and ``floors`` may be left out.
 
         Returns
         -------
@@ -178,7 +199,8 @@ class JointLaw:
         InputError
             If a parameter is not one of the law's, or a prior or the link cannot be used.
         """
-        return cls(link=specification.get("link"), **read_priors(cls, specification.get("priors"), cls.parameter_names))
+        priors = read_priors(cls, specification.get("priors"), cls.parameter_names)
+        return cls(link=specification.get("link"), floors=specification.get("floors", FLOORS[0]), **priors)
 
     @property
     def varies(self) -> bool:
@@ -187,7 +209,7 @@ class JointLaw:
 
     def resolved(self, link: str) -> "JointLaw":
         """Fill in every default, so that a saved fit says what it used whatever later defaults are."""
-        return JointLaw(link=link, **self.priors)
+        return JointLaw(link=link, floors=self.floors, **self.priors)
 
     def __str__(self) -> str:
         link = self.link or "chosen by the data"
@@ -202,7 +224,7 @@ def _checked(name: str, prior: Prior) -> Prior:
         raise InputError(
             f"the prior of exponent is {prior}", "a Normal prior: it is integrated out", "write Normal(0.3, 0.2)"
         )
-    if name in ("floor_share", "family_difference") and not (low >= 0 and high <= 1):
+    if name in ("floor_share", "floor_shrinkage", "family_difference") and not (low >= 0 and high <= 1):
         raise InputError(f"the prior of {name} is {prior}", "a prior on (0, 1)", "write Beta(1, 1)")
     if name == "roughness" and not (low >= 0 and high <= 2):
         raise InputError(f"the prior of {name} is {prior}", "a prior inside (0, 2]", "write Uniform(1, 2)")

@@ -214,7 +214,8 @@ def _draw_curve(
     law: JointLaw, design: JointDesign, bare: np.ndarray, rng: np.random.Generator
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Draw sites of the curve and mean losses until the lowest loss seen is about the design's."""
-    drawn = _draw_sites(law, ("exponent", *CURVE_SITES), ATTEMPTS, rng)
+    names = tuple(name for name in ("exponent", *CURVE_SITES) if name in law.priors)
+    drawn = _draw_sites(law, names, ATTEMPTS, rng)
     for number in range(ATTEMPTS):
         sites = {name: array[number] for name, array in drawn.items()}
         curve = _curve(sites, design, bare, dict(law.priors["exponent"].arguments)["loc"], rng)
@@ -237,7 +238,7 @@ def _curve(
     level = np.log(LEVEL_SHARE * design.lowest) + LEVEL_DEVIATION * rng.standard_normal()
     level = level + sites["amplitude_spread"] * np.sqrt(family_scale) * rng.standard_normal(count)
     slope = sites["exponent"] + sites["exponent_spread"] * rng.standard_normal(count)
-    deviation = sites["floor_spread"] * (1 - sites["floor_share"])
+    deviation = _floor_deviation(sites)
     floor = sites["floor_share"] * design.lowest * np.exp(deviation * rng.standard_normal(count))
     walk = _drift_factor(size)
     shared, by_family = rng.standard_normal(len(size)), rng.standard_normal((count, len(size)))
@@ -260,12 +261,17 @@ def _drift_factor(size: np.ndarray) -> np.ndarray:
     return vectors * np.sqrt(np.maximum(eigenvalues, 0.0))
 
 
+def _floor_deviation(sites: Mapping[str, Any]) -> float:
+    """Return the standard deviation of the log floors of families."""
+    return sites["floor_spread"] * (1 - sites.get("floor_shrinkage", 1.0) * sites["floor_share"])
+
+
 def _floor_offset(sites: Mapping[str, Any], design: JointDesign, floor: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Place of each floor in its distribution below the lowest loss of the family, as a normal quantile."""
     seen, family = mean[: design.seen], design.family[: design.seen]
     lowest = np.array([seen[family == number].min() for number in range(design.known_families)])
     centre = np.log(sites["floor_share"] * seen.min())
-    deviation = sites["floor_spread"] * (1 - sites["floor_share"])
+    deviation = _floor_deviation(sites)
     place = stats.norm.logcdf((np.log(floor) - centre) / deviation)
     bound = stats.norm.logcdf((np.log(lowest) - centre) / deviation)
     return special.ndtri_exp(np.minimum(place - bound, 0.0))

@@ -23,8 +23,8 @@ ENTRY_POINTS = "bayeslaw.laws"
 OF_EVERY_LAW = ("law", "priors")
 """Keys of a specification beside the settings of a law."""
 NEEDED = (
-    *("kind", "name", "equation", "group", "settings", "former_names", "exponents", "amplitudes", "asymptote"),
-    *("covariates", "parameter_names", "varies", "specification", "from_specification"),
+    *("kind", "name", "equation", "group", "settings", "former_names", "former_settings", "exponents", "amplitudes"),
+    *("asymptote", "covariates", "parameter_names", "varies", "specification", "from_specification"),
 )
 """What `bayeslaw.laws.protocol.AnyLaw` asks for."""
 HOW = "derive it from bayeslaw.Law, and write @bayeslaw.register_law above @dataclass(frozen=True)"

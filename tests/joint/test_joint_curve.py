@@ -62,7 +62,7 @@ def plain_covariance(model: JointModel, values: dict[str, np.ndarray]) -> np.nda
 def plain_floors(model: JointModel, values: dict[str, np.ndarray]) -> tuple[np.ndarray, float]:
     """Floors as quantiles of truncated normals of their logarithm, and the log probability of no truncation."""
     centre = np.log(values["floor_share"] * model.curve.lowest)
-    spread = values["floor_spread"] * (1 - values["floor_share"])
+    spread = values["floor_spread"] * (1 - values.get("floor_shrinkage", 1.0) * values["floor_share"])
     bound = (np.log(model.curve.lowest_of_family) - centre) / spread
     place = stats.norm.cdf(values["floor_offset"])
     logs = [stats.truncnorm(-np.inf, b, loc=centre, scale=spread).ppf(p) for b, p in zip(bound, place, strict=True)]

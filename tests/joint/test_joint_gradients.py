@@ -25,6 +25,7 @@ from bayeslaw.laws.prior_densities import draw_from
 OTHER_PRIORS = {
     "floor_share": "Uniform(0, 1)",
     "floor_spread": "HalfNormal(0.2)",
+    "floor_shrinkage": "Uniform(0, 1)",
     "exponent_drift": "Gamma(2, 20)",
     "length": "InverseGamma(3, 30)",
     "roughness": "TruncatedNormal(1.5, 0.3, low=0.5, high=2)",
@@ -47,7 +48,13 @@ def other_model() -> JointModel:
     return model
 
 
-@pytest.mark.parametrize("make", [small_model, other_model])
+def former_model() -> JointModel:
+    """Return a model whose floors shrink by all of their share, as those of earlier versions."""
+    table = joint_table(small_losses(), link=None, parameters="total")
+    return JointModel(JointLaw(floors="shrunk").resolved(table.link.name), table)
+
+
+@pytest.mark.parametrize("make", [small_model, other_model, former_model])
 def test_gradients_by_hand_are_those_of_jax_and_of_the_numpyro_model(make):
     with jax.enable_x64(True):
         model = make()
