@@ -85,11 +85,14 @@ class NewColumns:
         expected = dependence.conditional(quality, self.family, generator.standard_normal(means.shape))
         weights, factor = dependence.scattered(*expected, generator)
         deviation = dependence.draw_deviation(quality, self.family, generator.standard_normal(means.shape))
+        # Latent losses of the models seen come without end, where they are not seen new ones for each draw.
+        seen = self.model.table.latents.draws(generator)
         for each in zip(means, weights, factor, deviation, strict=True):
-            yield self._losses(*each, generator), each[0]
+            yield self._losses(next(seen), *each, generator), each[0]
 
     def _losses(
         self,
+        seen: np.ndarray,
         means: np.ndarray,
         weights: np.ndarray,
         factor: np.ndarray,
@@ -101,7 +104,7 @@ class NewColumns:
         noise = factor.astype(single) @ noise
         noise *= np.sqrt(self.scales.draw(generator, table.link.mean_is_finite)).astype(single)
         # Weights of models much alike are large and of either sign: their sum keeps its digits before it is rounded.
-        latent = (weights @ table.standardised.T).astype(single)
+        latent = (weights @ seen.T).astype(single)
         latent += noise
         latent -= latent.mean(axis=1, keepdims=True)
         latent *= (deviation / latent.std(axis=1)).astype(single)[:, None]

@@ -15,6 +15,7 @@ clusters of the same kind, in as large a number, and takes three things into acc
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import stats
@@ -72,8 +73,9 @@ class ClusterDifferences:
         """The differences, [difference]."""
         return self.sums.sum(axis=0) / self.weights.sum()
 
+    @cached_property
     def covariance(self) -> np.ndarray:
-        """Estimate the covariance of the differences, [difference, difference], from two clusters or more."""
+        """Covariance of the differences, estimated from two clusters or more, [difference, difference]."""
         count = len(self.weights)
         residual = (self.sums - self.values * self.weights[:, None]) / self.weights.sum()
         return count / (count - 1) * residual.T @ residual + self._of_choosing()
@@ -129,7 +131,7 @@ class ClusterDifferences:
 
     def estimates(self, level: float, draws: int) -> list[Estimate]:
         """Return every difference with its interval; arguments as of `quantiles`."""
-        values, errors = self.values, np.sqrt(np.diag(self.covariance()))
+        values, errors = self.values, np.sqrt(np.diag(self.covariance))
         ends = values[:, None] - errors[:, None] * self.quantiles(np.eye(len(values)), level, draws)[:, ::-1]
         return [
             Estimate(float(value), float(lower), float(upper))
@@ -152,7 +154,7 @@ class ClusterDifferences:
         Estimate
             The ratio; an end is infinite where the second difference is too uncertain to bound it.
         """
-        (first, second), covariance = self.values[:2], self.covariance()
+        (first, second), covariance = self.values[:2], self.covariance
         value = first / second
         contrast = np.zeros((1, len(self.values)))
         contrast[0, :2] = 1, -value

@@ -240,7 +240,7 @@ def attainability(
         columns = factor * np.column_stack([nll, rule_values, oracle, best])
         found = gain_differences(columns, weights, clusters, folds, find_rule(rule).functions.redrawn, seed)
         difference, gain = found.estimates(interval, draws)
-        undefined = too_small(gain.value, float(np.sqrt(found.covariance()[1, 1])), best_loss, loss_unit(losses))
+        undefined = too_small(gain.value, float(np.sqrt(found.covariance[1, 1])), best_loss, loss_unit(losses))
         share = share if undefined else found.ratio(interval, draws)
     return Attainability(
         difference=difference,

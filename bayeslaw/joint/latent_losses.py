@@ -1,0 +1,186 @@
+"""The latent losses behind a table's losses: their moments, and their values on the samples seen.
+
+Where a loss tells its latent value the values are computed. Of a score of 0 or 1 only the side of a threshold is seen:
+correlations are tetrachoric, and values are drawn given all scores of the sample.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import repeat
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+from scipy import special
+
+from bayeslaw.joint.tetrachoric import Tetrachoric, positive_definite, tetrachoric
+
+RIDGE = 1e-6
+NO_SPREAD = 1e-9
+BURN_IN, STATES, SWEEPS_BETWEEN, SWEEPS_FIRST = 60, 8, 10, 5
+STATES_SEED = 0
+SMALLEST_PROBABILITY = 1e-300
+
+
+class LatentLosses(Protocol):
+    """Latent losses of the models seen on the samples seen."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of each model, [lm]."""
+        ...
+
+    @property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of each model, [lm]."""
+        ...
+
+    @property
+    def correlation(self) -> np.ndarray:
+        """Correlations between models, positive definite, [lm, lm]."""
+        ...
+
+    @property
+    def worth(self) -> float:
+        """How many samples whose latent losses are seen tell as much of correlations as one sample does."""
+        ...
+
+    @property
+    def standardised(self) -> np.ndarray:
+        """Values of mean zero and variance one in each model, or what is expected of them, [sample, lm]."""
+        ...
+
+    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield standardised values without end, [sample, lm], drawn where they are not seen."""
+        ...
+
+
+@dataclass(frozen=True)
+class SeenLatent:
+    """Latent losses that the losses tell.
+
+    Parameters
+    ----------
+    values
+        The latent losses, [sample, lm].
+    """
+
+    values: np.ndarray
+    worth: float = 1.0
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean of each model, [lm]."""
+        return self.values.mean(axis=0)
+
+    @cached_property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of each model, [lm]."""
+        return np.maximum(self.values.std(axis=0), NO_SPREAD)
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        """Values of mean zero and variance one in each model, [sample, lm]."""
+        return (self.values - self.mean) / self.deviation
+
+    @cached_property
+    def correlation(self) -> np.ndarray:
+        """Correlations, with a small ridge, [lm, lm]."""
+        raw = self.standardised.T @ self.standardised / len(self.values)
+        return (raw + RIDGE * np.eye(len(raw))) / (1 + RIDGE)
+
+    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield the values, the same ones each time."""
+        del generator
+        return repeat(self.standardised)
+
+
+@dataclass(frozen=True)
+class ScoredLatent:
+    """Normal latent losses of variance one, of which a score of 1 says that they are above zero.
+
+    Parameters
+    ----------
+    scores
+        0 or 1, [sample, lm]; every model has both.
+    """
+
+    scores: np.ndarray
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
+
+    @cached_property
+    def mean(self) -> np.ndarray:
+        """Mean of each model: the normal quantile of its share of ones, [lm]."""
+        return special.ndtri(self.scores.mean(axis=0))
+
+    @cached_property
+    def deviation(self) -> np.ndarray:
+        """Standard deviation of each model: one, which is the unit, [lm]."""
+        return np.ones(self.scores.shape[1])
+
+    @cached_property
+    def tetrachoric(self) -> Tetrachoric:
+        """Correlations pair by pair, with their variances."""
+        return tetrachoric(self.scores)
+
+    @cached_property
+    def correlation(self) -> np.ndarray:
+        """Tetrachoric correlations, made positive definite, [lm, lm]."""
+        return positive_definite(self.tetrachoric.correlation)
+
+    @cached_property
+    def worth(self) -> float:
+        """Variance of a correlation of values seen over that of a tetrachoric one: the median over pairs."""
+        pairs = np.triu_indices(len(self.correlation), 1)
+        seen = (1 - self.tetrachoric.correlation[pairs] ** 2) ** 2 / len(self.scores)
+        return float(min(np.median(seen / self.tetrachoric.variance[pairs]), 1.0))
+
+    @cached_property
+    def standardised(self) -> np.ndarray:
+        """Expected values given the scores, over the states that draws start from, [sample, lm]."""
+        return np.mean(self._states, axis=0)
+
+    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Draw values given the scores of all models on a sample, by Gibbs steps from one of some states."""
+        state = self._states[generator.integers(STATES)].astype(float)
+        for _ in range(SWEEPS_FIRST - 1):
+            self._sweep(state, generator)
+        while True:
+            self._sweep(state, generator)
+            yield state
+
+    @property
+    def _states(self) -> list[np.ndarray]:
+        """States of the chain far from its start and from each other, the same whoever asks first."""
+        with self._lock:
+            return self._chain
+
+    @cached_property
+    def _chain(self) -> list[np.ndarray]:
+        generator, states = np.random.default_rng(STATES_SEED), []
+        state = np.where(self.scores > 0, 0.8, -0.8) - self.mean
+        for number in range(BURN_IN + SWEEPS_BETWEEN * STATES):
+            self._sweep(state, generator)
+            if number >= BURN_IN and (number - BURN_IN) % SWEEPS_BETWEEN == 0:
+                states.append(state.astype(np.float32))
+        return states
+
+    @cached_property
+    def _regressions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Coefficients of each model on the others, zero on the diagonal, [lm, lm], and what they leave, [lm]."""
+        precision = np.linalg.inv(self.correlation)
+        scale = np.diag(precision)
+        coefficients = -precision / scale[:, None]
+        np.fill_diagonal(coefficients, 0.0)
+        return coefficients, 1 / np.sqrt(scale)
+
+    def _sweep(self, state: np.ndarray, generator: np.random.Generator) -> None:
+        """Draw every model's values given the others and its scores, in place."""
+        coefficients, left = self._regressions
+        for model, sign in enumerate(np.where(self.scores > 0, 1.0, -1.0).T):
+            expected = state @ coefficients[model]
+            # How far the threshold lies on the side that was not seen: what is drawn lies beyond it.
+            above = special.ndtr(sign * (expected + self.mean[model]) / left[model])
+            tail = np.maximum(generator.random(len(above)) * above, SMALLEST_PROBABILITY)
+            state[:, model] = expected - sign * left[model] * special.ndtri(tail)
