@@ -18,7 +18,8 @@ from bayeslaw.joint.tetrachoric import Tetrachoric, positive_definite, tetrachor
 
 RIDGE = 1e-6
 NO_SPREAD = 1e-9
-BURN_IN, STATES, SWEEPS_BETWEEN, SWEEPS_FIRST = 60, 8, 10, 5
+BURN_IN, STATES, SWEEPS_BETWEEN = 60, 8, 10
+SWEEPS_FIRST, SWEEPS = 5, 2
 STATES_SEED = 0
 SMALLEST_PROBABILITY = 1e-300
 
@@ -51,8 +52,11 @@ class LatentLosses(Protocol):
         """Values of mean zero and variance one in each model, or what is expected of them, [sample, lm]."""
         ...
 
-    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
-        """Yield standardised values without end, [sample, lm], drawn where they are not seen."""
+    def draws(self, correlations: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield standardised values, [sample, lm], for each matrix of correlations between models, [draw, lm, lm].
+
+        They are drawn given the losses where these do not tell them. What was yielded last is changed by what follows.
+        """
         ...
 
 
@@ -90,10 +94,10 @@ class SeenLatent:
         raw = self.standardised.T @ self.standardised / len(self.values)
         return (raw + RIDGE * np.eye(len(raw))) / (1 + RIDGE)
 
-    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
-        """Yield the values, the same ones each time."""
+    def draws(self, correlations: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
+        """Yield the values, the same ones for each matrix, of which they have one of their own."""
         del generator
-        return repeat(self.standardised)
+        return repeat(self.standardised, len(correlations))
 
 
 @dataclass(frozen=True)
@@ -141,13 +145,13 @@ class ScoredLatent:
         """Expected values given the scores, over the states that draws start from, [sample, lm]."""
         return np.mean(self._states, axis=0)
 
-    def draws(self, generator: np.random.Generator) -> Iterator[np.ndarray]:
+    def draws(self, correlations: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
         """Draw values given the scores of all models on a sample, by Gibbs steps from one of some states."""
         state = self._states[generator.integers(STATES)].astype(float)
-        for _ in range(SWEEPS_FIRST - 1):
-            self._sweep(state, generator)
-        while True:
-            self._sweep(state, generator)
+        for number, correlation in enumerate(correlations):
+            regressions = _regressions(correlation)
+            for _ in range(SWEEPS if number else SWEEPS_FIRST):
+                self._sweep(state, regressions, generator)
             yield state
 
     @property
@@ -159,28 +163,30 @@ class ScoredLatent:
     @cached_property
     def _chain(self) -> list[np.ndarray]:
         generator, states = np.random.default_rng(STATES_SEED), []
-        state = np.where(self.scores > 0, 0.8, -0.8) - self.mean
+        state, regressions = np.where(self.scores > 0, 0.8, -0.8) - self.mean, _regressions(self.correlation)
         for number in range(BURN_IN + SWEEPS_BETWEEN * STATES):
-            self._sweep(state, generator)
+            self._sweep(state, regressions, generator)
             if number >= BURN_IN and (number - BURN_IN) % SWEEPS_BETWEEN == 0:
                 states.append(state.astype(np.float32))
         return states
 
-    @cached_property
-    def _regressions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients of each model on the others, zero on the diagonal, [lm, lm], and what they leave, [lm]."""
-        precision = np.linalg.inv(self.correlation)
-        scale = np.diag(precision)
-        coefficients = -precision / scale[:, None]
-        np.fill_diagonal(coefficients, 0.0)
-        return coefficients, 1 / np.sqrt(scale)
-
-    def _sweep(self, state: np.ndarray, generator: np.random.Generator) -> None:
+    def _sweep(
+        self, state: np.ndarray, regressions: tuple[np.ndarray, np.ndarray], generator: np.random.Generator
+    ) -> None:
         """Draw every model's values given the others and its scores, in place."""
-        coefficients, left = self._regressions
+        coefficients, left = regressions
         for model, sign in enumerate(np.where(self.scores > 0, 1.0, -1.0).T):
             expected = state @ coefficients[model]
             # How far the threshold lies on the side that was not seen: what is drawn lies beyond it.
             above = special.ndtr(sign * (expected + self.mean[model]) / left[model])
             tail = np.maximum(generator.random(len(above)) * above, SMALLEST_PROBABILITY)
             state[:, model] = expected - sign * left[model] * special.ndtri(tail)
+
+
+def _regressions(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coefficients of each model on the others, zero on the diagonal, [lm, lm], and deviation of what is left, [lm]."""
+    precision = np.linalg.inv(correlation)
+    scale = np.diag(precision)
+    coefficients = -precision / scale[:, None]
+    np.fill_diagonal(coefficients, 0.0)
+    return coefficients, 1 / np.sqrt(scale)

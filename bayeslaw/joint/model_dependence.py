@@ -44,7 +44,9 @@ class ModelDependence:
     log_deviation
         Log standard deviation of the latent losses, [lm].
     effective_samples
-        How many independent samples the correlations are from.
+        How many independent samples, of latent losses that are seen, the correlations are worth.
+    worth
+        What one sample is worth, in samples of latent losses that are seen: 1 where they are.
     """
 
     quality: np.ndarray
@@ -52,6 +54,7 @@ class ModelDependence:
     correlation: np.ndarray
     log_deviation: np.ndarray
     effective_samples: float
+    worth: float = 1.0
 
     def own_share(self, values: Mapping[str, Any], quality: Any, offset: Any) -> Array:
         """Share of a model's latent variance that no other model has, ``n``, any shape.

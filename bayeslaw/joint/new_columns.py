@@ -85,10 +85,9 @@ class NewColumns:
         expected = dependence.conditional(quality, self.family, generator.standard_normal(means.shape))
         weights, factor = dependence.scattered(*expected, generator)
         deviation = dependence.draw_deviation(quality, self.family, generator.standard_normal(means.shape))
-        # Latent losses of the models seen come without end, where they are not seen new ones for each draw.
-        seen = self.model.table.latents.draws(generator)
-        for each in zip(means, weights, factor, deviation, strict=True):
-            yield self._losses(next(seen), *each, generator), each[0]
+        seen = self.model.table.latents.draws(dependence.seen_correlation, generator)
+        for *each, values_seen in zip(means, weights, factor, deviation, seen, strict=True):
+            yield self._losses(values_seen, *each, generator), each[0]
 
     def _losses(
         self,
