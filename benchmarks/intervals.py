@@ -5,10 +5,10 @@ cluster, and one of each model on a sample: all normal, gamma, or heavy-tailed (
 of samples, or unequal ones. Members differ by enough for one to be best always (``best``), by about a standard error of
 their difference (``near``), or not at all (``tie``).
 
-The truth of `attainability` is its estimand: the loss of the member that four fifths of a table choose, on new clusters,
-minus the loss of the rule. For ``near`` the former is averaged over the simulated tables. The truth of `advantage` is of
-best members by their expected losses. Shares are judged where one is shown; ends may be infinite, and the width is the
-median.
+The truth of `attainability` is its estimand: the loss of the member that four fifths of a table choose, on new
+clusters, minus the loss of the rule. For ``near`` the former is averaged over the simulated tables. The truth of
+`advantage` is of best members by their expected losses. Shares are judged where one is shown; ends may be infinite, and
+the width is the median.
 
     python benchmarks/intervals.py                     # 2,000 tables a cell: half an hour
     python benchmarks/intervals.py --tables 400
@@ -16,6 +16,7 @@ median.
 """
 
 import argparse
+import inspect
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -32,7 +33,7 @@ LEVEL = 0.9
 BETTER = {"best": 0.6, "near": 0.1, "tie": 0.0}
 TRUTH_CLUSTERS = 40_000
 # Without the checks of arguments, which simulated tables pass and which take most of the time.
-ATTAINABILITY, ADVANTAGE = bl.attainability.__wrapped__, bl.advantage.__wrapped__
+ATTAINABILITY, ADVANTAGE = inspect.unwrap(bl.attainability), inspect.unwrap(bl.advantage)
 FEWEST, MOST, LEAST = 0.87, 0.93, 0.87
 
 

@@ -12,7 +12,7 @@ from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
 from bayeslaw.joint.latent_losses import LatentLosses
-from bayeslaw.joint.links import Link, are_scores, suited_link
+from bayeslaw.joint.links import Link, choose_link, suited_link, two_values
 from bayeslaw.losses.parameter_counts import parameter_counts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
@@ -231,12 +231,14 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
             "check the table",
         )
     _check_varies(losses, mean)
-    if "bytes" in losses and are_scores(losses["nll"].to_numpy()):
+    if "bytes" in losses and two_values(losses["nll"].to_numpy()):
         raise InputError(
-            "every loss is 0 or 1, and the samples have bytes: scores of answers are not losses per byte",
+            "the losses take two values, and the samples have bytes: scores of answers are not losses per byte",
             "scores without bytes",
             "read the table without the column bytes, so that every answer counts once",
         )
+    if two_values(losses["nll"].to_numpy()):
+        choose_link(losses["nll"].to_numpy())
     return losses
 
 

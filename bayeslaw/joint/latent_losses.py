@@ -4,12 +4,13 @@ Where a loss tells its latent value the values are computed. Of a score of 0 or 
 correlations are tetrachoric, and values are drawn given all scores of the sample.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import repeat
 from threading import Lock
-from typing import Protocol
+from typing import final
 
 import numpy as np
 from scipy import special
@@ -24,44 +25,45 @@ STATES_SEED = 0
 SMALLEST_PROBABILITY = 1e-300
 
 
-class LatentLosses(Protocol):
+class LatentLosses(ABC):
     """Latent losses of the models seen on the samples seen."""
 
-    @property
+    @cached_property
+    @abstractmethod
     def mean(self) -> np.ndarray:
         """Mean of each model, [lm]."""
-        ...
 
-    @property
+    @cached_property
+    @abstractmethod
     def deviation(self) -> np.ndarray:
         """Standard deviation of each model, [lm]."""
-        ...
 
-    @property
+    @cached_property
+    @abstractmethod
     def correlation(self) -> np.ndarray:
         """Correlations between models, positive definite, [lm, lm]."""
-        ...
 
-    @property
+    @cached_property
+    @abstractmethod
     def worth(self) -> float:
         """How many samples whose latent losses are seen tell as much of correlations as one sample does."""
-        ...
 
-    @property
+    @cached_property
+    @abstractmethod
     def standardised(self) -> np.ndarray:
         """Values of mean zero and variance one in each model, or what is expected of them, [sample, lm]."""
-        ...
 
+    @abstractmethod
     def draws(self, correlations: np.ndarray, generator: np.random.Generator) -> Iterator[np.ndarray]:
         """Yield standardised values, [sample, lm], for each matrix of correlations between models, [draw, lm, lm].
 
         They are drawn given the losses where these do not tell them. What was yielded last is changed by what follows.
         """
-        ...
 
 
+@final
 @dataclass(frozen=True)
-class SeenLatent:
+class SeenLatent(LatentLosses):
     """Latent losses that the losses tell.
 
     Parameters
@@ -71,7 +73,11 @@ class SeenLatent:
     """
 
     values: np.ndarray
-    worth: float = 1.0
+
+    @cached_property
+    def worth(self) -> float:
+        """One: nothing is hidden."""
+        return 1.0
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -100,8 +106,9 @@ class SeenLatent:
         return repeat(self.standardised, len(correlations))
 
 
+@final
 @dataclass(frozen=True)
-class ScoredLatent:
+class ScoredLatent(LatentLosses):
     """Normal latent losses of variance one, of which a score of 1 says that they are above zero.
 
     Parameters

@@ -15,7 +15,8 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.latent_losses import LatentLosses, ScoredLatent, SeenLatent
 from bayeslaw.joint.mean_shifts import Shape, add_to_means, largest_to_means, shift_to_means
 
-SMALLEST_SHARE = 1e-3
+SCORES = (0.0, 1.0)
+MOST_ZEROS = 0.1
 RIDGE = 1e-6
 
 
@@ -69,9 +70,10 @@ class Link(ABC):
         """
 
 
-def are_scores(losses: np.ndarray) -> bool:
-    """Whether every loss is 0 or 1, and both occur: scores of right and wrong answers."""
-    return bool(np.isin(losses, (0.0, 1.0)).all() and (losses == 0).any() and (losses == 1).any())
+def two_values(losses: np.ndarray) -> tuple[float, float] | None:
+    """Return the two values that are all losses there are, as scores of right and wrong answers; else None."""
+    low, high = float(losses.min()), float(losses.max())
+    return (low, high) if low < high and ((losses == low) | (losses == high)).all() else None
 
 
 @final
@@ -116,13 +118,19 @@ class SmoothLink(Link):
 
     def unsuited(self, losses: np.ndarray) -> str:
         """Say why losses cannot be taken; as `Link.unsuited`."""
-        if are_scores(losses):
-            return "every loss is 0 or 1: these are scores of right and wrong answers, which have no logarithm"
+        if values := two_values(losses):
+            low, high = (f"{value:.4g}" for value in values)
+            return f"every loss is {low} or {high}: these are scores of right and wrong answers, not losses in nats"
+        zero = (losses == 0).mean(axis=0).max()
+        if self.positive and zero > MOST_ZEROS:
+            return (
+                f"{zero:.0%} of the losses of a model are zero, of which none is known to be how far below the others"
+            )
         return ""
 
     def latent_losses(self, losses: np.ndarray) -> LatentLosses:
         """Return latent losses; as `Link.latent_losses`."""
-        return SeenLatent(self.array_latent(positive_losses(losses)))
+        return SeenLatent(self.array_latent(positive_losses(losses) if self.positive else losses))
 
     def with_means(self, latent: np.ndarray, means: np.ndarray, share: np.ndarray, near: np.ndarray) -> np.ndarray:
         """Shift latent losses; as `Link.with_means`."""
@@ -148,7 +156,7 @@ class ScoreLink(Link):
 
     def unsuited(self, losses: np.ndarray) -> str:
         """Say why losses cannot be taken; as `Link.unsuited`."""
-        return "" if are_scores(losses) else "not every loss is 0 or 1"
+        return "" if two_values(losses) == SCORES else "not every loss is 0 or 1"
 
     def latent_losses(self, losses: np.ndarray) -> LatentLosses:
         """Return latent losses; as `Link.latent_losses`."""
@@ -215,13 +223,13 @@ LINKS: Mapping[str, Link] = {**SMOOTH_LINKS, "probit": ScoreLink("probit")}
 def positive_losses(losses: np.ndarray) -> np.ndarray:
     """Replace losses of zero, of which no link but the identity knows a latent value.
 
-    A loss below the table's rounding is stored as zero; all that is known of it is that it is small. It takes the place
-    of the loss that one in a thousand of the positive ones lies below.
+    A loss below the precision with which a model's losses were stored is stored as zero. All that is known of it is
+    that it is below the model's smallest positive loss; half of that takes its place. Positive losses stay as they are.
 
     Parameters
     ----------
     losses
-        Losses of at least zero, any shape.
+        Losses of at least zero, [sample, lm].
 
     Returns
     -------
@@ -231,7 +239,7 @@ def positive_losses(losses: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        If a loss is negative, or all are zero.
+        If a loss is negative, or all of a model are zero.
     """
     if (losses < 0).any():
         raise InputError(
@@ -239,11 +247,13 @@ def positive_losses(losses: np.ndarray) -> np.ndarray:
             "losses of at least zero: the joint law is for negative log-likelihoods of texts",
             "remove the sample, or use another law",
         )
-    if (losses > 0).all():
+    zero = losses == 0
+    if not zero.any():
         return losses
-    if not (losses > 0).any():
-        raise InputError("every loss of the table is zero", "positive losses", "check the table")
-    return np.maximum(losses, np.quantile(losses[losses > 0], SMALLEST_SHARE))
+    if zero.all(axis=0).any():
+        raise InputError("every loss of a model is zero", "positive losses", "check the table")
+    smallest = np.where(zero, np.inf, losses).min(axis=0)
+    return np.where(zero, smallest / 2, losses)
 
 
 def choose_link(losses: np.ndarray) -> str:
@@ -262,16 +272,28 @@ def choose_link(losses: np.ndarray) -> str:
     -------
     str
         A key of `LINKS`.
+
+    Raises
+    ------
+    InputError
+        If no link suits the losses.
     """
     suited = [name for name, link in LINKS.items() if not link.unsuited(losses)]
+    if not suited:
+        low, high = two_values(losses) or (np.nan, np.nan)
+        raise InputError(
+            f"every loss is {low:.4g} or {high:.4g}",
+            "losses in nats, or scores of 0 (right) and 1 (wrong)",
+            "write a wrong answer as 1 and a right one as 0",
+        )
     if len(suited) == 1:
         return suited[0]
-    positive = positive_losses(losses)
-    return max(SMOOTH_LINKS, key=lambda name: link_log_likelihood(positive, SMOOTH_LINKS[name]))
+    return max(suited, key=lambda name: link_log_likelihood(losses, SMOOTH_LINKS[name]))
 
 
 def link_log_likelihood(losses: np.ndarray, link: SmoothLink) -> float:
     """Evaluate the criterion of `choose_link`, per sample in nats."""
+    losses = positive_losses(losses)
     with jax.enable_x64(True):
         latent, log_slope = np.asarray(link.latent(losses)), np.asarray(link.log_slope(losses))
     covariance = np.cov(latent.T).reshape(losses.shape[1], -1)

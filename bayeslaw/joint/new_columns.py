@@ -86,8 +86,8 @@ class NewColumns:
         weights, factor = dependence.scattered(*expected, generator)
         deviation = dependence.draw_deviation(quality, self.family, generator.standard_normal(means.shape))
         seen = self.model.table.latents.draws(dependence.seen_correlation, generator)
-        for *each, values_seen in zip(means, weights, factor, deviation, seen, strict=True):
-            yield self._losses(values_seen, *each, generator), each[0]
+        for each in zip(seen, means, weights, factor, deviation, strict=True):
+            yield self._losses(*each, generator), each[1]
 
     def _losses(
         self,

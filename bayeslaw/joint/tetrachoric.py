@@ -5,8 +5,8 @@ Two normal variables of unit variance with correlation :math:`r` both lie above 
 .. math:: \Phi_2(h, k; r) = \Phi(h) \Phi(k) + \frac{1}{2 \pi} \int_0^{\arcsin r}
     e^{-(h^2 + k^2 - 2 h k \sin\theta) / (2 \cos^2\theta)}\, \mathrm{d}\theta,
 
-with :math:`\Phi(h)` and :math:`\Phi(k)` the probabilities of either (Drezner and Wesolowsky 1990). A table of two by two
-has three free counts, so that the maximum of its likelihood is where both margins and the joint share are met.
+with :math:`\Phi(h)` and :math:`\Phi(k)` the probabilities of either (Drezner and Wesolowsky 1990). A table of two by
+two has three free counts, so that the maximum of its likelihood is where both margins and the joint share are met.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Tetrachoric:
     Parameters
     ----------
     correlation
-        The correlations, [variable, variable]; of pairs by themselves, so that the matrix may have negative eigenvalues.
+        The correlations, [variable, variable]; each pair by itself, so that the matrix may have negative eigenvalues.
     variance
         Their sampling variances for independent samples, of zeros on the diagonal, [variable, variable].
     """

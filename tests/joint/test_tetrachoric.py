@@ -1,5 +1,7 @@
 """Tetrachoric correlations, beside other ways to the same numbers and simulated truths."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -12,7 +14,8 @@ from bayeslaw.joint.tetrachoric import both_above, positive_definite, tetrachori
     [(0.3, -0.5, 0.4), (-1.0, -0.8, 0.95), (1.5, -1.2, -0.7), (0.5, 0.6, 0.999), (-2.0, 1.0, 0.99), (0.0, 0.0, 0.0)],
 )
 def test_probability_of_both_is_that_of_two_normal_variables(one: float, other: float, correlation: float) -> None:
-    expected = stats.multivariate_normal([0, 0], [[1, correlation], [correlation, 1]]).cdf([one, other])
+    covariance: Any = np.array([[1, correlation], [correlation, 1]])
+    expected = stats.multivariate_normal.cdf([one, other], cov=covariance)
     found = both_above(np.array([one]), np.array([other]), np.arcsin(np.array([correlation])))
     assert found[0] == pytest.approx(expected, abs=1e-9)
 
