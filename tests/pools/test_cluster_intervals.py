@@ -76,7 +76,7 @@ def test_choosing_adds_to_the_error_where_members_tie_and_nothing_where_one_is_b
     generator, clusters = np.random.default_rng(3), np.repeat(np.arange(count), 5)
     nll = 3 + generator.normal(0, 0.5, (count, 1, 3)).repeat(5, axis=1).reshape(-1, 3)
     nll = nll + generator.normal(0, 0.2, nll.shape)
-    apart = differences(nll + [0.0, 2.0, 2.0], clusters)
+    apart = differences(nll + np.array([0.0, 2.0, 2.0]), clusters)
     fixed = plain(apart.sums, apart.weights)
     np.testing.assert_allclose(apart.covariance, fixed.covariance, rtol=1e-9)
     tied = differences(nll - nll.mean(axis=0), clusters)
