@@ -113,7 +113,8 @@ def draw_losses(cell: Cell, clusters: int, generator: np.random.Generator) -> tu
     def part(name: str, shape: tuple[int, ...]) -> np.ndarray:
         mean, gamma, deviation = {"common": (2.0, 2, 0.5), "of cluster": (0.5, 2, 0.35), "own": (1.0, 2, 0.7)}[name]
         if cell.noise == "normal":
-            return mean + deviation * generator.standard_normal(shape)
+            # Far enough from zero that no loss is negative.
+            return mean + 2.0 + deviation * generator.standard_normal(shape)
         if cell.noise == "gamma":
             return generator.gamma(gamma, mean / gamma, shape)
         return mean * np.exp(0.8 * generator.standard_normal(shape) - 0.32)

@@ -8,7 +8,8 @@ a product of kernels and so positive semidefinite; ``n`` is what is a model's ow
 it as those of a Wishart matrix do (`bayeslaw.joint.correlation_density`), with degrees of freedom that are learned, so
 that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much (see
 `bayeslaw.joint.dependence_at_draws`).
-The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
+The logarithm of the latent standard deviation is linear in quality, with deviations of families and models. Of scores
+of 0 and 1 the deviation is the unit, and the same for all models.
 """
 
 from collections.abc import Mapping
