@@ -121,8 +121,13 @@ def draw_losses(cell: Cell, clusters: int, generator: np.random.Generator) -> tu
 
     nll = part("common", (clusters, 1))[code] + part("of cluster", (clusters, members))[code]
     nll = nll + part("own", (len(code), members))
-    nll[:, 1:] += BETTER[cell.members]
-    return nll, code
+    return nll + shifts(cell, members), code
+
+
+def shifts(cell: Cell, members: int) -> np.ndarray:
+    """Return what each member loses more than the first, [member]: pools of any two have a best one, or none."""
+    steps = np.arange(members) if cell.function == "advantage" else np.minimum(np.arange(members), 1)
+    return BETTER[cell.members] * steps
 
 
 def dataset(nll: np.ndarray, code: np.ndarray) -> xr.Dataset:
@@ -178,17 +183,16 @@ class Study:
     @cached_property
     def truth(self) -> dict[str, float]:
         """True value of every quantity."""
-        nll, code = draw_losses(self.cell, TRUTH_CLUSTERS, np.random.default_rng(self.seed + 10**6))
-        # Members after the first are alike, and so are all of a tie.
-        mean = np.concatenate([nll[:, :1].mean(axis=0), np.full(nll.shape[1] - 1, nll[:, 1:].mean())])
-        mean = np.full(len(mean), nll.mean()) if BETTER[self.cell.members] == 0 else mean
+        nll, _ = draw_losses(self.cell, TRUTH_CLUSTERS, np.random.default_rng(self.seed + 10**6))
+        # But for the shifts members are alike.
+        shift = shifts(self.cell, nll.shape[1])
+        mean = (nll - shift).mean() + shift
         if self.cell.function == "attainability":
             best = mean.min()
             if self.cell.members == "near":
                 best = np.mean([each["best"][0] for each in self.found])
             difference, gain = best + np.log(np.exp(-nll).mean(axis=1)).mean(), best - nll.min(axis=1).mean()
             return {"difference": difference, "gain": gain, "share": difference / gain}
-        del code
         return self._advantage(nll, mean)
 
     @staticmethod
