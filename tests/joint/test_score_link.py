@@ -11,7 +11,7 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import joint_table
 from bayeslaw.joint.latent_losses import ScoredLatent
 from bayeslaw.joint.law import JointLaw
-from bayeslaw.joint.links import LINKS, SMOOTH_LINKS
+from bayeslaw.joint.links import LINKS, SMOOTH_LINKS, choose_link, positive_losses, suited_link
 from bayeslaw.joint.new_columns import NewColumns
 from bayeslaw.joint.sample_scales import scales_at_mean
 
@@ -174,3 +174,28 @@ def test_a_fit_of_scores_finds_the_structure_and_predicts_pools() -> None:
     assert (truth[1:] < upper).all()
     assert (upper - lower).max() < 0.2
     assert (bl.pool_check(fitted, max_size=3)["tail"].to_numpy() > 0.001).all()
+
+
+def test_zeros_take_half_of_their_models_smallest_loss_and_small_losses_stay() -> None:
+    losses = np.array([[0.0, 1e-7], [0.02, 0.5], [0.3, 2.0]])
+    np.testing.assert_array_equal(positive_losses(losses), [[0.01, 1e-7], [0.02, 0.5], [0.3, 2.0]])
+    with pytest.raises(InputError, match=r"a loss of -1"):
+        positive_losses(losses - 1)
+    with pytest.raises(InputError, match="every loss of a model is zero"):
+        positive_losses(losses * [0, 1])
+
+
+def test_many_zeros_leave_the_link_that_needs_no_logarithm() -> None:
+    losses = np.random.default_rng(0).gamma(2, 1, (200, 3))
+    losses[:40, 0] = 0
+    assert choose_link(losses) == "identity"
+    with pytest.raises(InputError, match="20% of the losses of a model are zero"):
+        suited_link("softplus", losses)
+
+
+def test_scores_in_other_units_are_refused_with_what_to_write() -> None:
+    losses = seen_of(score_table(60))
+    percent = losses.assign(nll=100 * losses["nll"])
+    with pytest.raises(InputError, match="0 or 100"):
+        joint_table(percent, link=None, parameters="total")
+    assert isinstance(bl.recommend(percent).law, bl.PowerLaw)
