@@ -36,7 +36,8 @@ from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
 from .plotting.pictures import plot_claims, plot_law, save_plot
 from .pools.advantages import Advantage, advantage
-from .pools.combinations import Attainability, attainability, combine
+from .pools.attained_gains import Attainability
+from .pools.combinations import attainability, combine
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
 from .simulation.simulated_pools import simulate_pools

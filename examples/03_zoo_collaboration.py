@@ -187,14 +187,15 @@ def best_by_domain(losses: xr.Dataset, members: list[str]) -> float:
 def gains(losses: xr.Dataset, members: list[str]) -> dict[str, object]:
     """Return what a pool gains over its best member by an oracle, a mixture and a choice by domain."""
     found = bl.attainability(losses, members, rule="mixture", interval=LEVEL)
-    share = "undefined" if found.reason else f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})"
+    share = "too little" if found.reason else f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})"
+    gained = found.difference
     return {
         "members": len(members),
         "best member": found.best,
-        "oracle": found.best - found.oracle,
-        "mixture": found.best - found.rule_loss,
+        "oracle": found.gain.value,
+        "mixture": f"{gained.value:.4f} ({gained.lower:.4f} to {gained.upper:.4f})",
         "by domain": found.best - best_by_domain(losses, members),
-        "share attained by the mixture": share,
+        "mixture's share": share,
     }
 
 
@@ -206,8 +207,9 @@ def print_attainable(losses: xr.Dataset) -> None:
         f"Losses and gains in {bl.loss_unit(losses)}. Best member: the loss of the member that is best on other files. "
         "Then gains over it:\noracle, the best member of every document, known only afterwards; mixture, the average "
         "of the members' probabilities of the whole\ndocument; by domain, the member that is best on other files of "
-        f"the document's domain.\nShare: of the oracle's gain, {INTERVALS}, bootstrap over files; undefined where the "
-        "oracle gains less than two standard errors."
+        f"the document's domain.\n{INTERVALS.capitalize()}, studentised bootstrap over files. Share: of the oracle's "
+        "gain; too little to divide by\nwhere that is under 1 % of the best member's loss or two of its standard "
+        "errors."
     )
 
 

@@ -26,7 +26,8 @@ from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.pools.advantages import Advantage, Estimate
+    from bayeslaw.pools.advantages import Advantage
+    from bayeslaw.pools.cluster_intervals import Estimate
 
 
 def advantage(

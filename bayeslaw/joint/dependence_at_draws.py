@@ -73,6 +73,18 @@ class DependenceAtDraws:
         """Correlation matrix of the models seen as the structure has it, [draw, lm, lm]."""
         return _with_unit_diagonal(self.kernel(self._seen, self._seen))
 
+    @cached_property
+    def seen_correlation(self) -> np.ndarray:
+        r"""Correlations of the latent losses of the models seen on the samples seen, [draw, lm, lm].
+
+        Where the losses tell the latent ones these are known. Correlations estimated from scores are off by what the
+        thresholds hide: with :math:`n` samples worth :math:`n_e` of latent losses seen, by a variance in proportion to
+        :math:`1 / n_e - 1 / n`. The structure is off by :math:`1 / \nu + 1 / n`, and what is expected lies between.
+        """
+        hidden = (1 - self.dependence.worth) / self.dependence.effective_samples
+        weight = hidden / (1 / self.dependence.effective_samples + 1 / self._matrix("structure_freedom"))
+        return self.dependence.correlation + weight * (self.structure - self.dependence.correlation)
+
     @property
     def _deviation_offset(self) -> np.ndarray:
         logs = np.asarray(self.dependence.log_deviation)
@@ -158,8 +170,8 @@ class DependenceAtDraws:
         """
         draws, new, count = weights.shape
         prior_freedom = 1 + self._matrix("structure_freedom")
-        root = np.linalg.cholesky(self.dependence.correlation)
-        off = np.linalg.solve(root.T, generator.standard_normal((draws, count, new)))
+        root = np.linalg.cholesky(self.seen_correlation)
+        off = np.linalg.solve(root.transpose(0, 2, 1), generator.standard_normal((draws, count, new)))
         weights = weights + factor @ off.transpose(0, 2, 1) / np.sqrt(count + prior_freedom)
         # Freedom enough for as many models.
         freedom = np.maximum(prior_freedom, new)

@@ -90,6 +90,7 @@ class JointModel:
             correlation=table.correlation,
             log_deviation=np.log(table.latent_deviation),
             effective_samples=table.effective_samples,
+            worth=table.latents.worth,
         )
 
     @cached_property

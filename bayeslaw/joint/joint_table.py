@@ -11,7 +11,8 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError
-from bayeslaw.joint.links import Link, check_link, choose_link, positive_losses
+from bayeslaw.joint.latent_losses import LatentLosses
+from bayeslaw.joint.links import Link, choose_link, suited_link, two_values
 from bayeslaw.losses.parameter_counts import parameter_counts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
@@ -22,7 +23,6 @@ FEWEST_SAMPLES = 30
 SAME = 1e-9
 """Relative difference up to which losses are the same."""
 MOST_SAMPLES = 20_000
-RIDGE = 1e-6
 NO_SPREAD = 1e-9
 
 
@@ -104,30 +104,29 @@ class JointTable:
         return (jnp.log(loss) - centre) / scale
 
     @cached_property
-    def latent(self) -> np.ndarray:
-        """Latent losses, [sample, lm]."""
-        return self.link.array_latent(positive_losses(self.losses))
+    def latents(self) -> LatentLosses:
+        """Latent losses of the models on the samples."""
+        return self.link.latent_losses(self.losses)
 
     @cached_property
     def latent_mean(self) -> np.ndarray:
         """Mean of the latent losses of each model, [lm]."""
-        return self.latent.mean(axis=0)
+        return self.latents.mean
 
     @cached_property
     def latent_deviation(self) -> np.ndarray:
         """Standard deviation of the latent losses of each model, [lm]."""
-        return np.maximum(self.latent.std(axis=0), NO_SPREAD)
+        return self.latents.deviation
 
     @cached_property
     def standardised(self) -> np.ndarray:
         """Latent losses with mean zero and variance one in each model, [sample, lm]."""
-        return (self.latent - self.latent_mean) / self.latent_deviation
+        return self.latents.standardised
 
     @cached_property
     def correlation(self) -> np.ndarray:
-        """Correlations of the latent losses, with a small ridge, [lm, lm]."""
-        raw = self.standardised.T @ self.standardised / len(self.losses)
-        return (raw + RIDGE * np.eye(len(raw))) / (1 + RIDGE)
+        """Correlations of the latent losses, positive definite, [lm, lm]."""
+        return self.latents.correlation
 
     @cached_property
     def nll(self) -> np.ndarray:
@@ -136,8 +135,8 @@ class JointTable:
 
     @property
     def effective_samples(self) -> float:
-        """Number of independent samples that the table is worth."""
-        return len(self.losses) / self.design_effect
+        """Number of independent samples, of latent losses that are seen, that the table is worth."""
+        return len(self.losses) * self.latents.worth / self.design_effect
 
 
 def joint_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed: int = 0) -> JointTable:
@@ -164,7 +163,8 @@ def joint_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed: 
     ------
     InputError
         If the table is of whole models, has fewer than 3 models or 30 samples, losses that are negative or not finite,
-        all models of one size, or models without parameter counts.
+        all models of one size, or models without parameter counts, or if the losses do not suit the link: scores of 0
+        and 1 have the link probit, other losses do not.
     """
     losses = check_joint_table(losses, parameters)
     counts, samples = parameter_counts(losses, parameters), losses.sizes["sample"]
@@ -183,7 +183,7 @@ def joint_table(losses: xr.Dataset, *, link: str | None, parameters: str, seed: 
         parameters=counts,
         names=losses["lm"].to_numpy().astype(str),
         families=losses["family"].to_numpy().astype(str),
-        link=check_link(link or choose_link(positive_losses(per_weight))),
+        link=suited_link(link, per_weight),
         unit=loss_unit(losses),
         scale=scale,
         design_effect=_design_effect(nll, weights, clusters),
@@ -231,6 +231,14 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
             "check the table",
         )
     _check_varies(losses, mean)
+    if "bytes" in losses and two_values(losses["nll"].to_numpy()):
+        raise InputError(
+            "the losses take two values, and the samples have bytes: scores of answers are not losses per byte",
+            "scores without bytes",
+            "read the table without the column bytes, so that every answer counts once",
+        )
+    if two_values(losses["nll"].to_numpy()):
+        choose_link(losses["nll"].to_numpy())
     return losses
 
 

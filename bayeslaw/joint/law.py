@@ -78,7 +78,9 @@ class JointLaw:
     Parameters
     ----------
     link
-        The link ``g``: ``"log"``, ``"softplus"`` or ``"identity"``; chosen by the data where None.
+        The link ``g``: ``"log"``, ``"softplus"`` or ``"identity"``, or ``"probit"`` for scores of 0 (right) and 1
+        (wrong), which alone takes them: a loss is 1 where the latent value is above zero, the deviation is the unit,
+        and correlations are tetrachoric. Chosen by the data where None.
     exponent
         Prior of the population's exponent; normal, since it is integrated out.
     floor_share

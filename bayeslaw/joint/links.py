@@ -1,7 +1,9 @@
-"""Monotone links between a loss and a scale on which losses are nearly normal; the minimum commutes with them."""
+"""Links between losses and a scale on which they are nearly normal; the minimum commutes with them."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import final
 
 import jax
 import jax.numpy as jnp
@@ -10,14 +12,74 @@ from jax import Array
 from jax.typing import ArrayLike
 
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.joint.latent_losses import LatentLosses, ScoredLatent, SeenLatent
+from bayeslaw.joint.mean_shifts import Shape, add_to_means, largest_to_means, shift_to_means
 
-SMALLEST_SHARE = 1e-3
+SCORES = (0.0, 1.0)
+MOST_ZEROS = 0.1
 RIDGE = 1e-6
 
 
+class Link(ABC):
+    """How the losses of a table stand for latent ones on a scale on which they are nearly normal.
+
+    Parameters
+    ----------
+    name
+        A key of `LINKS`.
+    mean_is_finite
+        Whether the loss has a finite mean when its latent value has the tails of Student's t.
+    tails
+        Whether latent values may have tails other than the normal distribution's.
+    accepted
+        What the losses have to be, in words.
+    """
+
+    name: str
+    mean_is_finite: bool
+    tails: bool
+    accepted: str
+
+    @abstractmethod
+    def unsuited(self, losses: np.ndarray) -> str:
+        """Say why losses, [sample, lm], cannot be taken by this link; empty where they can."""
+
+    @abstractmethod
+    def latent_losses(self, losses: np.ndarray) -> LatentLosses:
+        """Return the latent losses behind losses, [sample, lm]."""
+
+    @abstractmethod
+    def with_means(self, latent: np.ndarray, means: np.ndarray, share: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Shift latent losses so that the weighted means of the losses are those given.
+
+        Parameters
+        ----------
+        latent
+            Latent losses, [new, sample], float64 or float32, in which the losses then are.
+        means
+            Mean losses in the reported unit, [new].
+        share
+            Share of the weight of each sample, in the precision of `latent`, [sample].
+        near
+            Latent means to start from, [new].
+
+        Returns
+        -------
+        numpy.ndarray
+            Losses per unit of weight in the reported unit, [new, sample].
+        """
+
+
+def two_values(losses: np.ndarray) -> tuple[float, float] | None:
+    """Return the two values that are all losses there are, as scores of right and wrong answers; else None."""
+    low, high = float(losses.min()), float(losses.max())
+    return (low, high) if low < high and ((losses == low) | (losses == high)).all() else None
+
+
+@final
 @dataclass(frozen=True)
-class Link:
-    """A monotone map ``loss = value(z)``.
+class SmoothLink(Link):
+    """A monotone map ``loss = value(z)``, with which the minimum commutes.
 
     Parameters
     ----------
@@ -51,6 +113,59 @@ class Link:
     array_slope: Callable[[np.ndarray], np.ndarray]
     positive: bool = True
     linear: bool = False
+    tails: bool = True
+    accepted: str = "losses in nats, of which each tells its latent value"
+
+    def unsuited(self, losses: np.ndarray) -> str:
+        """Say why losses cannot be taken; as `Link.unsuited`."""
+        if values := two_values(losses):
+            low, high = (f"{value:.4g}" for value in values)
+            return f"every loss is {low} or {high}: these are scores of right and wrong answers, not losses in nats"
+        zero = (losses == 0).mean(axis=0).max()
+        if self.positive and zero > MOST_ZEROS:
+            return (
+                f"{zero:.0%} of the losses of a model are zero, of which none is known to be how far below the others"
+            )
+        return ""
+
+    def latent_losses(self, losses: np.ndarray) -> LatentLosses:
+        """Return latent losses; as `Link.latent_losses`."""
+        return SeenLatent(self.array_latent(positive_losses(losses) if self.positive else losses))
+
+    def with_means(self, latent: np.ndarray, means: np.ndarray, share: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Shift latent losses; as `Link.with_means`."""
+        if self.linear:
+            return add_to_means(latent, means, share)
+        shapes = Shape(self.array_value, self.array_latent, self.array_slope)
+        return shift_to_means(shapes, latent, means, share, near)
+
+
+@final
+@dataclass(frozen=True)
+class ScoreLink(Link):
+    """A loss of one where a normal latent value is above zero, and of zero elsewhere: wrong and right answers.
+
+    A pool's minimum is zero where any member is right. The mean loss of a model is the probability that its latent
+    value is above zero, a normal distribution function of the latent mean: the probit.
+    """
+
+    name: str
+    mean_is_finite: bool = True
+    tails: bool = False
+    accepted: str = "losses that are all 0 (right) or 1 (wrong), without the bytes of the samples"
+
+    def unsuited(self, losses: np.ndarray) -> str:
+        """Say why losses cannot be taken; as `Link.unsuited`."""
+        return "" if two_values(losses) == SCORES else "not every loss is 0 or 1"
+
+    def latent_losses(self, losses: np.ndarray) -> LatentLosses:
+        """Return latent losses; as `Link.latent_losses`."""
+        return ScoredLatent(losses)
+
+    def with_means(self, latent: np.ndarray, means: np.ndarray, share: np.ndarray, near: np.ndarray) -> np.ndarray:
+        """Give a loss of one to the largest latent values; as `Link.with_means`, to the nearest sample."""
+        del near
+        return largest_to_means(latent, means, share)
 
 
 def _inverse_softplus(loss: ArrayLike) -> Array:
@@ -63,10 +178,10 @@ def _softplus(z: np.ndarray) -> np.ndarray:
     return np.maximum(z, 0) + np.log1p(np.exp(-np.abs(z)))
 
 
-LINKS: Mapping[str, Link] = {
+SMOOTH_LINKS: Mapping[str, SmoothLink] = {
     link.name: link
     for link in (
-        Link(
+        SmoothLink(
             "log",
             lambda z: jnp.exp(z),
             lambda x: jnp.log(x),
@@ -76,7 +191,7 @@ LINKS: Mapping[str, Link] = {
             array_latent=np.log,
             array_slope=np.asarray,
         ),
-        Link(
+        SmoothLink(
             "softplus",
             lambda z: jax.nn.softplus(z),
             _inverse_softplus,
@@ -86,7 +201,7 @@ LINKS: Mapping[str, Link] = {
             array_latent=lambda x: x + np.log(-np.expm1(-x)),
             array_slope=lambda x: -np.expm1(-x),
         ),
-        Link(
+        SmoothLink(
             "identity",
             lambda z: jnp.asarray(z),
             lambda x: jnp.asarray(x),
@@ -102,16 +217,19 @@ LINKS: Mapping[str, Link] = {
 }
 
 
+LINKS: Mapping[str, Link] = {**SMOOTH_LINKS, "probit": ScoreLink("probit")}
+
+
 def positive_losses(losses: np.ndarray) -> np.ndarray:
     """Replace losses of zero, of which no link but the identity knows a latent value.
 
-    A loss below the table's rounding is stored as zero; all that is known of it is that it is small. It takes the place
-    of the loss that one in a thousand of the positive ones lies below.
+    A loss below the precision with which a model's losses were stored is stored as zero. All that is known of it is
+    that it is below the model's smallest positive loss; half of that takes its place. Positive losses stay as they are.
 
     Parameters
     ----------
     losses
-        Losses of at least zero, any shape.
+        Losses of at least zero, [sample, lm].
 
     Returns
     -------
@@ -121,7 +239,7 @@ def positive_losses(losses: np.ndarray) -> np.ndarray:
     Raises
     ------
     InputError
-        If a loss is negative, or all are zero.
+        If a loss is negative, or all of a model are zero.
     """
     if (losses < 0).any():
         raise InputError(
@@ -129,34 +247,53 @@ def positive_losses(losses: np.ndarray) -> np.ndarray:
             "losses of at least zero: the joint law is for negative log-likelihoods of texts",
             "remove the sample, or use another law",
         )
-    if (losses > 0).all():
+    zero = losses == 0
+    if not zero.any():
         return losses
-    if not (losses > 0).any():
-        raise InputError("every loss of the table is zero", "positive losses", "check the table")
-    return np.maximum(losses, np.quantile(losses[losses > 0], SMALLEST_SHARE))
+    if zero.all(axis=0).any():
+        raise InputError("every loss of a model is zero", "positive losses", "check the table")
+    smallest = np.where(zero, np.inf, losses).min(axis=0)
+    return np.where(zero, smallest / 2, losses)
 
 
 def choose_link(losses: np.ndarray) -> str:
     """Choose the link under which the losses are most nearly jointly normal.
 
-    The criterion is the profile log-likelihood of a multivariate normal distribution of the latent losses, with the
-    Jacobian of the link: that of Box and Cox (1964), for the columns of all models together.
+    Of links that map every loss to a latent value the criterion is the profile log-likelihood of a multivariate normal
+    distribution of the latent losses, with the Jacobian of the link: that of Box and Cox (1964), for the columns of all
+    models together. Scores of 0 and 1 have one link.
 
     Parameters
     ----------
     losses
-        Positive losses, [sample, lm].
+        Losses of at least zero, [sample, lm].
 
     Returns
     -------
     str
         A key of `LINKS`.
+
+    Raises
+    ------
+    InputError
+        If no link suits the losses.
     """
-    return max(LINKS, key=lambda name: link_log_likelihood(losses, LINKS[name]))
+    suited = [name for name, link in LINKS.items() if not link.unsuited(losses)]
+    if not suited:
+        low, high = two_values(losses) or (np.nan, np.nan)
+        raise InputError(
+            f"every loss is {low:.4g} or {high:.4g}",
+            "losses in nats, or scores of 0 (right) and 1 (wrong)",
+            "write a wrong answer as 1 and a right one as 0",
+        )
+    if len(suited) == 1:
+        return suited[0]
+    return max(suited, key=lambda name: link_log_likelihood(losses, SMOOTH_LINKS[name]))
 
 
-def link_log_likelihood(losses: np.ndarray, link: Link) -> float:
+def link_log_likelihood(losses: np.ndarray, link: SmoothLink) -> float:
     """Evaluate the criterion of `choose_link`, per sample in nats."""
+    losses = positive_losses(losses)
     with jax.enable_x64(True):
         latent, log_slope = np.asarray(link.latent(losses)), np.asarray(link.log_slope(losses))
     covariance = np.cov(latent.T).reshape(losses.shape[1], -1)
@@ -167,3 +304,34 @@ def link_log_likelihood(losses: np.ndarray, link: Link) -> float:
 def check_link(name: str) -> Link:
     """Return a link by name; InputError where there is none."""
     return LINKS[check_choice("link", name, LINKS)]
+
+
+def suited_link(name: str | None, losses: np.ndarray) -> Link:
+    """Return the link of a name, or the one that losses choose, once it is sure that the losses suit it.
+
+    Parameters
+    ----------
+    name
+        Name of a link, or None.
+    losses
+        Losses of at least zero, [sample, lm].
+
+    Returns
+    -------
+    Link
+        The link.
+
+    Raises
+    ------
+    InputError
+        If there is no such link, or the losses have no latent values by it.
+    """
+    link = check_link(choose_link(losses) if name is None else name)
+    if problem := link.unsuited(losses):
+        other = choose_link(losses)
+        raise InputError(
+            f"the link {link.name} does not suit the losses: {problem}",
+            f"with this link, {link.accepted}",
+            f"use link={other!r}, or leave out the link",
+        )
+    return link

@@ -8,7 +8,8 @@ a product of kernels and so positive semidefinite; ``n`` is what is a model's ow
 it as those of a Wishart matrix do (`bayeslaw.joint.correlation_density`), with degrees of freedom that are learned, so
 that a structure which fits badly is held uncertain; those of new models with the models seen scatter as much (see
 `bayeslaw.joint.dependence_at_draws`).
-The logarithm of the latent standard deviation is linear in quality, with deviations of families and models.
+The logarithm of the latent standard deviation is linear in quality, with deviations of families and models. Of scores
+of 0 and 1 the deviation is the unit, and the same for all models.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,9 @@ class ModelDependence:
     log_deviation
         Log standard deviation of the latent losses, [lm].
     effective_samples
-        How many independent samples the correlations are from.
+        How many independent samples, of latent losses that are seen, the correlations are worth.
+    worth
+        What one sample is worth, in samples of latent losses that are seen: 1 where they are.
     """
 
     quality: np.ndarray
@@ -52,6 +55,7 @@ class ModelDependence:
     correlation: np.ndarray
     log_deviation: np.ndarray
     effective_samples: float
+    worth: float = 1.0
 
     def own_share(self, values: Mapping[str, Any], quality: Any, offset: Any) -> Array:
         """Share of a model's latent variance that no other model has, ``n``, any shape.

@@ -75,11 +75,13 @@ class NewColumns:
         expected = dependence.conditional(quality, self.family, generator.standard_normal(means.shape))
         weights, factor = dependence.scattered(*expected, generator)
         deviation = dependence.draw_deviation(quality, self.family, generator.standard_normal(means.shape))
-        for each in zip(means, weights, factor, deviation, strict=True):
-            yield self._losses(*each, generator), each[0]
+        seen = self.model.table.latents.draws(dependence.seen_correlation, generator)
+        for each in zip(seen, means, weights, factor, deviation, strict=True):
+            yield self._losses(*each, generator), each[1]
 
     def _losses(
         self,
+        seen: np.ndarray,
         means: np.ndarray,
         weights: np.ndarray,
         factor: np.ndarray,
@@ -91,7 +93,7 @@ class NewColumns:
         noise = factor.astype(single) @ noise
         noise *= np.sqrt(self.scales.draw(generator, table.link.mean_is_finite)).astype(single)
         # Weights of models much alike are large and of either sign: their sum keeps its digits before it is rounded.
-        latent = (weights @ table.standardised.T).astype(single)
+        latent = (weights @ seen.T).astype(single)
         latent += noise
         latent -= latent.mean(axis=1, keepdims=True)
         latent *= (deviation / latent.std(axis=1)).astype(single)[:, None]

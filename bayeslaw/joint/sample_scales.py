@@ -85,8 +85,11 @@ def sample_scales(model: JointModel, structure: np.ndarray) -> SampleScales:
     Returns
     -------
     SampleScales
-        With the degrees of freedom of highest likelihood, beyond `NO_TAILS` none.
+        With the degrees of freedom of highest likelihood, beyond `NO_TAILS` none, and none where latent losses are
+        normal by the link.
     """
+    if not model.table.link.tails:
+        return SampleScales(np.ones(len(model.table.weights)), len(structure), np.inf)
     precision = np.linalg.inv(structure)
     residual = model.table.standardised @ precision / np.sqrt(np.diag(precision))
     squares = (residual**2 / (residual**2).mean(axis=0)).sum(axis=1)

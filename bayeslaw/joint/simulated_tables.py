@@ -25,7 +25,7 @@ from scipy import optimize, special, stats
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.curve import DRIFT_LENGTH, LEVEL_DEVIATION, LEVEL_SHARE, TAIL
 from bayeslaw.joint.law import CORRELATION_SITES, CURVE_SITES, DEVIATION_SITES, JointLaw
-from bayeslaw.joint.links import LINKS
+from bayeslaw.joint.links import SMOOTH_LINKS
 from bayeslaw.joint.model_dependence import DEVIATION_SLOPE
 
 TOLERANCE = 0.006
@@ -69,7 +69,7 @@ class JointDesign:
     deviation: float = 0.5
 
     def __post_init__(self) -> None:
-        check_choice("link", self.link, (name for name, link in LINKS.items() if link.positive))
+        check_choice("link", self.link, (name for name, link in SMOOTH_LINKS.items() if link.positive))
         if not FEWEST_SEEN <= self.seen <= len(self.parameters) == len(self.families):
             raise InputError(
                 f"{self.seen} models seen of {len(self.parameters)} sizes and {len(self.families)} families",
@@ -191,7 +191,7 @@ def simulate_joint(
     latent = rng.standard_normal((design.samples, len(mean))) @ np.linalg.cholesky(correlation).T
     latent = (latent - latent.mean(axis=0)) / latent.std(axis=0) * deviation
     losses = np.stack(
-        [_with_mean(*pair, LINKS[design.link].array_value) for pair in zip(latent.T, mean, strict=True)], axis=1
+        [_with_mean(*pair, SMOOTH_LINKS[design.link].array_value) for pair in zip(latent.T, mean, strict=True)], axis=1
     )
     known = design.known_families
     known_sites = {name: curve[name][:known] for name in ("family_scale", "floor", "amplitude", "exponent")}

@@ -13,6 +13,7 @@ from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
+from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
 from bayeslaw.pools.combinations import check_table, combine
 from bayeslaw.pools.designs import matched_pairs
 from bayeslaw.pools.rules import USUAL_RULE, pointwise_rules
@@ -28,23 +29,6 @@ DEFINITION = (
     "models."
 )
 """What the parts of an advantage are, in words."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean difference with its interval, in the unit of the losses.
-
-    Parameters
-    ----------
-    value
-        Of the table.
-    lower, upper
-        Ends of the interval.
-    """
-
-    value: float
-    lower: float
-    upper: float
 
 
 @dataclass(frozen=True)
@@ -161,10 +145,10 @@ def advantage(
     interval
         Level of the equal-tailed interval.
     draws
-        Draws of the bootstrap. Each takes clusters of samples with replacement, the same for all pools and models, and
-        finds every pool's best member anew.
+        Bootstrap samples of clusters, the same for all pools and models, whose studentised differences give the
+        quantiles of the intervals.
     seed
-        Seed of the pairs and of the bootstrap.
+        Seed of the pairs, of the clusters left out and of the bootstrap.
 
     Returns
     -------
@@ -191,19 +175,11 @@ def advantage(
     size = (members[:, 0] >= 0).sum(axis=1)
     groups: dict[int | str, np.ndarray] = {"all": np.ones(len(size), dtype=bool)}
     groups |= {int(one): size == one for one in np.unique(size)}
-    drawn = _bootstrap(losses, members, list(groups.values()), rule=rule, draws=draws, seed=seed)
-    tails = [(1 - interval) / 2, (1 + interval) / 2]
-
-    def estimate(values: np.ndarray) -> Estimate:
-        lower, upper = np.quantile(values[1:], tails)
-        return Estimate(float(values[0]), float(lower), float(upper))
-
-    parts = []
+    found = _differences(losses, members, list(groups.values()), rule=rule, seed=seed).estimates(interval, draws)
+    every, parts = len(groups), []
     for number, (name, of_group) in enumerate(groups.items()):
-        total, partners = (values[:, number] for values in drawn)
-        parts.append(Parts(name, int(of_group.sum()), estimate(total), estimate(partners), estimate(total - partners)))
-    kind = "equal-tailed, bootstrap over clusters of samples"
-    return Advantage(tuple(parts), loss_unit(losses), rule, interval, kind, float(tolerance))
+        parts.append(Parts(name, int(of_group.sum()), *found[number::every]))
+    return Advantage(tuple(parts), loss_unit(losses), rule, interval, INTERVAL_KIND, float(tolerance))
 
 
 def _pairs(losses: xr.Dataset, max_size: int, parameters: str, tolerance: float, seed: int) -> np.ndarray:
@@ -221,10 +197,10 @@ def _pairs(losses: xr.Dataset, max_size: int, parameters: str, tolerance: float,
     return members[match >= 0].reshape(-1, 2, max_size)
 
 
-def _bootstrap(
-    losses: xr.Dataset, members: np.ndarray, groups: list[np.ndarray], *, rule: str, draws: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Draw total advantage and that of best members, each [draw, group] with the table itself as the first draw."""
+def _differences(
+    losses: xr.Dataset, members: np.ndarray, groups: list[np.ndarray], *, rule: str, seed: int
+) -> ClusterDifferences:
+    """Set up the total advantage of every group, then the better partners, then the rest."""
     nll, clusters, weights = losses["nll"].to_numpy(), cluster_codes(losses), sample_weights(losses)
     number = int(clusters.max()) + 1
     means = np.array([weights_of_pool / weights_of_pool.sum() for weights_of_pool in groups])
@@ -234,12 +210,30 @@ def _bootstrap(
         # What pools lose adds up sample by sample, so that one column a group stands for all of its pairs.
         lost, other = (combine(losses, list(names[p[p >= 0]]), rule=rule).to_numpy() for p in (homogeneous, mixed))
         contrast += means[:, pair, None] * (lost - other)
-    columns = [*contrast, *nll.T, weights]
-    sums = np.stack([np.bincount(clusters, column, number) for column in columns], axis=1)
-    counts = np.random.default_rng([seed, 1]).multinomial(number, np.full(number, 1 / number), size=draws)
-    totals = np.vstack([np.ones(number), counts]) @ sums
-    rates = loss_scale(losses) * totals[:, :-1] / totals[:, -1:]
-    # Padding reads the last entry, which is never the best.
-    models = np.column_stack([rates[:, len(groups) :], np.full(len(rates), np.inf)])
-    best = np.min([models[:, column] for column in np.moveaxis(members, -1, 0)], axis=0)
-    return rates[:, : len(groups)], (best[..., 0] - best[..., 1]) @ means.T
+    scale = loss_scale(losses)
+    totals, models = (
+        scale * np.stack([np.bincount(clusters, column, number) for column in columns], axis=1)
+        for columns in (contrast, nll.T)
+    )
+    weight = np.bincount(clusters, weights, number)
+
+    def lost_by_best(lost: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Losses of the best members of all pools and their positions, each [subset, pair, 2], of models' losses."""
+        # Padding reads the last entry, which is never the best.
+        padded = np.column_stack([lost, np.full(len(lost), np.inf)])
+        slot = np.stack([padded[:, column] for column in np.moveaxis(members, -1, 0)]).argmin(axis=0)
+        position = np.take_along_axis(members[None], slot[..., None], axis=-1)[..., 0]
+        return np.take_along_axis(padded[:, None, :], position, axis=-1), position
+
+    def chosen_anew(kept: np.ndarray) -> np.ndarray:
+        of_weight = (kept @ weight)[:, None]
+        best = lost_by_best(kept @ models / of_weight)[0]
+        total, partners = kept @ totals / of_weight, (best[..., 0] - best[..., 1]) @ means.T
+        return np.hstack([total, partners, total - partners])
+
+    position = lost_by_best(models.sum(axis=0)[None])[1][0]
+    of_models = np.zeros((len(members), models.shape[1]))
+    for sign, column in zip((1, -1), position.T, strict=True):
+        np.add.at(of_models, (np.arange(len(members)), column), sign)
+    partners = models @ (means @ of_models).T
+    return ClusterDifferences(np.hstack([totals, partners, totals - partners]), weight, chosen_anew, seed)

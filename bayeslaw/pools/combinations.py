@@ -1,22 +1,20 @@
 """How a pool's loss on a sample follows from its members', and which share of the oracle's gain a rule attains."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
-from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
+from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
-from bayeslaw.pools.best_member import best_sums
+from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differences, too_small
 from bayeslaw.pools.folds import assign_folds, check_two_clusters
 from bayeslaw.pools.rules import RULES, USUAL_RULE, Rule, find_rule, rule_names
 from bayeslaw.pools.token_rules import combine_tokens
 
-DRAW_BLOCK = 64
 MOST_DRAWS = 1_000_000
 
 
@@ -156,42 +154,6 @@ def _losses_of(rule: Rule, nll: np.ndarray, clusters: np.ndarray, seed: int) -> 
     return rule.functions.losses(nll, assign_folds(clusters, seed))
 
 
-@dataclass(frozen=True)
-class Attainability:
-    """How much of the way from the best member to the oracle a rule goes.
-
-    Attributes
-    ----------
-    value
-        ``(best - rule) / (best - oracle)``, with the oracle of whole samples; 1 where the rule is as good as the
-        oracle, above 1 where a rule of tokens is better, negative where it is worse than the best member. NaN where
-        undefined.
-    lower, upper
-        Equal-tailed bootstrap interval of `value`; NaN where undefined.
-    interval
-        Level of the interval.
-    best, rule_loss, oracle
-        Mean losses in `loss_unit`: the best member (cross-fitted), the rule and the oracle.
-    loss_unit
-        Unit of the losses.
-    rule
-        The rule.
-    reason
-        Why `value` is undefined; empty where it is defined.
-    """
-
-    value: float
-    lower: float
-    upper: float
-    interval: float
-    best: float
-    rule_loss: float
-    oracle: float
-    loss_unit: str
-    rule: str
-    reason: str = ""
-
-
 @accepts(
     losses=loss_table,
     members=texts,
@@ -211,7 +173,7 @@ def attainability(
     seed: int = 0,
     token_losses: xr.Dataset | None = None,
 ) -> Attainability:
-    """Say which share of the oracle's gain over the best member a rule attains.
+    r"""Say what a rule gains over the best member, and which share of the oracle's gain that is.
 
     Parameters
     ----------
@@ -224,85 +186,73 @@ def attainability(
     interval
         Level of the interval, inside (0, 1).
     draws
-        Number of bootstrap draws.
+        Number of bootstrap samples of clusters, whose studentised differences give the quantiles of the interval.
     seed
-        Seed of the folds and of the bootstrap.
+        Seed of the folds, of the clusters left out and of the bootstrap.
     token_losses
         Losses of tokens for the rules that need them, as in `combine`.
 
     Returns
     -------
     Attainability
-        The share with a paired cluster bootstrap: each draw takes clusters with replacement, the same for best, rule
-        and oracle, and chooses the best member anew. Undefined, with the reason, for a single model, for a table of one
-        cluster, and where ``best - oracle`` is under two of its (clustered) standard errors.
+        The difference to the best member in the unit of the losses, and the share. Undefined, with the reason, for a
+        single model and a table of one cluster. The share alone is undefined where the oracle's gain is under 1 % of
+        the best member's loss or under two of its own standard errors: what it is divided by is then nearly nothing.
 
     Raises
     ------
     InputError
         As `combine`, and if the interval is not inside (0, 1) or draws is below 1.
+
+    Notes
+    -----
+    What is estimated, for a pool of these models and a table of as many clusters of this kind:
+
+    .. math:: \theta = \operatorname{E}\bigl[\ell_{\hat m} - \ell_{\text{rule}}\bigr],
+
+    the mean over new samples, from clusters that no choice has seen, of the loss of the member :math:`\hat m` minus
+    that of the rule. That member is the one of lowest mean loss on four fifths of a table's clusters (folds are of
+    whole clusters: five, or as many as there are clusters), and the expectation is over such tables too. Where one
+    member is clearly best it is that member's mean loss minus the rule's; where several lose nearly alike, it is a mean
+    over those that may be chosen. The gain is the same with the oracle in the place of the rule, and the share is
+    :math:`\theta_{\text{rule}} / \theta_{\text{oracle}}`. Nothing is said of other models.
+
+    The estimate takes, for each fold, the member that is best on the others. Its interval is described in
+    `bayeslaw.pools.cluster_intervals`; `benchmarks/intervals.py` measures how often it holds the truth.
     """
     rule_values = combine(losses, members, rule=rule, seed=seed, token_losses=token_losses).to_numpy()
     losses = check_table(losses)
     weights, clusters = sample_weights(losses), cluster_codes(losses)
     nll = losses["nll"].to_numpy()[:, member_positions(losses, members)]
-    factor = loss_scale(losses) / weights.sum()
+    factor, folds = loss_scale(losses), assign_folds(clusters, seed)
+    oracle = RULES["oracle"].functions.losses(nll, folds)
     undefined = ""
     if nll.shape[1] == 1:
         undefined = "a single model is its own oracle"
     elif clusters.max() == 0:
         undefined = "the table has one cluster, so that the best member cannot be chosen on other clusters"
-    folds = assign_folds(clusters, seed)
     best = np.full(len(nll), np.nan) if undefined else RULES["best"].functions.losses(nll, folds)
-    oracle = RULES["oracle"].functions.losses(nll, folds)
+    best_loss, rule_loss, oracle_loss = (
+        float(factor * values.sum() / weights.sum()) for values in (best, rule_values, oracle)
+    )
+    difference = gain = share = UNDEFINED
     if not undefined:
-        room = (best - oracle).sum() / weights.sum()
-        error = float(clustered_standard_error(best - oracle, weights, clusters))
-        if not room >= 2 * error or room <= 0:
-            undefined = (
-                f"the oracle is only {room * loss_scale(losses):.3g} {loss_unit(losses)} better than the best member, "
-                f"under two of that difference's standard errors ({error * loss_scale(losses):.2g})"
-            )
-    value, bounds = np.nan, np.full(2, np.nan)
-    if not undefined:
-        value = (best - rule_values).sum() / (best - oracle).sum()
-        columns = np.column_stack([nll, rule_values, oracle])
-        sums = np.zeros((clusters.max() + 1, columns.shape[1]))
-        np.add.at(sums, clusters, columns)
-        fold_of_cluster = np.zeros(len(sums), dtype=np.int64)
-        fold_of_cluster[clusters] = folds
-        redrawn = find_rule(rule).functions.redrawn
-        ratios = _bootstrap(sums, fold_of_cluster, redrawn, draws, np.random.default_rng([seed, 1]))
-        bounds = np.nanquantile(ratios, [(1 - interval) / 2, (1 + interval) / 2])
+        columns = factor * np.column_stack([nll, rule_values, oracle, best])
+        found = gain_differences(columns, weights, clusters, folds, find_rule(rule).functions.redrawn, seed)
+        difference, gain = found.estimates(interval, draws)
+        undefined = too_small(gain.value, float(np.sqrt(found.covariance[1, 1])), best_loss, loss_unit(losses))
+        share = share if undefined else found.ratio(interval, draws)
     return Attainability(
-        value=float(value),
-        lower=float(bounds[0]),
-        upper=float(bounds[1]),
+        difference=difference,
+        gain=gain,
+        value=share.value,
+        lower=share.lower,
+        upper=share.upper,
         interval=interval,
-        best=float(best.sum() * factor),
-        rule_loss=float(rule_values.sum() * factor),
-        oracle=float(oracle.sum() * factor),
+        best=best_loss,
+        rule_loss=rule_loss,
+        oracle=oracle_loss,
         loss_unit=loss_unit(losses),
         rule=rule,
         reason=undefined,
     )
-
-
-def _bootstrap(
-    sums: np.ndarray,
-    folds: np.ndarray,
-    redrawn: Callable[[np.ndarray], np.ndarray] | None,
-    draws: int,
-    generator: np.random.Generator,
-) -> np.ndarray:
-    """Draw the ratio from sums of [members, rule, oracle] over clusters [cluster, column]."""
-    number, ratios = len(sums), []
-    for start in range(0, draws, DRAW_BLOCK):
-        counts = generator.multinomial(number, np.full(number, 1 / number), size=min(DRAW_BLOCK, draws - start))
-        by_fold = np.stack([counts[:, folds == fold] @ sums[folds == fold] for fold in range(folds.max() + 1)], axis=1)
-        members, total = by_fold[..., :-2], by_fold.sum(axis=1)
-        best = best_sums(members)
-        rule_sum = total[:, -2] if redrawn is None else redrawn(members)
-        room = best - total[:, -1]
-        ratios.append(np.divide(best - rule_sum, room, out=np.full(len(room), np.nan), where=room > 0))
-    return np.concatenate(ratios)

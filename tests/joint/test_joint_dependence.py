@@ -14,7 +14,7 @@ from scipy import stats
 from bayeslaw.joint.correlation_density import correlation_log_density
 from bayeslaw.joint.dependence_at_draws import DependenceAtDraws
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.joint.links import LINKS, choose_link
+from bayeslaw.joint.links import SMOOTH_LINKS, choose_link
 from bayeslaw.joint.model_dependence import ModelDependence
 
 
@@ -151,9 +151,9 @@ def test_new_correlations_scatter_as_parts_of_a_wishart_matrix_given_the_rest(mo
     np.testing.assert_allclose(covariances.var(axis=0), spread, rtol=0.1)
 
 
-@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("name", SMOOTH_LINKS)
 def test_links_lead_there_and_back(name: str) -> None:
-    link, losses = LINKS[name], np.geomspace(1e-4, 30, 50)
+    link, losses = SMOOTH_LINKS[name], np.geomspace(1e-4, 30, 50)
     latent = np.asarray(link.latent(losses))
     assert (np.diff(latent) > 0).all()
     np.testing.assert_allclose(link.value(latent), losses, rtol=1e-9)
@@ -165,9 +165,9 @@ def test_links_lead_there_and_back(name: str) -> None:
     np.testing.assert_allclose(np.exp(link.log_slope(losses)), steps / (losses * 1e-6), rtol=1e-3)
 
 
-@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("name", SMOOTH_LINKS)
 def test_the_data_choose_the_link_under_which_they_are_normal(name: str) -> None:
     generator = np.random.default_rng(0)
     centre = 20.0 if name == "identity" else 0.5
     latent = centre + generator.normal(size=(4000, 1)) + 0.4 * generator.normal(size=(4000, 4))
-    assert choose_link(np.asarray(LINKS[name].value(latent))) == name
+    assert choose_link(np.asarray(SMOOTH_LINKS[name].value(latent))) == name

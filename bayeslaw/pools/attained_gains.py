@@ -1,0 +1,139 @@
+"""What a rule gains over the best member of a pool, beside what the oracle gains: differences on the same clusters."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslaw.pools.best_member import best_sums
+from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
+
+LEAST_SHARE = 0.01
+"""Share of the best member's loss below which a gain is too small to be divided by."""
+LEAST_ERRORS = 2
+UNDEFINED = Estimate(np.nan, np.nan, np.nan)
+
+
+@dataclass(frozen=True)
+class Attainability:
+    """What a rule gains over the best member, and how much of the way to the oracle that is.
+
+    Attributes
+    ----------
+    difference
+        Loss of the best member (cross-fitted) minus loss of the rule, in `loss_unit`, with its interval: above zero the
+        rule is better.
+    gain
+        Loss of the best member minus loss of the oracle, in `loss_unit`, with its interval.
+    value
+        The share ``difference / gain``, with the oracle of whole samples; 1 where the rule is as good as the oracle,
+        above 1 where a rule of tokens is better, negative where it is worse than the best member. NaN where the gain is
+        too small or too uncertain to be divided by.
+    lower, upper
+        Ends of the interval of `value`, infinite where the clusters are too few to bound it; NaN where `value` is.
+    interval
+        Level of the intervals.
+    best, rule_loss, oracle
+        Mean losses in `loss_unit`: the best member (cross-fitted), the rule and the oracle.
+    loss_unit
+        Unit of the losses.
+    rule
+        The rule.
+    reason
+        Why `value` is NaN; empty where it is not.
+    interval_kind
+        What the intervals are.
+    """
+
+    difference: Estimate
+    gain: Estimate
+    value: float
+    lower: float
+    upper: float
+    interval: float
+    best: float
+    rule_loss: float
+    oracle: float
+    loss_unit: str
+    rule: str
+    reason: str = ""
+    interval_kind: str = INTERVAL_KIND
+
+    def __str__(self) -> str:
+        level = f"{self.interval:.0%} interval"
+
+        def ends(lower: float, upper: float) -> str:
+            return f"({lower:.3g} to {upper:.3g})"
+
+        difference = (
+            f"{self.difference.value:.3g} {self.loss_unit} {ends(self.difference.lower, self.difference.upper)}"
+        )
+        gain = f"{self.gain.value:.3g} {ends(self.gain.lower, self.gain.upper)}"
+        share = f"no share: {self.reason}" if self.reason else f"share {self.value:.3g} {ends(self.lower, self.upper)}"
+        return f"best member minus {self.rule} {difference}; best member minus oracle {gain}; {share} ({level}s)"
+
+
+def gain_differences(
+    columns: np.ndarray,
+    weights: np.ndarray,
+    clusters: np.ndarray,
+    folds: np.ndarray,
+    redrawn: Callable[[np.ndarray], np.ndarray] | None,
+    seed: int,
+) -> ClusterDifferences:
+    """Set up the differences of the best member to the rule and to the oracle.
+
+    Parameters
+    ----------
+    columns
+        Losses of the members, then of the rule, the oracle and the best member (cross-fitted), [sample, column].
+    weights, clusters, folds
+        Weight, number of the cluster and number of the fold of each sample, [sample]; clusters are in one fold each.
+    redrawn
+        For a rule that itself chooses by folds, as in `bayeslaw.pools.rule_functions.RuleFunctions`.
+    seed
+        Seed of the clusters left out and of the bootstrap.
+
+    Returns
+    -------
+    ClusterDifferences
+        The best member minus the rule, and minus the oracle.
+    """
+    count = int(clusters.max()) + 1
+    sums = np.stack([np.bincount(clusters, column, count) for column in columns.T], axis=1)
+    weight, fold = np.bincount(clusters, weights, count), np.zeros(count, dtype=np.int64)
+    fold[clusters] = folds
+
+    def chosen_anew(kept: np.ndarray) -> np.ndarray:
+        by_fold = np.stack([kept[:, fold == each] @ sums[fold == each, :-1] for each in range(fold.max() + 1)], axis=1)
+        members, total = by_fold[..., :-2], by_fold.sum(axis=1)
+        best = best_sums(members)
+        rule = total[:, -2] if redrawn is None else redrawn(members)
+        return np.stack([best - rule, best - total[:, -1]], axis=1) / (kept @ weight)[:, None]
+
+    return ClusterDifferences(sums[:, -1:] - sums[:, -3:-1], weight, chosen_anew, seed)
+
+
+def too_small(gain: float, error: float, loss: float, unit: str) -> str:
+    """Say why a gain is too small to be divided by; empty where it is not.
+
+    Parameters
+    ----------
+    gain, error
+        The oracle's gain over the best member and its standard error.
+    loss
+        The best member's loss.
+    unit
+        Unit of all three.
+
+    Returns
+    -------
+    str
+        The reason.
+    """
+    words = f"the oracle is only {gain:.3g} {unit} better than the best member"
+    if not gain >= LEAST_ERRORS * error or gain <= 0:
+        return f"{words}, under two of that difference's standard errors ({error:.2g})"
+    if gain < LEAST_SHARE * loss:
+        return f"{words}, under {LEAST_SHARE:.0%} of that member's loss ({loss:.3g})"
+    return ""
