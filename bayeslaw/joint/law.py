@@ -35,7 +35,7 @@ DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
     "floor_spread": log_normal(0.1, 0.7),
-    "floor_shrinkage": Prior("Beta", (("concentration1", 0.5), ("concentration0", 0.5))),
+    "floor_shrinkage": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
     "amplitude_spread": log_normal(0.2, 0.7),
     "exponent_spread": log_normal(0.05, 0.7),
     "exponent_drift": log_normal(0.07, 1.0),
