@@ -71,18 +71,18 @@ class LawModel(RowModel):
     @cached_property
     def dependence(self) -> Dependence | None:
         """What the rows share, or None where they are independent."""
-        return dependence_of(self.noise, self.observations, self.group_index, self._trends)
+        return dependence_of(self.noise, self.observations, self.group_index, self.trends)
 
-    def _trends(self) -> list[Trend]:
-        membership, of_loss = self.observations.membership, RESPONSES[self.noise.response].of_loss
+    def located(self, values: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Evaluate the law in the unit of the response, [draw, row], at values of shape ``[draw, 1]`` and some rows."""
+        covariates = (self.covariates[name][rows] for name in self.covariate_names)
+        return RESPONSES[self.noise.response].of_loss(jnp.asarray(self.function(*covariates, **values)))
+
+    def trends(self) -> list[Trend]:
+        """Find where the law can take the rows of each group; see `bayeslaw.likelihood.law_trends`."""
+        membership, groups = self.observations.membership, max(len(self.groups), 1)
         assert membership is not None
-
-        def location(values: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
-            covariates = (self.covariates[name][rows] for name in self.covariate_names)
-            return of_loss(jnp.asarray(self.function(*covariates, **values)))
-
-        groups = max(len(self.groups), 1)
-        return law_trends(self.parameters, location, self.response, membership, self.group_index, groups)
+        return law_trends(self.parameters, self.located, self.response, membership, self.group_index, groups)
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

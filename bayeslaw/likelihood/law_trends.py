@@ -61,14 +61,14 @@ def law_trends(
         One for each group. Groups of few models have fewer terms: those along which the prior lets the law move most.
     """
     with jax.enable_x64(True):
-        space = _FreeSpace(parameters)
+        space = FreeSpace(parameters)
         return [
             _trend(space, location, response, np.flatnonzero(group == index), membership) for index in range(groups)
         ]
 
 
-class _FreeSpace:
-    """The parameters of one group in coordinates without bounds, and draws of them from their prior.
+class FreeSpace:
+    """The parameters of one group on the scale on which groups vary, and draws of them from their prior.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _prior_draws(parameter: Parameter, key: jax.Array) -> np.ndarray:
 
 
 def _trend(
-    space: _FreeSpace, location: Location, response: np.ndarray, rows: np.ndarray, membership: np.ndarray
+    space: FreeSpace, location: Location, response: np.ndarray, rows: np.ndarray, membership: np.ndarray
 ) -> Trend:
     models = int(membership[rows].any(axis=0).sum())
     if not len(rows):
@@ -118,7 +118,7 @@ def _trend(
     def at(places: np.ndarray) -> np.ndarray:
         return _padded_location(space, location, places, rows)
 
-    place = _least_squares(space, at, response[rows])
+    place = least_squares_fit(space, location, response, rows)
     # Fewer models than this for each term would leave little to tell their scatter from.
     terms = max(1, models // MODELS_PER_TERM)
     basis = _leading(_derivatives(at, place, space.width), terms)
@@ -132,7 +132,7 @@ def _trend(
     return Trend(rows, basis, beyond, response[rows] - centre, models)
 
 
-def _padded_location(space: _FreeSpace, location: Location, places: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def _padded_location(space: FreeSpace, location: Location, places: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Evaluate the law at places, [draw, parameter]; shape ``[draw, row]``.
 
     Arrays of many lengths are evaluated as ones of few, since JAX compiles every operation anew for each length.
@@ -143,21 +143,51 @@ def _padded_location(space: _FreeSpace, location: Location, places: np.ndarray, 
     return np.broadcast_to(values, (len(more_places), len(more_rows)))[: len(places), : len(rows)]
 
 
-def _least_squares(space: _FreeSpace, at: Callable[[np.ndarray], np.ndarray], response: np.ndarray) -> np.ndarray:
-    """Fit the law to the rows of one group, with a prior some times as wide as its own; shape ``[parameter]``."""
-    place = np.clip(space.centre, *space.bounds)
-    scale = max(START_SCALE * float(response.std()), np.finfo(float).tiny)
+def least_squares_fit(
+    space: FreeSpace,
+    location: Location,
+    response: np.ndarray,
+    rows: np.ndarray,
+    *,
+    wider: float = WIDER,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """Fit a law to some rows by least squares, with a prior some times as wide as its own. Call under float64.
+
+    Parameters
+    ----------
+    space
+        The law's parameters.
+    location, response
+        As in `law_trends`.
+    rows
+        Positions of the rows.
+    wider
+        How many times as wide as theirs the prior of the parameters is.
+    start
+        Where to start, in the space; by default at the middle of the prior.
+
+    Returns
+    -------
+    np.ndarray
+        Place of the fit in the space, shape ``[parameter]``.
+    """
+    place, wanted = np.clip(space.centre if start is None else start, *space.bounds), response[rows]
+    width = wider * space.width
+    scale = max(START_SCALE * float(wanted.std()), np.finfo(float).tiny)
+
+    def at(places: np.ndarray) -> np.ndarray:
+        return _padded_location(space, location, places, rows)
 
     def residuals(place: np.ndarray) -> np.ndarray:
-        return np.append((response - at(place[None])[0]) / scale, (place - space.centre) / (WIDER * space.width))
+        return np.append((wanted - at(place[None])[0]) / scale, (place - space.centre) / width)
 
     def slopes(place: np.ndarray) -> np.ndarray:
-        ridge = np.diag(1 / (WIDER * space.width))
-        return np.vstack([-_derivatives(at, place, np.ones(len(place))) / scale, ridge])
+        return np.vstack([-_derivatives(at, place, np.ones(len(place))) / scale, np.diag(1 / width)])
 
     for _ in range(ROUNDS):
         place = least_squares(residuals, place, slopes, bounds=space.bounds, x_scale=space.width).x
-        scale = max(float(np.sqrt(((response - at(place[None])[0]) ** 2).mean())), START_SCALE * scale)
+        scale = max(float(np.sqrt(((wanted - at(place[None])[0]) ** 2).mean())), START_SCALE * scale)
     return place
 
 

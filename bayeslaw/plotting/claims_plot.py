@@ -30,8 +30,8 @@ PRIOR_DASHES = (0, (4, 2))
 def plot_claims(fit: Fit) -> Figure:
     """Draw what prior and posterior say of the paper's claims.
 
-    Each row is a claim, as a difference that is positive where the claim holds, with the probability of that before
-    and after the data.
+    Each panel is a claim, as a difference that is positive where the claim holds, with the probability of that before
+    and after the data; those about the same two groups stand in one column.
 
     Parameters
     ----------
@@ -56,14 +56,26 @@ def plot_claims(fit: Fit) -> Figure:
             "a collaboration law whose floor or exponent differs between single, homogeneous and heterogeneous pools",
             "fit --law collaboration to pools, or draw --what law",
         )
+    pairs = list(dict.fromkeys(_pair(claim) for claim in stated))
+    columns = [[claim for claim in stated if _pair(claim) == pair] for pair in pairs]
+    length = max(map(len, columns))
     with house_style():
-        figure = Figure(figsize=(7.6, 1.25 * len(stated) + 0.9))
-        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.5, 1.25 * len(stated) + 0.4)).flat
+        figure = Figure(figsize=(7.6 * len(columns), 1.25 * length + 0.9))
+        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.5, 1.25 * length + 0.4)).flat
         _title(title, fit)
-        rows = np.atleast_1d(body.subplots(len(stated), 1, gridspec_kw={"hspace": 0.12}))
-        for ax, claim in zip(rows, stated, strict=True):
-            _draw_claim(ax, fit, claim, _window(fit, [other for other in stated if other.parameter == claim.parameter]))
+        axes = body.subplots(length, len(columns), squeeze=False, gridspec_kw={"hspace": 0.12})
+        for column, of_pair in zip(axes.T, columns, strict=True):
+            for ax, claim in zip(column, of_pair, strict=False):
+                alike = [other for other in of_pair if other.quantity == claim.quantity]
+                _draw_claim(ax, fit, claim, _window(fit, alike))
+            for ax in column[len(of_pair) :]:
+                ax.set_axis_off()
     return figure
+
+
+def _pair(claim: Claim) -> frozenset[str]:
+    """Name the groups that a claim compares, whichever of them it says has the larger value."""
+    return frozenset((claim.larger, claim.smaller))
 
 
 def _title(figure: Figure, fit: Fit) -> None:
@@ -79,10 +91,7 @@ def _title(figure: Figure, fit: Fit) -> None:
 
 def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -> None:
     grid = np.union1d(np.linspace(*window, GRID_POINTS), 0.0)
-    prior, posterior = (
-        _density(claim_differences(fit, claim.parameter, claim.larger, claim.smaller, group=group), grid)
-        for group in ("prior", "posterior")
-    )
+    prior, posterior = (_density(claim_differences(fit, claim, group=group), grid) for group in ("prior", "posterior"))
     ax.fill_between(grid, prior, color=PRIOR_FILL, linewidth=0, zorder=1, label="_prior")
     ax.plot(grid, prior, color=FAINT, linestyle=PRIOR_DASHES, linewidth=1, zorder=2)
     ax.fill_between(
@@ -100,8 +109,7 @@ def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
     ax.set_title(claim.claim[0].upper() + claim.claim[1:], fontsize=9, pad=3)
-    unit = f" ({fit.unit})" if claim.parameter == "floor" else ""
-    ax.set_xlabel(f"{claim.parameter} of {claim.larger} − {claim.smaller}{unit}", fontsize=8, labelpad=2)
+    ax.set_xlabel(f"{claim.quantity} of {claim.larger} − {claim.smaller} ({claim.unit})", fontsize=8, labelpad=2)
     text: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
     ax.annotate(
         f"prior  {probability_text(claim.prior_probability)}", (1, 0.72), (8, 0), fontsize=8.5, color="#5f5f66", **text
@@ -116,9 +124,7 @@ def _window(fit: Fit, stated: list[Claim]) -> tuple[float, float]:
     ends = [0.0]
     for claim in stated:
         for group, shown in (("prior", PRIOR_SHOWN), ("posterior", POSTERIOR_SHOWN)):
-            ends += np.quantile(
-                claim_differences(fit, claim.parameter, claim.larger, claim.smaller, group=group), shown
-            ).tolist()
+            ends += np.quantile(claim_differences(fit, claim, group=group), shown).tolist()
     air = 0.04 * (max(ends) - min(ends))
     return min(ends) - air, max(ends) + air
 

@@ -189,7 +189,7 @@ def test_log_losses_share_errors_by_the_delta_method(pools):
     loss, step = model.observations.loss, 1e-6
     factor, remainder, _ = sampling_of(model)
     moved = np.log(loss[:, None] + step * factor) - np.log(loss)[:, None]
-    wanted, shared = sampling_factor_of(moved / step, model._trends()), shared_by(model)
+    wanted, shared = sampling_factor_of(moved / step, model.trends()), shared_by(model)
     np.testing.assert_allclose(shared.sampling_factor @ shared.sampling_factor.T, wanted @ wanted.T, rtol=1e-4)
     np.testing.assert_allclose(shared.remainder, remainder / loss**2)
 

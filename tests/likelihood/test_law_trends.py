@@ -102,7 +102,7 @@ def test_rows_tell_no_more_of_the_law_than_the_choice_of_models_allows():
     law = CollaborationLaw()
     model = LawModel(law, Noise(), law.observe(pools))
     with jax.enable_x64(True):
-        trends = model._trends()
+        trends = model.trends()
         trend = trends[model.groups.index("heterogeneous")]
         size = model.covariates["parameters"][trend.rows]
         moved = np.zeros(len(model.response))
@@ -119,6 +119,6 @@ def test_rows_tell_no_more_of_the_law_than_the_choice_of_models_allows():
 def test_laws_of_other_parameters_have_trends_too():
     law = PowerLaw(pooling="complete")
     model = LawModel(law, Noise(response="log_loss"), law.observe(misfitting_pools()))
-    (trend,) = model._trends()
+    (trend,) = model.trends()
     assert trend.basis.shape[1] == 3
     assert np.abs(trend.residual).max() < 0.5
