@@ -20,6 +20,7 @@ GRID_POINTS = 600
 SEEN = 0.01
 PRIOR_SHOWN = (0.04, 0.96)
 POSTERIOR_SHOWN = (0.001, 0.999)
+MOST_WIDENED = 3.0
 POSTERIOR = GROUP_STYLES[0].colour
 AGAINST = GROUP_STYLES[1].colour
 PRIOR_FILL = "#dedee3"
@@ -66,8 +67,7 @@ def plot_claims(fit: Fit) -> Figure:
         axes = body.subplots(length, len(columns), squeeze=False, gridspec_kw={"hspace": 0.12})
         for column, of_pair in zip(axes.T, columns, strict=True):
             for ax, claim in zip(column, of_pair, strict=False):
-                alike = [other for other in of_pair if other.quantity == claim.quantity]
-                _draw_claim(ax, fit, claim, _window(fit, alike))
+                _draw_claim(ax, fit, claim)
             for ax in column[len(of_pair) :]:
                 ax.set_axis_off()
     return figure
@@ -89,7 +89,8 @@ def _title(figure: Figure, fit: Fit) -> None:
     figure.legend(handles=handles, loc="upper right", ncols=3)
 
 
-def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -> None:
+def _draw_claim(ax: Axes, fit: Fit, claim: Claim) -> None:
+    window = _window(fit, claim)
     grid = np.union1d(np.linspace(*window, GRID_POINTS), 0.0)
     prior, posterior = (_density(claim_differences(fit, claim, group=group), grid) for group in ("prior", "posterior"))
     ax.fill_between(grid, prior, color=PRIOR_FILL, linewidth=0, zorder=1, label="_prior")
@@ -119,12 +120,15 @@ def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -
     )
 
 
-def _window(fit: Fit, stated: list[Claim]) -> tuple[float, float]:
-    """Range of differences that holds zero, the bulk of the priors and all but the tails of the posteriors."""
-    ends = [0.0]
-    for claim in stated:
-        for group, shown in (("prior", PRIOR_SHOWN), ("posterior", POSTERIOR_SHOWN)):
-            ends += np.quantile(claim_differences(fit, claim, group=group), shown).tolist()
+def _window(fit: Fit, claim: Claim) -> tuple[float, float]:
+    """Range of differences that holds zero, all but the tails of the posterior, and so much of the prior as it can."""
+    prior, posterior = (
+        np.quantile(claim_differences(fit, claim, group=group), shown)
+        for group, shown in (("prior", PRIOR_SHOWN), ("posterior", POSTERIOR_SHOWN))
+    )
+    # A prior of losses may be a hundred times as wide as what the data leave.
+    reach = MOST_WIDENED * np.abs(posterior).max()
+    ends = [0.0, *posterior, *np.clip(prior, -reach, reach)]
     air = 0.04 * (max(ends) - min(ends))
     return min(ends) - air, max(ends) + air
 
