@@ -302,8 +302,8 @@ def print_caveats(losses: xr.Dataset) -> None:
     print("\n# 6. What this does not say")
     print(
         "Pools share members and texts. The laws of section 2 take that in, models of one family as different draws; "
-        "what families\nas draws and independent rows would make of a claim stands beside it. The intervals of sections "
-        "3 and 5 are over files:\nthey hold for other files under these models, not for other models.\n"
+        "what families\nas draws and independent rows would make of a claim stands beside it. The intervals of "
+        "sections 3 and 5 are over files:\nthey hold for other files under these models, not for other models.\n"
         f"There are {families} families, which differ in architecture, tokenizer and training text at once. Which of "
         "these makes pools\ngain is not told apart, and what happens without one family is the only sign of others.\n"
         "An oracle's gain grows with the number of members and falls with the length of a sample, whatever the models; "

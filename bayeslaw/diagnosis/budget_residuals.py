@@ -1,7 +1,8 @@
 """Rows of a law beside the law, by group and budget: where its mean lies off the losses that it was fitted to."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -39,6 +40,12 @@ class Cells:
     groups: list[str]
     rows: list[np.ndarray]
 
+    def add(self, group: str, cell: list[int]) -> None:
+        """Add a cell of a group, unless its rows are too few."""
+        if len(cell) >= FEWEST_ROWS:
+            self.groups.append(group)
+            self.rows.append(np.array(cell))
+
     @property
     def averages(self) -> np.ndarray:
         """What takes rows to means of cells, shape ``[row, cell]``, for rows up to the last one in a cell."""
@@ -68,12 +75,12 @@ def cells_of(fit: Fit) -> Cells:
         order = own[np.argsort(logs[own], kind="stable")]
         width = np.ptp(logs[order]) / MOST_CELLS
         cell: list[int] = []
-        for row in [*order.tolist(), None]:
-            full = row is None or (bool(cell) and _ends(logs[cell[0]], logs[cell[-1]], logs[row], width))
-            if full and len(cell) >= FEWEST_ROWS:
-                found.groups.append(name)
-                found.rows.append(np.array(cell))
-            cell = [row] if full else [*cell, row]
+        for row in order.tolist():
+            if cell and _ends(logs[cell[0]], logs[cell[-1]], logs[row], width):
+                found.add(name, cell)
+                cell = []
+            cell.append(row)
+        found.add(name, cell)
     return found
 
 
@@ -171,7 +178,9 @@ def _alone(fit: Fit, values: dict[str, np.ndarray], rows: np.ndarray, seed: int)
     shape = {site: jnp.asarray(array)[:, None] for site, array in shape.items()}
     response = RESPONSES[fit.noise.response]
     zero = response.to_loss(np.zeros(scale.shape))
-    drawn = draw_losses(jax.random.PRNGKey(seed), fit.noise, jnp.asarray(zero), combined_scale(scale, error), shape)
+    drawn = draw_losses(
+        jax.random.PRNGKey(seed), fit.noise, jnp.asarray(zero), combined_scale(jnp.asarray(scale), error), shape
+    )
     return response.of_loss(np.asarray(drawn))
 
 
@@ -193,15 +202,10 @@ def budget_findings(fit: Fit) -> Iterator[Finding]:
         One, which names the cells that are further off than the furthest of all cells is in one of twenty replicates.
     """
     table = budget_residuals(fit)
-    missed = table[table["adjusted"] < SIMULTANEOUS].sort_values("adjusted", kind="stable")
+    missed = table[table["adjusted"] < SIMULTANEOUS]
     if missed.empty:
         return
-    named = "; ".join(
-        f"{row.group}{', ' if row.group else ''}{count_label(row.lowest)} to {count_label(row.largest)}: {row.rows} "
-        f"rows lose {row.observed:.4g}, the law {row.mean:.4g} ({row.lower:.4g} to {row.upper:.4g}), "
-        f"p = {row.p_value:.2g}"
-        for row in missed.head(MOST_NAMED).itertuples()
-    )
+    named = "; ".join(_in_words(row) for row in missed.nsmallest(MOST_NAMED, "p_value").to_dict(orient="records"))
     more = f"; and {len(missed) - MOST_NAMED} more" if len(missed) > MOST_NAMED else ""
     message = (
         f"The law's mean lies off its own rows in {len(missed)} of {len(table)} cells of {fit.law.covariates[0]} "
@@ -212,3 +216,11 @@ def budget_findings(fit: Fit) -> Iterator[Finding]:
         "look at bayeslaw plot; fit a law of another form (--law broken_power), and do not read claims at these budgets"
     )
     yield Finding("misses-rows", "warning", message, remedy)
+
+
+def _in_words(row: Mapping[str, Any]) -> str:
+    """Write a row of `budget_residuals` out."""
+    group = f"{row['group']}, " if row["group"] else ""
+    budgets = f"{count_label(row['lowest'])} to {count_label(row['largest'])}"
+    law = f"the law {row['mean']:.4g} ({row['lower']:.4g} to {row['upper']:.4g})"
+    return f"{group}{budgets}: {row['rows']} rows lose {row['observed']:.4g}, {law}, p = {row['p_value']:.2g}"

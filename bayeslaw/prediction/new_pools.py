@@ -101,8 +101,9 @@ def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
     SimilarPools
         Those weights, and averages in the response's unit.
     """
-    model, shared = fit.model, fit.model.dependence
+    model, shared, membership = fit.model, fit.model.dependence, fit.observations.membership
     assert shared is not None
+    assert membership is not None
     observed, wanted = [], []
     for name in fit.law.covariates:
         columns = fit.observations.covariates[name], targets[name].to_numpy(dtype=float)
@@ -115,7 +116,7 @@ def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
     for name in dict.fromkeys(group):
         own = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
-        models = int(fit.observations.membership[own].any(axis=0).sum())
+        models = int(membership[own].any(axis=0).sum())
         weights[np.ix_(group == name, own)] = _kernel_weights(places[own], at[group == name], models)
     return SimilarPools(weights, weights @ shared.sampling_factor, weights @ shared.remainder)
 
