@@ -76,7 +76,7 @@ def cells_of(fit: Fit) -> Cells:
         width = np.ptp(logs[order]) / MOST_CELLS
         cell: list[int] = []
         for row in order.tolist():
-            if cell and _ends(logs[cell[0]], logs[cell[-1]], logs[row], width):
+            if cell and _ends(logs[cell[0]], logs[cell[-1]], float(logs[row]), width):
                 found.add(name, cell)
                 cell = []
             cell.append(row)
@@ -202,10 +202,12 @@ def budget_findings(fit: Fit) -> Iterator[Finding]:
         One, which names the cells that are further off than the furthest of all cells is in one of twenty replicates.
     """
     table = budget_residuals(fit)
-    missed = table[table["adjusted"] < SIMULTANEOUS]
+    missed = pd.DataFrame(table[table["adjusted"] < SIMULTANEOUS])
     if missed.empty:
         return
-    named = "; ".join(_in_words(row) for row in missed.nsmallest(MOST_NAMED, "p_value").to_dict(orient="records"))
+    named = "; ".join(
+        _in_words(row) for row in missed.sort_values(by="p_value").head(MOST_NAMED).to_dict(orient="records")
+    )
     more = f"; and {len(missed) - MOST_NAMED} more" if len(missed) > MOST_NAMED else ""
     message = (
         f"The law's mean lies off its own rows in {len(missed)} of {len(table)} cells of {fit.law.covariates[0]} "
