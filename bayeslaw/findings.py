@@ -42,6 +42,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "exponent-prior": "the prior decides an exponent",
         "floor-prior": "the prior decides a floor",
         "members-law": "the law of the pools' members is not to be trusted",
+        "misses-rows": "the law's mean lies off its own rows at some budgets",
         "no-log-prior": "the fit was saved without its log prior",
         "no-prior": "the fit was saved without its prior",
         "no-sampling-error": "the table does not tell how sampling errors go together",

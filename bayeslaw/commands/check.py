@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayeslaw.commands.claims_table import show_claims
 from bayeslaw.commands.common import (
     COLOURS,
     FitArgument,
@@ -20,13 +21,29 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def check(fit: FitArgument, as_json: JsonOption = False) -> None:
+def check(
+    fit: FitArgument,
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option("--budget", help="Budget, such as 7e9 or 7B, at which claims compare; may be repeated."),
+    ] = None,
+    independent_rows: Annotated[
+        bool,
+        typer.Option(
+            "--independent-rows", help="Also fit with rows taken as independent, which takes as long as a fit."
+        ),
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
     from bayeslaw.fitting.fit_reading import load_fit
+    from bayeslaw.losses.sizes import read_counts
 
-    record = check_record(load_fit(fit, keep=("prior", "log_prior")))
+    at = None if not budgets else read_counts("budget", budgets)
+    loaded = load_fit(fit, keep=("prior", "log_prior"))
+    record = check_record(loaded, budgets=at, independent_rows=independent_rows)
     if as_json:
         print_json(record)
     else:
@@ -36,7 +53,6 @@ def check(fit: FitArgument, as_json: JsonOption = False) -> None:
 
 
 def _show(record: dict[str, Any], out: Console) -> None:
-    from rich.table import Table
 
     figures = record["diagnostics"]
     out.print(
@@ -50,15 +66,7 @@ def _show(record: dict[str, Any], out: Console) -> None:
         out.print(coloured(finding["severity"], colour), f"{finding['code']}: {finding['message']}", soft_wrap=True)
         out.print(f"  remedy: {finding['remedy']}", soft_wrap=True)
     if record["claims"]:
-        table = Table(header_style="bold")
-        table.add_column("claim")
-        table.add_column("probability", justify="right")
-        table.add_column("before the data", justify="right")
-        table.add_column("unit")
-        for claim in record["claims"]:
-            row = (_probability(claim["probability"]), _probability(claim["prior_probability"]), claim["unit"])
-            table.add_row(claim["claim"], *row)
-        out.print(table)
+        show_claims(record["claims"], out)
     if record.get("pools"):
         _show_pools(record["pools"], out)
     out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
@@ -79,10 +87,3 @@ def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
             f"{row['tail']:.3f}",
         )
     out.print(table)
-
-
-def _probability(value: float) -> str:
-    """Write a share of draws; no finite number of draws shows a certainty."""
-    if value > 0.999:
-        return "> 0.999"
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.commands.claims_table import probability_text
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
 from bayeslaw.diagnosis.checks import check, trusted
@@ -169,10 +170,8 @@ def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:
     for finding in findings:
         say(f"{finding.severity} {finding.code}: {finding.message}")
     for claim in claims(fitted):
-        say(
-            f"That {claim.claim}\n  has the probability {claim.probability:.3f} after the data, "
-            f"{claim.prior_probability:.3f} before them."
-        )
+        after, before = probability_text(claim.probability), probability_text(claim.prior_probability)
+        say(f"P({claim.claim}) = {after}, before the data {before}")
     say("A probability near that before the data says that they do not decide.")
 
 

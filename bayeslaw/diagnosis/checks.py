@@ -1,5 +1,6 @@
 """What is wrong with a fit, in sentences with codes."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -51,13 +52,15 @@ def trusted(findings: list[Finding]) -> bool:
     return not any(finding.is_error for finding in findings)
 
 
-def check_record(fit: Fit) -> dict[str, Any]:
+def check_record(fit: Fit, *, budgets: Iterable[float] | None = None, independent_rows: bool = False) -> dict[str, Any]:
     """Everything `check` and `claims` say, as plain values for JSON.
 
     Parameters
     ----------
     fit
         The fit.
+    budgets, independent_rows
+        As in `claims`.
 
     Returns
     -------
@@ -66,11 +69,11 @@ def check_record(fit: Fit) -> dict[str, Any]:
     """
     pools = kind_of(fit.law).pool_check(fit)
     findings = _findings(fit, pools)
-    stated = claims(fit) if "prior" in fit.tree.children else ()
-    fields = ("claim", "probability", "prior_probability", "unit")
+    has_prior = "prior" in fit.tree.children
+    stated = claims(fit, budgets=budgets, independent_rows=independent_rows) if has_prior else ()
     return {
         "trusted": trusted(findings),
         "findings": [asdict(finding) for finding in findings],
-        "claims": [{field: getattr(claim, field) for field in fields} for claim in stated],
+        "claims": [asdict(claim) for claim in stated],
         "diagnostics": asdict(diagnostics(fit)),
     } | ({} if pools is None else {"pools": pools.to_dict(orient="records")})

@@ -12,8 +12,11 @@ from bayeslaw.laws.results import Claim
 LOG_GAIN = "log gain"
 
 
-def gain_claims(fit: Fit) -> tuple[Claim, ...]:
-    """Claim for each diversity number that pools gain more where they have more of it and all else is alike."""
+def gain_claims(fit: Fit, budgets: tuple[float, ...] | None, *, independent_rows: bool) -> tuple[Claim, ...]:
+    """Claim for each diversity number that pools gain more where they have more of it and all else is alike.
+
+    The claims are of a pool of the reference size and of rows as they were taken, whatever else is asked for.
+    """
     diversity = cast(DiversityLaw, fit.law).diversity
     claims = []
     for number in diversity:
@@ -25,6 +28,6 @@ def gain_claims(fit: Fit) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def gain_differences(fit: Fit, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
+def gain_differences(fit: Fit, claim: Claim, *, group: str) -> np.ndarray:
     """Draw the effect of a diversity number on the log gain; as `claim_probabilities.claim_differences`."""
-    return log_gain_effect(fit.values(group), larger.partition(" ")[0])
+    return log_gain_effect(fit.values(group), claim.larger.partition(" ")[0])

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
+from bayeslaw.diagnosis.budget_residuals import budget_findings
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.prediction.new_pools import shared_effects
@@ -39,6 +40,7 @@ def row_findings(fit: Fit) -> Iterator[Finding]:
             "mean are too narrow, and probabilities of claims too near to 0 or 1.",
             "fit with normal noise and dependence: shared; do not read the probabilities as odds to bet on",
         )
+    yield from budget_findings(fit)
     yield from fact_findings(fit)
 
 

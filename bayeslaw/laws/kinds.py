@@ -66,11 +66,11 @@ class LawKind(Protocol):
         """Name the families of targets that are drawn from the population without being asked for by name."""
         ...
 
-    def claims(self, fit: Any) -> tuple[Claim, ...]:
-        """State what the law says of pools, as probabilities."""
+    def claims(self, fit: Any, budgets: tuple[float, ...] | None, *, independent_rows: bool) -> tuple[Claim, ...]:
+        """State what the law says of pools, as probabilities, as `bayeslaw.claims`."""
         ...
 
-    def claim_differences(self, fit: Any, parameter: str, larger: str, smaller: str, *, group: str) -> np.ndarray:
+    def claim_differences(self, fit: Any, claim: Claim, *, group: str) -> np.ndarray:
         """Draw what a claim is about, [draw]; the claim holds where it is positive."""
         ...
 
@@ -167,7 +167,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
     "new_families": "bayeslaw.prediction.joint_targets:new_families_of",
-    "claims": lambda fit: (),
+    "claims": lambda fit, budgets, independent_rows: (),
     "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
     "findings": "bayeslaw.diagnosis.row_findings:fact_findings",
     "log_likelihood": "bayeslaw.diagnosis.joint_likelihood:log_likelihood",

@@ -40,21 +40,42 @@ class Claim:
     ----------
     claim
         The claim in words.
-    parameter, larger, smaller
-        The parameter compared, and the groups of which the claim says that the first has the larger value.
+    quantity
+        What is compared: ``"exponent"``, ``"slope"`` (by how much the loss falls per unit of log parameters, at a
+        budget), ``"loss"`` (the law's, at a budget), ``"floor"``, or ``"log gain"``.
+    larger, smaller
+        The groups of which the claim says that the first has the larger value.
     probability, prior_probability
-        Posterior and prior probability of the claim.
+        Posterior and prior probability of the claim: shares of draws.
     unit
-        Unit of the losses, or ``"per unit of log parameters"`` for exponents.
+        Unit of the quantity.
+    budget
+        Number of parameters of either side, for a slope or a loss; else None.
+    extrapolation
+        How far that budget lies beyond those of either group, in units of the range of their logarithms; 0 inside.
+    least_squares, jackknife_deviation
+        Difference of the quantity, first group less second, by least squares of the law in each group, and its standard
+        error by leaving out one family at a time; None where families are fewer than three, or not known.
+    families_probability
+        The posterior probability were families draws of a population: where the jackknife's error exceeds the
+        posterior's deviation, the difference is as uncertain as that.
+    independent_probability
+        Posterior probability with all rows taken as independent; None where it was not asked for.
     """
 
     claim: str
-    parameter: str
+    quantity: str
     larger: str
     smaller: str
     probability: float
     prior_probability: float
     unit: str
+    budget: float | None = None
+    extrapolation: float = 0.0
+    least_squares: float | None = None
+    jackknife_deviation: float | None = None
+    families_probability: float | None = None
+    independent_probability: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Rows that share sampling error and members: a covariance of low rank beside a diagonal."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import jax
@@ -12,8 +13,8 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError
 from bayeslaw.laws.observations import Observations
 from bayeslaw.likelihood.effect_parts import EffectPart, effect_parts
-from bayeslaw.likelihood.loadings import model_factor_of, sampling_factor_of, smooth_part, trends_of
-from bayeslaw.likelihood.noise import Noise, response_of
+from bayeslaw.likelihood.loadings import Trend, model_factors_of, sampling_factor_of, smooth_part
+from bayeslaw.likelihood.noise import Noise
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
 
@@ -26,21 +27,22 @@ LOG_TWO_PI = float(np.log(2 * np.pi))
 class Dependence:
     """What the rows share.
 
-    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + M M' + tau**2 W W'`` with tau
-    the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the trend of
-    each group, and the effects of the members beside it. All are effects with a standard normal distribution, ``sum_k
-    loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`. All densities cost ``rows * effects +
-    effects ** 3`` by the identity of Woodbury, those over nodes nothing per row. `bayeslaw.likelihood.loadings` tells
-    how the loadings are found.
+    The rows' deviations from the law have the covariance ``diag(variance[group]) + L L' + M M' + C C' + tau**2 W W'``
+    with tau the `member_scale`: the sampling error over clusters of samples, what the choice of models does to the
+    trend of each group and to its course beside the trend, and the effects of the members. All are effects with a
+    standard normal distribution, ``sum_k loadings[row, k] scale[k] effect[k]``, the scale being 1 or `member_scale`.
+    All densities cost ``rows * effects + effects ** 3`` by the identity of Woodbury, those over nodes nothing per row.
+    `bayeslaw.likelihood.loadings` tells how the loadings are found.
 
     It is a container of arrays to JAX, so that a compiled density may take it as an argument; `share` makes one.
 
     Parameters
     ----------
     loadings
-        ``[L, M, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models,
-        and the share of each member in each row less what rows of its budget have; then zeros, so that tables with a
-        few directions of the sampling error more or less have arrays of one shape and share what is compiled.
+        ``[L, M, C, W]`` in the response's unit, shape ``[row, effect]``: of the sampling error, of the choice of models
+        on the trend of the law and beside it, and the share of each member in each row less what rows of its budget
+        have; then zeros, so that tables with a few directions of the sampling error more or less have arrays of one
+        shape and share what is compiled.
     remainder
         Sampling variance of each row outside of ``L``, in the response's unit squared, shape ``[row]``. Its mean over
         a group is part of the group's variance.
@@ -54,13 +56,13 @@ class Dependence:
     mean_remainder
         Mean of `remainder`, shape ``[group]``.
     products
-        ``[L, M, W]' [L, M, W]`` of each group, shape ``[group, effect, effect]``.
+        ``[L, M, C, W]' [L, M, C, W]`` of each group, shape ``[group, effect, effect]``.
     parts
         The effects cut into parts that the rows tell of apart.
     by_member
         Whether each effect is that of a member, shape ``[effect]``.
     sizes
-        Number of columns of ``L``, ``M`` and ``W``. Compiled functions do not look at them.
+        Number of columns of ``L``, ``M``, ``C`` and ``W``. Compiled functions do not look at them.
     """
 
     loadings: np.ndarray
@@ -81,12 +83,12 @@ class Dependence:
 
     @property
     def first_member(self) -> int:
-        """Position of the first member among the effects: the columns of ``L`` and ``M``."""
-        return int(self.sizes[:2].sum())
+        """Position of the first member among the effects: the columns of ``L``, ``M`` and ``C``."""
+        return int(self.sizes[:3].sum())
 
     @property
     def effects(self) -> int:
-        """Number of effects: the columns of ``L``, ``M`` and ``W``."""
+        """Number of effects: the columns of ``L``, ``M``, ``C`` and ``W``."""
         return int(self.sizes.sum())
 
     @property
@@ -102,7 +104,12 @@ class Dependence:
     @property
     def model_factor(self) -> np.ndarray:
         """``M``, shape ``[row, direction]``."""
-        return self.loadings[:, self.directions : self.first_member]
+        return self.loadings[:, self.directions : int(self.sizes[:2].sum())]
+
+    @property
+    def course_factor(self) -> np.ndarray:
+        """``C``, shape ``[row, direction]``."""
+        return self.loadings[:, int(self.sizes[:2].sum()) : self.first_member]
 
     @property
     def contrasts(self) -> np.ndarray:
@@ -114,14 +121,15 @@ class Dependence:
         """What is known of the sampling error."""
         if self.directions == 0:
             return "none: the table does not say how the pools' sampling errors go together"
-        return f"sampling error over clusters of samples, smooth in the covariates, in {self.directions} directions"
+        return f"sampling error over clusters of samples, on the trend of the law, in {self.directions} directions"
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What the rows share, a line each."""
         return (
             f"L, r: {self.words}",
-            f"M: choice of models, smooth in the covariates, in {self.model_factor.shape[1]} directions",
+            f"M: choice of models, on the trend of the law, in {self.model_factor.shape[1]} directions",
+            f"C: choice of models and form of the law, beside that trend, in {self.course_factor.shape[1]} directions",
             f"W: shares of {self.contrasts.shape[1]} members, less those in pools of like budgets",
         )
 
@@ -167,7 +175,7 @@ class Dependence:
         Parameters
         ----------
         weighted
-            ``[L, M, W]' D^-1 r``, shape ``[effect]``.
+            ``[L, M, C, W]' D^-1 r``, shape ``[effect]``.
         squares
             ``r' D^-1 r``, scalar.
         variance, member_scale
@@ -261,7 +269,7 @@ class Dependence:
         return of_location, covariance / 2
 
     def _core(self, variance: Array, member_scale: ArrayLike) -> tuple[Array, Array]:
-        """Scales of the effects, and the lower Cholesky factor of ``I + [L, M, W]' D^-1 [L, M, W]`` in those scales."""
+        """Scales of the effects, and with loadings ``F`` in them the lower Cholesky factor of ``I + F' D^-1 F``."""
         scale = self.effect_scale(member_scale)
         products = jnp.tensordot(1 / variance, self.products, 1)
         return scale, jnp.linalg.cholesky(jnp.eye(len(scale)) + scale[:, None] * scale * products)
@@ -270,6 +278,7 @@ class Dependence:
 def share(
     sampling_factor: np.ndarray,
     model_factor: np.ndarray,
+    course_factor: np.ndarray,
     contrasts: np.ndarray,
     *,
     remainder: np.ndarray,
@@ -285,6 +294,8 @@ def share(
         ``L``, in the response's unit, shape ``[row, direction]``.
     model_factor
         ``M``, in the response's unit, shape ``[row, direction]``.
+    course_factor
+        ``C``, in the response's unit, shape ``[row, direction]``.
     contrasts
         ``W``, shape ``[row, member]``.
     remainder, inflation, group
@@ -297,13 +308,14 @@ def share(
     Dependence
         What the rows share.
     """
-    sizes = np.array([factor.shape[1] for factor in (sampling_factor, model_factor, contrasts)])
+    sizes = np.array([factor.shape[1] for factor in (sampling_factor, model_factor, course_factor, contrasts)])
     spare = np.zeros((len(group), -sizes[0] % ROUND))
-    loadings = np.concatenate([sampling_factor, model_factor, contrasts, spare], axis=1)
+    loadings = np.concatenate([sampling_factor, model_factor, course_factor, contrasts, spare], axis=1)
     count = np.bincount(group, minlength=groups).astype(float)
     parts = [loadings[group == index] for index in range(groups)]
     effect = np.arange(loadings.shape[1])
-    by_member = (effect >= sizes[:2].sum()) & (effect < sizes.sum())
+    by_member = (effect >= sizes[:3].sum()) & (effect < sizes.sum())
+    on_course = (effect >= sizes[:2].sum()) & (effect < sizes[:3].sum())
     return Dependence(
         loadings=loadings,
         remainder=remainder,
@@ -312,13 +324,15 @@ def share(
         count=count,
         mean_remainder=np.bincount(group, remainder, groups) / np.maximum(count, 1),
         products=np.stack([part.T @ part for part in parts]),
-        parts=effect_parts(parts, by_member),
+        parts=effect_parts(parts, on_course, by_member),
         by_member=by_member,
         sizes=sizes,
     )
 
 
-def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, groups: int) -> Dependence | None:
+def dependence_of(
+    noise: Noise, observations: Observations, group: np.ndarray, trends_of: Callable[[], Sequence[Trend]]
+) -> Dependence | None:
     """Find what the rows share, on the scale on which the noise is additive.
 
     Parameters
@@ -329,8 +343,8 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
         The rows.
     group
         Index of each row's group of variance, shape ``[row]``.
-    groups
-        Number of groups.
+    trends_of
+        Gives the trend of each group, on that scale; asked where rows share errors.
 
     Returns
     -------
@@ -355,19 +369,19 @@ def dependence_of(noise: Noise, observations: Observations, group: np.ndarray, g
         wanted = DISTRIBUTIONS[noise.distribution].shares_errors and not noise.standard_errors
     if shares is None or observations.membership is None or not wanted:
         return None
-    response, loss = response_of(noise, observations)[0], observations.loss
+    loss = observations.loss
     factor = np.zeros((len(loss), 0)) if factor is None else factor
     remainder = observations.sampling_remainder
     remainder = np.zeros(len(loss)) if remainder is None else remainder
     slope = RESPONSES[noise.response].loss_slope(loss)
     factor, remainder = factor / slope[:, None], remainder / slope**2
-    trends = trends_of(observations.covariates, observations.membership, group, groups)
+    trends = trends_of()
     return share(
         sampling_factor_of(factor, trends),
-        model_factor_of(response, observations.membership, trends),
+        *model_factors_of(observations.membership, trends),
         shares - smooth_part(shares, trends),
         remainder=remainder,
         inflation=np.array([trend.inflation for trend in trends]),
         group=group,
-        groups=groups,
+        groups=len(trends),
     )

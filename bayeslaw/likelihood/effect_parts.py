@@ -64,42 +64,46 @@ def _explained_derivative(primals: tuple[Array, Array], tangents: tuple[Array, A
     return value, effects @ by_weighted - 0.5 * (moment * by_products).sum()
 
 
-def effect_parts(parts: Sequence[np.ndarray], by_member: np.ndarray) -> tuple[EffectPart, ...]:
+def effect_parts(parts: Sequence[np.ndarray], on_course: np.ndarray, by_member: np.ndarray) -> tuple[EffectPart, ...]:
     """Cut effects where their loadings allow it.
 
-    Effects on the trends of the rows are orthogonal to those of the members beside it, and of no more directions than
-    trends have terms.
+    Effects on the trends of the rows are orthogonal to those on their course beside it and to those of the members, and
+    of no more directions than trends have terms.
 
     Parameters
     ----------
     parts
         Loadings of the rows of each group, each of shape ``[group row, effect]``.
+    on_course
+        Whether each effect is on the course of the rows beside the trend, shape ``[effect]``.
     by_member
         Whether each effect is that of a member, shape ``[effect]``.
 
     Returns
     -------
     tuple of EffectPart
-        Effects on the trends and members, in the fewest directions; all of them together where they are not orthogonal.
+        Effects on trends, on courses and of members, in the fewest directions; all of them together where they are not
+        orthogonal.
     """
     products, every = np.stack([part.T @ part for part in parts]), np.eye(len(by_member))
-    turns = [every[:, ~by_member], every[:, by_member]]
-    if not _orthogonal(products, by_member):
+    kinds = (~on_course & ~by_member, on_course, by_member)
+    turns = [every[:, kind] for kind in kinds]
+    if not all(_orthogonal(products, kind) for kind in kinds[1:]):
         turn = np.concatenate(turns, axis=1)
         return (EffectPart(turn, turn.T @ products @ turn, int((~by_member).sum())),)
     turns = [turn @ _directions(turn.T @ products.sum(axis=0) @ turn) for turn in turns]
-    others = turns[0].shape[1]
+    firsts = (turns[0].shape[1], turns[1].shape[1], 0)
     return tuple(
         EffectPart(turn, turn.T @ products @ turn, first)
-        for turn, first in zip(turns, (others, 0), strict=True)
+        for turn, first in zip(turns, firsts, strict=True)
         if turn.size
     )
 
 
-def _orthogonal(products: np.ndarray, by_member: np.ndarray) -> bool:
-    """Whether members have loadings orthogonal to those of all other effects in every group."""
+def _orthogonal(products: np.ndarray, kind: np.ndarray) -> bool:
+    """Whether some effects have loadings orthogonal to those of all others in every group."""
     limits = APART * np.diagonal(products, axis1=1, axis2=2).max(axis=1, initial=0)[:, None, None]
-    return bool((np.abs(products[:, ~by_member][:, :, by_member]) <= limits).all())
+    return bool((np.abs(products[:, ~kind][:, :, kind]) <= limits).all())
 
 
 def _directions(products: np.ndarray) -> np.ndarray:

@@ -1,10 +1,11 @@
 """Law, grouping and noise, put together as a NumPyro model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
+import jax.numpy as jnp
 import numpy as np
 
 from bayeslaw.laws.base import Law, Parameter
@@ -12,8 +13,11 @@ from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior
 from bayeslaw.likelihood.compress import Compressed, compress_rows, compression_error
 from bayeslaw.likelihood.dependence import Dependence, dependence_of
+from bayeslaw.likelihood.law_trends import law_trends
+from bayeslaw.likelihood.loadings import Trend
 from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
+from bayeslaw.likelihood.responses import RESPONSES
 from bayeslaw.likelihood.row_model import RowModel
 from bayeslaw.pools.regimes import REGIMES
 
@@ -67,7 +71,18 @@ class LawModel(RowModel):
     @cached_property
     def dependence(self) -> Dependence | None:
         """What the rows share, or None where they are independent."""
-        return dependence_of(self.noise, self.observations, self.group_index, max(len(self.groups), 1))
+        return dependence_of(self.noise, self.observations, self.group_index, self.trends)
+
+    def located(self, values: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
+        """Evaluate the law in the unit of the response, [draw, row], at values of shape ``[draw, 1]`` and some rows."""
+        covariates = (self.covariates[name][rows] for name in self.covariate_names)
+        return RESPONSES[self.noise.response].of_loss(jnp.asarray(self.function(*covariates, **values)))
+
+    def trends(self) -> list[Trend]:
+        """Find where the law can take the rows of each group; see `bayeslaw.likelihood.law_trends`."""
+        membership, groups = self.observations.membership, max(len(self.groups), 1)
+        assert membership is not None
+        return law_trends(self.parameters, self.located, self.response, membership, self.group_index, groups)
 
     @cached_property
     def groups(self) -> tuple[str, ...]:
@@ -147,7 +162,7 @@ class LawModel(RowModel):
     def with_priors(self, law: Law, noise: Noise) -> "LawModel":
         """Return the model of the same rows with other priors, which takes over what its rows share."""
         model = LawModel(law, noise, self.observations)
-        # It depends on no prior, and takes longer than all else that is worked out of the rows.
+        # It takes longer than all else that is worked out of the rows, and follows from priors only where rows are few.
         object.__setattr__(model, "dependence", self.dependence)
         return model
 

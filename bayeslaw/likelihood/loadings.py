@@ -1,20 +1,19 @@
 """What the rows of pools share, as loadings: how samples, the choice of models and single members move them.
 
-Loadings are split at the *trend* of the rows: what a quadratic in the log budget tells of them within each group,
-which a law could mimic. Effects on the trend make the law uncertain; effects beside it make the rows scatter about it.
-Were one effect to enter both, the scatter of thousands of pools would move the law: a draw of the texts that weighs
-more on pools above the law (Peelle's pertinent puzzle; D'Agostini 1994), or members that are larger and so both better
-and more often winners, would explain the scatter best with a law that lies far from all pools. As between and within
-effects (Mundlak 1978) the two parts are therefore kept apart.
+Loadings are split at the *trend* of the rows: what the law, at its fit to the rows of a group, can tell of them by its
+parameters. Effects on the trend make the law uncertain; effects beside it make the rows scatter about it. Were one
+effect to enter both, the scatter of thousands of pools would move the law: a draw of the texts that weighs more on
+pools above the law (Peelle's pertinent puzzle; D'Agostini 1994), or members that are larger and so both better and more
+often winners, would explain the scatter best with a law that lies far from all pools. As between and within effects
+(Mundlak 1978) the parts are therefore kept apart.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 SHARE_HELD = 0.99
-MODELS_PER_TERM = 3
 
 
 @dataclass(frozen=True)
@@ -26,59 +25,34 @@ class Trend:
     rows
         The group's rows, shape ``[group row]``.
     basis
-        Orthonormal functions of the covariates at them, shape ``[group row, term]``.
+        Orthonormal directions that the law has by its parameters at its fit to the rows, shape ``[group row, term]``.
+    beyond
+        Orthonormal directions, orthogonal to those, that it takes further away, shape ``[group row, direction]``.
+    residual
+        Response less the law at that fit, shape ``[group row]``.
     models
         Number of different models in them.
     """
 
     rows: np.ndarray
     basis: np.ndarray
+    beyond: np.ndarray
+    residual: np.ndarray
     models: int
 
     @property
+    def smooth(self) -> np.ndarray:
+        """All directions together, orthonormal, shape ``[group row, direction]``."""
+        return np.concatenate([self.basis, self.beyond], axis=1)
+
+    @property
     def inflation(self) -> float:
-        """Ratio of the variance about a trend to the one about its fit, which takes a model for each term."""
-        terms = self.basis.shape[1]
-        return self.models / (self.models - terms) if self.models > terms else 1.0
+        """Ratio of the variance about a trend to the one about its fit, which takes a model for each direction."""
+        directions = self.smooth.shape[1]
+        return self.models / (self.models - directions) if self.models > directions else 1.0
 
 
-def trends_of(
-    covariates: Mapping[str, np.ndarray], membership: np.ndarray, group: np.ndarray, groups: int
-) -> list[Trend]:
-    """Find the trends of groups: quadratics in the log covariates, of fewer terms where models are few.
-
-    Parameters
-    ----------
-    covariates
-        Covariates, each of shape ``[row]``; those that are not positive are taken as they are.
-    membership
-        Whether each model is in each row, shape ``[row, member]``.
-    group
-        Index of each row's group, shape ``[row]``.
-    groups
-        Number of groups.
-
-    Returns
-    -------
-    list of Trend
-        One for each group; of no terms for a group without rows.
-    """
-    logs = [np.log(values) if (values > 0).all() else values for values in covariates.values()]
-    trends = []
-    for index in range(groups):
-        rows = np.flatnonzero(group == index)
-        models = int(membership[rows].any(axis=0).sum())
-        varying = [log[rows] for log in logs if len(rows) and np.ptp(log[rows]) > 0]
-        linear = [(column - column.mean()) / np.ptp(column) for column in varying]
-        columns = [np.ones(len(rows)), *linear, *(column**2 for column in linear)]
-        # Fewer models than this for each term would leave little to tell their scatter from.
-        columns = columns[: max(1, models // MODELS_PER_TERM)]
-        left, values, _ = np.linalg.svd(np.column_stack(columns), full_matrices=False)
-        trends.append(Trend(rows, left[:, values > 1e-9 * values.max(initial=0)], models))
-    return trends
-
-
-def smooth_part(loadings: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
+def smooth_part(loadings: np.ndarray, trends: Sequence[Trend], part: str = "smooth") -> np.ndarray:
     """Fit every column by the trend of each group.
 
     Parameters
@@ -87,6 +61,8 @@ def smooth_part(loadings: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
         Shape ``[row, column]``.
     trends
         One for each group.
+    part
+        Which directions of the trends: ``"basis"``, ``"beyond"``, or both of them, ``"smooth"``.
 
     Returns
     -------
@@ -95,7 +71,8 @@ def smooth_part(loadings: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
     """
     smooth = np.zeros_like(loadings, dtype=float)
     for trend in trends:
-        smooth[trend.rows] = trend.basis @ (trend.basis.T @ loadings[trend.rows])
+        directions = getattr(trend, part)
+        smooth[trend.rows] = directions @ (directions.T @ loadings[trend.rows])
     return smooth
 
 
@@ -138,11 +115,11 @@ def sampling_factor_of(factor: np.ndarray, trends: Sequence[Trend]) -> np.ndarra
     np.ndarray
         Shape ``[row, direction]``, in the unit of `factor`.
     """
-    return leading_directions(smooth_part(factor, trends))
+    return leading_directions(smooth_part(factor, trends, "basis"))
 
 
-def model_factor_of(response: np.ndarray, membership: np.ndarray, trends: Sequence[Trend]) -> np.ndarray:
-    """Find how the trends would move had other models of the same kind been scored.
+def model_factors_of(membership: np.ndarray, trends: Sequence[Trend]) -> tuple[np.ndarray, np.ndarray]:
+    """Find how the rows would move smoothly had other models of the same kind been scored.
 
     The models of a table are themselves a sample, and rows that share one are not independent. The influence of a model
     on a group's trend is the trend of its rows' residuals; the sum of their squares over models is the variance of
@@ -150,10 +127,11 @@ def model_factor_of(response: np.ndarray, membership: np.ndarray, trends: Sequen
     1948), and the sandwich for data that share units (Fafchamps and Gubert 2007; Aronow, Samii and Assenova 2015).
     Models of one family are taken as different draws.
 
+    Beside the trend, influences are taken along the directions that the law takes away from its fit, and with them what
+    the rows go along these that the law at its fit does not: its form is no better known than that.
+
     Parameters
     ----------
-    response
-        Response of each row, shape ``[row]``.
     membership
         Whether each model is in each row, shape ``[row, member]``.
     trends
@@ -161,11 +139,23 @@ def model_factor_of(response: np.ndarray, membership: np.ndarray, trends: Sequen
 
     Returns
     -------
-    np.ndarray
-        Shape ``[row, direction]``, in the unit of `response`: all directions.
+    on_trend, beside_trend : np.ndarray
+        Each of shape ``[row, direction]``, in the unit of the residuals: all directions.
     """
-    residual = response - smooth_part(response[:, None], trends)[:, 0]
-    influence = smooth_part(residual[:, None] * membership, trends)
+    residual = np.zeros((len(membership), 1))
     for trend in trends:
-        influence[trend.rows] *= np.sqrt(trend.inflation)
-    return leading_directions(influence, 1 - 1e-9)
+        residual[trend.rows, 0] = trend.residual
+    missed = smooth_part(residual, trends, "beyond")
+    scatter = (residual - smooth_part(residual, trends)) * membership
+    for trend in trends:
+        scatter[trend.rows] *= np.sqrt(trend.inflation)
+    # One draw for each group: what a law misses of one says nothing of another.
+    each = np.concatenate([np.where(_within(trend, len(missed)), missed, 0.0) for trend in trends], axis=1)
+    beside = np.concatenate([smooth_part(scatter, trends, "beyond"), each], axis=1)
+    on_trend = smooth_part(scatter, trends, "basis")
+    return leading_directions(on_trend, 1 - 1e-9), leading_directions(beside, 1 - 1e-9)
+
+
+def _within(trend: Trend, rows: int) -> np.ndarray:
+    """Say which rows are of a trend's group, shape ``[row, 1]``."""
+    return np.isin(np.arange(rows), trend.rows)[:, None]

@@ -165,7 +165,7 @@ class Noise:
         sites = {noise_scale if site == NOISE_SCALE else site: prior for site, prior in priors.items()}
         lines = [f"  {self.response} ~ {self.distribution}({location}, {scale})"]
         if shared:
-            covariance = f"diag({noise_scale}**2 + r) + L L' + M M' + {MEMBER_SCALE}**2 W W'"
+            covariance = f"diag({noise_scale}**2 + r) + L L' + M M' + C C' + {MEMBER_SCALE}**2 W W'"
             lines = [
                 f"  {self.response} ~ {self.distribution}({location}, covariance {covariance})",
                 *(f"    {line}" for line in shared),

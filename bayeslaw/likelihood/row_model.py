@@ -274,7 +274,7 @@ class RowModel(ABC):
         Returns
         -------
         weighted : Array
-            ``[L, M, W]' D^-1 r``, shape ``[effect]``.
+            ``[L, M, C, W]' D^-1 r``, shape ``[effect]``.
         squares : Array
             ``r' D^-1 r``, scalar.
         """

@@ -131,3 +131,12 @@ def read_counts(what: str, values: Iterable[Any]) -> list[float]:
         if not 1 <= count < math.inf:
             raise InputError(f"{what} is {count!r}", "positive numbers of at least 1", f"use {what} such as 7e9")
     return counts
+
+
+def count_label(count: float) -> str:
+    """Write a count of parameters or tokens with a unit, such as ``"70B"``."""
+    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        # A count that three digits would round up to the next unit is written in that unit.
+        if count >= 0.9995 * size:
+            return f"{count / size:.3g}{letter}" if count < 9995e11 else f"{count / size:,.0f}{letter}"
+    return f"{count:.3g}"

@@ -20,6 +20,7 @@ GRID_POINTS = 600
 SEEN = 0.01
 PRIOR_SHOWN = (0.04, 0.96)
 POSTERIOR_SHOWN = (0.001, 0.999)
+MOST_WIDENED = 3.0
 POSTERIOR = GROUP_STYLES[0].colour
 AGAINST = GROUP_STYLES[1].colour
 PRIOR_FILL = "#dedee3"
@@ -30,8 +31,8 @@ PRIOR_DASHES = (0, (4, 2))
 def plot_claims(fit: Fit) -> Figure:
     """Draw what prior and posterior say of the paper's claims.
 
-    Each row is a claim, as a difference that is positive where the claim holds, with the probability of that before
-    and after the data.
+    Each panel is a claim, as a difference that is positive where the claim holds, with the probability of that before
+    and after the data; those about the same two groups stand in one column.
 
     Parameters
     ----------
@@ -56,14 +57,25 @@ def plot_claims(fit: Fit) -> Figure:
             "a collaboration law whose floor or exponent differs between single, homogeneous and heterogeneous pools",
             "fit --law collaboration to pools, or draw --what law",
         )
+    pairs = list(dict.fromkeys(_pair(claim) for claim in stated))
+    columns = [[claim for claim in stated if _pair(claim) == pair] for pair in pairs]
+    length = max(map(len, columns))
     with house_style():
-        figure = Figure(figsize=(7.6, 1.25 * len(stated) + 0.9))
-        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.5, 1.25 * len(stated) + 0.4)).flat
+        figure = Figure(figsize=(7.6 * len(columns), 1.25 * length + 0.9))
+        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.5, 1.25 * length + 0.4)).flat
         _title(title, fit)
-        rows = np.atleast_1d(body.subplots(len(stated), 1, gridspec_kw={"hspace": 0.12}))
-        for ax, claim in zip(rows, stated, strict=True):
-            _draw_claim(ax, fit, claim, _window(fit, [other for other in stated if other.parameter == claim.parameter]))
+        axes = body.subplots(length, len(columns), squeeze=False, gridspec_kw={"hspace": 0.12})
+        for column, of_pair in zip(axes.T, columns, strict=True):
+            for ax, claim in zip(column, of_pair, strict=False):
+                _draw_claim(ax, fit, claim)
+            for ax in column[len(of_pair) :]:
+                ax.set_axis_off()
     return figure
+
+
+def _pair(claim: Claim) -> frozenset[str]:
+    """Name the groups that a claim compares, whichever of them it says has the larger value."""
+    return frozenset((claim.larger, claim.smaller))
 
 
 def _title(figure: Figure, fit: Fit) -> None:
@@ -77,12 +89,10 @@ def _title(figure: Figure, fit: Fit) -> None:
     figure.legend(handles=handles, loc="upper right", ncols=3)
 
 
-def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -> None:
+def _draw_claim(ax: Axes, fit: Fit, claim: Claim) -> None:
+    window = _window(fit, claim)
     grid = np.union1d(np.linspace(*window, GRID_POINTS), 0.0)
-    prior, posterior = (
-        _density(claim_differences(fit, claim.parameter, claim.larger, claim.smaller, group=group), grid)
-        for group in ("prior", "posterior")
-    )
+    prior, posterior = (_density(claim_differences(fit, claim, group=group), grid) for group in ("prior", "posterior"))
     ax.fill_between(grid, prior, color=PRIOR_FILL, linewidth=0, zorder=1, label="_prior")
     ax.plot(grid, prior, color=FAINT, linestyle=PRIOR_DASHES, linewidth=1, zorder=2)
     ax.fill_between(
@@ -100,8 +110,7 @@ def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -
     ax.spines["left"].set_visible(False)
     ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
     ax.set_title(claim.claim[0].upper() + claim.claim[1:], fontsize=9, pad=3)
-    unit = f" ({fit.unit})" if claim.parameter == "floor" else ""
-    ax.set_xlabel(f"{claim.parameter} of {claim.larger} − {claim.smaller}{unit}", fontsize=8, labelpad=2)
+    ax.set_xlabel(f"{claim.quantity} of {claim.larger} − {claim.smaller} ({claim.unit})", fontsize=8, labelpad=2)
     text: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
     ax.annotate(
         f"prior  {probability_text(claim.prior_probability)}", (1, 0.72), (8, 0), fontsize=8.5, color="#5f5f66", **text
@@ -111,14 +120,15 @@ def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float]) -
     )
 
 
-def _window(fit: Fit, stated: list[Claim]) -> tuple[float, float]:
-    """Range of differences that holds zero, the bulk of the priors and all but the tails of the posteriors."""
-    ends = [0.0]
-    for claim in stated:
-        for group, shown in (("prior", PRIOR_SHOWN), ("posterior", POSTERIOR_SHOWN)):
-            ends += np.quantile(
-                claim_differences(fit, claim.parameter, claim.larger, claim.smaller, group=group), shown
-            ).tolist()
+def _window(fit: Fit, claim: Claim) -> tuple[float, float]:
+    """Range of differences that holds zero, all but the tails of the posterior, and so much of the prior as it can."""
+    prior, posterior = (
+        np.quantile(claim_differences(fit, claim, group=group), shown)
+        for group, shown in (("prior", PRIOR_SHOWN), ("posterior", POSTERIOR_SHOWN))
+    )
+    # A prior of losses may be a hundred times as wide as what the data leave.
+    reach = MOST_WIDENED * np.abs(posterior).max()
+    ends = [0.0, *posterior, *np.clip(prior, -reach, reach)]
     air = 0.04 * (max(ends) - min(ends))
     return min(ends) - air, max(ends) + air
 

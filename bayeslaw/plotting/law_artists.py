@@ -11,8 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.plotting.law_curves import Curve, Floor, rows_of
-from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, GroupStyle, budget_axis, count_label, loss_axis
+from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, GroupStyle, budget_axis, loss_axis
 from bayeslaw.prediction.targets import NEW_FAMILY
 
 TOGETHER = len(GROUP_STYLES)

@@ -17,6 +17,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.storage import atomic_file
 
 ENDINGS = (".png", ".svg", ".pdf")
@@ -107,15 +108,6 @@ def lightness(colour: str) -> float:
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     luminance = float(linear @ [0.2126, 0.7152, 0.0722])
     return 116 * luminance ** (1 / 3) - 16 if luminance > (6 / 29) ** 3 else luminance * (29 / 3) ** 3
-
-
-def count_label(count: float) -> str:
-    """Write a count of parameters or tokens with a unit, such as ``"70B"``."""
-    for size, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
-        # A count that three digits would round up to the next unit is written in that unit.
-        if count >= 0.9995 * size:
-            return f"{count / size:.3g}{letter}" if count < 9995e11 else f"{count / size:,.0f}{letter}"
-    return f"{count:.3g}"
 
 
 def nice_numbers(low: float, high: float, *, most: int) -> np.ndarray:

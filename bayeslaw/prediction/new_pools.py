@@ -15,27 +15,23 @@ from bayeslaw.likelihood.noise import MEMBER_SCALE
 
 SAMPLES = ("same", "new")
 ALL_SAMPLES = "all"
-NEIGHBOURS = 50
 DRAWS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
 class SimilarPools:
-    """The pools most like each target.
+    """The observed pools that stand for what is not known of each target.
 
     Parameters
     ----------
-    rows
-        Their positions, nearest first, shape ``[target, neighbour]``.
     weights
-        Their weights, which sum to one over neighbours and are zero where a group has fewer, shape as of the rows.
+        Weight of each observed pool, which sum to one over pools, shape ``[target, row]``.
     loadings
         Mean of their loadings on the sampling error, shape ``[target, direction]``.
     remainder
         Mean of their sampling variance outside of the directions, shape ``[target]``.
     """
 
-    rows: np.ndarray
     weights: np.ndarray
     loadings: np.ndarray
     remainder: np.ndarray
@@ -83,12 +79,15 @@ def check_samples(fit: Fit, samples: str | None, kind: str) -> str:
 
 
 def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
-    """Find the observed pools from which to take what is not known of a new one.
+    """Weight the observed pools by how likely a new pool is made up as they are.
 
-    The win shares of a pool, and its loadings on the sampling error, are not known before its members are scored. They
-    are taken to be those of the `NEIGHBOURS` observed pools of its group (of all, for a group not seen) that are
-    nearest in the law's log covariates, each relative to its spread; with tricube weights (Cleveland 1979), so that
-    averages change smoothly along the covariates.
+    The win shares of a pool, and its loadings on the sampling error, are not known before its members are scored.
+    They are averaged over the observed pools of its group (of all, for a group not seen), with Gaussian weights by
+    their distance in the law's log covariates. The sizes of the models of a table are a few among those there could be:
+    where pools of one budget happen to be one large model with small ones, those of a slightly other budget need not.
+    So the width of the weights is that of a density estimate (Scott 1992) from as many points as the group has
+    *models*, not pools, which by their thousands hold the same models. Beyond what was observed weights stay those of
+    its edge.
 
     Parameters
     ----------
@@ -100,37 +99,37 @@ def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
     Returns
     -------
     SimilarPools
-        Those pools, and averages over them in the response's unit.
+        Those weights, and averages in the response's unit.
     """
-    model, shared = fit.model, fit.model.dependence
+    model, shared, membership = fit.model, fit.model.dependence, fit.observations.membership
     assert shared is not None
+    assert membership is not None
     observed, wanted = [], []
     for name in fit.law.covariates:
         columns = fit.observations.covariates[name], targets[name].to_numpy(dtype=float)
         if all((column > 0).all() for column in columns):
             columns = np.log(columns[0]), np.log(columns[1])
-        spread = max(float(columns[0].std()), 1e-12)
-        observed.append(columns[0] / spread)
-        wanted.append(columns[1] / spread)
-    places, nearest = np.column_stack(observed), []
+        observed.append(columns[0])
+        wanted.append(columns[1])
+    places, at = np.column_stack(observed), np.column_stack(wanted)
+    weights = np.zeros((len(targets), len(places)))
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
-    for place, name in zip(np.column_stack(wanted), group, strict=True):
-        known = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
-        rows = np.flatnonzero(known)
-        nearest.append(_nearest(rows, np.sqrt(((places[rows] - place) ** 2).sum(axis=1))))
-    rows, weights = (np.stack(each) for each in zip(*nearest, strict=True))
-    loadings = np.einsum("tn,tnd->td", weights, shared.sampling_factor[rows])
-    return SimilarPools(rows, weights, loadings, (weights * shared.remainder[rows]).sum(axis=1))
+    for name in dict.fromkeys(group):
+        own = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
+        models = int(membership[own].any(axis=0).sum())
+        weights[np.ix_(group == name, own)] = _kernel_weights(places[own], at[group == name], models)
+    return SimilarPools(weights, weights @ shared.sampling_factor, weights @ shared.remainder)
 
 
-def _nearest(rows: np.ndarray, distance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Take the nearest rows with tricube weights, or all where they are few, alike; each of shape ``[neighbour]``."""
-    order = np.argsort(distance, kind="stable")[:NEIGHBOURS]
-    weights, width = np.ones(len(order)), distance[order[-1]]
-    if len(rows) > NEIGHBOURS and distance[order[0]] < width:
-        weights = (1 - (distance[order] / width) ** 3) ** 3
-    spare = NEIGHBOURS - len(order)
-    return np.append(rows[order], np.full(spare, rows[0])), np.append(weights / weights.sum(), np.zeros(spare))
+def _kernel_weights(places: np.ndarray, at: np.ndarray, models: int) -> np.ndarray:
+    """Weight places, [row, covariate], by their distance from points, [target, covariate]; shape ``[target, row]``."""
+    width = places.std(axis=0) * models ** (-1 / (places.shape[1] + 4))
+    inside = np.clip(at, places.min(axis=0), places.max(axis=0))
+    # What never varies does not tell pools apart.
+    scale = np.where(width > 0, width, 1.0)
+    logs = -0.5 * (((inside[:, None] - places) / scale) ** 2).sum(axis=2)
+    weights = np.exp(logs - logs.max(axis=1, keepdims=True))
+    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def scatter_of_members(fit: Fit, similar: SimilarPools, effects: np.ndarray) -> np.ndarray:
@@ -143,28 +142,24 @@ def scatter_of_members(fit: Fit, similar: SimilarPools, effects: np.ndarray) -> 
     ----------
     fit
         A fit of rows that share errors.
-    like
-        The pools like each target.
+    similar
+        The pools that stand for each target.
     effects
         Effects of the members of the table in units of their scale, shape ``[draw, member]``.
 
     Returns
     -------
     np.ndarray
-        Mean square over those pools of what their members add to them, for each term of their trend a model taken into
-        account; shape ``[draw, target]``, in the response's unit squared.
+        Mean square over those pools of what their members add to them, for each direction of their trend a model taken
+        into account; shape ``[draw, target]``, in the response's unit squared.
     """
     shared, scale = fit.model.dependence, fit.values()[MEMBER_SCALE]
     assert shared is not None
-    used, where = np.unique(similar.rows, return_inverse=True)
-    where = where.reshape(similar.rows.shape)
-    inflation = shared.inflation[shared.group[used]]
-    result = np.empty((len(effects), len(where)))
+    inflation = shared.inflation[shared.group]
+    result = np.empty((len(effects), len(similar.weights)))
     for first in range(0, len(effects), DRAWS_AT_ONCE):
         part = slice(first, first + DRAWS_AT_ONCE)
-        squares = (effects[part] @ shared.contrasts[used].T) ** 2 * inflation
-        each = zip(where, similar.weights, strict=True)
-        result[part] = np.stack([squares[:, near] @ weights for near, weights in each], axis=1)
+        result[part] = ((effects[part] @ shared.contrasts.T) ** 2 * inflation) @ similar.weights.T
     return result * scale[:, None] ** 2
 
 
@@ -181,8 +176,8 @@ def shared_effects(fit: Fit, *, seed: int = 0) -> np.ndarray:
     Returns
     -------
     np.ndarray
-        Effects in units of their scales: directions of the sampling error, directions of the choice of models, members
-        of the table; shape ``[draw, effect]``.
+        Effects in units of their scales: directions of the sampling error, of the choice of models on the trend and
+        beside it, members of the table; shape ``[draw, effect]``.
     """
     values = {name: draws for name, draws in fit.values().items() if name in fit.model.needed_sites}
     with jax.enable_x64(True):

@@ -61,7 +61,7 @@ def test_the_demo_goes_the_whole_path(small, quick, tmp_path, monkeypatch):
     assert re.search(
         r"heterogeneous pool of [\d,]+ parameters: \d\.\d+ bits per byte \(90% equal-tailed interval", said
     )
-    assert re.search(r"That loss falls faster .*\n  has the probability [01]\.\d+ after the data", said)
+    assert re.search(r"P\(loss falls faster .* at \S+ parameters\) = \S+( 0\.\d+)?, before the data", said)
 
 
 def test_a_second_demo_replaces_the_first_and_scores_again(small, tmp_path, monkeypatch):

@@ -8,7 +8,6 @@ import pytest
 from typer.testing import CliRunner
 
 from bayeslaw.cli import app
-from bayeslaw.diagnosis.claim_probabilities import CLAIMS
 from bayeslaw.losses.folders import write_losses
 from bayeslaw.prediction.predictions import predict
 from bayeslaw.simulation.tables import simulate_losses
@@ -26,7 +25,7 @@ BAND = {
     "extrapolation": NUMBER,
 }
 FINDING = {"code": str, "severity": str, "message": str, "remedy": str}
-CLAIM = {"claim": str, "probability": NUMBER, "prior_probability": NUMBER, "unit": str}
+CLAIM = {"claim": str, "quantity": str, "probability": NUMBER, "prior_probability": NUMBER, "unit": str}
 DIAGNOSTICS = {
     "rhat_max": NUMBER,
     "ess_bulk_min": NUMBER,
@@ -96,7 +95,8 @@ def test_check(collaboration_file):
     record = printed("check", collaboration_file, "--json")
     assert record["trusted"] is True
     has(record["diagnostics"], DIAGNOSTICS)
-    assert len(record["claims"]) == len(CLAIMS)
+    # Two pairs of regimes: exponent and floor, slope and loss at three budgets inside the data and one beyond.
+    assert len(record["claims"]) == 2 * (2 + 2 * 4)
     for claim in record["claims"]:
         has(claim, CLAIM)
         assert 0 <= claim["probability"] <= 1

@@ -1,7 +1,6 @@
 """Findings, each provoked, and claims as probabilities."""
 
 import json
-import re
 
 import arviz_stats
 import numpy as np
@@ -9,9 +8,7 @@ import pytest
 import xarray as xr
 
 from bayeslaw.diagnosis.checks import check, check_record, trusted
-from bayeslaw.diagnosis.claim_probabilities import CLAIMS, claim_differences, claims
 from bayeslaw.diagnosis.sampling_diagnostics import diagnostics
-from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.laws import CollaborationLaw
@@ -219,64 +216,8 @@ def test_trust_is_the_absence_of_errors():
     assert not trusted([Finding("a", "warning", "", ""), Finding("b", "error", "", "")])
 
 
-def test_claims_are_shares_of_draws(collaboration_fit):
-    stated = claims(collaboration_fit)
-    assert len(stated) == len(CLAIMS) == 4
-    for claim in stated:
-        shares = []
-        for group in ("posterior", "prior"):
-            draws = collaboration_fit.tree[group].dataset[claim.parameter].stack(one=("chain", "draw"))
-            pairs = zip(draws.sel(regime=claim.larger).values, draws.sel(regime=claim.smaller).values, strict=True)
-            shares.append(np.mean([larger > smaller for larger, smaller in pairs]))
-        assert (claim.probability, claim.prior_probability) == pytest.approx(tuple(shares))
-
-
-def test_claims_say_what_the_paper_says(collaboration_fit):
-    wanted = {
-        ("exponent", "heterogeneous", "single"): "falls faster.*heterogeneous pools than in single",
-        ("exponent", "heterogeneous", "homogeneous"): "falls faster.*heterogeneous than in homogeneous",
-        ("floor", "single", "heterogeneous"): "floor of heterogeneous pools is below that of single",
-        ("floor", "homogeneous", "heterogeneous"): "floor of heterogeneous pools is below that of homogeneous",
-    }
-    for claim in claims(collaboration_fit):
-        assert re.search(wanted.pop((claim.parameter, claim.larger, claim.smaller)), claim.claim)
-        # The truth has floors that fall and exponents that rise with the variety of members.
-        assert claim.probability > 0.99
-        assert claim.prior_probability == pytest.approx(0.5, abs=0.06)
-        assert collaboration_fit.unit in claim.unit
-    assert not wanted
-
-
-def test_a_law_without_regimes_makes_no_claim(power_fit):
-    assert claims(power_fit) == ()
-
-
-def test_claims_are_of_regimes_that_were_seen(collaboration_fit):
-    seen = np.flatnonzero(collaboration_fit.observations.groups["regime"] != "homogeneous")
-    regimes = [name != "homogeneous" for name in collaboration_fit.model.groups]
-    two = Fit(collaboration_fit.tree.isel(pool=seen, regime=np.flatnonzero(regimes)))
-    stated = [(claim.parameter, claim.larger, claim.smaller) for claim in claims(two)]
-    assert stated == [("exponent", "heterogeneous", "single"), ("floor", "single", "heterogeneous")]
-
-
-@pytest.mark.slow
-def test_claims_are_of_parameters_with_values_by_regime(small_pools):
-    pools = small_pools.isel(pool=small_pools["regime"].to_numpy() != "homogeneous")
-    one_floor = fit(CollaborationLaw(pooling={"floor": "complete"}), pools, draws=200, chains=1)
-    assert [(c.parameter, c.larger, c.smaller) for c in claims(one_floor)] == [("exponent", "heterogeneous", "single")]
-
-
-def test_differences_are_by_name(collaboration_fit):
-    difference = claim_differences(collaboration_fit, "floor", "single", "homogeneous")
-    floor = collaboration_fit.tree["posterior"].dataset["floor"]
-    by_name = (floor.sel(regime="single") - floor.sel(regime="homogeneous")).to_numpy().ravel()
-    np.testing.assert_array_equal(difference, by_name)
-
-
-def test_claims_need_the_prior(collaboration_fit):
+def test_a_fit_without_its_prior_is_said_to_be_one(collaboration_fit):
     small = collaboration_fit.keep([])
-    with pytest.raises(InputError, match="without its prior"):
-        claims(small)
     record = check_record(small)
     assert record["claims"] == []
     assert not {"floor-prior", "exponent-prior"} & {finding["code"] for finding in record["findings"]}

@@ -156,7 +156,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "progress": False,
         },
         "check": {"fit": fit},
-        "claims": {"fit": fit},
+        "claims": {"fit": fit, "budgets": [1e9, "7B"], "independent_rows": False},
         "clustered_standard_error": {"values": np.arange(3), "weights": np.ones(3), "clusters": np.array(list("aab"))},
         "combine": {"losses": losses, "members": names, "rule": "oracle", "seed": 0, "token_losses": None},
         "compare": {"fits": both, "by": None, "method": "exact", **refit, "progress": False},

@@ -15,7 +15,7 @@ from bayeslaw.likelihood.dependence import Dependence
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.pools.pool_losses import make_pools
-from bayeslaw.prediction.new_pools import NEIGHBOURS, pool_deviations, scatter_of_members, shared_effects, similar_pools
+from bayeslaw.prediction.new_pools import pool_deviations, scatter_of_members, shared_effects, similar_pools
 from bayeslaw.prediction.predictions import predict, predict_draws
 from bayeslaw.simulation.tables import simulate_losses
 
@@ -36,8 +36,8 @@ def known_pools(law):
     texts, members = 2 * rng.standard_normal(shared.directions), MEMBER_SCALE * rng.standard_normal(12)
     mean = np.array([power(n, *TRUTH[r]) for n, r in zip(pools["parameters"].to_numpy(), regimes, strict=True)])
     own = np.sqrt(NUGGET**2 + shared.mean_remainder[shared.group]) * rng.standard_normal(len(mean))
-    loss = mean + shared.sampling_factor @ texts + shares @ members + own
-    return pools.assign(loss=("pool", loss)), members, texts
+    common = shared.sampling_factor @ texts
+    return pools.assign(loss=("pool", mean + common + shares @ members + own)), members, common
 
 
 @pytest.fixture(scope="module")
@@ -141,39 +141,45 @@ def test_the_level_on_the_same_samples_is_known_better_than_on_new_ones(truth, f
     at = targets_at(np.full(COPIES, 2e10), ["heterogeneous"] * COPIES)
     levels = {which: predict_draws(fitted, at, samples=which).to_numpy()[0].mean(axis=1) for which in ("same", "new")}
     low, high = np.quantile(levels["same"], [0.005, 0.995])
-    assert low < power(2e10, *TRUTH["heterogeneous"]) + similar_pools(fitted, at).loadings[0] @ truth[2] < high
+    assert low < power(2e10, *TRUTH["heterogeneous"]) + similar_pools(fitted, at).weights[0] @ truth[2] < high
     assert levels["same"].std() < 0.9 * levels["new"].std()
 
 
-def test_other_members_scatter_like_those_of_the_nearest_pools(fitted):
-    at = targets_at([1e9, 5e11], ["homogeneous", "single"])
+def test_other_members_scatter_like_those_of_pools_of_about_the_budget(fitted):
+    at = targets_at([2e9, 5e11], ["homogeneous", "single"])
     like, effects = similar_pools(fitted, at), shared_effects(fitted)[:, -12:]
-    regimes, observations = fitted.observations.groups["regime"], fitted.observations
-    membership, group = observations.membership, fitted.model.group_index
-    contrasts = shared_by(fitted).contrasts
-    assert membership is not None
+    regimes, observations, shared = fitted.observations.groups["regime"], fitted.observations, shared_by(fitted)
+    assert observations.membership is not None
     found = scatter_of_members(fitted, like, effects)
     for column, (budget, regime) in enumerate(at.itertuples(index=False)):
-        distance = np.abs(np.log(observations.covariates["parameters"] / budget))
-        distance[regimes != regime] = np.inf
-        count = int((regimes == regime).sum())
-        near = np.argsort(distance, kind="stable")[: min(NEIGHBOURS, count)]
-        assert set(like.rows[column]) == set(near)
-        width = distance[near].max() if count > NEIGHBOURS else np.inf
-        weights = (1 - (distance[near] / width) ** 3) ** 3
-        models = int(membership[regimes == regime].any(axis=0).sum())
+        own = regimes == regime
+        log = np.log(observations.covariates["parameters"][own])
+        # As wide as a density of twelve models' sizes would be, whatever the number of pools.
+        width = log.std() * 12**-0.2
+        weights = np.exp(-0.5 * ((log - np.clip(np.log(budget), log.min(), log.max())) / width) ** 2)
+        np.testing.assert_allclose(like.weights[column, own], weights / weights.sum(), rtol=1e-9)
+        assert (like.weights[column, ~own] == 0).all()
+        inflation = shared.inflation[fitted.model.groups.index(regime)]
         for draw in (0, 399):
-            moved = contrasts[near] @ effects[draw] * fitted.values()["member_scale"][draw]
-            assert found[draw, column] == pytest.approx(np.average(moved**2, weights=weights) * models / (models - 3))
-    assert (group[like.rows[1]] == fitted.model.groups.index("single")).all()
+            moved = shared.contrasts[own] @ effects[draw] * fitted.values()["member_scale"][draw]
+            assert found[draw, column] == pytest.approx(np.average(moved**2, weights=weights) * inflation)
 
 
-def test_what_new_pools_take_over_changes_smoothly_with_the_budget(fitted):
-    """Along a fine grid no step is like the jumps of an average over a set of pools that changes."""
-    budgets = np.geomspace(2e9, 2e11, 2001)
-    remainder = similar_pools(fitted, targets_at(budgets, ["heterogeneous"] * len(budgets))).remainder
-    observed = shared_by(fitted).remainder[fitted.observations.groups["regime"] == "heterogeneous"]
-    assert np.abs(np.diff(remainder)).max() < np.ptp(observed) / NEIGHBOURS / 5
+def test_the_band_of_new_pools_is_smooth_along_the_budget(fitted):
+    """Along a fine grid its width has no spike where pools of one budget happen to hold one large model."""
+    budgets = np.geomspace(2e9, 2e11, 401)
+    at = targets_at(budgets, ["heterogeneous"] * len(budgets))
+    spread = pool_deviations(fitted, at, np.full((400, 401), 0.02), samples="same", seed=0, common=True).std(axis=0)
+    steps = np.diff(np.log(spread))
+    # A step is a hundredth of a decade; the width may double over a decade, and its slope changes as slowly.
+    assert np.abs(steps).max() < np.log(2) / 200
+    assert np.abs(np.diff(steps)).max() < np.log(2) / 2000
+
+
+def test_what_new_pools_take_over_stays_that_of_the_edge_beyond_it(fitted):
+    largest = fitted.observations.covariates["parameters"].max()
+    found = similar_pools(fitted, targets_at([largest, 30 * largest, 1e30], ["heterogeneous"] * 3))
+    np.testing.assert_allclose(found.weights[1:], found.weights[[0, 0]])
 
 
 def test_targets_of_one_draw_scatter_apart_unless_asked_otherwise(fitted):
