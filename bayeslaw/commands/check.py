@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -39,8 +40,11 @@ def _show(record: dict[str, Any], out: Console) -> None:
     from rich.table import Table
 
     figures = record["diagnostics"]
+    agreement = f"largest R-hat {figures['rhat_max']:.3f} (limit {figures['rhat_limit']:.3f})"
+    if math.isnan(figures["rhat_max"]):
+        agreement = "no R-hat, which needs two chains"
     out.print(
-        f"largest R-hat {figures['rhat_max']:.3f}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) "
+        f"{agreement}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) "
         f"and {figures['ess_tail_min']:.0f} (tail), {figures['divergences']} divergences, "
         f"smallest E-BFMI {figures['bfmi_min']:.2f}",
         soft_wrap=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,6 +20,7 @@ from bayeslaw.commands.common import (
     is_quiet,
     note,
     read_any_table,
+    say,
 )
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
@@ -68,9 +70,10 @@ def fit(
 
     Without a law the one recommended for the table is fitted, and the reason is said. Where the command is interrupted,
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
+    Exit code 1 where the fit, which is written all the same, has an error and must not be trusted.
     """
     use_compilation_cache()
-    from bayeslaw.diagnosis.checks import check
+    from bayeslaw.diagnosis.checks import check, trusted
     from bayeslaw.errors import check_choice
     from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
     from bayeslaw.fitting.fits import SAMPLER_NAMES
@@ -118,6 +121,10 @@ def fit(
         typer.echo(f"interrupted: {told}", err=True)
         raise typer.Exit(130) from None
     note(ctx, str(result))
-    for finding in check(result):
-        note(ctx, f"{finding.severity} {finding.code}: {finding.message}")
+    findings = check(result)
+    for finding in findings:
+        tell = say if finding.is_error else partial(note, ctx)
+        tell(f"{finding.severity} {finding.code}: {finding.message}")
     note(ctx, f"wrote {out}")
+    if not trusted(findings):
+        raise typer.Exit(1)

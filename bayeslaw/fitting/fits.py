@@ -240,7 +240,8 @@ def fit(
     """Fit a law to a table by Hamiltonian Monte Carlo.
 
     The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above
-    1.01) or trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
+    `bayeslaw.posterior.retries.rhat_limit`) or trajectories diverge, it runs again with smaller steps and a longer
+    adaptation, at most twice.
 
     Parameters
     ----------
