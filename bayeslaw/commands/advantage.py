@@ -21,6 +21,7 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
+from bayeslaw.commands.number_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ def _show(found: Advantage, out: Console) -> None:
 
 
 def _words(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.lower:.4f} to {estimate.upper:.4f})"
+    return f"{loss_text(estimate.value)} ({loss_text(estimate.lower)} to {loss_text(estimate.upper)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -15,13 +15,20 @@ from bayeslaw.commands.common import (
     console,
     print_json,
 )
+from bayeslaw.commands.number_text import loss_text
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-def check(fit: FitArgument, as_json: JsonOption = False) -> None:
+def check(
+    fit: FitArgument,
+    as_json: JsonOption = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also how far priors and data move each prediction and parameter.")
+    ] = False,
+) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
@@ -32,6 +39,8 @@ def check(fit: FitArgument, as_json: JsonOption = False) -> None:
         print_json(record)
     else:
         _show(record, console())
+        if details:
+            _show_details(record, console())
     if not record["trusted"]:
         raise typer.Exit(1)
 
@@ -68,6 +77,31 @@ def _show(record: dict[str, Any], out: Console) -> None:
     out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
 
 
+def _show_details(record: dict[str, Any], out: Console) -> None:
+    from rich.table import Table
+
+    found = record.get("sensitivity")
+    if found is None:
+        out.print("no details: the fit was saved without its log prior (fit again with --keep log_prior)")
+        return
+    predictions = Table(
+        title="by what share of its width a 90 % band of a new model or pool moves for twice or half the strength of",
+        header_style="bold",
+    )
+    for name in ("part", "prediction", "seen", "prior", "likelihood"):
+        predictions.add_column(name, justify="right" if name in ("prior", "likelihood") else "left")
+    for row in found["predictions"]:
+        shares = (f"{row[name]:.2f}" for name in ("prior", "likelihood"))
+        predictions.add_row(row["part"], row["where"], "beyond" if row["beyond"] else "within", *shares)
+    parameters = Table(title="power-scaling sensitivity of parameters (Kallioinen et al. 2024)", header_style="bold")
+    for name in ("parameter", "prior", "likelihood"):
+        parameters.add_column(name, justify="left" if name == "parameter" else "right")
+    for row in found["parameters"]:
+        parameters.add_row(row["parameter"], f"{row['prior']:.3f}", f"{row['likelihood']:.3f}")
+    out.print(predictions)
+    out.print(parameters)
+
+
 def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     from rich.table import Table
 
@@ -75,11 +109,11 @@ def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
         table.add_column(name, justify="left" if name == "regime" else "right")
     for row in pools:
-        numbers = (str(row["size"]), str(row["pools"]), f"{row['observed']:.4f}")
+        numbers = (str(row["size"]), str(row["pools"]), loss_text(row["observed"]))
         table.add_row(
             row["regime"],
             *numbers,
-            f"{row['median']:.4f} ({row['lower']:.4f} to {row['upper']:.4f})",
+            f"{loss_text(row['median'])} ({loss_text(row['lower'])} to {loss_text(row['upper'])})",
             f"{row['tail']:.3f}",
         )
     out.print(table)

@@ -80,6 +80,7 @@ def fit(
     from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.fitting.recommendation import recommend
     from bayeslaw.fitting.settings_file import read_config
+    from bayeslaw.fitting.usual_noise import reason_for
 
     check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)
@@ -121,6 +122,8 @@ def fit(
         typer.echo(f"interrupted: {told}", err=True)
         raise typer.Exit(130) from None
     note(ctx, str(result))
+    if noise is None:
+        note(ctx, reason_for(result.noise, result.observations))
     findings = check(result)
     for finding in findings:
         tell = say if finding.is_error else partial(note, ctx)

@@ -20,6 +20,7 @@ from bayeslaw.commands.common import (
     print_json,
     say_errors,
 )
+from bayeslaw.commands.number_text import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,8 +77,8 @@ def _show(report: LossReport, out: Console) -> None:
             model.model,
             model.family,
             f"{model.parameters:.3g}",
-            f"{model.loss:.4f}",
-            "" if model.standard_error != model.standard_error else f"{model.standard_error:.4f}",
+            loss_text(model.loss),
+            "" if model.standard_error != model.standard_error else loss_text(model.standard_error),
             "" if model.wins is None else f"{model.wins:.1%}",
         )
     out.print(table)

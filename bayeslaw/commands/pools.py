@@ -20,6 +20,7 @@ from bayeslaw.commands.common import (
     note,
     read_table,
 )
+from bayeslaw.commands.number_text import loss_text
 from bayeslaw.errors import InputError
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names
 
@@ -128,5 +129,5 @@ def _summary(made: xr.Dataset, out: Path) -> str:
     pool, loss = made["pool"].to_numpy()[lowest], float(made["loss"][lowest])
     return (
         f"{out}: {len(regimes):,} pools ({counts}), rule {made.attrs['rule']}, design {made.attrs['design']}\n"
-        f"lowest loss: {loss:.4f} {made.attrs['loss_unit']}, {pool}"
+        f"lowest loss: {loss_text(loss)} {made.attrs['loss_unit']}, {pool}"
     )

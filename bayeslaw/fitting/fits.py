@@ -250,7 +250,9 @@ def fit(
     data
         A dataset of losses, of whole models, or of pools, or its path.
     noise
-        Noise of the rows around the law; where None normal on the loss, and pools share sampling error and members.
+        Noise of the rows around the law; where None normal on the loss (on the log loss where losses of single models
+        span much and the rows say so, see `bayeslaw.fitting.usual_noise.usual_noise`), and pools share sampling error
+        and members.
     draws, chains
         Draws kept per chain, and number of chains.
     seed

@@ -308,8 +308,10 @@ def test_claims_need_the_prior(collaboration_fit):
 
 def test_the_record_is_plain(collaboration_fit):
     record = json.loads(json.dumps(check_record(collaboration_fit)))
-    assert set(record) == {"trusted", "findings", "claims", "diagnostics"}
+    assert set(record) == {"trusted", "findings", "claims", "diagnostics", "sensitivity"}
     assert record["trusted"] is True
+    assert set(record["sensitivity"]["predictions"][0]) == {"part", "where", "beyond", "prior", "likelihood"}
+    assert set(record["sensitivity"]["parameters"][0]) == {"parameter", "prior", "likelihood"}
     assert set(record["findings"][0]) == {"code", "severity", "message", "remedy"}
     assert set(record["claims"][0]) >= {"claim", "probability", "unit"}
     figures = {"rhat_max", "rhat_limit", "ess_bulk_min", "ess_tail_min", "divergences", "bfmi_min"}
