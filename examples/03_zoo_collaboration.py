@@ -292,9 +292,10 @@ def print_caveats(losses: xr.Dataset) -> None:
     families = len(set(losses["family"].to_numpy()))
     print("\n# 6. What this does not say")
     print(
-        "Pools share members and texts. The laws of section 2 take them as independent: their bands are too narrow, "
-        "and their\nprobabilities too near to 0 or 1. The intervals of sections 3 and 5 are over files: they hold for "
-        "other files under\nthese models, not for other models.\n"
+        "Pools share members and texts. The laws of section 2 take that in, for other texts and other choices among "
+        "models like\nthese; members of one family count as different draws, so that other families may differ by "
+        "more. The intervals of\nsections 3 and 5 are over files: they hold for other files under these models, not "
+        "for other models.\n"
         f"There are {families} families, which differ in architecture, tokenizer and training text at once. Which of "
         "these makes pools\ngain is not told apart, and what happens without one family is the only sign of others.\n"
         "An oracle's gain grows with the number of members and falls with the length of a sample, whatever the models; "

@@ -21,7 +21,7 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
-from bayeslaw.commands.number_text import loss_text
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:

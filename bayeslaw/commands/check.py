@@ -15,8 +15,8 @@ from bayeslaw.commands.common import (
     console,
     print_json,
 )
-from bayeslaw.commands.number_text import loss_text
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+from bayeslaw.losses.loss_text import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console

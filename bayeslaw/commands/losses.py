@@ -20,7 +20,7 @@ from bayeslaw.commands.common import (
     print_json,
     say_errors,
 )
-from bayeslaw.commands.number_text import loss_text
+from bayeslaw.losses.loss_text import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console

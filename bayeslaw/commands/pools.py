@@ -20,8 +20,8 @@ from bayeslaw.commands.common import (
     note,
     read_table,
 )
-from bayeslaw.commands.number_text import loss_text
 from bayeslaw.errors import InputError
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names
 
 if TYPE_CHECKING:

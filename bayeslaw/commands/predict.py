@@ -16,9 +16,9 @@ from bayeslaw.commands.common import (
     print_json,
     warn_if_untrusted,
 )
-from bayeslaw.commands.number_text import loss_text
 from bayeslaw.errors import InputError
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:

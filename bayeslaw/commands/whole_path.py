@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayeslaw.commands.number_text import loss_text
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
 from bayeslaw.diagnosis.checks import check, trusted
@@ -22,6 +21,7 @@ from bayeslaw.inputs.arguments import a_seed
 from bayeslaw.inputs.output_paths import check_output_file, check_output_folder, is_scored_table
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.readers import read_losses
 from bayeslaw.losses.statistics import loss_unit, mean_losses
 from bayeslaw.losses.table_warnings import loss_warnings

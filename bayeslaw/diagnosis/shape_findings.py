@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CHANCE = 0.01
 """Probability, were the law right, below which a finding is made."""
+CHANCE_OF_ROW = 0.001
+"""The same for a row that lies off: it has to widen bands by much, and tails are not quite those of the reference."""
 FALLS = 0.99
 MOST_NAMED = 3
 BELOW_ZERO = 0.05
@@ -67,7 +69,7 @@ def _rising(fit: "Fit") -> Iterator[Finding]:
 
 def _outlying(fit: "Fit", residuals: "Residuals") -> Iterator[Finding]:
     probability = outlying_probability(fit, residuals)
-    rows = np.argsort(probability, kind="stable")[: int((probability < CHANCE).sum())]
+    rows = np.argsort(probability, kind="stable")[: int((probability < CHANCE_OF_ROW).sum())]
     if not len(rows):
         return
     law = np.median(residuals.law, axis=0)

@@ -7,7 +7,6 @@ from tables import models_table, power
 from typer.testing import CliRunner
 
 from bayeslaw.cli import app
-from bayeslaw.commands.number_text import loss_text
 from bayeslaw.diagnosis.checks import check, trusted
 from bayeslaw.diagnosis.row_residuals import outlying_probability, residuals_of
 from bayeslaw.errors import InputError
@@ -15,6 +14,7 @@ from bayeslaw.fitting.fits import fit
 from bayeslaw.fitting.usual_noise import reason_for
 from bayeslaw.laws import PowerLaw
 from bayeslaw.likelihood.noise import Noise
+from bayeslaw.losses.loss_text import loss_text
 
 SIZES = np.geomspace(1e7, 1e10, 12)
 SCATTER = 0.01 * np.random.default_rng(0).standard_normal(len(SIZES))
