@@ -21,6 +21,7 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
+from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
@@ -58,6 +59,7 @@ def advantage(
     as_json: JsonOption = False,
 ) -> None:
     """Say how much of what heterogeneous pools are better by is diversity, and how much better partners."""
+    check_file_there(table)
     from bayeslaw.pools.advantages import advantage as split_advantage
 
     losses = read_table(

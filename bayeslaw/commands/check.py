@@ -15,6 +15,7 @@ from bayeslaw.commands.common import (
     console,
     print_json,
 )
+from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_text
 
@@ -30,6 +31,7 @@ def check(
     ] = False,
 ) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
+    check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
     from bayeslaw.fitting.fit_reading import load_fit

@@ -22,6 +22,8 @@ from bayeslaw.commands.common import (
     read_any_table,
     say,
 )
+from bayeslaw.errors import check_choice
+from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
@@ -72,9 +74,13 @@ def fit(
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
     Exit code 1 where the fit, which is written all the same, has an error and must not be trusted.
     """
+    for path in (table, models):
+        if path is not None:
+            check_file_there(path)
+    if law is not None:
+        check_choice("law", LAWS.current_name(law), LAWS.names())
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check, trusted
-    from bayeslaw.errors import check_choice
     from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
     from bayeslaw.fitting.fits import SAMPLER_NAMES
     from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file

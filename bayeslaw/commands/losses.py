@@ -20,6 +20,7 @@ from bayeslaw.commands.common import (
     print_json,
     say_errors,
 )
+from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
+    check_file_there(table)
     from bayeslaw.losses.readers import read_losses
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.losses.table_report import loss_report

@@ -21,6 +21,7 @@ from bayeslaw.commands.common import (
     read_table,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names
 
@@ -70,6 +71,7 @@ def pools(
     seed: SeedOption = 0,
 ) -> None:
     """Make pools of the models of a table: their losses, win shares, gains and diversity."""
+    check_file_there(table)
     from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.pools.pool_losses import make_pools, write_pools

@@ -17,6 +17,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
@@ -68,6 +69,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict losses at new budgets, with bands."""
+    check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.prediction.predictions import predict as predict_losses
