@@ -45,8 +45,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
-    for path in fits:
-        check_fit_there(path)
+    # Fits are read one after the other: of the others the reader tells.
+    check_fit_there(fits[0])
     use_compilation_cache()
     from bayeslaw.comparison.comparisons import compare as compare_fits
     from bayeslaw.fitting.fit_reading import load_fit

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 MOST_DRAWS = 1000
 FEWEST_FREEDOM = 2.0
 FEWEST_PAIRS = 6
-LARGEST_LEVERAGE = 0.98
+LARGEST_LEVERAGE = 0.5
+"""Beyond, the law follows a row so closely that a normal approximation says little of it without the row."""
 LARGEST_RESIDUAL = 1e3
 """In scales of the noise: beyond, draws of heavy tails are as good as infinite."""
 ROUNDING = 1e-9
@@ -78,6 +79,8 @@ def outlying_probability(fit: "Fit", found: Residuals) -> np.ndarray:
     with the scatter of the others about a law without the row, which follows, as in a linear regression, from the share
     of its own loss that the law takes up: the variance of the law at the row over that of the noise (externally
     studentised residuals; Cook and Weisberg 1982). Probabilities are two-sided, and multiplied by the number of rows.
+    Of a row that the law takes up by more than `LARGEST_LEVERAGE`, such as the smallest model of a family, that is an
+    upper bound, and only a row much farther off is told.
 
     Parameters
     ----------

@@ -16,6 +16,7 @@ from bayeslaw.losses.table_arguments import any_table
 
 FEWEST_MODELS_FOR_TOKENS = 8
 LARGEST_CORRELATION = 0.95
+FEWEST_A_FAMILY = 4
 MARGIN = 1.25
 """How many times the best score that of a simpler law may be for it to be chosen."""
 POWER, CHINCHILLA = "the power law by family", "one Chinchilla law"
@@ -90,7 +91,9 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
 def _by_tokens(data: xr.Dataset, parameters: str) -> Recommendation:
     """Choose between laws with and without training tokens, and of one curve or one by family."""
     laws = {POWER: PowerLaw(), CHINCHILLA: ChinchillaLaw()}
-    if len(np.unique(data["family"].to_numpy().astype(str))) > 1:
+    families = len(np.unique(data["family"].to_numpy().astype(str)))
+    # Two or three models of a family say next to nothing of five parameters, and their posterior is hard to sample.
+    if families > 1 and data.sizes["lm"] >= FEWEST_A_FAMILY * families:
         laws[BY_FAMILY] = ChinchillaLaw(pooling="partial")
     found = scores(laws, data, parameters=parameters)
     if not found:

@@ -45,6 +45,13 @@ def test_tokens_and_families_are_taken_in_where_they_tell(of_tokens, of_family, 
     assert "CRPS" in found.reason
 
 
+def test_families_of_few_models_have_no_law_of_tokens_each():
+    data = table(of_tokens=True, of_family=True)
+    few = data.isel(lm=np.flatnonzero(data["parameters"].to_numpy() <= SIZES[2]))
+    found = bl.recommend(few)
+    assert found.law.name == "power" or set(found.law.pooling_by_parameter.values()) == {"complete"}
+
+
 def test_a_point_fit_finds_its_law():
     mean = power(SIZES, 1.6, 0.5, 0.3)
     rows = PowerLaw(pooling="complete").observe(models_table(mean, SIZES, ["alder"] * len(SIZES)))
