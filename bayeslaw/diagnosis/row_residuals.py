@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MOST_DRAWS = 1000
 FEWEST_FREEDOM = 2.0
+FAR, FAR_SHARE = 2.5, 0.8
+"""A row that lies off is so many scales of the noise away at least, or that share of the most there can be."""
 FEWEST_PAIRS = 6
 LARGEST_LEVERAGE = 0.5
 """Beyond, the law follows a row so closely that a normal approximation says little of it without the row."""
@@ -80,7 +82,7 @@ def outlying_probability(fit: "Fit", found: Residuals) -> np.ndarray:
     of its own loss that the law takes up: the variance of the law at the row over that of the noise (externally
     studentised residuals; Cook and Weisberg 1982). Probabilities are two-sided, and multiplied by the number of rows.
     Of a row that the law takes up by more than `LARGEST_LEVERAGE`, such as the smallest model of a family, that is an
-    upper bound, and only a row much farther off is told.
+    upper bound, and only a row much farther off is told. Rows near by the noise as it was fitted are not judged.
 
     Parameters
     ----------
@@ -104,7 +106,10 @@ def outlying_probability(fit: "Fit", found: Residuals) -> np.ndarray:
     squares = standardised**2
     others = np.maximum(squares.sum() - squares / (1 - leverage), ROUNDING * squares.sum())
     studentised = np.abs(standardised) / np.sqrt((1 - leverage) * others / freedom)
-    return np.minimum(1.0, 2 * rows * stats.t(freedom).sf(studentised))
+    probability = np.minimum(1.0, 2 * rows * stats.t(freedom).sf(studentised))
+    # No row can lie further off than this by a noise that it has widened itself.
+    most = (rows - 1) / np.sqrt(rows)
+    return np.where(np.abs(standardised) >= min(FAR, FAR_SHARE * most), probability, 1.0)
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def test_probabilities_are_adjusted_for_the_number_of_rows(falling):
     probability = outlying_probability(falling, residuals_of(falling))
     assert probability.shape == (12,)
     assert (probability == 1).sum() >= 8
+    assert (probability > 0.01).all()
 
 
 def test_double_descent_is_named():
