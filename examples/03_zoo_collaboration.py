@@ -27,7 +27,7 @@ MAX_SIZE = 3
 LEVEL = 0.9
 INTERVALS = "90 % equal-tailed intervals"
 # Of the first two every regime is inside the data; the last two are beyond.
-BUDGETS = ("30k", "840k", "10M", "100M")
+BUDGETS = (3e4, 8.4e5, 1e7, 1e8)
 # Centred at zero, so that the prior gives a rising and a falling loss the same chance.
 SIGNED_EXPONENT = "Normal(0, 0.3)"
 

@@ -21,6 +21,8 @@ from bayeslaw.commands.common import (
     print_json,
     read_table,
 )
+from bayeslaw.inputs.input_paths import check_file_there
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def advantage(
     as_json: JsonOption = False,
 ) -> None:
     """Say how much of what heterogeneous pools are better by is diversity, and how much better partners."""
+    check_file_there(table)
     from bayeslaw.pools.advantages import advantage as split_advantage
 
     losses = read_table(
@@ -104,4 +107,4 @@ def _show(found: Advantage, out: Console) -> None:
 
 
 def _words(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} ({estimate.lower:.4f} to {estimate.upper:.4f})"
+    return f"{loss_text(estimate.value)} ({loss_text(estimate.lower)} to {loss_text(estimate.upper)})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -15,7 +16,9 @@ from bayeslaw.commands.common import (
     console,
     print_json,
 )
+from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+from bayeslaw.losses.loss_text import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,8 +37,12 @@ def check(
         ),
     ] = False,
     as_json: JsonOption = False,
+    details: Annotated[
+        bool, typer.Option("--details", help="Also how far priors and data move each prediction and parameter.")
+    ] = False,
 ) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
+    check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
     from bayeslaw.fitting.fit_reading import load_fit
@@ -48,6 +55,8 @@ def check(
         print_json(record)
     else:
         _show(record, console())
+        if details:
+            _show_details(record, console())
     if not record["trusted"]:
         raise typer.Exit(1)
 
@@ -55,8 +64,11 @@ def check(
 def _show(record: dict[str, Any], out: Console) -> None:
 
     figures = record["diagnostics"]
+    agreement = f"largest R-hat {figures['rhat_max']:.3f} (limit {figures['rhat_limit']:.3f})"
+    if math.isnan(figures["rhat_max"]):
+        agreement = "no R-hat, which needs two chains"
     out.print(
-        f"largest R-hat {figures['rhat_max']:.3f}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) "
+        f"{agreement}, smallest effective sample size {figures['ess_bulk_min']:.0f} (bulk) "
         f"and {figures['ess_tail_min']:.0f} (tail), {figures['divergences']} divergences, "
         f"smallest E-BFMI {figures['bfmi_min']:.2f}",
         soft_wrap=True,
@@ -72,6 +84,31 @@ def _show(record: dict[str, Any], out: Console) -> None:
     out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
 
 
+def _show_details(record: dict[str, Any], out: Console) -> None:
+    from rich.table import Table
+
+    found = record.get("sensitivity")
+    if found is None:
+        out.print("no details: the fit was saved without its log prior (fit again with --keep log_prior)")
+        return
+    predictions = Table(
+        title="by what share of its width a 90 % band of a new model or pool moves for twice or half the strength of",
+        header_style="bold",
+    )
+    for name in ("part", "prediction", "seen", "prior", "likelihood"):
+        predictions.add_column(name, justify="right" if name in ("prior", "likelihood") else "left")
+    for row in found["predictions"]:
+        shares = (f"{row[name]:.2f}" for name in ("prior", "likelihood"))
+        predictions.add_row(row["part"], row["where"], "beyond" if row["beyond"] else "within", *shares)
+    parameters = Table(title="power-scaling sensitivity of parameters (Kallioinen et al. 2024)", header_style="bold")
+    for name in ("parameter", "prior", "likelihood"):
+        parameters.add_column(name, justify="left" if name == "parameter" else "right")
+    for row in found["parameters"]:
+        parameters.add_row(row["parameter"], f"{row['prior']:.3f}", f"{row['likelihood']:.3f}")
+    out.print(predictions)
+    out.print(parameters)
+
+
 def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     from rich.table import Table
 
@@ -79,11 +116,11 @@ def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
         table.add_column(name, justify="left" if name == "regime" else "right")
     for row in pools:
-        numbers = (str(row["size"]), str(row["pools"]), f"{row['observed']:.4f}")
+        numbers = (str(row["size"]), str(row["pools"]), loss_text(row["observed"]))
         table.add_row(
             row["regime"],
             *numbers,
-            f"{row['median']:.4f} ({row['lower']:.4f} to {row['upper']:.4f})",
+            f"{loss_text(row['median'])} ({loss_text(row['lower'])} to {loss_text(row['upper'])})",
             f"{row['tail']:.3f}",
         )
     out.print(table)

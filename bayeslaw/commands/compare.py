@@ -17,6 +17,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
+    # Fits are read one after the other: of the others the reader tells.
+    check_fit_there(fits[0])
     use_compilation_cache()
     from bayeslaw.comparison.comparisons import compare as compare_fits
     from bayeslaw.fitting.fit_reading import load_fit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -19,7 +20,10 @@ from bayeslaw.commands.common import (
     is_quiet,
     note,
     read_any_table,
+    say,
 )
+from bayeslaw.errors import check_choice
+from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
@@ -68,15 +72,21 @@ def fit(
 
     Without a law the one recommended for the table is fitted, and the reason is said. Where the command is interrupted,
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
+    Exit code 1 where the fit, which is written all the same, has an error and must not be trusted.
     """
+    for path in (table, models):
+        if path is not None:
+            check_file_there(path)
+    if law is not None:
+        check_choice("law", LAWS.current_name(law), LAWS.names())
     use_compilation_cache()
-    from bayeslaw.diagnosis.checks import check
-    from bayeslaw.errors import check_choice
+    from bayeslaw.diagnosis.checks import check, trusted
     from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
     from bayeslaw.fitting.fits import SAMPLER_NAMES
     from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.fitting.recommendation import recommend
     from bayeslaw.fitting.settings_file import read_config
+    from bayeslaw.fitting.usual_noise import reason_for
 
     check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)
@@ -118,6 +128,12 @@ def fit(
         typer.echo(f"interrupted: {told}", err=True)
         raise typer.Exit(130) from None
     note(ctx, str(result))
-    for finding in check(result):
-        note(ctx, f"{finding.severity} {finding.code}: {finding.message}")
+    if noise is None:
+        note(ctx, reason_for(result.noise, result.observations))
+    findings = check(result)
+    for finding in findings:
+        tell = say if finding.is_error else partial(note, ctx)
+        tell(f"{finding.severity} {finding.code}: {finding.message}")
     note(ctx, f"wrote {out}")
+    if not trusted(findings):
+        raise typer.Exit(1)

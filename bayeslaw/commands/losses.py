@@ -20,6 +20,8 @@ from bayeslaw.commands.common import (
     print_json,
     say_errors,
 )
+from bayeslaw.inputs.input_paths import check_file_there
+from bayeslaw.losses.loss_text import loss_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +41,7 @@ def losses(
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
+    check_file_there(table)
     from bayeslaw.losses.readers import read_losses
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.losses.table_report import loss_report
@@ -76,8 +79,8 @@ def _show(report: LossReport, out: Console) -> None:
             model.model,
             model.family,
             f"{model.parameters:.3g}",
-            f"{model.loss:.4f}",
-            "" if model.standard_error != model.standard_error else f"{model.standard_error:.4f}",
+            loss_text(model.loss),
+            "" if model.standard_error != model.standard_error else loss_text(model.standard_error),
             "" if model.wins is None else f"{model.wins:.1%}",
         )
     out.print(table)

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from bayeslaw.commands.common import note, warn_if_untrusted
+from bayeslaw.inputs.input_paths import check_fit_there
 
 What = Literal["law", "claims", "trace", "forest", "pair", "prior_posterior", "ppc"]
 
@@ -24,6 +25,7 @@ def plot(
     law: data, law and bands of a new pool or model. claims: prior against posterior. trace, forest, pair,
     prior_posterior and ppc are ArviZ's.
     """
+    check_fit_there(fit)
     import matplotlib
 
     from bayeslaw.fitting.fit_reading import load_fit

@@ -21,6 +21,8 @@ from bayeslaw.commands.common import (
     read_table,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.input_paths import check_file_there
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def pools(
     seed: SeedOption = 0,
 ) -> None:
     """Make pools of the models of a table: their losses, win shares, gains and diversity."""
+    check_file_there(table)
     from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.table_arguments import find_table
     from bayeslaw.pools.pool_losses import make_pools, write_pools
@@ -128,5 +131,5 @@ def _summary(made: xr.Dataset, out: Path) -> str:
     pool, loss = made["pool"].to_numpy()[lowest], float(made["loss"][lowest])
     return (
         f"{out}: {len(regimes):,} pools ({counts}), rule {made.attrs['rule']}, design {made.attrs['design']}\n"
-        f"lowest loss: {loss:.4f} {made.attrs['loss_unit']}, {pool}"
+        f"lowest loss: {loss_text(loss)} {made.attrs['loss_unit']}, {pool}"
     )

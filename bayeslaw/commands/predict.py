@@ -17,7 +17,9 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
@@ -67,6 +69,7 @@ def predict(
     as_json: JsonOption = False,
 ) -> None:
     """Predict losses at new budgets, with bands."""
+    check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.prediction.predictions import predict as predict_losses
@@ -92,6 +95,7 @@ def predict(
     else:
         _show(result)
     note(ctx, _new_family_note(fitted, result))
+    note(ctx, _negative_note(fitted, result))
     furthest = float(result["extrapolation"].to_numpy().max())
     if furthest > 1:
         note(
@@ -109,6 +113,16 @@ def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
         return ""
     seen = ", ".join(fitted.model.groups)
     return f"note: families that the fit has not seen, predicted as new ones: {', '.join(new)} (seen: {seen})"
+
+
+def _negative_note(fitted: Fit, result: pd.DataFrame) -> str:
+    below = int((result["lower"].to_numpy() < 0).sum())
+    if not below or (fitted.observations.loss <= 0).any():
+        return ""
+    return (
+        f"warning negative-losses: {below} of {len(result)} bands reach below zero, where no loss of the table lies; "
+        "fit with noise: response: log_loss for bands that are positive"
+    )
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:
@@ -165,9 +179,12 @@ def _show(result: pd.DataFrame) -> None:
         table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
     for _, row in result.iterrows():
         formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f"}
-        cells = [
-            format(row[name], formats.get(name, ".4f")) if isinstance(row[name], float) else str(row[name])
-            for name in columns
-        ]
+        cells = [_cell(row[name], formats.get(name)) for name in columns]
         table.add_row(*cells)
     console().print(table)
+
+
+def _cell(value: Any, form: str | None) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return loss_text(value) if form is None else format(value, form)

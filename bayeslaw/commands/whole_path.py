@@ -22,6 +22,7 @@ from bayeslaw.inputs.arguments import a_seed
 from bayeslaw.inputs.output_paths import check_output_file, check_output_folder, is_scored_table
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses.folders import write_losses
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.readers import read_losses
 from bayeslaw.losses.statistics import loss_unit, mean_losses
 from bayeslaw.losses.table_warnings import loss_warnings
@@ -140,8 +141,8 @@ def _say_table(losses: xr.Dataset, say: Callable[[str], None]) -> None:
     say(
         f"They take their places in the package's table: {losses.sizes['sample']:,} documents of {domains} domains "
         f"under {losses.sizes['lm']} models of {families} families,\n"
-        f"of {sizes.min():,.0f} to {sizes.max():,.0f} parameters and with mean losses of {means.max():.3f} to "
-        f"{means.min():.3f} {loss_unit(losses)}."
+        f"of {sizes.min():,.0f} to {sizes.max():,.0f} parameters and with mean losses of {loss_text(means.max())} to "
+        f"{loss_text(means.min())} {loss_unit(losses)}."
     )
     for warning in loss_warnings(losses):
         say(str(warning))
@@ -194,8 +195,9 @@ def _say_predictions(predictions: pd.DataFrame, largest: float, say: Callable[[s
     for row in predictions.to_dict(orient="records"):
         what = "single model" if row["regime"] == "single" else f"{row['regime']} pool"
         say(
-            f"A new {what} of {row['parameters']:,.0f} parameters: {row['mean']:.3f} {row['unit']} "
-            f"({row['interval']:.0%} {row['interval_kind']} interval {row['lower']:.3f} to {row['upper']:.3f})."
+            f"A new {what} of {row['parameters']:,.0f} parameters: {loss_text(row['mean'])} {row['unit']} "
+            f"({row['interval']:.0%} {row['interval_kind']} interval {loss_text(row['lower'])} to "
+            f"{loss_text(row['upper'])})."
         )
     beyond = predictions["extrapolation"].to_numpy()
     say(

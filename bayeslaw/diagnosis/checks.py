@@ -10,6 +10,8 @@ from bayeslaw.diagnosis.claim_probabilities import claims
 from bayeslaw.diagnosis.identification import identification_findings, sensitivity_findings
 from bayeslaw.diagnosis.row_findings import pool_findings
 from bayeslaw.diagnosis.sampling_diagnostics import diagnostics, errors, sampling_findings
+from bayeslaw.diagnosis.scaled_predictions import prediction_sensitivity
+from bayeslaw.diagnosis.sensitivity import sensitivity
 from bayeslaw.findings import SEVERITIES, Finding
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
@@ -65,15 +67,33 @@ def check_record(fit: Fit, *, budgets: Iterable[float] | None = None, independen
     Returns
     -------
     dict
-        ``trusted``, ``findings``, ``claims``, ``diagnostics`` and, of a joint fit, ``pools``: rows of `pool_check`.
+        ``trusted``, ``findings``, ``claims``, ``diagnostics``; of a joint fit ``pools``: rows of `pool_check`; of a fit
+        with its log prior ``sensitivity``: rows of `prediction_sensitivity` (``predictions``) and of `sensitivity`
+        (``parameters``).
     """
     pools = kind_of(fit.law).pool_check(fit)
     findings = _findings(fit, pools)
     has_prior = "prior" in fit.tree.children
     stated = claims(fit, budgets=budgets, independent_rows=independent_rows) if has_prior else ()
+    return (
+        {
+            "trusted": trusted(findings),
+            "findings": [asdict(finding) for finding in findings],
+            "claims": [asdict(claim) for claim in stated],
+            "diagnostics": asdict(diagnostics(fit)),
+        }
+        | ({} if pools is None else {"pools": pools.to_dict(orient="records")})
+        | _sensitivities(fit)
+    )
+
+
+def _sensitivities(fit: Fit) -> dict[str, Any]:
+    if "log_prior" not in fit.tree.children:
+        return {}
+    parameters = sensitivity(fit).rename_axis("parameter").reset_index()
     return {
-        "trusted": trusted(findings),
-        "findings": [asdict(finding) for finding in findings],
-        "claims": [asdict(claim) for claim in stated],
-        "diagnostics": asdict(diagnostics(fit)),
-    } | ({} if pools is None else {"pools": pools.to_dict(orient="records")})
+        "sensitivity": {
+            "predictions": prediction_sensitivity(fit).to_dict(orient="records"),
+            "parameters": parameters.to_dict(orient="records"),
+        }
+    }

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from itertools import chain
 
 import numpy as np
+import pandas as pd
 
-from bayeslaw.diagnosis.sensitivity import THRESHOLD, sensitivity
+from bayeslaw.diagnosis.scaled_predictions import LEVEL, LIMIT, prediction_sensitivity
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit
 
@@ -36,14 +37,19 @@ def _learnt(fit: Fit) -> Iterator[Finding]:
         prior, posterior = fit.values("prior"), fit.values()
         labels = dict.fromkeys(chain.from_iterable(fit.law.exponents.values()), "exponent-prior")
         labels |= {fit.law.asymptote: "floor-prior"}
+        found: dict[str, list[tuple[str, float]]] = {}
         for parameter in fit.model.parameters:
             label = labels.get(parameter.name)
-            if label is None:
-                continue
-            for name, learnt in _contraction(fit, parameter.name, prior[parameter.name], posterior[parameter.name]):
-                if learnt < CONTRACTION:
-                    message = f"The data narrow the {name} by only {max(learnt, 0):.0%}: the prior decides it."
-                    yield Finding(label, "warning", message, MORE_SIZES)
+            if label is not None:
+                shares = _contraction(fit, parameter.name, prior[parameter.name], posterior[parameter.name])
+                found.setdefault(label, []).extend(pair for pair in shares if pair[1] < CONTRACTION)
+        for label, weak in found.items():
+            if weak:
+                name, learnt = min(weak, key=lambda pair: pair[1])
+                others = ", ".join(other for other, _ in weak if other != name)
+                also = f" (and by under {CONTRACTION:.0%}: the {others})" if others else ""
+                message = f"The data narrow the {name} by only {max(learnt, 0):.0%}{also}: the prior decides it."
+                yield Finding(label, "warning", message, MORE_SIZES)
     else:
         message = "The fit was saved without its prior, so claims, and what the data add to the prior, cannot be shown."
         yield Finding("no-prior", "info", message, "fit again with --keep prior, or with --keep all")
@@ -76,7 +82,10 @@ def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) 
 
 
 def sensitivity_findings(fit: Fit) -> Iterator[Finding]:
-    """Say which parameters a prior a little stronger or weaker would move.
+    """Say which predictions a prior of twice or half the strength would move, in two findings at most.
+
+    Within the budgets seen, where the data move a band as well, prior and data may disagree; elsewhere the prior
+    decides, with little to say against it.
 
     Parameters
     ----------
@@ -92,14 +101,21 @@ def sensitivity_findings(fit: Fit) -> Iterator[Finding]:
         message = "The fit was saved without its log prior, so how far the prior moves it cannot be shown."
         yield Finding("no-log-prior", "info", message, "fit again with --keep log_prior, or with --keep all")
         return
-    table = sensitivity(fit)
-    moved = table["prior"] >= THRESHOLD
-    for weak, code in ((True, "prior-sensitive"), (False, "prior-data-conflict")):
-        found = table[moved & ((table["likelihood"] < THRESHOLD) == weak)]
-        if found.empty:
+    table = prediction_sensitivity(fit)
+    found = table[table["prior"] >= LIMIT]
+    torn = ~found["beyond"] & (found["likelihood"] >= LIMIT)
+    kinds = (
+        ("prior-data-conflict", pd.DataFrame(found[torn]), "The data move it too: prior and data may disagree."),
+        ("prior-sensitive", pd.DataFrame(found[~torn]), "What the data do not say there, the prior does."),
+    )
+    for code, rows, meaning in kinds:
+        if rows.empty:
             continue
-        figures = ", ".join(f"{name} {prior:.2f}" for name, prior in zip(found.index, found["prior"], strict=True))
-        also = "The data hardly do: the prior decides." if weak else "The data do so too: prior and data may disagree."
-        message = f"A prior a little stronger or weaker moves the posterior of {figures} (limit {THRESHOLD}). {also}"
-        fix = "set priors that you can defend with --config, and show how the bands change under wider ones"
+        worst = rows.loc[rows["prior"].idxmax()]
+        more = f" (and {len(rows) - 1} more by {LIMIT:.0%} or more)" if len(rows) > 1 else ""
+        message = (
+            f"Were the priors of the {worst['part']} twice or half as strong, the {LEVEL:.0%} band of "
+            f"{worst['where']} would move by some {worst['prior']:.0%} of its width{more}. {meaning}"
+        )
+        fix = "set priors that you can defend with --config, and see bayeslaw check --details for all that moves"
         yield Finding(code, "warning", message, fix)

@@ -8,6 +8,7 @@ import pandas as pd
 from bayeslaw.diagnosis.budget_residuals import budget_findings
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.losses.loss_text import told_apart
 from bayeslaw.prediction.new_pools import shared_effects
 
 FEW_CLUSTERS = 20
@@ -102,11 +103,11 @@ def pool_findings(fit: Fit, table: pd.DataFrame) -> Iterator[Finding]:
     missed = table[table["tail"] < TAIL_LIMIT]
     if missed.empty:
         return
-    rows = ", ".join(
-        f"{row['regime']} pools of {row['size']} lose {row['observed']:.4g}, replicates {row['lower']:.4g} to "
-        f"{row['upper']:.4g}"
-        for _, row in missed.iterrows()
-    )
+    each = []
+    for row in missed.to_dict(orient="records"):
+        observed, lower, upper = told_apart(row["observed"], row["lower"], row["upper"])
+        each.append(f"{row['regime']} pools of {row['size']} lose {observed}, replicates {lower} to {upper}")
+    rows = ", ".join(each)
     message = (
         f"Pools of the table do not lose what the fit's replicates of them do (90 % intervals, {fit.unit}): {rows}."
     )

@@ -12,11 +12,14 @@ from bayeslaw.findings import Finding
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import accepts
+from bayeslaw.posterior.retries import rhat_limit
 
-RHAT_LIMIT = 1.01
 ESS_PER_CHAIN = 100
+FEWEST_ESS_PER_CHAIN = 50
 BFMI_LIMIT = 0.3
 DEPTH_SHARE = 0.01
+NORMAL_DENSITY_AT_5_PERCENT = 0.1031
+NORMAL_90_PERCENT_WIDTH = 3.2897
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ class Diagnostics:
     Parameters
     ----------
     rhat_max
-        Largest rank-normalised split R-hat (Vehtari et al. 2021).
+        Largest rank-normalised split R-hat (Vehtari et al. 2021); NaN for a single chain, for which there is none.
+    rhat_limit
+        Up to which chains count as agreeing: `bayeslaw.posterior.retries.rhat_limit` of their number and length.
     ess_bulk_min, ess_tail_min
         Smallest effective sample sizes.
     divergences
@@ -36,6 +41,7 @@ class Diagnostics:
     """
 
     rhat_max: float
+    rhat_limit: float
     ess_bulk_min: float
     ess_tail_min: float
     divergences: int
@@ -64,6 +70,7 @@ def diagnostics(fit: Fit) -> Diagnostics:
     chains = posterior.sizes["chain"]
     return Diagnostics(
         rhat_max=worst(rhat(posterior), np.max) if chains > 1 else math.nan,
+        rhat_limit=rhat_limit(posterior.sizes["draw"], chains),
         ess_bulk_min=worst(ess(posterior, method="bulk"), np.min),
         ess_tail_min=worst(ess(posterior, method="tail"), np.min),
         divergences=int(statistics["diverging"].sum()),
@@ -94,18 +101,12 @@ def sampling_findings(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
     chains = fit.tree["posterior"].sizes["chain"]
     again = "fit again with more --draws; if it stays, simplify the law (pooling, fewer groups) or give tighter priors"
     if chains == 1:
-        yield Finding(
-            "one-chain", "error", "There is one chain, so nothing shows whether it has converged.", "use --chains 4"
-        )
-    elif not figures.rhat_max <= RHAT_LIMIT:
-        yield Finding(
-            "rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, above {RHAT_LIMIT}.", again
-        )
-    smallest = min(figures.ess_bulk_min, figures.ess_tail_min)
-    if smallest < ESS_PER_CHAIN * chains:
-        needed = ESS_PER_CHAIN * chains
-        message = f"The draws are worth only {smallest:.0f} independent ones; under {needed} bands are uncertain."
-        yield Finding("ess", "error", message, again)
+        message = "There is one chain, so nothing shows whether it has converged: R-hat needs two."
+        yield Finding("one-chain", "error", message, "use --chains 4")
+    elif not figures.rhat_max <= figures.rhat_limit:
+        most = f"above {figures.rhat_limit:.3f}, which chains of this length that agree hardly reach by chance"
+        yield Finding("rhat", "error", f"Chains disagree: R-hat reaches {figures.rhat_max:.3f}, {most}.", again)
+    yield from _few_draws(figures, chains)
     if figures.divergences:
         message = f"{figures.divergences} trajectories diverged: part of the posterior may not have been reached."
         yield Finding("divergences", "error", message, again)
@@ -116,6 +117,20 @@ def sampling_findings(fit: Fit, figures: Diagnostics) -> Iterator[Finding]:
     deep = float(fit.tree["sample_stats"].dataset["reached_max_treedepth"].mean())
     if deep > DEPTH_SHARE:
         yield Finding("tree-depth", "warning", f"{deep:.0%} of trajectories reached the maximum tree depth.", again)
+
+
+def _few_draws(figures: Diagnostics, chains: int) -> Iterator[Finding]:
+    """Say how far the ends of bands are off because the draws are worth few independent ones."""
+    smallest = min(figures.ess_bulk_min, figures.ess_tail_min)
+    if smallest < ESS_PER_CHAIN * chains:
+        # The standard error of a normal variable's 5 % quantile, as a share of the 90 % interval's width.
+        share = math.sqrt(0.05 * 0.95 / smallest) / NORMAL_DENSITY_AT_5_PERCENT / NORMAL_90_PERCENT_WIDTH
+        message = (
+            f"The draws are worth only {smallest:.0f} independent ones: the ends of a 90 % band are uncertain by some "
+            f"{share:.0%} of its width."
+        )
+        severity = "error" if smallest < FEWEST_ESS_PER_CHAIN * chains else "warning"
+        yield Finding("ess", severity, message, "fit again with more --draws")
 
 
 def errors(fit: Fit) -> list[Finding]:

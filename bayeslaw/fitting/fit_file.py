@@ -14,6 +14,7 @@ import xarray as xr
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_seal import ATTRIBUTE, ZARR_ROOT, check_sealed_file, check_sealed_folder, seal_folder, sealed
 from bayeslaw.inputs.arguments import texts
+from bayeslaw.inputs.input_paths import ACCEPTED_FIT, check_fit_there
 from bayeslaw.inputs.output_paths import Inputs, check_output_file, check_output_folder
 from bayeslaw.storage import atomic_file, atomic_folder
 
@@ -27,7 +28,6 @@ FIT_FORMAT = "bayeslaw fit"
 KEPT: Mapping[str, tuple[str, ...] | None] = {"small": None, "all": OPTIONAL_GROUPS, "none": ()}
 """Groups that are kept, by what stands for them on the command line."""
 FIT_FORMAT_VERSION = 1
-ACCEPTED = "a netCDF file or a Zarr folder written by bayeslaw fit"
 MEMBERS = "members"
 """Group that holds the fit of a diversity law's single models."""
 NEEDED_GROUPS = ("posterior", "sample_stats", "observed_data", "constant_data")
@@ -91,11 +91,7 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     InputError
         If the file is missing, truncated, damaged, not a fit, or of another format version.
     """
-    path = Path(path)
-    if not path.exists():
-        raise InputError(
-            f"there is no fit {str(path)!r}", ACCEPTED, "check the path, or make one: bayeslaw fit TABLE --out f.nc"
-        )
+    path = check_fit_there(path)
     left_out = set(OPTIONAL_GROUPS) - set(keep)
     try:
         if path.is_dir():
@@ -110,7 +106,7 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
         raise
     except Exception as error:
         raise InputError(
-            f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED, "fit again"
+            f"{str(path)!r} cannot be read as a fit: {_first_line(error)}", ACCEPTED_FIT, "fit again"
         ) from error
     _check_format(tree, path)
     return tree
@@ -119,7 +115,7 @@ def read_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
 def _check_format(tree: xr.DataTree, path: Path) -> None:
     """Refuse a tree that is no fit, or of another format, or lacks a part; also where it is a part of another."""
     if not _is_fit(tree.attrs):
-        raise InputError(f"{str(path)!r} is not a fit of bayeslaw", ACCEPTED, "name a file written by bayeslaw fit")
+        raise InputError(f"{str(path)!r} is not a fit of bayeslaw", ACCEPTED_FIT, "name a file written by bayeslaw fit")
     found = tree.attrs.get("format_version")
     if not isinstance(found, Integral) or found != FIT_FORMAT_VERSION:
         raise InputError(
@@ -129,7 +125,7 @@ def _check_format(tree: xr.DataTree, path: Path) -> None:
         )
     missing = [n for n in NEEDED_GROUPS if n not in tree.children] + [n for n in NEEDED_ATTRS if n not in tree.attrs]
     if missing:
-        raise InputError(f"{str(path)!r} lacks {missing[0]}", ACCEPTED, "fit again")
+        raise InputError(f"{str(path)!r} lacks {missing[0]}", ACCEPTED_FIT, "fit again")
     if MEMBERS in tree.children:
         _check_format(tree.children[MEMBERS], path)
 

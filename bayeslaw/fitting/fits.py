@@ -240,7 +240,8 @@ def fit(
     """Fit a law to a table by Hamiltonian Monte Carlo.
 
     The sampler starts from the mode and moves in coordinates preconditioned there. Where chains disagree (R-hat above
-    1.01) or trajectories diverge, it runs again with smaller steps and a longer adaptation, at most twice.
+    `bayeslaw.posterior.retries.rhat_limit`) or trajectories diverge, it runs again with smaller steps and a longer
+    adaptation, at most twice.
 
     Parameters
     ----------
@@ -249,7 +250,9 @@ def fit(
     data
         A dataset of losses, of whole models, or of pools, or its path.
     noise
-        Noise of the rows around the law; where None normal on the loss, and pools share sampling error and members.
+        Noise of the rows around the law; where None normal on the loss (on the log loss where losses of single models
+        span much and the rows say so, see `bayeslaw.fitting.usual_noise.usual_noise`), and pools share sampling error
+        and members.
     draws, chains
         Draws kept per chain, and number of chains.
     seed

@@ -209,13 +209,17 @@ def log_likelihood_at(model: JointModel, values: Mapping[str, np.ndarray]) -> np
     np.ndarray
         Shape ``[draw]``.
     """
-    data, count = joint_data(model), len(values["length"])
-    step, total = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2), np.zeros(count)
-    for block, part in BLOCKS.items():
-        likelihood, names = part.by_hand(data), sampled_sites(model, block)
-        for first in range(0, count, step):
-            rows = slice(first, first + step)
-            total[rows] += likelihood({name: values[name][rows] for name in names}, None)[0]
+    return np.sum([log_likelihood_of_block(model, name, values) for name in BLOCKS], axis=0)
+
+
+def log_likelihood_of_block(model: JointModel, block: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Log density of what one block of sites alone tells of, [draw]; arguments as of `log_likelihood_at`."""
+    part, count = BLOCKS[block], len(next(iter(values.values())))
+    likelihood, total = part.by_hand(joint_data(model)), np.zeros(count)
+    step = max(1, CELLS_AT_ONCE // len(model.table.mean) ** 2)
+    for first in range(0, count, step):
+        rows = slice(first, first + step)
+        total[rows] = likelihood({name: values[name][rows] for name in sampled_sites(model, block)}, None)[0]
     return total
 
 

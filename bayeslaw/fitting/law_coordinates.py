@@ -1,6 +1,7 @@
 """Coordinates in which a law is easy to sample: losses at a low and a high budget instead of floor and amplitude."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,12 +12,14 @@ import numpy as np
 from jax import Array
 
 from bayeslaw.laws.base import POPULATION, SPREAD, Parameter
+from bayeslaw.laws.parameter import POOLING
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import MEMBER_SCALE, NOISE_SCALE
 from bayeslaw.likelihood.row_model import RowModel
 from bayeslaw.posterior.coordinates import POSITIVE, constrain, unconstrained_centre
 
 LEVELS = ("floor", "amplitude", "exponent")
+TOKEN_LEVELS = ("floor", "parameter_amplitude", "parameter_exponent", "token_amplitude", "token_exponent")
 START_FLOOR_SHARE = 0.6
 
 
@@ -52,6 +55,74 @@ def levels_to_logs(levels: Array, low: Any, high: Any) -> tuple[Array, Array]:
     return jnp.stack([log_floor, log_amplitude, log_exponent], axis=-1), log_determinant
 
 
+def token_levels_to_logs(levels: Array, low: Any, high: Any) -> tuple[Array, Array]:
+    """Map levels of a law of parameters and training tokens to the logarithms of its floor, amplitudes and exponents.
+
+    The levels are ``log y_high``, ``log (y_low - y_high)``, the logs of the parameters' and the tokens' parts of
+    ``y_high`` over the floor's, and the logit of the parameters' share of the drop, with ``y_low`` and ``y_high`` the
+    losses at the lowest budgets and at the highest. Every point of the space is a law with positive parameters, and the
+    first two coordinates are what data determine well, whatever the others.
+
+    Parameters
+    ----------
+    levels
+        Shape ``[..., 5]``.
+    low, high
+        Natural logarithms of the lowest and highest parameters and training tokens relative to their references, of
+        shape ``[2, ...]``.
+
+    Returns
+    -------
+    logs : Array
+        Logarithms in the order of `TOKEN_LEVELS`, shape ``[..., 5]``.
+    log_determinant : Array
+        Log absolute determinant of the map's Jacobian, shape ``[...]``: ``log s - log g`` of either part, with
+        ``g = log(1 + drop / part)`` and ``s = drop / (drop + part)``.
+    """
+    level, drop, share = levels[..., 0], levels[..., 1], levels[..., 4]
+    parts = jnp.stack([jnp.zeros_like(level), levels[..., 2], levels[..., 3]], axis=-1)
+    log_parts = level[..., None] + jax.nn.log_softmax(parts, axis=-1)
+    log_floor = log_parts[..., 0]
+    drops = jnp.stack([drop + jax.nn.log_sigmoid(share), drop + jax.nn.log_sigmoid(-share)])
+    remaining = jnp.stack([log_parts[..., 1], log_parts[..., 2]])
+    decay = jax.nn.softplus(drops - remaining)
+    log_exponent = jnp.log(decay) - jnp.log(high - low)
+    log_amplitude = remaining + decay * high / (high - low)
+    log_determinant = (jax.nn.log_sigmoid(drops - remaining) - jnp.log(decay)).sum(axis=0)
+    logs = [log_floor, log_amplitude[0], log_exponent[0], log_amplitude[1], log_exponent[1]]
+    return jnp.stack(logs, axis=-1), log_determinant
+
+
+@dataclass(frozen=True)
+class LevelMap:
+    """Levels in place of the parameters of a law.
+
+    Parameters
+    ----------
+    parameters
+        Names of the law's parameters, in the order of the map's results.
+    to_logs
+        From levels and log budgets to logs of the parameters, with the map's log determinant.
+    poolings
+        Kinds of pooling for which levels are used.
+    start
+        Levels where a search begins after the first two: shares at the high budget.
+    """
+
+    parameters: tuple[str, ...]
+    to_logs: Callable[[Array, Any, Any], tuple[Array, Array]]
+    poolings: tuple[str, ...]
+    start: tuple[float, ...]
+
+
+HALF_OF_REST = math.log((1 - START_FLOOR_SHARE) / 2 / START_FLOOR_SHARE)
+LEVEL_MAPS = (
+    LevelMap(LEVELS, levels_to_logs, POOLING, (math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE)),)),
+    # One law of all rows is sampled well as it is.
+    LevelMap(TOKEN_LEVELS, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0)),
+)
+
+
 @dataclass(frozen=True)
 class Coordinates:
     """A map from positions, free of constraints, to the values of every site of a model.
@@ -65,13 +136,18 @@ class Coordinates:
     model: RowModel
 
     @cached_property
-    def uses_levels(self) -> bool:
-        """Whether the law is a positive power law with one kind of pooling, so that levels can be used."""
+    def level_map(self) -> LevelMap | None:
+        """The levels of the law, where it is one of positive parameters with one kind of pooling that has them."""
         parameters = self.model.parameters
-        named = tuple(p.name for p in parameters) == LEVELS
-        return (
-            named and len({p.pooling for p in parameters}) == 1 and all(p.prior.support == POSITIVE for p in parameters)
-        )
+        names, poolings = tuple(p.name for p in parameters), {p.pooling for p in parameters}
+        positive = all(p.prior.support == POSITIVE for p in parameters)
+        fitting = (each for each in LEVEL_MAPS if each.parameters == names and poolings <= set(each.poolings))
+        return next(fitting, None) if positive and len(poolings) == 1 else None
+
+    @property
+    def uses_levels(self) -> bool:
+        """Whether levels are used."""
+        return self.level_map is not None
 
     @cached_property
     def centred(self) -> bool:
@@ -111,14 +187,14 @@ class Coordinates:
         return values, total
 
     def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
-        pooling = self.model.parameters[0].pooling
+        assert self.level_map is not None
+        pooling, names = self.model.parameters[0].pooling, self.level_map.parameters
         offsets = pooling == "partial" and not self.centred
         low, high = self.model.budget_range
         if pooling == "complete" or offsets:
-            low, high = low.min(), high.max()
-        logs, term = levels_to_logs(position["levels"], low, high)
+            low, high = low.min(axis=-1), high.max(axis=-1)
+        logs, term = self.level_map.to_logs(position["levels"], low, high)
         total = term.sum() + logs.sum()
-        names = LEVELS
         if pooling != "partial":
             return {name: jnp.exp(logs[..., i]) for i, name in enumerate(names)}, total
         values: dict[str, Array] = {}
@@ -185,13 +261,13 @@ def start_of(model: LawModel) -> dict[str, np.ndarray]:
 
 
 def _start_levels(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
-    index, loss = model.group_index, model.observations.loss
-    floor_share = np.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
+    index, loss, level_map = model.group_index, model.observations.loss, Coordinates(model).level_map
+    assert level_map is not None
 
     def levels(rows: np.ndarray) -> list[float]:
         lowest = max(float(rows.min()), 1e-3 * float(loss.max()))
         drop = max(float(np.ptp(rows)), 0.05 * lowest)
-        return [np.log(lowest), np.log(drop), floor_share]
+        return [np.log(lowest), np.log(drop), *level_map.start]
 
     pooling = model.parameters[0].pooling
     each = np.array([levels(loss[index == group]) for group in range(max(groups, 1))])
@@ -201,8 +277,9 @@ def _start_levels(model: LawModel, groups: int, *, centred: bool) -> dict[str, n
         return {"levels": each}
     spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
     if not centred:
-        return {"levels": np.array(levels(loss)), "spread": spread, "offset": np.zeros((groups, len(LEVELS)))}
-    logs = levels_to_logs(jnp.asarray(each), *model.budget_range)[0]
+        offsets = np.zeros((groups, len(level_map.parameters)))
+        return {"levels": np.array(levels(loss)), "spread": spread, "offset": offsets}
+    logs = level_map.to_logs(jnp.asarray(each), *model.budget_range)[0]
     return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
 
 

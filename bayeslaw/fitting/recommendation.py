@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.fitting.held_out_models import scores
 from bayeslaw.inputs.arguments import a_choice, accepts
 from bayeslaw.joint.joint_table import check_joint_table
 from bayeslaw.joint.law import JointLaw
@@ -15,6 +16,11 @@ from bayeslaw.losses.table_arguments import any_table
 
 FEWEST_MODELS_FOR_TOKENS = 8
 LARGEST_CORRELATION = 0.95
+FEWEST_A_FAMILY = 4
+MARGIN = 1.25
+"""How many times the best score that of a simpler law may be for it to be chosen."""
+POWER, CHINCHILLA = "the power law by family", "one Chinchilla law"
+BY_FAMILY = "the Chinchilla law by family"
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,9 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
     """Choose a law for a table by what the table holds.
 
     Losses on samples of models that the joint law can be fitted to get the joint law: it alone uses how models differ
-    from sample to sample, and predicts pools of any models. Pools get the collaboration law. Whole models get the
-    Chinchilla law where training tokens vary apart from sizes, and else the power law.
+    from sample to sample, and predicts pools of any models. Pools get the collaboration law. Whole models get the power
+    law, or the Chinchilla law, one for all or by family, where training tokens vary apart from sizes and it predicts
+    the largest models of the table better from the others (`bayeslaw.fitting.held_out_models.scores`).
 
     Parameters
     ----------
@@ -56,7 +63,7 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
     Raises
     ------
     InputError
-        If the data is no such table.
+        If the data is no such table, or no law can be fitted to it.
     """
     kind = data.attrs.get("kind")
     if kind == "pools":
@@ -65,6 +72,8 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
         try:
             check_joint_table(data, parameters)
         except InputError as error:
+            # Where not even this law can be fitted, that is what there is to say.
+            PowerLaw().observe(data, parameters=parameters)
             return Recommendation(
                 PowerLaw(), f"single models by size; the joint law needs {error.accepted.split(':')[0]}"
             )
@@ -74,8 +83,30 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
             "also of larger models",
         )
     if _tokens_tell(data, parameters):
-        return Recommendation(ChinchillaLaw(), "whole models, with training tokens that vary by themselves")
+        return _by_tokens(data, parameters)
+    PowerLaw().observe(data, parameters=parameters)
     return Recommendation(PowerLaw(), "whole models, whose sizes alone can tell their losses")
+
+
+def _by_tokens(data: xr.Dataset, parameters: str) -> Recommendation:
+    """Choose between laws with and without training tokens, and of one curve or one by family."""
+    laws = {POWER: PowerLaw(), CHINCHILLA: ChinchillaLaw()}
+    families = len(np.unique(data["family"].to_numpy().astype(str)))
+    # Two or three models of a family say next to nothing of five parameters, and their posterior is hard to sample.
+    if families > 1 and data.sizes["lm"] >= FEWEST_A_FAMILY * families:
+        laws[BY_FAMILY] = ChinchillaLaw(pooling="partial")
+    found = scores(laws, data, parameters=parameters)
+    if not found:
+        return Recommendation(laws[CHINCHILLA], "whole models, with training tokens that vary by themselves")
+    best = min(found.values())
+    chosen = next(name for name, score in found.items() if score <= MARGIN * best)
+    others = ", ".join(f"{name} {score:.3g}" for name, score in found.items() if name != chosen)
+    unit = str(data.attrs.get("loss_unit", "nats"))
+    reason = (
+        f"{chosen} predicts the largest models of the table from the others best, or with fewer parameters within a "
+        f"quarter of the best: CRPS {found[chosen]:.3g} {unit} (by least squares; {others})"
+    )
+    return Recommendation(laws[chosen], reason)
 
 
 def _tokens_tell(data: xr.Dataset, parameters: str) -> bool:

@@ -13,6 +13,7 @@ from bayeslaw.fitting.fit_attributes import attributes_of, resolved
 from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS
 from bayeslaw.fitting.row_posterior import row_posterior, rows_of
 from bayeslaw.fitting.tree import build_tree
+from bayeslaw.fitting.usual_noise import usual_noise
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw
 from bayeslaw.likelihood.compiled import stopwatch
 from bayeslaw.likelihood.law_model import LawModel
@@ -59,7 +60,7 @@ def fit_rows(
     observations = law.observe(data, parameters=parameters)
     settings: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
     with jax.enable_x64(True):
-        model = resolved(LawModel(law, noise or Noise(), observations))
+        model = resolved(LawModel(law, noise or usual_noise(law, observations), observations))
         with stopwatch() as watch:
             posterior = row_posterior(model)
             check_room(draws, chains, coordinates=len(posterior.start), rows=len(model.response))
@@ -87,4 +88,5 @@ def fit_gains(
 
 def numpyro_model(law: Law, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
     """Write a law of rows as a NumPyro model; as `bayeslaw.numpyro_model`."""
-    return LawModel(law, noise or Noise(), law.observe(data, parameters=parameters))
+    observations = law.observe(data, parameters=parameters)
+    return LawModel(law, noise or usual_noise(law, observations), observations)

@@ -66,9 +66,25 @@ def read_config(path: str | Path | None, law: str | None) -> tuple[AnyLaw | None
         raise InputError(
             f"the file has {next(iter(config))}, and no law is named",
             f"one of {', '.join(LAWS.names())}",
-            f"add law: {next(iter(LAWS))}",
+            _which_law(config),
         )
     return None, noise
+
+
+def _which_law(config: Mapping[str, Any]) -> str:
+    """Say which laws take the settings of a file that names none."""
+
+    def takes(name: str) -> bool:
+        try:
+            law_from_specification({**config, "law": name})
+        except InputError:
+            return False
+        return True
+
+    able = [name for name in LAWS if takes(name)]
+    if not able:
+        return "add law: and the name of the law that the priors are of"
+    return f"add law: {' or '.join(able)}, whose settings these may be"
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class _Loader(yaml.SafeLoader):
     def get_single_node(self) -> Node | None:
         node = super().get_single_node()
         if node is not None:
+            _join_calls(node)
             _check_nodes(node)
         return node
 
@@ -129,6 +130,49 @@ def _check_kind(node: Node) -> None:
         raise InputError(problem, "numbers of a few digits", "correct it")
     if isinstance(node, MappingNode):
         _check_keys([key for key, _ in node.value if isinstance(key, ScalarNode)])
+
+
+def _join_calls(root: Node) -> None:
+    """Put calls such as ``LogNormal(0, 1)`` together again, which a mapping or list on one line cuts at their commas.
+
+    There ``{exponent: LogNormal(0, 1)}`` has, to YAML, the value ``LogNormal(0`` and a key ``1)`` without a value.
+    """
+    stack, seen = [root], set()
+    while stack:
+        node = stack.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, MappingNode) and node.flow_style:
+            joined: list[tuple[Node, Node]] = []
+            for key, value in node.value:
+                if joined and _is_open(joined[-1][1]) and isinstance(key, ScalarNode) and _is_empty(value):
+                    joined[-1] = joined[-1][0], _joined(joined[-1][1], key)
+                else:
+                    joined.append((key, value))
+            node.value = joined
+        if isinstance(node, SequenceNode) and node.flow_style:
+            items: list[Node] = []
+            for item in node.value:
+                if items and _is_open(items[-1]) and isinstance(item, ScalarNode):
+                    items[-1] = _joined(items[-1], item)
+                else:
+                    items.append(item)
+            node.value = items
+        stack += _parts(node)
+
+
+def _is_open(node: Node) -> bool:
+    plain = isinstance(node, ScalarNode) and node.style is None
+    return plain and node.value.count("(") > node.value.count(")")
+
+
+def _is_empty(node: Node) -> bool:
+    return isinstance(node, ScalarNode) and node.style is None and node.value == ""
+
+
+def _joined(first: Node, second: Node) -> ScalarNode:
+    return ScalarNode(f"{_PREFIX}str", f"{first.value}, {second.value}", first.start_mark, second.end_mark)
 
 
 def _check_keys(keys: list[ScalarNode]) -> None:

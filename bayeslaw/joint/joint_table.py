@@ -249,7 +249,7 @@ def _check_varies(losses: xr.Dataset, mean: np.ndarray) -> None:
         raise InputError(
             f"{losses['lm'].to_numpy()[constant.argmax()]} has the same loss on every sample",
             "losses that differ between samples: how models depend on each other is seen from them",
-            "check the table; for mean losses of whole models use the law power",
+            "check the table; mean losses go into a table of whole models: model, family, parameters, loss",
         )
     if np.ptp(mean) <= SAME * mean.max():
         raise InputError(

@@ -82,6 +82,10 @@ class LawKind(Protocol):
         """Log density of all that a fit is to, whether or not its parts depend on each other, [draw]."""
         ...
 
+    def scalable(self, fit: Any) -> list[Any]:
+        """Predict what the influence of the prior is judged by, as `bayeslaw.diagnosis.scaled_predictions` takes it."""
+        ...
+
     def pool_check(self, fit: Any, **choices: Any) -> pd.DataFrame | None:
         """Compare pools of the table with replicates, as `bayeslaw.pool_check`; None where these have no pools."""
         ...
@@ -138,8 +142,9 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "new_families": lambda fit, targets: [],
     "claims": "bayeslaw.diagnosis.claim_probabilities:regime_claims",
     "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
-    "findings": "bayeslaw.diagnosis.row_findings:row_findings",
+    "findings": "bayeslaw.diagnosis.shape_findings:findings_of_rows",
     "log_likelihood": "bayeslaw.diagnosis.row_likelihood:log_likelihood",
+    "scalable": "bayeslaw.diagnosis.row_scaling:scalable_rows",
     "pool_check": lambda fit, **choices: None,
     "refits": "bayeslaw.comparison.refits:refits_of_rows",
     "elpd_caveat": lambda: "",
@@ -171,6 +176,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "claim_differences": "bayeslaw.diagnosis.claim_probabilities:group_differences",
     "findings": "bayeslaw.diagnosis.row_findings:fact_findings",
     "log_likelihood": "bayeslaw.diagnosis.joint_likelihood:log_likelihood",
+    "scalable": "bayeslaw.diagnosis.joint_scaling:scalable_blocks",
     "pool_check": "bayeslaw.diagnosis.joint_pool_check:check_fit",
     "refits": "bayeslaw.comparison.joint_refits:refits_of_models",
     "elpd_caveat": "bayeslaw.comparison.joint_refits:elpd_caveat",

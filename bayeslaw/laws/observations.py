@@ -13,6 +13,7 @@ from bayeslaw.pools.regimes import REGIMES
 
 MINIMUM_SIZES = 3
 BUDGETS = ("parameters", "training_tokens")
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,8 @@ def observe(data: xr.Dataset, covariates: tuple[str, ...], *, parameters: str = 
     Raises
     ------
     InputError
-        If a covariate is missing or not positive, the sizes are too few or all equal, or the table is of another kind.
+        If a covariate is missing or not positive, the sizes are too few or all equal, all losses are equal, or the
+        table is of another kind.
     """
     check_choice("count of parameters", parameters, PARAMETER_COUNTS)
     kind = check_choice("kind of table", str(data.attrs.get("kind", "")), ("losses", "models", "pools"))
@@ -101,6 +103,7 @@ def observe(data: xr.Dataset, covariates: tuple[str, ...], *, parameters: str = 
     values = {name: _covariate(data, name, rows.row_dimension, parameters) for name in covariates}
     for name, column in values.items():
         _check_sizes(name, column)
+    _check_losses(rows)
     return replace(rows, covariates=values, labels=_unique(np.array(rows.labels, dtype=str)))
 
 
@@ -221,6 +224,15 @@ def _covariate(data: xr.Dataset, name: str, row_dimension: str, parameters: str)
         worst = data[row_dimension].to_numpy()[wrong][0]
         raise InputError(f"{name} of {worst} is not a positive number", "positive numbers", "correct or remove the row")
     return values
+
+
+def _check_losses(rows: Observations) -> None:
+    if np.ptp(rows.loss) <= ROUNDING * np.abs(rows.loss).max():
+        raise InputError(
+            f"all {len(rows.loss)} rows have the same loss, {rows.loss[0]:.4g} {rows.unit}",
+            "losses that differ: without that there is no law and no noise to be told",
+            "check which column the losses were read from",
+        )
 
 
 def _check_sizes(name: str, values: np.ndarray) -> None:

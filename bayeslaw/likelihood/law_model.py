@@ -135,9 +135,16 @@ class LawModel(RowModel):
 
     @cached_property
     def budget_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
-        log_budget = np.log(self.covariates[self.law.covariates[0]])
-        index = self.group_index
+        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one.
+
+        Of a law of several covariates those of each, of shape ``[covariate, group]``.
+        """
+        ranges = [self._range_of(name) for name in self.law.covariates]
+        low, high = (np.stack([each[end] for each in ranges]) for end in (0, 1))
+        return (low[0], high[0]) if len(ranges) == 1 else (low, high)
+
+    def _range_of(self, covariate: str) -> tuple[np.ndarray, np.ndarray]:
+        log_budget, index = np.log(self.covariates[covariate]), self.group_index
         spans = [log_budget[index == group] for group in range(index.max() + 1)]
         spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
         return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])

@@ -116,7 +116,10 @@ class RowModel(ABC):
     @cached_property
     @abstractmethod
     def budget_range(self) -> tuple[Any, Any]:
-        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
+        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one.
+
+        Of a law of several covariates those of each, of shape ``[covariate, group]``.
+        """
         ...
 
     @property

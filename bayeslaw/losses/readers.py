@@ -13,6 +13,7 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_choice, a_column_list, a_path, a_text, accepts, optional, some_columns
 from bayeslaw.inputs.foreign_files import open_regular
+from bayeslaw.inputs.input_paths import unreadable
 from bayeslaw.losses.columns import MOST_CHARACTERS, NOT_GIVEN, check_length, column_list
 from bayeslaw.losses.dataset_arguments import a_unit
 from bayeslaw.losses.folders import read_folder
@@ -126,10 +127,6 @@ def _numeric(model_header: Sequence[str]) -> list[str]:
     return [name for name in model_header if name not in ("model", "family")]
 
 
-def _unreadable(path: Path, why: str, fix: str) -> InputError:
-    return InputError(f"cannot read {str(path)!r}: {why}", "a CSV file in UTF-8, or a folder that bayeslaw wrote", fix)
-
-
 def read_header(path: Path) -> list[str]:
     """Read the names of the columns of a CSV.
 
@@ -149,20 +146,20 @@ def read_header(path: Path) -> list[str]:
         If the file cannot be read, is empty or binary, or is not separated by commas.
     """
     if not path.exists():
-        raise _unreadable(path, "there is no such file", "check the path")
+        raise unreadable(path, "there is no such file", "check the path")
     if path.is_dir():
-        raise _unreadable(path, "it is a folder", "name a CSV file")
+        raise unreadable(path, "it is a folder", "name a CSV file")
     try:
         with open_regular(path) as stream:
             start = stream.read(1 << 16)
             stream.seek(0)
             columns = 1 + stream.readline(MOST_COLUMNS * MOST_CHARACTERS).count(b",")
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
+        raise unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
     if not start.strip():
-        raise _unreadable(path, "the file is empty", "name the file with the losses")
+        raise unreadable(path, "the file is empty", "name the file with the losses")
     if b"\0" in start:
-        raise _unreadable(path, "it is binary, or text in UTF-16", "save it as CSV in UTF-8")
+        raise unreadable(path, "it is binary, or text in UTF-16", "save it as CSV in UTF-8")
     if columns > MOST_COLUMNS:
         problem = f"{path.name} has {columns:,} columns"
         raise InputError(problem, f"a column a model, and at most {MOST_COLUMNS:,}", "give the models one by one")
@@ -170,7 +167,7 @@ def read_header(path: Path) -> list[str]:
     first = _parse_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
     header = [str(name).strip() for name in first.iloc[0]]
     if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise _unreadable(path, "its columns are not separated by commas", "save it with commas between the columns")
+        raise unreadable(path, "its columns are not separated by commas", "save it with commas between the columns")
     for name in header:
         check_length(name, "column name")
     return header
@@ -190,7 +187,7 @@ def _check_rows(path: Path, columns: int) -> None:
             quoted ^= len(pieces) % 2 == 0
     if rows * columns > MANY_FIELDS and 2 * (rows + commas) < rows * columns:
         why = f"its header has {columns:,} fields, and its {rows:,} rows have {(rows + commas) / rows:.1f} on average"
-        raise _unreadable(path, why, "give every row as many fields as the header")
+        raise unreadable(path, why, "give every row as many fields as the header")
 
 
 def read_csv(path: Path, header: list[str], *, text: Sequence[str], filled: Sequence[str]) -> pd.DataFrame:
@@ -247,11 +244,11 @@ def _parse_csv(path: Path, **options: Any) -> pd.DataFrame:
             warnings.simplefilter("error", pd.errors.ParserWarning)
             return pd.read_csv(path, encoding="utf-8-sig", compression=None, skipinitialspace=True, **options)
     except UnicodeDecodeError as error:
-        raise _unreadable(path, "it is not text in UTF-8", "save it as CSV in UTF-8") from error
+        raise unreadable(path, "it is not text in UTF-8", "save it as CSV in UTF-8") from error
     except (pd.errors.ParserError, pd.errors.ParserWarning, pd.errors.EmptyDataError) as error:
         why = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise _unreadable(
+        raise unreadable(
             path, f"it is not a regular CSV ({why})", "give every row as many fields as the header"
         ) from error
     except OSError as error:
-        raise _unreadable(path, error.strerror or str(error), "check the path and its permissions") from error
+        raise unreadable(path, error.strerror or str(error), "check the path and its permissions") from error

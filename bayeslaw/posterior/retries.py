@@ -88,7 +88,30 @@ def sample_until_trusted(
 
 
 def rhat_limit(draws: int, chains: int) -> float:
-    """Largest R-hat of chains that agree: 1.01, or what chance gives few draws, however well the chains mix."""
+    """Largest R-hat of chains that count as agreeing: the one rule of fits, refits and `bayeslaw.check`.
+
+    It is 1.01 (Vehtari et al. 2021), or ``1 + 20 / (chains * draws)`` where that is more. Means of chains differ by
+    chance: the largest R-hat of twenty parameters whose chains do agree, and whose draws are worth half as many
+    independent ones, exceeds 1.01 with few draws, and the second number in about one of a hundred fits (of two chains;
+    simulated autoregressions).
+
+    Parameters
+    ----------
+    draws
+        Number of draws of each chain.
+    chains
+        Number of chains.
+
+    Returns
+    -------
+    float
+        The limit.
+
+    Examples
+    --------
+    >>> rhat_limit(1000, 4), rhat_limit(250, 2)
+    (1.01, 1.04)
+    """
     return max(RHAT_LIMIT, 1 + CHANCE / (chains * draws))
 
 

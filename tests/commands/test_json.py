@@ -28,6 +28,7 @@ FINDING = {"code": str, "severity": str, "message": str, "remedy": str}
 CLAIM = {"claim": str, "quantity": str, "probability": NUMBER, "prior_probability": NUMBER, "unit": str}
 DIAGNOSTICS = {
     "rhat_max": NUMBER,
+    "rhat_limit": NUMBER,
     "ess_bulk_min": NUMBER,
     "ess_tail_min": NUMBER,
     "divergences": int,

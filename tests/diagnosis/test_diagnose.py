@@ -8,11 +8,12 @@ import pytest
 import xarray as xr
 
 from bayeslaw.diagnosis.checks import check, check_record, trusted
-from bayeslaw.diagnosis.sampling_diagnostics import diagnostics
+from bayeslaw.diagnosis.sampling_diagnostics import diagnostics, sampling_findings
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit, fit
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.likelihood.noise import Noise
+from bayeslaw.posterior.retries import rhat_limit
 
 SAMPLING = {"one-chain", "rhat", "ess", "divergences", "bfmi", "tree-depth"}
 
@@ -72,6 +73,26 @@ def test_a_chain_elsewhere_is_an_error(partial_fit):
     assert codes(bad)[0] in ("rhat", "ess")
 
 
+@pytest.mark.parametrize(("kept", "flagged"), [(250, False), (1000, True)])
+def test_chains_agree_by_the_rule_that_fits_stop_at(partial_fit, kept, flagged):
+    """The same R-hat of 1.02 may be chance among 250 draws of four chains, and is not among 1,000."""
+    rng = np.random.default_rng(0)
+
+    def shift(posterior):
+        values = rng.standard_normal((4, kept))
+        values += np.array([-1.0, -0.3, 0.3, 1.0])[:, None] * np.sqrt(0.03)
+        floors = np.repeat((10 + values)[..., None], posterior.sizes["family"], axis=2)
+        few = posterior.isel(chain=np.resize(np.arange(posterior.sizes["chain"]), 4), draw=slice(kept))
+        few = few.assign_coords(chain=np.arange(4))
+        return few.assign(floor=few["floor"].copy(data=floors))
+
+    made = doctored(partial_fit, "posterior", shift)
+    figures = diagnostics(made)
+    assert 1.01 < figures.rhat_max < 1.02
+    assert figures.rhat_limit == rhat_limit(kept, 4)
+    assert ("rhat" in [finding.code for finding in sampling_findings(made, figures)]) is flagged
+
+
 def test_one_chain_is_an_error(partial_fit):
     def first(group):
         return group.isel(chain=[0])
@@ -81,6 +102,7 @@ def test_one_chain_is_an_error(partial_fit):
         tree[name] = xr.DataTree(first(tree[name].to_dataset()))
     alone = Fit(tree)
     assert found(alone, "one-chain").severity == "error"
+    assert "R-hat needs two" in found(alone, "one-chain").message
     assert "rhat" not in codes(alone)
     assert np.isnan(diagnostics(alone).rhat_max)
 
@@ -227,8 +249,11 @@ def test_a_fit_without_its_prior_is_said_to_be_one(collaboration_fit):
 
 def test_the_record_is_plain(collaboration_fit):
     record = json.loads(json.dumps(check_record(collaboration_fit)))
-    assert set(record) == {"trusted", "findings", "claims", "diagnostics"}
+    assert set(record) == {"trusted", "findings", "claims", "diagnostics", "sensitivity"}
     assert record["trusted"] is True
+    assert set(record["sensitivity"]["predictions"][0]) == {"part", "where", "beyond", "prior", "likelihood"}
+    assert set(record["sensitivity"]["parameters"][0]) == {"parameter", "prior", "likelihood"}
     assert set(record["findings"][0]) == {"code", "severity", "message", "remedy"}
     assert set(record["claims"][0]) >= {"claim", "probability", "unit"}
-    assert set(record["diagnostics"]) == {"rhat_max", "ess_bulk_min", "ess_tail_min", "divergences", "bfmi_min"}
+    figures = {"rhat_max", "rhat_limit", "ess_bulk_min", "ess_tail_min", "divergences", "bfmi_min"}
+    assert set(record["diagnostics"]) == figures

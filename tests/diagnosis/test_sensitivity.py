@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.checks import check, errors, trusted
+from bayeslaw.diagnosis.scaled_predictions import LIMIT, moved, prediction_sensitivity
 from bayeslaw.diagnosis.sensitivity import THRESHOLD, sensitivity
 from bayeslaw.fitting.fits import fit
 from bayeslaw.laws import PowerLaw
@@ -40,7 +41,10 @@ def test_a_prior_at_odds_with_the_data_is_found(conflicting):
     assert (table.loc["floor"] > THRESHOLD).all()
     finding = found(conflicting, "prior-data-conflict")
     assert finding.severity == "warning"
-    assert f"floor {table.loc['floor', 'prior']:.2f}" in finding.message
+    predictions = prediction_sensitivity(conflicting)
+    within = predictions.loc[~predictions["beyond"], "prior"].max()
+    assert within > LIMIT
+    assert f"by some {within:.0%} of its width" in finding.message
     assert trusted(check(conflicting)) == (not errors(conflicting))
 
 
@@ -102,6 +106,62 @@ def test_weights_are_those_of_a_closed_form():
     assert torn_likelihood == pytest.approx(torn, rel=0.2)
 
 
+def doubled_shift(prior_centre, power, *, of_prior):
+    """Share of the 90 % band's width by which it moves for each doubling: prior normal, one observation at 0."""
+
+    def mean_and_ends(prior_power, likelihood_power):
+        precision = prior_power + likelihood_power
+        mean, deviation = prior_power * prior_centre / precision, precision**-0.5
+        return mean + deviation * np.array([0.0, *stats.norm.ppf([0.05, 0.95])])
+
+    before = mean_and_ends(1, 1)
+    after = mean_and_ends(power, 1) if of_prior else mean_and_ends(1, power)
+    return np.abs(after - before).max() / np.ptp(before[1:]) / abs(np.log2(power))
+
+
+@pytest.mark.parametrize("of_prior", [True, False])
+@pytest.mark.parametrize("centre", [0.0, 2.0])
+def test_bands_move_as_a_closed_form_says(centre, of_prior):
+    draws = stats.norm(centre / 2, np.sqrt(0.5)).rvs(40_000, random_state=np.random.default_rng(2))
+    density = stats.norm(centre if of_prior else 0.0, 1).logpdf(draws)
+    expected = max(doubled_shift(centre, power, of_prior=of_prior) for power in (0.8, 1.25))
+    # The unit of what is predicted makes no difference.
+    np.testing.assert_allclose(moved(np.stack([draws, 5 + 2 * draws], axis=1), density), expected, rtol=0.1)
+
+
+def test_what_the_density_says_nothing_of_does_not_move():
+    rng = np.random.default_rng(3)
+    assert moved(rng.standard_normal((20_000, 3)), rng.standard_normal(20_000)).max() < 0.05
+    assert (moved(rng.standard_normal((100, 3)), np.zeros(100)) == 0).all()
+
+
+def test_priors_of_the_joint_law_are_scaled_block_by_block(joint_fit):
+    table = prediction_sensitivity(joint_fit)
+    assert set(table["part"]) == {"curve", "correlations", "deviations"}
+    pools = table["where"].str.startswith("the pool")
+    # Correlations and deviations have no say in what a single model loses.
+    assert set(table.loc[~pools, "part"]) == {"curve"}
+    assert (table["part"][pools].to_numpy() == ["curve", "correlations", "deviations"]).all()
+    assert np.isfinite(table[["prior", "likelihood"]].to_numpy()).all()
+    assert table.loc[~pools, "beyond"].sum() == len(joint_fit.model.groups)
+
+
+def test_what_scatters_families_of_the_joint_law_is_no_prior(joint_fit):
+    """Offsets of families and models have fixed densities, and stand for the distribution around the population."""
+    tree = joint_fit.tree.copy()
+    log_prior = tree["log_prior"].to_dataset()
+    tree["log_prior"] = type(tree)(log_prior.assign(floor_offset=log_prior["floor_offset"] * 50))
+    again = prediction_sensitivity(type(joint_fit)(tree))
+    np.testing.assert_allclose(again["prior"], prediction_sensitivity(joint_fit)["prior"])
+
+
+def test_there_are_two_lines_at_most(conflicting, joint_fit, partial_fit):
+    for fitted in (conflicting, joint_fit, partial_fit):
+        assert len({"prior-sensitive", "prior-data-conflict"} & set(codes(fitted))) == len(
+            [code for code in codes(fitted) if code.startswith("prior-")]
+        )
+
+
 def test_a_fit_without_its_log_prior_says_so(partial_fit):
     small = partial_fit.keep(["prior"])
     assert found(small, "no-log-prior").severity == "info"
@@ -115,3 +175,7 @@ def test_check_shows_it(conflicting, tmp_path):
     assert "prior-data-conflict" in {finding["code"] for finding in record["findings"]}
     plain = CliRunner().invoke(app, ["check", str(tmp_path / "f.nc")])
     assert "prior and data may disagree" in plain.stdout
+    assert "power-scaling sensitivity" not in plain.stdout
+    told = CliRunner().invoke(app, ["check", str(tmp_path / "f.nc"), "--details"]).stdout
+    for row in [*record["sensitivity"]["predictions"], *record["sensitivity"]["parameters"]]:
+        assert row.get("where", row.get("parameter")) in told

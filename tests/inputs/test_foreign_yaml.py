@@ -129,3 +129,20 @@ def test_any_values_in_a_list_of_models_are_taken_or_refused(tmp_path_factory, e
             assert all(math.isfinite(number) for number in (*request.facts.values(), *request.resources.values()))
 
     check()
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        (
+            "priors: {exponent: LogNormal(0, 1), floor: LogNormal(0, 1)}",
+            {"priors": {"exponent": "LogNormal(0, 1)", "floor": "LogNormal(0, 1)"}},
+        ),
+        ("{a: TruncatedNormal(loc=1, scale=2, low=0), b: 3}", {"a": "TruncatedNormal(loc=1, scale=2, low=0)", "b": 3}),
+        ("[Normal(0, 1), x, y]", ["Normal(0, 1)", "x", "y"]),
+        ("{a: x, b: , c: (open}", {"a": "x", "b": None, "c": "(open"}),
+        ("{a: 'x(', b: y}", {"a": "x(", "b": "y"}),
+    ],
+)
+def test_calls_on_one_line_are_not_cut_at_their_commas(text, value):
+    assert parse_yaml(text) == value

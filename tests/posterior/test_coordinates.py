@@ -14,7 +14,7 @@ from numpyro.infer.util import log_density
 from posteriors import rows_filled
 from tables import rows
 
-from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs
+from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs, token_levels_to_logs
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.likelihood.law_model import LawModel
@@ -100,6 +100,37 @@ def test_the_determinant_of_levels_is_that_of_finite_differences():
         columns = [(at(levels + step * unit) - at(levels - step * unit)) / (2 * step) for unit in np.eye(3)]
         ours = float(levels_to_logs(jnp.asarray(levels), low, high)[1])
     assert ours == pytest.approx(np.linalg.slogdet(np.array(columns))[1], abs=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_levels_of_parameters_and_tokens_are_losses_at_the_two_budgets(seed):
+    rng = np.random.default_rng(seed)
+    levels, low = rng.standard_normal(5), rng.uniform(-3, 0, 2)
+    high = low + rng.uniform(0.5, 5, 2)
+    with jax.enable_x64(True):
+        logs, log_determinant = token_levels_to_logs(jnp.asarray(levels), low, high)
+        jacobian = jax.jacfwd(lambda x: token_levels_to_logs(x, low, high)[0])(jnp.asarray(levels))
+    floor, a, p, b, q = np.exp(np.asarray(logs))
+    parts = np.array([[a * np.exp(-p * at[0]), b * np.exp(-q * at[1])] for at in (low, high)])
+    losses = floor + parts.sum(axis=1)
+    assert np.log(losses[1]) == pytest.approx(levels[0])
+    assert np.log(losses[0] - losses[1]) == pytest.approx(levels[1])
+    np.testing.assert_allclose(np.log(parts[1] / floor), levels[2:4])
+    drops = parts[0] - parts[1]
+    assert np.log(drops[0] / drops[1]) == pytest.approx(levels[4])
+    assert float(log_determinant) == pytest.approx(np.linalg.slogdet(np.asarray(jacobian))[1], abs=1e-8)
+
+
+def test_levels_of_parameters_and_tokens_are_mapped_group_by_group():
+    rng = np.random.default_rng(0)
+    levels, low = rng.standard_normal((3, 5)), rng.uniform(-3, 0, (2, 3))
+    high = low + rng.uniform(0.5, 5, (2, 3))
+    with jax.enable_x64(True):
+        logs, determinants = token_levels_to_logs(jnp.asarray(levels), low, high)
+        for group in range(3):
+            one, determinant = token_levels_to_logs(jnp.asarray(levels[group]), low[:, group], high[:, group])
+            np.testing.assert_allclose(logs[group], one)
+            assert float(determinants[group]) == pytest.approx(float(determinant))
 
 
 def test_levels_of_many_groups_are_mapped_one_by_one():
