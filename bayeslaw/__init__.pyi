@@ -1,4 +1,5 @@
 from .calibration.calibrations import Calibration, calibrate
+from .calibration.truth_coverage import TruthCoverage, truth_coverage
 from .comparison.comparisons import Comparison, compare
 from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out
@@ -72,6 +73,7 @@ __all__ = [
     "ServedTexts",
     "Stack",
     "Truth",
+    "TruthCoverage",
     "advantage",
     "attainability",
     "calibrate",
@@ -114,6 +116,7 @@ __all__ = [
     "simulate_losses",
     "simulate_pools",
     "stack",
+    "truth_coverage",
     "win_shares",
     "write_losses",
     "write_pools",

@@ -209,7 +209,7 @@ def _start_levels(model: LawModel, groups: int, *, centred: bool) -> dict[str, n
 def _start_plain(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
     position: dict[str, np.ndarray] = {}
     for parameter in model.parameters:
-        centre = unconstrained_centre(parameter.prior)
+        centre = _centre(model, parameter)
         if parameter.pooling != "partial":
             position[parameter.name] = np.full((groups,) if parameter.grouped else (), centre)
             continue
@@ -220,3 +220,11 @@ def _start_plain(model: LawModel, groups: int, *, centred: bool) -> dict[str, np
         free = np.log(constrained) if parameter.positive else constrained
         position[parameter.name] = np.full(groups, free if centred else 0.0)
     return position
+
+
+def _centre(model: LawModel, parameter: Parameter) -> float:
+    """Free coordinate of the centre of a parameter's prior; of a relative one a share of the lowest loss."""
+    if not parameter.prior.relative:
+        return unconstrained_centre(parameter.prior)
+    loss = model.observations.loss
+    return float(np.log(START_FLOOR_SHARE * max(loss.min(), 1e-3 * loss.max())))

@@ -41,6 +41,8 @@ class Rows(NamedTuple):
         As `bayeslaw.likelihood.law_model.LawModel` has it; empty where the coordinates do not need it.
     numbers
         Locations and scales of the priors, defaults scaled to the table among them, shape ``[number]``.
+    highest
+        As `bayeslaw.likelihood.law_model.LawModel` has it; empty where no prior needs it.
     """
 
     response: Any
@@ -51,6 +53,7 @@ class Rows(NamedTuple):
     compressed: Compressed | None
     budget_range: tuple[Any, ...]
     numbers: Any
+    highest: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -183,6 +186,11 @@ class GivenRows(RowModel):
         low, high = self.rows.budget_range
         return low, high
 
+    @cached_property
+    def highest(self) -> tuple[Any, ...]:
+        """Largest value of each covariate by group."""
+        return self.rows.highest
+
     def values(self, position: Array) -> tuple[dict[str, Array], Array]:
         """Value of every site at a flat position, and the log determinant of the map."""
         return Coordinates(self).values(unravel(position, self.outline.shapes))
@@ -306,6 +314,7 @@ def rows_of(model: LawModel) -> Rows:
         compressed=model.compressed,
         budget_range=model.budget_range if Coordinates(model).uses_levels else (),
         numbers=numbers_of([*priors, *model.noise_priors.values()]),
+        highest=model.highest,
     )
 
 

@@ -128,6 +128,16 @@ class LawModel(RowModel):
         return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
 
     @cached_property
+    def highest(self) -> tuple[np.ndarray, ...]:
+        """Largest value of each covariate by group, each of shape ``[group]``; empty where no prior is relative."""
+        if not any(parameter.prior.relative for parameter in self.parameters):
+            return ()
+        index = self.group_index
+        groups = range(max(len(self.groups), 1))
+        columns = (self.covariates[name] for name in self.covariate_names)
+        return tuple(np.array([column[index == group].max() for group in groups]) for column in columns)
+
+    @cached_property
     def compressed(self) -> Compressed | None:
         """The rows' Gauss nodes, where they stand for the rows exactly and save work."""
         simple = (
