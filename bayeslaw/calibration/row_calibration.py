@@ -17,7 +17,7 @@ from numpyro import handlers
 from bayeslaw.calibration.example_designs import default_design
 from bayeslaw.calibration.quantities import RowQuantities
 from bayeslaw.fitting.fits import Fit, fit
-from bayeslaw.fitting.row_posterior import Rows, outline_of, row_posterior, rows_of, values_at
+from bayeslaw.fitting.row_posterior import Rows, level_scales_of, outline_of, row_posterior, rows_of, values_at
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
@@ -165,8 +165,9 @@ class CalibratedLaw:
 
         What rows share is that of the template, with which tables are simulated.
         """
-        start = row_posterior(self._stand_in({}, response).model).start
-        return replace(row_posterior(self.template.model), start=start), self._rows._replace(response=response)
+        model = self._stand_in({}, response).model
+        rows = self._rows._replace(response=response, level_scales=level_scales_of(model))
+        return replace(row_posterior(self.template.model), start=row_posterior(model).start), rows
 
     def fit(self, data: np.ndarray, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.

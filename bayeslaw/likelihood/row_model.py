@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,27 @@ from bayeslaw.likelihood.noise import (
     observation_distribution,
 )
 from bayeslaw.likelihood.responses import RESPONSES
+
+
+class LevelScales(NamedTuple):
+    """Where data put the loss of each group at its highest budget and the drop down to it, all of shape ``[group]``.
+
+    Parameters
+    ----------
+    log_top, log_drop
+        Logarithms of the two, in the loss unit.
+    of_top, of_drop
+        How far a unit of noise of a row, in the unit of the response, moves each logarithm; zero for a drop that no two
+        budgets tell.
+    squared_error
+        Known squared standard error of a row's response.
+    """
+
+    log_top: Any
+    log_drop: Any
+    of_top: Any
+    of_drop: Any
+    squared_error: Any
 
 
 class RowModel(ABC):
@@ -117,6 +138,12 @@ class RowModel(ABC):
     @abstractmethod
     def budget_range(self) -> tuple[Any, Any]:
         """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one."""
+        ...
+
+    @cached_property
+    @abstractmethod
+    def level_scales(self) -> LevelScales:
+        """Where the data put the levels of each group, and how far noise moves them there."""
         ...
 
     @cached_property
