@@ -57,9 +57,7 @@ def split_models(table: xr.Dataset, cut: float) -> Task:
             f"a cut from {every.parameters.min():.4g} to below {every.parameters.max():.4g}",
             "give another cut",
         )
-    parts = [
-        Models(every.family[rows], every.parameters[rows], every.loss[rows]) for rows in (known, ~known)
-    ]
+    parts = [Models(every.family[rows], every.parameters[rows], every.loss[rows]) for rows in (known, ~known)]
     training = table.isel(lm=np.flatnonzero(known))
     # A simulated table tells there what every model was expected to lose.
     training.attrs = {name: value for name, value in table.attrs.items() if name != "truth"}

@@ -130,9 +130,7 @@ class Coordinates:
             centre, width = centre[0], width[0]
         return centre + width * free, jnp.log(width).sum()
 
-    def _levels(
-        self, position: Mapping[str, Array], noise: Mapping[str, Array]
-    ) -> tuple[dict[str, Array], Array]:
+    def _levels(self, position: Mapping[str, Array], noise: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         pooling = self.model.parameters[0].pooling
         offsets = pooling == "partial" and not self.centred
         low, high = self.model.budget_range

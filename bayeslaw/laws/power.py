@@ -13,7 +13,6 @@ from bayeslaw.laws.base import Law
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior, log_normal
 
-
 ANY_SHARE = Prior("Share", (("concentration1", 1.0), ("concentration0", 1.0)))
 """Prior of a floor of which nothing is expected: uniform on its share of the loss at the largest budgets fitted."""
 AMPLITUDE_DEVIATION = 1.2

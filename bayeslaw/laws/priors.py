@@ -137,8 +137,8 @@ def parse_prior(site: str, given: Any, *, relative: bool = False) -> Prior:
         ``dist.LogNormal(-1.2, 0.5)``, ``"LogNormal(-1.2, 0.5)"``, or
         ``{"distribution": "LogNormal", "loc": -1.2, "scale": 0.5}``.
     relative
-        Whether the parameter is the floor of a law, whose prior may be ``"Share(1, 1)"`` too: a beta distribution of its
-        share of the law's loss at the largest budgets fitted.
+        Whether the parameter is the floor of a law, whose prior may be ``"Share(1, 1)"`` too: a beta distribution of
+        its share of the law's loss at the largest budgets fitted.
 
     Returns
     -------
