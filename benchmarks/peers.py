@@ -61,7 +61,7 @@ def split_models(table: xr.Dataset, cut: float) -> Task:
     training = table.isel(lm=np.flatnonzero(known))
     # A simulated table tells there what every model was expected to lose.
     training.attrs = {name: value for name, value in table.attrs.items() if name != "truth"}
-    return Task(training, *parts)
+    return Task(training, parts[0], parts[1])
 
 
 def score(prediction: DrawnPrediction, losses: np.ndarray) -> dict[str, float]:

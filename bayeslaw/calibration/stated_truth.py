@@ -15,10 +15,12 @@ from numpyro import handlers
 from bayeslaw.calibration.row_calibration import CalibratedLaw, calibrated_rows
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fitting.row_posterior import Rows, row_posterior, rows_of
+from bayeslaw.fitting.tree import REPORTED_BUDGET
 from bayeslaw.inputs.arguments import shown
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import FittedDraws, Simulated
 from bayeslaw.laws.parameter import FLOOR
+from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.likelihood.responses import RESPONSES
@@ -71,7 +73,7 @@ class LawAtTruth:
     def targets(self) -> pd.DataFrame:
         """Budgets inside and beyond those observed in each group; no truth is stated of a group not seen."""
         every, group = self.rows.targets, self.law.group
-        return every if group not in every else every[every[group] != NEW_FAMILY].reset_index(drop=True)
+        return every if group not in every else every.loc[every[group] != NEW_FAMILY].reset_index(drop=True)
 
     def labels(self, quantity: str) -> tuple[str, ...]:
         """Names of the elements of a quantity: its groups."""
@@ -110,7 +112,7 @@ class LawAtTruth:
         return self.rows.fit_posterior(posterior, rows, data, seed, self.targets)
 
 
-def law_at_truth(law: Law, truth: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> LawAtTruth:
+def law_at_truth(law: AnyLaw, truth: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> LawAtTruth:
     """Return what draws tables from stated parameters of a law of rows and fits them.
 
     Parameters
@@ -179,7 +181,7 @@ def read_truth(truth: Any, model: LawModel) -> dict[str, np.ndarray]:
         if name not in known:
             problem = f"the truth has a value for {shown(name)}"
             raise InputError(problem, ", ".join(known), nearest(str(name), known))
-        site = at_billion.get(name, name)
+        site = str(at_billion.get(name, name))
         if site in given:
             raise InputError(f"the truth states {site} twice, also as {site}_1e9", "one of them", "leave out the other")
         given[site] = _by_group(name, value, grouped[site], model)
@@ -190,8 +192,8 @@ def read_truth(truth: Any, model: LawModel) -> dict[str, np.ndarray]:
     for name, site in at_billion.items():
         if name in truth:
             covariate, exponent = model.law.amplitudes[site]
-            ratio = np.log(1e9 / model.observations.reference[covariate])
-            given[site] = given[site] * np.exp(given[exponent] * ratio)
+            ratio = np.log(REPORTED_BUDGET / model.observations.reference[covariate])
+            given[site] = given[site] * np.exp(given[str(exponent)] * ratio)
     return {name: given[name] for name in grouped}
 
 

@@ -162,7 +162,8 @@ def _coverage(subject: LawAtTruth, kept: list[Outcome]) -> pd.DataFrame:
     parts = []
     for kind, classes in where.items():
         table = coverage_table(kind, classes, np.stack([each.held[kind] for each in kept]))
-        widths = pd.DataFrame([each.widths[kind] for each in kept]).mean().groupby(classes).mean()
-        parts.append(table.drop(columns="inside").assign(width=table["where"].map(widths)))
+        widths = np.mean([each.widths[kind] for each in kept], axis=0)
+        mean = {name: float(widths[np.array(classes) == name].mean()) for name in dict.fromkeys(classes)}
+        parts.append(table.drop(columns="inside").assign(width=[mean[name] for name in table["where"]]))
     result = pd.concat(parts, ignore_index=True)
     return result.assign(width=result["width"].where(result["level"] == 0.9))

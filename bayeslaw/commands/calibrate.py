@@ -150,9 +150,13 @@ def _show_truth_coverage(coverage: pd.DataFrame, unit: str) -> None:
     levels = list(dict.fromkeys(coverage["level"]))
     for name in (*(f"{level:.0%}" for level in levels), "width"):
         shown.add_column(name, justify="right")
-    for (kind, where), rows in coverage.groupby(["kind", "where"], sort=False):
-        cells = [f"{c:.1%} ± {e:.1%}" for c, e in zip(rows["coverage"], rows["standard_error"], strict=True)]
-        shown.add_row(str(kind), str(where), *cells, f"{rows['width'].max():.4g}")
+    bands: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in coverage.to_dict(orient="records"):
+        bands.setdefault((row["kind"], row["where"]), []).append(row)
+    for names, rows in bands.items():
+        cells = [f"{row['coverage']:.1%} ± {row['standard_error']:.1%}" for row in rows]
+        width = next(row["width"] for row in rows if row["level"] == 0.9)
+        shown.add_row(*names, *cells, f"{width:.4g}")
     console().print(shown)
 
 

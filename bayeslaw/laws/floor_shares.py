@@ -21,13 +21,13 @@ class ShareOfTotal(dist.Distribution):
         What the total is beside ``x``, positive, any shape.
     """
 
-    arg_constraints: ClassVar[dict[str, Any]] = {
+    arg_constraints: ClassVar[dict[str, Any]] = {  # pyright: ignore[reportIncompatibleVariableOverride]
         "concentration1": constraints.positive,
         "concentration0": constraints.positive,
         "rest": constraints.positive,
     }
-    support = constraints.positive
-    reparametrized_params: ClassVar[list[str]] = ["rest"]
+    support: ClassVar[Any] = constraints.positive  # pyright: ignore[reportIncompatibleMethodOverride]
+    reparametrized_params: ClassVar[list[str]] = ["rest"]  # pyright: ignore[reportIncompatibleVariableOverride]
 
     def __init__(self, concentration1: Any, concentration0: Any, rest: Any, *, validate_args: bool | None = None):
         # Whole arrays, not shapes that broadcast: every element has a share of its own.
@@ -48,7 +48,7 @@ class ShareOfTotal(dist.Distribution):
         return self.rest * share / (1 - share)
 
     @validate_sample
-    def log_prob(self, value: Any) -> Array:
+    def log_prob(self, value: Any, intermediates: Any = None) -> Array:
         """Log density of values, with the derivative of the share by the value."""
         total = jnp.asarray(value) + self.rest
         return self._share.log_prob(value / total) + jnp.log(self.rest) - 2 * jnp.log(total)
