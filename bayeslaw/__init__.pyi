@@ -1,5 +1,5 @@
 from .calibration.calibrations import Calibration, calibrate
-from .calibration.truth_coverage import TruthCoverage, truth_coverage
+from .calibration.coverage_at_truth import TruthCoverage, truth_coverage
 from .comparison.comparisons import Comparison, compare
 from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out

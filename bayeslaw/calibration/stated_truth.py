@@ -112,7 +112,7 @@ class LawAtTruth:
         return self.rows.fit_posterior(posterior, rows, data, seed, self.targets)
 
 
-def law_at_truth(law: AnyLaw, truth: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> LawAtTruth:
+def law_at_truth(law: Law, truth: Any, data: xr.Dataset | None, *, noise: Noise | None, seed: int) -> LawAtTruth:
     """Return what draws tables from stated parameters of a law of rows and fits them.
 
     Parameters
@@ -137,15 +137,9 @@ def law_at_truth(law: AnyLaw, truth: Any, data: xr.Dataset | None, *, noise: Noi
     Raises
     ------
     InputError
-        If the law is not of rows, a parameter is not stated, not known or out of range, or the law's loss is not
+        If a parameter is not stated, not known or out of range, or the law's loss is not
         positive and finite at the rows of the table.
     """
-    if not isinstance(law, Law) or law.kind != "rows":
-        raise InputError(
-            f"a truth was stated of the law {law.name}",
-            "a law of rows, such as power, broken_power, chinchilla or collaboration",
-            "leave out the truth: this law is calibrated on tables from its prior",
-        )
     rows = calibrated_rows(law, data, noise=noise, seed=seed)
     model = rows.template.model
     values = read_truth(truth, model)
@@ -160,6 +154,15 @@ def law_at_truth(law: AnyLaw, truth: Any, data: xr.Dataset | None, *, noise: Noi
             "state parameters of the table's unit and budgets",
         )
     return stated
+
+
+def no_truth(law: AnyLaw, *given: Any, **choices: Any) -> LawAtTruth:
+    """Refuse a stated truth of a law that does not draw its tables from one value a parameter."""
+    raise InputError(
+        f"a truth was stated of the law {law.name}",
+        "a law of rows, such as power, broken_power, chinchilla or collaboration",
+        "leave out the truth: this law is calibrated on tables from its prior",
+    )
 
 
 def _with_open_priors(resolved: Noise, given: Noise | None) -> Noise:

@@ -121,7 +121,7 @@ def _at_truth(
     """Report coverage at a stated truth; `run` is noise, simulations and seed."""
     from dataclasses import asdict
 
-    from bayeslaw.calibration.truth_coverage import truth_coverage
+    from bayeslaw.calibration.coverage_at_truth import truth_coverage
     from bayeslaw.calibration.truth_file import truth_from_text
 
     if out is not None:

@@ -12,12 +12,13 @@ import xarray as xr
 from bayeslaw.calibration.calibration_run import PARAMETERS, Outcome, run_simulations
 from bayeslaw.calibration.calibrations import FEWEST_SIMULATIONS, SIMULATIONS
 from bayeslaw.calibration.coverage import coverage_table
-from bayeslaw.calibration.stated_truth import LawAtTruth, Truth, law_at_truth
+from bayeslaw.calibration.stated_truth import LawAtTruth, Truth
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fits import a_noise
 from bayeslaw.inputs.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, as_given, optional
 from bayeslaw.laws.argument import a_law
 from bayeslaw.laws.calibrated import KINDS
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.losses.table_arguments import any_table
@@ -128,7 +129,7 @@ def truth_coverage(
     """
     check_whole("simulations", simulations, lowest=FEWEST_SIMULATIONS, suggested=SIMULATIONS)
     begun = time.perf_counter()
-    subject = law_at_truth(law, truth, data, noise=noise, seed=seed)
+    subject = kind_of(law).at_truth(law, truth, data, noise=noise, seed=seed)
     with progress_bar("simulating", simulations, shown=progress) as advance:
         done = run_simulations(subject, simulations, seed, journal=journal, advance=advance)
     kept = [outcome for outcome in done if not outcome.failed]
