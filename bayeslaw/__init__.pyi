@@ -1,4 +1,5 @@
 from .calibration.calibrations import Calibration, calibrate
+from .calibration.coverage_at_truth import TruthCoverage, truth_coverage
 from .comparison.comparisons import Comparison, compare
 from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out
@@ -73,6 +74,7 @@ __all__ = [
     "ServedTexts",
     "Stack",
     "Truth",
+    "TruthCoverage",
     "advantage",
     "attainability",
     "calibrate",
@@ -115,6 +117,7 @@ __all__ = [
     "simulate_losses",
     "simulate_pools",
     "stack",
+    "truth_coverage",
     "win_shares",
     "write_losses",
     "write_pools",

@@ -25,12 +25,13 @@ from jax import Array
 from bayeslaw.fitting.law_coordinates import levels_to_logs
 from bayeslaw.laws.broken_power import CHANGE_DEVIATION, WIDTH_SHARE, broken_power_law
 from bayeslaw.laws.observations import Observations
-from bayeslaw.laws.power import data_scaled_priors
+from bayeslaw.laws.power import ANY_SHARE, data_scaled_priors
 from bayeslaw.laws.priors import Prior
 from bayeslaw.likelihood.noise import NOISE_SCALE, Noise, noise_priors
 
 LEVELS = ("floor", "amplitude", "exponent")
-# What has priors: logarithms of positive quantities, and the change of the exponent.
+# Logarithms of positive quantities, and the change of the exponent. The floor's prior is of its share of the loss at
+# the highest budget, whose logit is the third coordinate; all others are normal.
 QUANTITIES = (*LEVELS, "noise", "change")
 IMPOSSIBLE = -1e10
 
@@ -41,7 +42,9 @@ def prior_table(curve: Curve) -> dict[str, tuple[float, float]]:
     Those of the power law and its noise are the defaults of the package, in the units of the curve.
     """
     noise = noise_priors(Noise(response="log_loss"), np.log(curve.loss))[NOISE_SCALE]
-    table = {name: _log_normal(prior) for name, prior in data_scaled_priors(observations(curve)).items()}
+    scaled = data_scaled_priors(observations(curve))
+    assert scaled["floor"] == ANY_SHARE
+    table = {name: _log_normal(prior) for name, prior in scaled.items() if name != "floor"}
     return table | {"noise": _log_normal(noise), "change": (0.0, CHANGE_DEVIATION)}
 
 
@@ -117,14 +120,19 @@ def draw_priors(data: Mapping[str, Any], draws: int, seed: int, *, broken: bool 
     generator = np.random.default_rng(seed)
     place = {name: prior[..., None] for name, prior in data["priors"].items()}
     shape = (len(data["u"]), draws)
-    free = {name: place[name][:, 0] + place[name][:, 1] * generator.standard_normal(shape) for name in quantities}
+    free = {
+        name: place[name][:, 0] + place[name][:, 1] * generator.standard_normal(shape)
+        for name in quantities
+        if name in place
+    }
     low, high = data["low"][:, None], data["high"][:, None]
     exponent = np.exp(free["exponent"])
     log_reducible = free["amplitude"] - exponent * high
+    share = generator.logistic(size=shape)
     levels = [
-        np.logaddexp(free["floor"], log_reducible),
+        np.logaddexp(log_reducible + share, log_reducible),
         log_reducible + np.log(np.expm1(exponent * (high - low))),
-        free["floor"] - log_reducible,
+        share,
     ]
     return np.stack([*levels, *(free[name] for name in quantities[3:])], axis=-1)
 
@@ -178,8 +186,11 @@ def log_densities(data: Mapping[str, Any]) -> Callable[[np.ndarray], tuple[np.nd
 def log_density(position: Array, data: Mapping[str, Any]) -> tuple[Array, Array]:
     """Log prior density of the coordinates of one curve, normalised, and log likelihood of its rows, scalars."""
     free, prior = free_quantities(position, data)
-    for name, value in free.items():
-        location, scale = data["priors"][name]
+    # Uniform on the share of the floor: a logistic density of its logit, here by the logarithm of the floor.
+    prior = prior + jax.nn.log_sigmoid(position[2]) + jax.nn.log_sigmoid(-position[2])
+    for name, (location, scale) in data["priors"].items():
+        if (value := free.get(name)) is None:
+            continue
         prior = prior + jax.scipy.stats.norm.logpdf(value, location, scale)
     residual = (data["log_loss"] - log_mean(free, data["u"], data)) * jnp.exp(-free["noise"])
     rows = -0.5 * residual**2 - free["noise"] - 0.5 * np.log(2 * np.pi)

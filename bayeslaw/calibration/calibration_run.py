@@ -5,17 +5,20 @@ import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
 import numpy as np
 from arviz_stats.sampling_diagnostics import ess
 
-from bayeslaw.calibration.coverage import held
+from bayeslaw.calibration.coverage import held, widths
 from bayeslaw.calibration.ranks import RANKED_DRAWS, rank
 from bayeslaw.journal import Journal
 from bayeslaw.laws.calibrated import KINDS, Calibrated
+
+PARAMETERS = "parameter"
+"""The kind of what is ranked, among kinds of bands."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Outcome:
     ranks
         Rank of the truth by element; empty where the fit failed.
     held
-        Which bands hold, by kind, as `bayeslaw.calibration.coverage.held` says.
+        Which bands hold, by kind, as `bayeslaw.calibration.coverage.held` says; of what is ranked as `PARAMETERS`.
     divergent
         Whether trajectories diverged.
     slow
         Whether a quantity's draws were worth less than those that are ranked.
+    widths
+        Width of the 90 % band of each target, by kind as of `held`.
     """
 
     number: int
@@ -41,6 +46,7 @@ class Outcome:
     held: dict[str, np.ndarray]
     divergent: bool = False
     slow: bool = False
+    widths: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def failed(self) -> bool:
@@ -139,10 +145,15 @@ def _simulate_one(subject: Calibrated, number: int, table_seed: int, fit_seed: i
     if posterior is None or not all(np.isfinite(draws).all() for draws in posterior.predictions.values()):
         return Outcome(number, {}, {})
     rng, ranks, smallest = np.random.default_rng(fit_seed), {}, np.inf
+    bands = {kind: (posterior.predictions[kind], simulated.outcomes[kind]) for kind in KINDS}
+    of_quantities = []
     for quantity, truth in simulated.truth.items():
         draws = posterior.draws[quantity].reshape(len(posterior.draws[quantity]), -1)
         found = rank(np.ravel(truth), draws, rng)
         ranks |= dict(zip(subject.labels(quantity), found.tolist(), strict=True))
         smallest = min(smallest, *(float(ess(column[None])) for column in draws.T))
-    covered = {kind: held(posterior.predictions[kind], simulated.outcomes[kind]) for kind in KINDS}
-    return Outcome(number, ranks, covered, posterior.divergences > 0, smallest < RANKED_DRAWS)
+        of_quantities.append((draws, np.ravel(truth)))
+    bands[PARAMETERS] = np.hstack([draws for draws, _ in of_quantities]), np.hstack([true for _, true in of_quantities])
+    covered = {kind: held(*band) for kind, band in bands.items()}
+    wide = {kind: widths(draws).tolist() for kind, (draws, _) in bands.items()}
+    return Outcome(number, ranks, covered, posterior.divergences > 0, smallest < RANKED_DRAWS, wide)

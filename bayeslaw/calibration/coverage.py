@@ -31,6 +31,12 @@ def held(draws: np.ndarray, outcome: np.ndarray) -> np.ndarray:
     return (lower <= outcome) & (outcome <= upper)
 
 
+def widths(draws: np.ndarray, level: float = 0.9) -> np.ndarray:
+    """Give the widths of equal-tailed bands of predictive draws, [draw, target]; [target], in their unit."""
+    lower, upper = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return upper - lower
+
+
 def coverage_table(kind: str, where: Sequence[str], tables: np.ndarray) -> pd.DataFrame:
     """Average what the bands of many tables hold.
 

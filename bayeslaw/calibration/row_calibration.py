@@ -17,7 +17,7 @@ from numpyro import handlers
 from bayeslaw.calibration.example_designs import default_design
 from bayeslaw.calibration.quantities import RowQuantities
 from bayeslaw.fitting.fits import Fit, fit
-from bayeslaw.fitting.row_posterior import Rows, outline_of, row_posterior, rows_of, values_at
+from bayeslaw.fitting.row_posterior import Rows, level_scales_of, outline_of, row_posterior, rows_of, values_at
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once
@@ -156,8 +156,8 @@ class CalibratedLaw:
         """
         with jax.enable_x64(True):
             values, response, log_likelihood = jax.tree.map(np.asarray, self._simulate(jax.random.PRNGKey(seed)))
-        fit = self._stand_in({name: value[None] for name, value in values.items()}, response)
-        outcomes = {kind: predictions[0] for kind, predictions in self._predict(fit, seed).items()}
+        predicted = self.predict({name: value[None] for name, value in values.items()}, response, seed, self.targets)
+        outcomes = {kind: predictions[0] for kind, predictions in predicted.items()}
         return Simulated(response, values | {"log_likelihood": log_likelihood}, outcomes)
 
     def posterior(self, response: np.ndarray) -> tuple[Posterior, Rows]:
@@ -165,8 +165,9 @@ class CalibratedLaw:
 
         What rows share is that of the template, with which tables are simulated.
         """
-        start = row_posterior(self._stand_in({}, response).model).start
-        return replace(row_posterior(self.template.model), start=start), self._rows._replace(response=response)
+        model = self._stand_in({}, response).model
+        rows = self._rows._replace(response=response, level_scales=level_scales_of(model))
+        return replace(row_posterior(self.template.model), start=row_posterior(model).start), rows
 
     def fit(self, data: np.ndarray, seed: int) -> FittedDraws | None:
         """Draw from the posterior, with smaller steps where trajectories diverge.
@@ -185,6 +186,13 @@ class CalibratedLaw:
         """
         with jax.enable_x64(True):
             posterior, rows = self.posterior(data)
+        return self.fit_posterior(posterior, rows, data, seed, self.targets)
+
+    def fit_posterior(
+        self, posterior: Posterior, rows: Rows, data: np.ndarray, seed: int, targets: pd.DataFrame
+    ) -> FittedDraws | None:
+        """Draw from a posterior of a response, shape ``[row]``, as `fit` does, and predict losses at targets."""
+        with jax.enable_x64(True):
             solution = draw_posterior(
                 posterior, rows, draws=DRAWS, chains=1, seed=seed, attempts=ATTEMPTS, spread=CHAIN_SPREAD
             )
@@ -197,11 +205,14 @@ class CalibratedLaw:
             return None
         values = {name: array for name, array in draws.items() if name in self.shapes}
         # Predictions of truth and of draws must not share their random numbers.
-        predictions = self._predict(self._stand_in(values, data), seed + 1)
+        predictions = self.predict(values, data, seed + 1, targets)
         return FittedDraws(draws, predictions, solution.draws.divergences)
 
-    def _predict(self, fit: Fit, seed: int) -> dict[str, np.ndarray]:
-        at = self.targets.drop(columns="where")
+    def predict(
+        self, values: dict[str, np.ndarray], response: np.ndarray, seed: int, targets: pd.DataFrame
+    ) -> dict[str, np.ndarray]:
+        """Draw losses at targets from draws of every site that predictions need, by kind, each [draw, target]."""
+        fit, at = self._stand_in(values, response), targets.drop(columns="where")
         # Predictions may solve triangular systems in batches, which wait for each other where several threads do so.
         with PREDICTING:
             return {kind: predict_draws(fit, at, kind=kind, seed=seed).to_numpy()[0] for kind in KINDS}

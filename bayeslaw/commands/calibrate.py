@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,9 +28,11 @@ from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
     from rich.text import Text
 
     from bayeslaw.calibration.calibrations import Calibration
+    from bayeslaw.laws.protocol import AnyLaw
 
 
 def calibrate(
@@ -48,6 +50,14 @@ def calibrate(
         Path | None,
         typer.Option("--out", help="Folder for the ranks, the tables and the picture; a broken run goes on."),
     ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            "--truth",
+            metavar="YAML|NAME=VALUE,...",
+            help="Draw tables from these parameters, not from the prior; reports coverage alone.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
     models: ModelsOption = None,
     unit: UnitOption = None,
@@ -56,7 +66,11 @@ def calibrate(
     strict: StrictOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold a law's posteriors and bands to simulated tables; exit code 1 where they do not mean what they say."""
+    """Hold a law's posteriors and bands to simulated tables; exit code 1 where they do not mean what they say.
+
+    With --truth, tables are drawn from stated parameters, each is fitted with the law's priors, and how often bands
+    and parameters hold that truth is reported.
+    """
     use_compilation_cache()
     import matplotlib
 
@@ -65,7 +79,7 @@ def calibrate(
     from bayeslaw.plotting.calibration_files import calibration_record, check_calibration_output, write_calibration
 
     matplotlib.use("agg")
-    if out is not None:
+    if out is not None and truth is None:
         check_calibration_output(out, inputs=(table, config, models))
     if table is None and (models or unit or cluster or missing != "error"):
         raise InputError("options of a table were given without one", "--table with them", "add --table")
@@ -75,6 +89,9 @@ def calibrate(
     data = None
     if table is not None:
         data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing, strict=strict)
+    if truth is not None:
+        _at_truth(ctx, chosen, truth, data, noise=noise, simulations=simulations, seed=seed, out=out, as_json=as_json)
+        return
     journal = None if out is None else out.with_name(f"{out.name}.journal")
     result = calibrate_law(
         chosen,
@@ -96,6 +113,51 @@ def calibrate(
         note(ctx, f"wrote {out}")
     if not result.calibrated:
         raise typer.Exit(1)
+
+
+def _at_truth(
+    ctx: typer.Context, law: AnyLaw, truth: str, data: xr.Dataset | None, *, out: Path | None, as_json: bool, **run: Any
+) -> None:
+    """Report coverage at a stated truth; `run` is noise, simulations and seed."""
+    from dataclasses import asdict
+
+    from bayeslaw.calibration.coverage_at_truth import truth_coverage
+    from bayeslaw.calibration.truth_file import truth_from_text
+
+    if out is not None:
+        raise InputError("--out was given with --truth", "--json, which prints all of it", "leave out --out")
+    found = truth_coverage(law, truth_from_text(truth), data, progress=not (is_quiet(ctx) or as_json), **run)
+    if as_json:
+        rows = found.coverage.astype(object).where(found.coverage.notna(), None).to_dict(orient="records")
+        print_json(asdict(found) | {"coverage": rows, "interval_kind": "equal-tailed"})
+        return
+    stated = ", ".join(f"{name} {value}" for name, value in found.truth.items())
+    console().print(
+        f"{found.law} law: {found.simulations} tables drawn from {stated}; {found.failed} fits failed, "
+        f"{found.divergent} had divergences",
+        soft_wrap=True,
+    )
+    _show_truth_coverage(found.coverage, found.unit)
+
+
+def _show_truth_coverage(coverage: pd.DataFrame, unit: str) -> None:
+    from rich.table import Table
+
+    title = f"share of equal-tailed bands of losses ({unit}) and parameters that hold the stated truth, with its "
+    shown = Table(title=f"{title}standard error over tables; mean width of 90 % bands", header_style="bold")
+    for name in ("band of", "where"):
+        shown.add_column(name)
+    levels = list(dict.fromkeys(coverage["level"]))
+    for name in (*(f"{level:.0%}" for level in levels), "width"):
+        shown.add_column(name, justify="right")
+    bands: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for row in coverage.to_dict(orient="records"):
+        bands.setdefault((row["kind"], row["where"]), []).append(row)
+    for names, rows in bands.items():
+        cells = [f"{row['coverage']:.1%} ± {row['standard_error']:.1%}" for row in rows]
+        width = next(row["width"] for row in rows if row["level"] == 0.9)
+        shown.add_row(*names, *cells, f"{width:.4g}")
+    console().print(shown)
 
 
 def _show(result: Calibration) -> None:

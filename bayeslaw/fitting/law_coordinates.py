@@ -107,19 +107,24 @@ class LevelMap:
         Kinds of pooling for which levels are used.
     start
         Levels where a search begins after the first two: shares at the high budget.
+    scaled
+        Whether rows at the ends of one covariate tell the first two, which are then sampled in units of the noise.
     """
 
     parameters: tuple[str, ...]
     to_logs: Callable[[Array, Any, Any], tuple[Array, Array]]
     poolings: tuple[str, ...]
     start: tuple[float, ...]
+    scaled: bool
 
 
 HALF_OF_REST = math.log((1 - START_FLOOR_SHARE) / 2 / START_FLOOR_SHARE)
 LEVEL_MAPS = (
-    LevelMap(LEVELS, levels_to_logs, POOLING, (math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE)),)),
+    LevelMap(LEVELS, levels_to_logs, POOLING, (math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE)),), scaled=True),
     # One law of all rows is sampled well as it is.
-    LevelMap(TOKEN_LEVELS, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0)),
+    LevelMap(
+        TOKEN_LEVELS, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0), scaled=False
+    ),
 )
 
 
@@ -172,12 +177,9 @@ class Coordinates:
         log_determinant : Array
             Log absolute determinant of the map's Jacobian, scalar.
         """
-        values: dict[str, Array] = {}
-        total = jnp.zeros(())
-        for pieces in (self._levels(position) if self.uses_levels else self._plain(position), self._noise(position)):
-            values |= pieces[0]
-            total = total + pieces[1]
-        return values, total
+        noise, of_noise = self._noise(position)
+        values, total = self._levels(position, noise) if self.uses_levels else self._plain(position)
+        return values | noise, total + of_noise
 
     def _noise(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         values, total = {}, jnp.zeros(())
@@ -186,15 +188,42 @@ class Coordinates:
             total = total + term
         return values, total
 
-    def _levels(self, position: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
+    @property
+    def in_noise_units(self) -> bool:
+        """Whether levels are sampled as distances from where the data put them, in units of the noise.
+
+        Where there are hardly more rows than parameters the noise may be anything from nothing to all of the scatter,
+        and the levels are as uncertain as it is: in units of it they are not pinched where it is small. Rows that share
+        errors move levels by these, whatever noise they have of their own; a population has no rows.
+        """
+        pooling, level_map = self.model.parameters[0].pooling, self.level_map
+        scaled = level_map is not None and level_map.scaled and self.model.dependence is None
+        return scaled and (pooling != "partial" or self.centred)
+
+    def _scaled(self, free: Array, noise: Mapping[str, Array]) -> tuple[Array, Array]:
+        """Map distances in units of the noise to levels, each [..., 3]; with the log determinant, scalar."""
+        scales, index = self.model.level_scales, np.arange(len(self.model.level_scales.log_top))
+        scale = jnp.sqrt(jnp.broadcast_to(self.model.scale(noise, index), index.shape) ** 2 + scales.squared_error)
+        # No wider than a factor of e, as levels are where no noise is small.
+        widths = [jnp.where(of > 0, of * scale / (1 + of * scale), 1.0) for of in (scales.of_top, scales.of_drop)]
+        centre = jnp.stack([scales.log_top, scales.log_drop, jnp.zeros(index.shape)], axis=-1)
+        width = jnp.stack([*widths, jnp.ones(index.shape)], axis=-1)
+        if free.ndim == 1:
+            centre, width = centre[0], width[0]
+        return centre + width * free, jnp.log(width).sum()
+
+    def _levels(self, position: Mapping[str, Array], noise: Mapping[str, Array]) -> tuple[dict[str, Array], Array]:
         assert self.level_map is not None
         pooling, names = self.model.parameters[0].pooling, self.level_map.parameters
         offsets = pooling == "partial" and not self.centred
         low, high = self.model.budget_range
         if pooling == "complete" or offsets:
             low, high = low.min(axis=-1), high.max(axis=-1)
-        logs, term = self.level_map.to_logs(position["levels"], low, high)
-        total = term.sum() + logs.sum()
+        levels, of_scale = position["levels"], jnp.zeros(())
+        if self.in_noise_units:
+            levels, of_scale = self._scaled(levels, noise)
+        logs, term = self.level_map.to_logs(levels, low, high)
+        total = term.sum() + logs.sum() + of_scale
         if pooling != "partial":
             return {name: jnp.exp(logs[..., i]) for i, name in enumerate(names)}, total
         values: dict[str, Array] = {}
@@ -261,32 +290,29 @@ def start_of(model: LawModel) -> dict[str, np.ndarray]:
 
 
 def _start_levels(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
-    index, loss, level_map = model.group_index, model.observations.loss, Coordinates(model).level_map
+    scales, pooling, coordinates = model.level_scales, model.parameters[0].pooling, Coordinates(model)
+    level_map = coordinates.level_map
     assert level_map is not None
-
-    def levels(rows: np.ndarray) -> list[float]:
-        lowest = max(float(rows.min()), 1e-3 * float(loss.max()))
-        drop = max(float(np.ptp(rows)), 0.05 * lowest)
-        return [np.log(lowest), np.log(drop), *level_map.start]
-
-    pooling = model.parameters[0].pooling
-    each = np.array([levels(loss[index == group]) for group in range(max(groups, 1))])
+    shares = [np.full(len(scales.log_top), share) for share in level_map.start]
+    each = np.stack([scales.log_top, scales.log_drop, *shares], axis=-1)
+    free = np.stack([np.zeros(len(each)), np.zeros(len(each)), *shares], axis=-1)
+    levels = free if coordinates.in_noise_units else each
     if pooling == "complete":
-        return {"levels": np.array(levels(loss))}
+        return {"levels": levels[0]}
     if pooling == "separate":
-        return {"levels": each}
+        return {"levels": levels}
     spread = np.array([unconstrained_centre(p.spread) for p in model.parameters if p.spread is not None])
     if not centred:
         offsets = np.zeros((groups, len(level_map.parameters)))
-        return {"levels": np.array(levels(loss)), "spread": spread, "offset": offsets}
+        return {"levels": each.mean(0), "spread": spread, "offset": offsets}
     logs = level_map.to_logs(jnp.asarray(each), *model.budget_range)[0]
-    return {"levels": each, "log_population": np.asarray(logs).mean(0), "spread": spread}
+    return {"levels": levels, "log_population": np.asarray(logs).mean(0), "spread": spread}
 
 
 def _start_plain(model: LawModel, groups: int, *, centred: bool) -> dict[str, np.ndarray]:
     position: dict[str, np.ndarray] = {}
     for parameter in model.parameters:
-        centre = unconstrained_centre(parameter.prior)
+        centre = _centre(model, parameter)
         if parameter.pooling != "partial":
             position[parameter.name] = np.full((groups,) if parameter.grouped else (), centre)
             continue
@@ -297,3 +323,11 @@ def _start_plain(model: LawModel, groups: int, *, centred: bool) -> dict[str, np
         free = np.log(constrained) if parameter.positive else constrained
         position[parameter.name] = np.full(groups, free if centred else 0.0)
     return position
+
+
+def _centre(model: LawModel, parameter: Parameter) -> float:
+    """Free coordinate of the centre of a parameter's prior; of a relative one a share of the lowest loss."""
+    if not parameter.prior.relative:
+        return unconstrained_centre(parameter.prior)
+    loss = model.observations.loss
+    return float(np.log(START_FLOOR_SHARE * max(loss.min(), 1e-3 * loss.max())))

@@ -21,7 +21,7 @@ from bayeslaw.likelihood.dependence import Dependence
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import MEMBER_SCALE, Noise, combined_scale
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
-from bayeslaw.likelihood.row_model import RowModel
+from bayeslaw.likelihood.row_model import LevelScales, RowModel
 from bayeslaw.posterior.coordinates import numbers_of, outline, unravel, with_numbers
 from bayeslaw.posterior.density import Posterior
 
@@ -41,6 +41,10 @@ class Rows(NamedTuple):
         As `bayeslaw.likelihood.law_model.LawModel` has it; empty where the coordinates do not need it.
     numbers
         Locations and scales of the priors, defaults scaled to the table among them, shape ``[number]``.
+    highest
+        As `bayeslaw.likelihood.law_model.LawModel` has it; empty where no prior needs it.
+    level_scales
+        As `bayeslaw.likelihood.law_model.LawModel` has it; None where the coordinates do not need it.
     """
 
     response: Any
@@ -51,6 +55,8 @@ class Rows(NamedTuple):
     compressed: Compressed | None
     budget_range: tuple[Any, ...]
     numbers: Any
+    highest: tuple[Any, ...] = ()
+    level_scales: LevelScales | None = None
 
 
 @dataclass(frozen=True)
@@ -183,6 +189,17 @@ class GivenRows(RowModel):
         low, high = self.rows.budget_range
         return low, high
 
+    @cached_property
+    def highest(self) -> tuple[Any, ...]:
+        """Largest value of each covariate by group."""
+        return self.rows.highest
+
+    @cached_property
+    def level_scales(self) -> LevelScales:
+        """Where the data put the levels of each group."""
+        assert self.rows.level_scales is not None
+        return self.rows.level_scales
+
     def values(self, position: Array) -> tuple[dict[str, Array], Array]:
         """Value of every site at a flat position, and the log determinant of the map."""
         return Coordinates(self).values(unravel(position, self.outline.shapes))
@@ -306,7 +323,14 @@ def rows_of(model: LawModel) -> Rows:
         compressed=model.compressed,
         budget_range=model.budget_range if Coordinates(model).uses_levels else (),
         numbers=numbers_of([*priors, *model.noise_priors.values()]),
+        highest=model.highest,
+        level_scales=level_scales_of(model),
     )
+
+
+def level_scales_of(model: LawModel) -> LevelScales | None:
+    """Take from a model where its data put the levels, which depends on the losses; None where they are not sampled."""
+    return model.level_scales if Coordinates(model).uses_levels else None
 
 
 def values_at(model: LawModel, positions: np.ndarray) -> dict[str, np.ndarray]:

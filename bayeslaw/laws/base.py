@@ -11,11 +11,11 @@ from jax import Array
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.inputs.arguments import shown
 from bayeslaw.laws.observations import Observations, observe
-from bayeslaw.laws.parameter import POOLING, POPULATION, SPREAD, Parameter, default_spread
+from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Parameter, default_spread
 from bayeslaw.laws.priors import Prior, check_positive, parse_prior
 from bayeslaw.laws.protocol import read_priors
 
-FLOOR = "floor"
+BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
 
 
@@ -53,7 +53,9 @@ class Law(ABC):
     amplitudes
         Covariate and exponent of each parameter that is the factor of a power; it is reported at a billion too.
     asymptote
-        Parameter that is left at infinite budgets, which pictures mark; by default ``floor``, if there is one.
+        Parameter that is left at infinite budgets, which pictures mark; by default ``floor``, if there is one. A
+        parameter of that name is what the others add to: its prior may be ``"Share(1, 1)"``, of its share of the law's
+        loss at the largest budgets fitted.
     settings
         Fields beside the priors: texts, numbers or lists of them, kept in files. ``pooling`` is one.
     smooth
@@ -147,7 +149,7 @@ class Law(ABC):
         for name in self.parameter_names:
             given = getattr(self, name)
             if given is not None:
-                object.__setattr__(self, name, self._check(name, parse_prior(name, given)))
+                object.__setattr__(self, name, self._prior(name, given))
         for name in self.spread:
             check_choice(f"parameter of {self.name}", name, self.parameter_names)
         spreads = {
@@ -165,7 +167,8 @@ class Law(ABC):
                     f"leave out {name}{SPREAD}, or use partial pooling",
                 )
 
-    def _check(self, name: str, prior: Prior) -> Prior:
+    def _prior(self, name: str, given: Any) -> Prior:
+        prior = parse_prior(name, given, relative=name == FLOOR and name not in self.signed)
         return prior if name in self.signed else check_positive(name, prior)
 
     def _pooling(self) -> dict[str, str]:
@@ -240,7 +243,7 @@ class Law(ABC):
         defaults = {} if whole else self.default_priors(observations)
         result = []
         for name in self.parameter_names:
-            prior = getattr(self, name) or self._check(name, parse_prior(name, defaults.get(name)))
+            prior = getattr(self, name) or self._prior(name, defaults.get(name))
             partial = pooling[name] == "partial"
             spread = (self.spread.get(name) or default_spread(prior)) if partial else None
             result.append(Parameter(name, pooling[name], prior, spread))
@@ -318,13 +321,22 @@ class Law(ABC):
         for parameter in self.parameters(observations):
             if parameter.pooling == "partial":
                 name, scale = parameter.name, "log " if parameter.positive else ""
-                lines.append(f"  {name}{POPULATION} ~ {parameter.prior}")
+                lines.append(f"  {name}{POPULATION} ~ {parameter.prior}{self._of_total(parameter, observations)}")
                 lines.append(f"  {name}{SPREAD} ~ {parameter.spread}")
                 lines.append(f"  {scale}{name}[{self.group}] ~ Normal({scale}{name}{POPULATION}, {name}{SPREAD})")
             else:
                 index = f"[{self.group}]" if parameter.grouped else ""
-                lines.append(f"  {parameter.name}{index} ~ {parameter.prior}")
+                lines.append(f"  {parameter.name}{index} ~ {parameter.prior}{self._of_total(parameter, observations)}")
         return "\n".join(lines)
+
+    def _of_total(self, parameter: Parameter, observations: Observations) -> str:
+        """Say what a relative prior is a share of, at the end of its line; nothing of other priors."""
+        if not parameter.prior.relative:
+            return ""
+        highest = (
+            f"{BUDGET_SYMBOLS.get(name, name)} = {observations.covariates[name].max():.4g}" for name in self.covariates
+        )
+        return f"   of the loss at {', '.join(highest)}"
 
 
 def _plain(value: Any) -> Any:

@@ -63,7 +63,8 @@ class ChinchillaLaw(Law):
     spread
         Priors of the spreads between families by parameter, on the log scale for positive parameters.
     floor, parameter_amplitude, token_amplitude
-        Priors, in the loss unit; positive. Scaled to the data where None.
+        Priors, in the loss unit; positive. Where None those of the amplitudes are scaled to the data, and that of the
+        floor uniform on its share of the loss at the most parameters and tokens, ``"Share(1, 1)"``.
     parameter_exponent, token_exponent
         Priors of the exponents; may have any sign.
 
@@ -102,7 +103,7 @@ class ChinchillaLaw(Law):
         """Scale the priors to the data: half of a power law's amplitude for each of the two sources of loss."""
         priors = data_scaled_priors(observations)
         location = dict(priors["amplitude"].arguments)["loc"]
-        half = Prior("LogNormal", (("loc", round(location - 0.6931, 4)), ("scale", 0.9)))
+        half = Prior("LogNormal", (("loc", round(location - 0.6931, 4)), ("scale", 1.4)))
         return {
             "floor": priors["floor"],
             "parameter_amplitude": half,

@@ -23,7 +23,8 @@ class CollaborationLaw(LawOfParameters):
     spread
         Priors of the spreads between regimes by parameter, on the log scale for positive parameters.
     floor, amplitude
-        Priors, in the loss unit; positive. Scaled to the data where None.
+        Priors, in the loss unit; positive. Where None that of the amplitude is scaled to the data, and that of the
+        floor uniform on its share of the loss at the largest budget, ``"Share(1, 1)"``.
     exponent
         Prior of the exponent; may have any sign.
 

@@ -112,6 +112,10 @@ class LawKind(Protocol):
         """Return what draws tables from the law and fits them."""
         ...
 
+    def at_truth(self, law: Any, truth: Any, data: xr.Dataset | None, *, noise: Any, seed: int) -> Any:
+        """Return what draws tables from stated parameters of the law and fits them."""
+        ...
+
 
 @dataclass(frozen=True)
 class _Verbs:
@@ -151,6 +155,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "curve": "bayeslaw.plotting.row_curves:curve_gradient",
     "floor": "bayeslaw.plotting.row_curves:floor_draws",
     "calibrated": "bayeslaw.calibration.row_calibration:calibrated_rows",
+    "at_truth": "bayeslaw.calibration.stated_truth:law_at_truth",
 }
 _GAINS: Mapping[str, str | Callable[..., Any]] = {
     **_ROWS,
@@ -159,6 +164,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "columns": "bayeslaw.prediction.diversity_targets:columns",
     "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
+    "at_truth": "bayeslaw.calibration.stated_truth:no_truth",
     "findings": "bayeslaw.diagnosis.gain_findings:gain_findings",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
@@ -183,6 +189,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "curve": "bayeslaw.plotting.joint_curves:curve_gradient",
     "floor": "bayeslaw.plotting.joint_curves:floor_draws",
     "calibrated": "bayeslaw.calibration.joint_calibration:calibrated_joint",
+    "at_truth": "bayeslaw.calibration.stated_truth:no_truth",
 }
 KINDS: dict[str, Any] = {"rows": _Verbs(_ROWS), "gains": _Verbs(_GAINS), "joint": _Verbs(_JOINT)}
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from bayeslaw.laws.priors import Prior, log_normal
 
 POOLING = ("partial", "complete", "separate")
+FLOOR = "floor"
+"""The loss at infinite budgets, in laws whose loss is a floor plus what vanishes there."""
 SPREAD = "_spread"
 POPULATION = "_population"
 

@@ -13,6 +13,10 @@ from bayeslaw.laws.base import Law
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior, log_normal
 
+ANY_SHARE = Prior("Share", (("concentration1", 1.0), ("concentration0", 1.0)))
+"""Prior of a floor of which nothing is expected: uniform on its share of the loss at the largest budgets fitted."""
+AMPLITUDE_DEVIATION = 1.2
+
 
 def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, exponent: ArrayLike) -> Array:
     """Evaluate ``floor + amplitude * parameters ** -exponent``.
@@ -39,9 +43,11 @@ def power_law(parameters: ArrayLike, *, floor: ArrayLike, amplitude: ArrayLike, 
 def data_scaled_priors(observations: Observations) -> dict[str, Prior]:
     """Scale the priors of a power law to the losses seen.
 
-    The floor is expected around 60 % of the lowest loss (95 %: 25 to 140 %), the amplitude around 40 % of the median
-    loss (95 %: a factor of four either way), and the exponent around 0.3 (95 %: 0.1 to 0.8), which spans the exponents
-    that losses of language models have been described with.
+    Any share of the floor in the law's loss at the largest budget fitted is as likely as any other, from none to all of
+    it: data of two decades say little of it, and a prior that expects some share decides how the law goes on where
+    theirs is another. The amplitude is expected around 40 % of the median loss (95 %: a factor of ten either way), wide
+    enough for what such floors leave above them, and the exponent around 0.3 (95 %: 0.1 to 0.8), which spans the
+    exponents that losses of language models have been described with.
 
     Parameters
     ----------
@@ -52,12 +58,15 @@ def data_scaled_priors(observations: Observations) -> dict[str, Prior]:
     -------
     dict
         Priors of floor, amplitude and exponent.
+
+    Notes
+    -----
+    ``benchmarks/floor_coverage.py`` tells how often bands beyond the data hold the truth by its share.
     """
-    floor, amplitude = 0.6 * observations.loss.min(), 0.4 * np.median(observations.loss)
-    smallest = 1e-3 * observations.loss.max()
+    smallest, amplitude = 1e-3 * observations.loss.max(), 0.4 * np.median(observations.loss)
     return {
-        "floor": log_normal(max(floor, smallest), 0.45),
-        "amplitude": log_normal(max(amplitude, smallest), 0.7),
+        "floor": ANY_SHARE,
+        "amplitude": log_normal(max(amplitude, smallest), AMPLITUDE_DEVIATION),
         "exponent": log_normal(0.3, 0.5),
     }
 
@@ -96,7 +105,8 @@ class PowerLaw(LawOfParameters):
     spread
         Priors of the spreads between families by parameter, on the log scale for positive parameters.
     floor, amplitude
-        Priors, in the loss unit; positive. Scaled to the data where None.
+        Priors, in the loss unit; positive. Where None that of the amplitude is scaled to the data, and that of the
+        floor uniform on its share of the loss at the largest budget, ``"Share(1, 1)"``.
     exponent
         Prior of the exponent; may have any sign.
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpyro.distributions as dist
 
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.laws.floor_shares import ShareOfTotal
 
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "Beta": ("concentration1", "concentration0"),
@@ -31,6 +32,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 """Distributions a prior may have, with their arguments in NumPyro's order."""
 
+RELATIVE: dict[str, tuple[str, ...]] = {"Share": ("concentration1", "concentration0")}
+"""Priors that the floor of a law may have beside them: of its share of the law's loss at the largest budgets fitted."""
 OPTIONAL = frozenset({("TruncatedNormal", "low"), ("TruncatedNormal", "high")})
 UNBOUNDED_ARGUMENTS = frozenset({"loc", "low", "high"})
 ORDERED = frozenset({"LogUniform", "TruncatedNormal", "Uniform"})
@@ -46,7 +49,7 @@ class Prior:
     Parameters
     ----------
     name
-        A key of `ARGUMENTS`.
+        A key of `ARGUMENTS` or of `RELATIVE`.
     arguments
         Pairs of argument and value, in NumPyro's order.
     """
@@ -62,8 +65,26 @@ class Prior:
         """The mapping that `parse_prior` reads back, as kept in files."""
         return {"distribution": self.name, **dict(self.arguments)}
 
-    def distribution(self) -> dist.Distribution:
-        """Build the NumPyro distribution in the precision that is active."""
+    @property
+    def relative(self) -> bool:
+        """Whether it is of a share of the law's loss, so that its distribution depends on the other parameters."""
+        return self.name in RELATIVE
+
+    def distribution(self, rest: Any = None) -> dist.Distribution:
+        """Build the NumPyro distribution in the precision that is active.
+
+        Parameters
+        ----------
+        rest
+            What the law's loss is beside the parameter, any shape; needed where the prior is relative, else not read.
+
+        Returns
+        -------
+        numpyro.distributions.Distribution
+            Over values of the parameter, relative priors too.
+        """
+        if self.relative:
+            return ShareOfTotal(**dict(self.arguments), rest=rest)
         return getattr(dist, self.name)(**dict(self.arguments))
 
     @property
@@ -72,7 +93,7 @@ class Prior:
         given = dict(self.arguments)
         if self.name in ("Gamma", "Weibull"):
             return given["concentration"] <= 1
-        if self.name == "Beta":
+        if self.name in ("Beta", "Share"):
             return given["concentration1"] <= 1
         return self.name not in ("LogNormal", "InverseGamma") and self.support[0] <= 0
 
@@ -105,7 +126,7 @@ def log_normal(median: float, scale: float) -> Prior:
     return Prior("LogNormal", (("loc", round(float(np.log(median)), 4)), ("scale", scale)))
 
 
-def parse_prior(site: str, given: Any) -> Prior:
+def parse_prior(site: str, given: Any, *, relative: bool = False) -> Prior:
     """Read a prior from a NumPyro distribution, a call in text, or a mapping.
 
     Parameters
@@ -115,6 +136,9 @@ def parse_prior(site: str, given: Any) -> Prior:
     given
         ``dist.LogNormal(-1.2, 0.5)``, ``"LogNormal(-1.2, 0.5)"``, or
         ``{"distribution": "LogNormal", "loc": -1.2, "scale": 0.5}``.
+    relative
+        Whether the parameter is the floor of a law, whose prior may be ``"Share(1, 1)"`` too: a beta distribution of
+        its share of the law's loss at the largest budgets fitted.
 
     Returns
     -------
@@ -126,14 +150,16 @@ def parse_prior(site: str, given: Any) -> Prior:
     InputError
         If the distribution is not one of `ARGUMENTS`, or an argument is missing, unknown, given twice or out of range.
     """
+    known = ARGUMENTS | RELATIVE if relative else ARGUMENTS
     if isinstance(given, Prior):
+        check_choice(f"prior of {site}:", given.name, known)
         return given
     if isinstance(given, dist.Distribution):
         return _from_distribution(site, given)
     if isinstance(given, str):
-        return _from_text(site, given)
+        return _from_text(site, given, known)
     if isinstance(given, Mapping):
-        return _from_mapping(site, given)
+        return _from_mapping(site, given, known)
     raise InputError(
         f"the prior of {site} is {given!r}",
         "a NumPyro distribution, text such as 'LogNormal(-1.2, 0.5)', or a mapping with 'distribution'",
@@ -141,16 +167,18 @@ def parse_prior(site: str, given: Any) -> Prior:
     )
 
 
-def _checked(site: str, name: str, arguments: Mapping[str, Any]) -> Prior:
-    check_choice(f"prior of {site}:", name, ARGUMENTS)
-    signature = f"{name}({', '.join(ARGUMENTS[name])})"
+def _checked(
+    site: str, name: str, arguments: Mapping[str, Any], known: Mapping[str, tuple[str, ...]] = ARGUMENTS
+) -> Prior:
+    check_choice(f"prior of {site}:", name, known)
+    signature = f"{name}({', '.join(known[name])})"
     for key in arguments:
-        if key not in ARGUMENTS[name]:
+        if key not in known[name]:
             raise InputError(f"the prior of {site} has an argument {key!r}", signature, f"write it as {signature}")
-    for key in ARGUMENTS[name]:
+    for key in known[name]:
         if key not in arguments and (name, key) not in OPTIONAL:
             raise InputError(f"the prior of {site} lacks {key!r}", signature, f"write it as {signature}")
-    pairs = tuple((key, _number(site, key, arguments[key])) for key in ARGUMENTS[name] if key in arguments)
+    pairs = tuple((key, _number(site, key, arguments[key])) for key in known[name] if key in arguments)
     given = dict(pairs)
     for key, value in pairs:
         if value <= 0 and (name == "LogUniform" or key not in UNBOUNDED_ARGUMENTS):
@@ -208,7 +236,7 @@ def _plain(value: Any) -> Any:
     return float(str(array[()])) if array.dtype == np.float32 else float(array)
 
 
-def _from_text(site: str, text: str) -> Prior:
+def _from_text(site: str, text: str, known: Mapping[str, tuple[str, ...]]) -> Prior:
     accepted = "a distribution with numbers, such as LogNormal(-1.2, 0.5) or Gamma(concentration=2, rate=4)"
     problem = InputError(f"the prior of {site} is {text!r}", accepted, "write it like LogNormal(-1.2, 0.5)")
     try:
@@ -217,30 +245,29 @@ def _from_text(site: str, text: str) -> Prior:
         raise problem from None
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Name):
         raise problem
-    name = check_choice(f"prior of {site}:", call.func.id, ARGUMENTS)
-    if len(call.args) > len(ARGUMENTS[name]):
+    name = check_choice(f"prior of {site}:", call.func.id, known)
+    if len(call.args) > len(known[name]):
         raise problem
     try:
-        arguments = dict(zip(ARGUMENTS[name], map(ast.literal_eval, call.args), strict=False))
+        arguments = dict(zip(known[name], map(ast.literal_eval, call.args), strict=False))
         for keyword in call.keywords:
             if keyword.arg is None or keyword.arg in arguments:
                 raise problem
             arguments[keyword.arg] = ast.literal_eval(keyword.value)
     except ValueError as error:
         raise error if isinstance(error, InputError) else problem from None
-    return _checked(site, name, arguments)
+    return _checked(site, name, arguments, known)
 
 
-def _from_mapping(site: str, given: Mapping[str, Any]) -> Prior:
+def _from_mapping(site: str, given: Mapping[str, Any], known: Mapping[str, tuple[str, ...]]) -> Prior:
     if "distribution" not in given:
         raise InputError(
             f"the prior of {site} is {dict(given)!r}",
             "a mapping with the key 'distribution'",
             "add distribution: LogNormal",
         )
-    return _checked(
-        site, str(given["distribution"]), {key: value for key, value in given.items() if key != "distribution"}
-    )
+    arguments = {key: value for key, value in given.items() if key != "distribution"}
+    return _checked(site, str(given["distribution"]), arguments, known)
 
 
 def check_positive(site: str, prior: Prior) -> Prior:

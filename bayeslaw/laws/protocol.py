@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol, Self
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.laws.parameter import FLOOR
 from bayeslaw.laws.priors import Prior, parse_prior
 
 
@@ -97,4 +98,4 @@ def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[
             raise InputError(
                 f"the law {law.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites)
             )
-    return {name: parse_prior(name, given) for name, given in (priors or {}).items()}
+    return {name: parse_prior(name, given, relative=name == FLOOR) for name, given in (priors or {}).items()}

@@ -18,11 +18,13 @@ from bayeslaw.likelihood.loadings import Trend
 from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
-from bayeslaw.likelihood.row_model import RowModel
+from bayeslaw.likelihood.row_model import LevelScales, RowModel
 from bayeslaw.pools.regimes import REGIMES
 
 COMPRESSION_PAYS = 200
 COMPRESSION_ERROR = 1e-8
+LEAST_DROP = 0.05
+"""Least drop from the lowest to the highest budget that levels begin at, as a share of the loss."""
 
 
 @final
@@ -135,8 +137,9 @@ class LawModel(RowModel):
 
     @cached_property
     def budget_range(self) -> tuple[np.ndarray, np.ndarray]:
-        """Lowest and highest log budget of each group, each of shape ``[group]``; of all rows for a group of one.
+        """Lowest and highest log budget of each group, each of shape ``[group]``.
 
+        Of a group of one budget it is the highest, at which the data tell its loss, and the range is that of all rows.
         Of a law of several covariates those of each, of shape ``[covariate, group]``.
         """
         ranges = [self._range_of(name) for name in self.law.covariates]
@@ -146,8 +149,38 @@ class LawModel(RowModel):
     def _range_of(self, covariate: str) -> tuple[np.ndarray, np.ndarray]:
         log_budget, index = np.log(self.covariates[covariate]), self.group_index
         spans = [log_budget[index == group] for group in range(index.max() + 1)]
-        spans = [span if np.ptp(span) > 0 else log_budget for span in spans]
-        return np.array([span.min() for span in spans]), np.array([span.max() for span in spans])
+        low = [span.min() if np.ptp(span) > 0 else span.max() - np.ptp(log_budget) for span in spans]
+        return np.array(low), np.array([span.max() for span in spans])
+
+    @cached_property
+    def level_scales(self) -> LevelScales:
+        """Where the data put the levels of each group, and how far noise moves them there."""
+        log_budget, loss = np.log(self.covariates[self.law.covariates[0]]), self.observations.loss
+        members = [np.flatnonzero(self.group_index == group) for group in range(self.group_index.max() + 1)]
+        smallest = 1e-3 * float(loss.max())
+
+        def level(rows: np.ndarray) -> tuple[float, float, float]:
+            budgets = log_budget[rows]
+            top = max(float(loss[rows][budgets == budgets.max()].mean()), smallest)
+            drop = float(loss[rows][budgets == budgets.min()].mean()) - top
+            told = float(np.ptp(budgets) > 0)
+            return top, max(drop, LEAST_DROP * top), told
+
+        top, drop, told = (np.array(column) for column in zip(*map(level, members), strict=True))
+        slope = RESPONSES[self.noise.response].loss_slope(top)
+        error = self.standard_error
+        squared = np.array([0.0 if error is None else float((error[rows] ** 2).mean()) for rows in members])
+        return LevelScales(np.log(top), np.log(drop), slope / top, told * slope / drop, squared)
+
+    @cached_property
+    def highest(self) -> tuple[np.ndarray, ...]:
+        """Largest value of each covariate by group, each of shape ``[group]``; empty where no prior is relative."""
+        if not any(parameter.prior.relative for parameter in self.parameters):
+            return ()
+        index = self.group_index
+        groups = range(max(len(self.groups), 1))
+        columns = (self.covariates[name] for name in self.covariate_names)
+        return tuple(np.array([column[index == group].max() for group in groups]) for column in columns)
 
     @cached_property
     def compressed(self) -> Compressed | None:

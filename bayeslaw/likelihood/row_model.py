@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,27 @@ from bayeslaw.likelihood.noise import (
     observation_distribution,
 )
 from bayeslaw.likelihood.responses import RESPONSES
+
+
+class LevelScales(NamedTuple):
+    """Where data put the loss of each group at its highest budget and the drop down to it, all of shape ``[group]``.
+
+    Parameters
+    ----------
+    log_top, log_drop
+        Logarithms of the two, in the loss unit.
+    of_top, of_drop
+        How far a unit of noise of a row, in the unit of the response, moves each logarithm; zero for a drop that no two
+        budgets tell.
+    squared_error
+        Known squared standard error of a row's response.
+    """
+
+    log_top: Any
+    log_drop: Any
+    of_top: Any
+    of_drop: Any
+    squared_error: Any
 
 
 class RowModel(ABC):
@@ -122,6 +143,21 @@ class RowModel(ABC):
         """
         ...
 
+    @cached_property
+    @abstractmethod
+    def level_scales(self) -> LevelScales:
+        """Where the data put the levels of each group, and how far noise moves them there."""
+        ...
+
+    @cached_property
+    @abstractmethod
+    def highest(self) -> tuple[Any, ...]:
+        """Largest value of each covariate by group, relative to its reference, each of shape ``[group]``.
+
+        Empty where no prior is of a share of the law's loss there.
+        """
+        ...
+
     @property
     def sites(self) -> dict[str, Prior]:
         """Prior of every site that has one of its own, in the order sampled."""
@@ -171,8 +207,9 @@ class RowModel(ABC):
     def prior_model(self) -> dict[str, Any]:
         """Sample every site from its prior: the NumPyro model without the rows."""
         values: dict[str, Any] = {}
-        for parameter in self.parameters:
-            values[parameter.name] = self._sample_parameter(parameter)
+        # A share is of what the other parameters add up to.
+        for parameter in sorted(self.parameters, key=lambda each: each.prior.relative):
+            values |= self._sample_parameter(parameter, values)
         for site, prior in self.noise_priors.items():
             grouped = site == NOISE_SCALE and self.noise_by_group
             values[site] = self._sample(site, prior.distribution(), grouped)
@@ -184,13 +221,32 @@ class RowModel(ABC):
         with numpyro.plate(self.plates[0], self.group_count):
             return numpyro.sample(site, distribution)
 
-    def _sample_parameter(self, parameter: Parameter) -> Any:
+    def _sample_parameter(self, parameter: Parameter, values: Mapping[str, Any]) -> dict[str, Any]:
+        name, population_name = parameter.name, parameter.name + POPULATION
+        prior = parameter.prior.distribution(self._rest(parameter, values) if parameter.prior.relative else None)
         if parameter.pooling != "partial":
-            return self._sample(parameter.name, parameter.prior.distribution(), parameter.grouped)
+            return {name: self._sample(name, prior, parameter.grouped)}
         assert parameter.spread is not None
-        population = numpyro.sample(parameter.name + POPULATION, parameter.prior.distribution())
-        spread = numpyro.sample(parameter.name + SPREAD, parameter.spread.distribution())
-        return self._sample(parameter.name, group_distribution(parameter, population, spread), grouped=True)
+        population = numpyro.sample(population_name, prior)
+        spread = numpyro.sample(name + SPREAD, parameter.spread.distribution())
+        groups = self._sample(name, group_distribution(parameter, population, spread), grouped=True)
+        return {name: groups, population_name: population}
+
+    def _rest(self, parameter: Parameter, values: Mapping[str, Any]) -> Any:
+        """Give the law's loss at the largest budgets without a parameter, by group where that is separate by group.
+
+        Of a parameter that has one prior for all groups it is that of the population; where another parameter has none,
+        the mean over the groups.
+        """
+        by_group = parameter.pooling == "separate"
+        others = {
+            each.name: values[each.name] if by_group else values.get(each.name + POPULATION, values[each.name])
+            for each in self.parameters
+            if each.name != parameter.name
+        }
+        at = [column if by_group else column.max() for column in self.highest]
+        rest = jnp.asarray(self.function(*at, **{parameter.name: 0.0}, **others))
+        return rest if by_group or not rest.ndim else rest.mean()
 
     def __call__(self, observed: bool = True) -> None:
         """Run the NumPyro model, rows and all.

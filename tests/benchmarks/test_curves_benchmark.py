@@ -167,13 +167,16 @@ def test_the_broken_density_is_that_of_its_formula_and_of_its_priors():
                 values, _ = laws.free_quantities(jnp.asarray(at), one)
                 return np.array([float(values[name]) for name in laws.QUANTITIES])
 
-        table = np.array([data["priors"][name][lane] for name in laws.QUANTITIES])
+        table = np.array([data["priors"][name][lane] for name in laws.QUANTITIES[1:]])
         for draw in range(3):
             at = position[lane, draw]
             free = free_of(at)
             slopes = [(free_of(at + step) - free_of(at - step)) / 2e-5 for step in 1e-5 * np.eye(5)]
             volume = np.linalg.slogdet(np.array(slopes))[1]
-            expected = stats.norm.logpdf(free, *table.T).sum() + volume
+            # The floor's share of the loss at the highest budget is uniform.
+            rest = free[1] - np.exp(free[2]) * float(data["high"][lane])
+            floor_density = stats.logistic.logpdf(free[0] - rest)
+            expected = floor_density + stats.norm.logpdf(free[1:], *table.T).sum() + volume
             assert prior[lane, draw] == pytest.approx(expected, abs=1e-4)
             law = broken_log_loss(free, curve.budget, curve, share)
             rows = stats.norm.logpdf(np.log(curve.loss), law, np.exp(free[3]))
@@ -204,7 +207,9 @@ def test_draws_from_the_prior_are_of_the_prior():
     with jax.enable_x64(True):
         free, _ = jax.vmap(lambda at: laws.free_quantities(at, one))(jnp.asarray(position))
     free = {name: np.asarray(values) for name, values in free.items()}
-    for name, (location, scale) in ((name, data["priors"][name][0]) for name in laws.QUANTITIES):
+    assert set(free) == {"floor", *data["priors"]}
+    assert stats.kstest(1 / (1 + np.exp(-position[:, 2])), "uniform").pvalue > 1e-3
+    for name, (location, scale) in ((name, priors[0]) for name, priors in data["priors"].items()):
         assert np.mean(free[name]) == pytest.approx(location, abs=4 * scale / np.sqrt(4000))
         assert np.std(free[name]) == pytest.approx(scale, rel=0.06)
 
@@ -279,10 +284,13 @@ def test_power_is_the_law_with_the_default_priors_on_each_curve_by_itself():
     predictions = power.predict_power(fit, curves, seed=1)
     generator = np.random.default_rng(6)
     for curve, found in zip(curves, predictions, strict=True):
-        priors = [fit.model.sites[name] for name in ("floor", "amplitude", "exponent", "noise_scale")]
+        priors = [fit.model.sites[name] for name in ("amplitude", "exponent", "noise_scale")]
         table = np.array([[dict(prior.arguments)["loc"], dict(prior.arguments)["scale"]] for prior in priors])
-        draws = np.exp(table[:, :1] + table[:, 1:] * generator.standard_normal((4, 400_000)))[..., None]
-        floor, amplitude, exponent, noise = draws
+        draws = np.exp(table[:, :1] + table[:, 1:] * generator.standard_normal((3, 2_000_000)))[..., None]
+        amplitude, exponent, noise = draws
+        share = generator.random(noise.shape)
+        # Of the loss at the largest budget of the curve.
+        floor = share / (1 - share) * amplitude * (curve.budget.max() / curve.reference) ** -exponent
         law = lambda budget, c=curve, f=floor, a=amplitude, e=exponent: np.log(  # noqa: E731
             c.loss.min() * (f + a * (budget / c.reference) ** -e)
         )

@@ -28,6 +28,7 @@ from bayeslaw.laws import (
     law_from_specification,
 )
 from bayeslaw.laws.base import POOLING
+from bayeslaw.laws.priors import parse_prior
 from bayeslaw.simulation.simulated_pools import simulate_pools
 from bayeslaw.simulation.tables import simulate_losses
 
@@ -255,7 +256,11 @@ def test_default_priors_follow_the_unit_of_the_loss(case):
     one, other = (case.law().default_priors(each) for each in (observations, larger))
     assert set(one) == set(case.law.parameter_names)
     for name in one:
-        wanted = 1000.0 if name == "floor" or "amplitude" in name else 1.0
+        if name == "floor":
+            assert one[name].relative
+            assert one[name] == other[name]
+            continue
+        wanted = 1000.0 if "amplitude" in name else 1.0
         medians = [np.exp(dict(priors[name].arguments)["loc"]) for priors in (one, other)]
         assert medians[1] / medians[0] == pytest.approx(wanted, rel=1e-3)
 
@@ -264,11 +269,13 @@ def test_default_priors_are_as_documented():
     priors = PowerLaw().default_priors(rows())
     with jax.enable_x64(True):
         ends = {
-            name: np.asarray(prior.distribution().icdf(np.array([0.025, 0.5, 0.975]))) for name, prior in priors.items()
+            name: np.asarray(prior.distribution().icdf(np.array([0.025, 0.5, 0.975])))
+            for name, prior in priors.items()
+            if not prior.relative
         }
     loss = rows().loss
-    np.testing.assert_allclose(ends["floor"] / loss.min(), [0.25, 0.6, 1.45], rtol=0.03)
-    np.testing.assert_allclose(ends["amplitude"] / np.median(loss), [0.1, 0.4, 1.6], rtol=0.03)
+    assert priors["floor"] == parse_prior("floor", "Share(1, 1)", relative=True)
+    np.testing.assert_allclose(ends["amplitude"] / np.median(loss), [0.038, 0.4, 4.2], rtol=0.03)
     np.testing.assert_allclose(ends["exponent"], [0.11, 0.3, 0.8], rtol=0.03)
 
 
@@ -282,7 +289,7 @@ def test_a_law_with_all_of_its_priors_does_not_look_at_the_rows():
 
 def test_losses_of_zero_leave_proper_priors():
     priors = PowerLaw().default_priors(replace(rows(), loss=np.array([0.0] * 8 + [2.0])))
-    assert all(np.isfinite(dict(prior.arguments)["loc"]) for prior in priors.values())
+    assert all(np.isfinite(dict(prior.arguments)["loc"]) for prior in priors.values() if not prior.relative)
 
 
 def test_the_reference_is_the_geometric_mean():

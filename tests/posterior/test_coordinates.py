@@ -14,7 +14,7 @@ from numpyro.infer.util import log_density
 from posteriors import rows_filled
 from tables import rows
 
-from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs, token_levels_to_logs
+from bayeslaw.fitting.law_coordinates import Coordinates, levels_to_logs, start_of, token_levels_to_logs
 from bayeslaw.laws import ChinchillaLaw, CollaborationLaw, PowerLaw
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.likelihood.law_model import LawModel
@@ -287,7 +287,7 @@ def test_the_centre_of_a_prior_is_inside_it(text, centre):
         assert float(constrain(prior, jnp.asarray(unconstrained_centre(prior)))[0]) == pytest.approx(centre, rel=1e-6)
 
 
-def test_budgets_are_those_of_each_group_and_of_all_rows_for_lone_ones():
+def test_budgets_are_those_of_each_group_and_as_wide_as_all_rows_for_lone_ones():
     model = build("partial")
     low, high = model.budget_range
     log_budget = np.log(model.covariates["parameters"])
@@ -295,5 +295,45 @@ def test_budgets_are_those_of_each_group_and_of_all_rows_for_lone_ones():
         own = log_budget[model.group_index == group]
         assert (low[group], high[group]) == (own.min(), own.max())
     lone = LawModel(PowerLaw(), Noise(), rows(count=3, errors=False))
-    np.testing.assert_allclose(lone.budget_range[0], np.log(lone.covariates["parameters"]).min())
-    np.testing.assert_allclose(lone.budget_range[1], np.log(lone.covariates["parameters"]).max())
+    low, high = lone.budget_range
+    of_rows = np.log(lone.covariates["parameters"])
+    np.testing.assert_allclose(high, of_rows[np.argsort(lone.group_index)])
+    np.testing.assert_allclose(high - low, np.ptp(of_rows))
+
+
+@pytest.mark.parametrize("response", ["loss", "log_loss"])
+@pytest.mark.parametrize("pooling", ["partial", "separate", "complete"])
+def test_levels_are_distances_from_the_data_in_units_of_the_noise(pooling, response):
+    """At no distance the law meets each group at its ends; a unit moves the loss at the top by about the noise."""
+    group = {"partial": "family", "separate": "family", "complete": "all"}[pooling]
+    model = LawModel(PowerLaw(pooling=pooling), Noise(response=response), rows(count=12, errors=False))
+    with jax.enable_x64(True):
+        target = rows_filled(model)
+        small = jax.jit(lambda position: target.values(position)[0])
+        start = dict(zip(names_of(model), split(model, target.start), strict=True))
+        moved = {name: np.array(array) for name, array in start.items()}
+        start["noise_scale"] = moved["noise_scale"] = np.array(np.log(1e-3))
+        moved["levels"][..., 0] += 1.0
+        at_data, above = (small(jnp.asarray(joined(position))) for position in (start, moved))
+        means = [np.asarray(model.mean(values, model.covariates, model.group_index)) for values in (at_data, above)]
+    loss, budget = model.observations.loss, model.covariates["parameters"]
+    for number in range(1 if group == "all" else len(model.groups)):
+        own = np.flatnonzero((model.group_index == number) | (group == "all"))
+        top, bottom = own[budget[own].argmax()], own[budget[own].argmin()]
+        np.testing.assert_allclose(means[0][[top, bottom]], loss[[top, bottom]], rtol=1e-6)
+        unit = 1e-3 * (loss[top] if response == "log_loss" else 1.0)
+        assert means[1][top] - means[0][top] == pytest.approx(unit, rel=0.01)
+
+
+def names_of(model):
+    return sorted(start_of(model))
+
+
+def split(model, position):
+    shapes = [np.shape(array) for _, array in sorted(start_of(model).items())]
+    ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(position, ends), shapes, strict=True)]
+
+
+def joined(position):
+    return np.concatenate([np.ravel(position[name]) for name in sorted(position)])
