@@ -100,11 +100,11 @@ def pool_findings(fit: Fit, table: pd.DataFrame) -> Iterator[Finding]:
     Finding
         What was found.
     """
-    missed = table[table["tail"] < TAIL_LIMIT]
-    if missed.empty:
+    missed = [row for row in table.to_dict(orient="records") if row["tail"] < TAIL_LIMIT]
+    if not missed:
         return
     each = []
-    for row in missed.to_dict(orient="records"):
+    for row in missed:
         observed, lower, upper = told_apart(row["observed"], row["lower"], row["upper"])
         each.append(f"{row['regime']} pools of {row['size']} lose {observed}, replicates {lower} to {upper}")
     rows = ", ".join(each)

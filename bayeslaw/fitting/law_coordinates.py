@@ -118,9 +118,10 @@ class LevelMap:
     scaled: bool
 
 
+OF_REST = math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
 HALF_OF_REST = math.log((1 - START_FLOOR_SHARE) / 2 / START_FLOOR_SHARE)
 LEVEL_MAPS = (
-    LevelMap(LEVELS, levels_to_logs, POOLING, (math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE)),), scaled=True),
+    LevelMap(LEVELS, levels_to_logs, POOLING, (OF_REST,), scaled=True),
     # One law of all rows is sampled well as it is.
     LevelMap(
         TOKEN_LEVELS, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0), scaled=False
