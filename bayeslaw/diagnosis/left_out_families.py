@@ -100,7 +100,7 @@ def left_out_families(fit: Fit) -> LeftOutFamilies | None:
     if len(families) < FEWEST_FAMILIES or fewest <= len(model.parameters):
         return None
     with jax.enable_x64(True):
-        space, of_law = FreeSpace(model.parameters), (model.located, model.response)
+        space, of_law = FreeSpace(model.parameters, model.rest), (model.located, model.response)
         places = [np.stack([least_squares_fit(space, *of_law, own, wider=FLAT) for own in rows[0]])]
         for each in rows[1:]:
             starts = zip(each, places[0], strict=True)

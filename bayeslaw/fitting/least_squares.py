@@ -12,6 +12,7 @@ from scipy.stats import norm
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.parameter import Parameter
+from bayeslaw.laws.prior_draws import draw_parameters
 from bayeslaw.likelihood.responses import RESPONSES, Response
 
 STARTS = (0.0, -1.0)
@@ -116,7 +117,15 @@ def fit_point(law: Law, observations: Observations, response: str, *, penalised:
         return target - np.asarray(scale.of_loss(np.clip(fitted, SMALLEST, 1 / SMALLEST)))
 
     factors = max(len(names) - 1, 0)
-    middle, spread = (np.array(each) for each in zip(*map(_prior_range, parameters), strict=True))
+
+    def rest(name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        largest = [observations.covariates[each].max() / observations.reference[each] for each in law.covariates]
+        return np.asarray(type(law).function(*largest, **{**values, name: 0.0}))
+
+    with jax.enable_x64(True):
+        drawn = draw_parameters(parameters, rest, PRIOR_DRAWS)
+    ranges = [_range_of(drawn[each.name], each.positive) for each in parameters]
+    middle, spread = (np.array(each) for each in zip(*ranges, strict=True))
     middle, spread = np.append(np.zeros(factors), middle), np.append(np.full(factors, FACTOR_SPREAD), spread)
     size = max(float(np.std(target)), np.finfo(float).tiny)
 
@@ -145,10 +154,8 @@ def _compiled(law: Law) -> Callable[..., Any]:
     return jax.jit(lambda places, given: function(*places, **given))
 
 
-def _prior_range(parameter: Parameter) -> tuple[float, float]:
-    """Give the middle of a prior and its standard deviation, on the log scale for what is positive."""
-    with jax.enable_x64(True):
-        draws = np.asarray(parameter.prior.distribution().sample(jax.random.PRNGKey(0), (PRIOR_DRAWS,)))
-    free = np.log(np.maximum(draws, SMALLEST)) if parameter.positive else draws
+def _range_of(draws: np.ndarray, positive: bool) -> tuple[float, float]:
+    """Give the middle of draws and their standard deviation, on the log scale for what is positive."""
+    free = np.log(np.maximum(draws, SMALLEST)) if positive else draws
     low, middle, high = np.quantile(free, norm.cdf([-1, 0, 1]))
     return float(middle), float(high - low) / 2

@@ -84,7 +84,13 @@ class LawModel(RowModel):
         """Find where the law can take the rows of each group; see `bayeslaw.likelihood.law_trends`."""
         membership, groups = self.observations.membership, max(len(self.groups), 1)
         assert membership is not None
-        return law_trends(self.parameters, self.located, self.response, membership, self.group_index, groups)
+        located = (self.located, self.response, membership, self.group_index, groups)
+        return law_trends(self.parameters, self.rest, *located)
+
+    def rest(self, name: str, values: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Evaluate the law without a parameter at the largest budgets of all rows, at values of shape ``[draw]``."""
+        largest = (column.max() for column in self.highest)
+        return np.asarray(self.function(*largest, **{**values, name: 0.0}))
 
     @cached_property
     def groups(self) -> tuple[str, ...]:

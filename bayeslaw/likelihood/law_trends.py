@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from bayeslaw.laws.parameter import Parameter
+from bayeslaw.laws.prior_draws import Rest, draw_parameters
 from bayeslaw.likelihood.loadings import Trend
 
 MODELS_PER_TERM = 3
@@ -25,6 +26,7 @@ Location = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
 
 def law_trends(
     parameters: Sequence[Parameter],
+    rest: Rest,
     location: Location,
     response: np.ndarray,
     membership: np.ndarray,
@@ -44,6 +46,8 @@ def law_trends(
     ----------
     parameters
         The law's parameters.
+    rest
+        As of `bayeslaw.laws.prior_draws.draw_parameters`.
     location
         From the value of each parameter, of shape ``[draw, 1]``, and positions of rows to the law on the scale of the
         response, shape ``[draw, row]``.
@@ -62,7 +66,7 @@ def law_trends(
         One for each group. Groups of few models have fewer terms: those along which the prior lets the law move most.
     """
     with jax.enable_x64(True):
-        space = FreeSpace(parameters)
+        space = FreeSpace(parameters, rest)
         return [
             _trend(space, location, response, np.flatnonzero(group == index), membership) for index in range(groups)
         ]
@@ -75,14 +79,15 @@ class FreeSpace:
     ----------
     parameters
         The law's parameters.
+    rest
+        As of `bayeslaw.laws.prior_draws.draw_parameters`.
     """
 
-    def __init__(self, parameters: Sequence[Parameter]) -> None:
+    def __init__(self, parameters: Sequence[Parameter], rest: Rest) -> None:
         self.positive = {parameter.name: parameter.positive for parameter in parameters}
-        keys = jax.random.split(jax.random.PRNGKey(0), len(parameters))
-        columns = [_prior_draws(parameter, key) for parameter, key in zip(parameters, keys, strict=True)]
+        drawn = draw_parameters(parameters, rest, PRIOR_DRAWS)
         self.draws = np.column_stack(
-            [np.log(column) if self.positive[p.name] else column for p, column in zip(parameters, columns, strict=True)]
+            [np.log(column) if self.positive[name] else column for name, column in drawn.items()]
         )
         self.centre, self.width = np.median(self.draws, axis=0), self.draws.std(axis=0)
         ends = np.array([parameter.support for parameter in parameters])
@@ -96,17 +101,6 @@ class FreeSpace:
             name: (np.exp(column) if positive else column)[:, None]
             for (name, positive), column in zip(self.positive.items(), places.T, strict=True)
         }
-
-
-def _prior_draws(parameter: Parameter, key: jax.Array) -> np.ndarray:
-    """Draw the parameter of a group from its prior, shape ``[draw]``."""
-    of_prior, of_spread, of_group = jax.random.split(key, 3)
-    drawn = np.asarray(parameter.prior.distribution().sample(of_prior, (PRIOR_DRAWS,)), dtype=float)
-    if parameter.pooling != "partial" or parameter.spread is None:
-        return drawn
-    spread = np.asarray(parameter.spread.distribution().sample(of_spread, (PRIOR_DRAWS,)), dtype=float)
-    deviation = spread * np.asarray(jax.random.normal(of_group, (PRIOR_DRAWS,)))
-    return drawn * np.exp(deviation) if parameter.positive else drawn + deviation
 
 
 def _trend(

@@ -18,6 +18,10 @@ PRIORS = {"floor": "LogNormal(0.2, 0.4)", "amplitude": "LogNormal(-0.5, 0.7)", "
 PARAMETERS = tuple(Parameter(name, "complete", parse_prior(name, prior), None) for name, prior in PRIORS.items())
 
 
+def no_rest(name, values):
+    raise AssertionError(f"no prior is of a share, and the rest beside {name} was asked for")
+
+
 def course_of(size, models=24, response=None):
     """Return the trend of the power law of rows of that size, which hold a model each, by turns."""
 
@@ -26,7 +30,7 @@ def course_of(size, models=24, response=None):
 
     response = FLOOR + AMPLITUDE * size**-EXPONENT if response is None else response
     membership = np.arange(len(size))[:, None] % models == np.arange(models)
-    (trend,) = law_trends(PARAMETERS, location, response, membership, np.zeros(len(size), int), 1)
+    (trend,) = law_trends(PARAMETERS, no_rest, location, response, membership, np.zeros(len(size), int), 1)
     return trend
 
 
@@ -73,7 +77,7 @@ def test_every_group_has_a_trend_of_its_own_and_groups_without_rows_have_none():
     def location(values, rows):
         return values["floor"] + values["amplitude"] * size[rows] ** -values["exponent"]
 
-    trends = law_trends(PARAMETERS, location, FLOOR + AMPLITUDE * size**-EXPONENT, membership, group, 3)
+    trends = law_trends(PARAMETERS, no_rest, location, FLOOR + AMPLITUDE * size**-EXPONENT, membership, group, 3)
     assert [len(trend.rows) for trend in trends] == [45, 0, 45]
     assert trends[1].smooth.shape == (0, 0)
     assert trends[1].inflation == 1
