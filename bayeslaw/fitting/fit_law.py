@@ -61,9 +61,7 @@ def with_current_names(tree: xr.DataTree, path: str) -> xr.DataTree:
         elif names := _names(former, node.dataset):
             renamed[group] = xr.DataTree(node.to_dataset().rename(names))
     result = tree.assign(renamed) if renamed else tree
-    # What a file does not say, since there was no choice then, comes first.
-    said = {key: _current_keys(former, value) for key, value in held.items()}
-    attrs = {**law.former_settings, **said, "law": law.name}
+    attrs = {key: _current_keys(former, value) for key, value in held.items()} | {"law": law.name}
     if attrs != held:
         result.attrs = {**tree.attrs, "law": json.dumps(attrs)}
     return result

@@ -9,7 +9,7 @@ from bayeslaw.joint.links import check_link
 from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
 from bayeslaw.laws.protocol import read_priors
 
-FLOORS = ("learned", "shrunk")
+FLOORS = SHRUNK, LEARNED = "shrunk", "learned"
 CURVE_SITES = (
     "floor_share",
     "floor_spread",
@@ -34,7 +34,7 @@ DEVIATION_SITES = ("deviation_spread", "deviation_family_spread")
 DEFAULTS: Mapping[str, Prior] = {
     "exponent": Prior("Normal", (("loc", 0.3), ("scale", 0.2))),
     "floor_share": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
-    "floor_spread": log_normal(0.1, 0.7),
+    "floor_spread": log_normal(0.1, 0.4),
     "floor_shrinkage": Prior("Beta", (("concentration1", 1.0), ("concentration0", 1.0))),
     "amplitude_spread": log_normal(0.2, 0.7),
     "exponent_spread": log_normal(0.05, 0.7),
@@ -86,14 +86,14 @@ class JointLaw:
     floor_share
         Prior of the population's floor relative to the lowest loss seen.
     floors
-        ``"learned"`` (the default): how far floors of families differ is learned, between families that share what is
-        left to gain and families with floors of their own; ``"shrunk"``: the former alone, ``floor_shrinkage`` is 1 (as
-        in fits of earlier versions).
+        ``"shrunk"`` (the default): floors of families differ by a share of what is left to gain, as where families
+        learn from the same text; ``"learned"``: by anything between that and floors of their own, as where texts and
+        tokenizers differ, which the data then tell. Bands are wider, and sampling takes some two to five times as long.
     floor_spread, amplitude_spread, exponent_spread
         Priors of the standard deviations between families: of log floor (times one minus shrinkage times the floor's
         share), log amplitude and exponent.
     floor_shrinkage
-        Prior of the shrinkage of the deviation of floors.
+        Prior of the shrinkage of the deviation of floors, where that is learned; 1 otherwise.
     exponent_drift
         Prior of the standard deviation of local exponents along sizes.
     model_spread
@@ -116,7 +116,7 @@ class JointLaw:
     """
 
     link: str | None = None
-    floors: str = FLOORS[0]
+    floors: str = SHRUNK
     exponent: Any = None
     floor_share: Any = None
     floor_spread: Any = None
@@ -141,7 +141,6 @@ class JointLaw:
     group: ClassVar[str] = "family"
     settings: ClassVar[tuple[str, ...]] = ("link", "floors")
     former_names: ClassVar[Mapping[str, str]] = {}
-    former_settings: ClassVar[Mapping[str, Any]] = {"floors": "shrunk"}
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     asymptote: ClassVar[str | None] = "floor"
@@ -152,11 +151,11 @@ class JointLaw:
         if self.link is not None:
             check_link(self.link)
         check_choice("floors", self.floors, FLOORS)
-        if self.floors != FLOORS[0] and self.floor_shrinkage is not None:
+        if self.floors != LEARNED and self.floor_shrinkage is not None:
             raise InputError(
                 f"a prior of floor_shrinkage is given with floors {self.floors!r}",
-                f"such a prior with floors {FLOORS[0]!r} only: the shrinkage is 1 otherwise",
-                "leave out one of them",
+                f"such a prior with floors {LEARNED!r} only: the shrinkage is 1 otherwise",
+                f"add floors={LEARNED!r} (floors: {LEARNED} in a file), or leave out the prior",
             )
         for name in self.parameter_names:
             if (given := getattr(self, name)) is not None:
@@ -165,7 +164,7 @@ class JointLaw:
     @property
     def priors(self) -> dict[str, Prior]:
         """Prior of every parameter, defaults filled in."""
-        left_out = () if self.floors == FLOORS[0] else ("floor_shrinkage",)
+        left_out = () if self.floors == LEARNED else ("floor_shrinkage",)
         return {name: getattr(self, name) or default for name, default in DEFAULTS.items() if name not in left_out}
 
     @property
@@ -202,7 +201,7 @@ class JointLaw:
             If a parameter is not one of the law's, or a prior or the link cannot be used.
         """
         priors = read_priors(cls, specification.get("priors"), cls.parameter_names)
-        return cls(link=specification.get("link"), floors=specification.get("floors", FLOORS[0]), **priors)
+        return cls(link=specification.get("link"), floors=specification.get("floors", SHRUNK), **priors)
 
     @property
     def varies(self) -> bool:

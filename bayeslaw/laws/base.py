@@ -112,7 +112,6 @@ class Law(ABC):
     asymptote: ClassVar[str | None] = None
     settings: ClassVar[tuple[str, ...]] = ("pooling",)
     former_names: ClassVar[Mapping[str, str]] = {}
-    former_settings: ClassVar[Mapping[str, Any]] = {}
     smooth: ClassVar[bool] = False
     noise_by_group: ClassVar[bool] = False
 

@@ -26,8 +26,6 @@ class AnyLaw(Protocol):
     """What it is told beside priors, such as ``"pooling"``: keys of `specification` and arguments of the class."""
     former_names: ClassVar[Mapping[str, str]]
     """Parameters that files of earlier versions call otherwise, from their name there to that of today."""
-    former_settings: ClassVar[Mapping[str, Any]]
-    """Settings that files of earlier versions do not name, with what their fits had in the place of a choice."""
     exponents: ClassVar[Mapping[str, tuple[str, ...]]]
     """Parameters with which the influence of a covariate vanishes when all of them are zero, by covariate."""
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]]

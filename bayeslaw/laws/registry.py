@@ -23,7 +23,7 @@ ENTRY_POINTS = "bayeslaw.laws"
 OF_EVERY_LAW = ("law", "priors")
 """Keys of a specification beside the settings of a law."""
 NEEDED = (
-    *("kind", "name", "equation", "group", "settings", "former_names", "former_settings", "exponents", "amplitudes"),
+    *("kind", "name", "equation", "group", "settings", "former_names", "exponents", "amplitudes"),
     *("asymptote", "covariates", "parameter_names", "varies", "specification", "from_specification"),
 )
 """What `bayeslaw.laws.protocol.AnyLaw` asks for."""

@@ -17,9 +17,9 @@ from bayeslaw.posterior.hamiltonian import sample_in_step
 from bayeslaw.posterior.many_modes import begin_at_mode
 
 
-def former_model() -> JointModel:
+def learned_model() -> JointModel:
     table = joint_table(small_losses(), link=None, parameters="total")
-    return JointModel(JointLaw(floors="shrunk").resolved(table.link.name), table)
+    return JointModel(JointLaw(floors="learned").resolved(table.link.name), table)
 
 
 def test_the_deviation_of_floors_lies_between_that_of_the_rest_and_their_own():
@@ -33,7 +33,7 @@ def test_the_deviation_of_floors_lies_between_that_of_the_rest_and_their_own():
 
 
 def test_floors_that_are_shrunk_are_those_of_a_shrinkage_of_one():
-    learned, shrunk = small_model(), former_model()
+    learned, shrunk = learned_model(), small_model()
     assert set(learned.sites) - set(shrunk.sites) == {"floor_shrinkage"}
     values = some_values(learned) | {"floor_shrinkage": np.asarray(1.0)}
     with jax.enable_x64(True):
@@ -52,7 +52,7 @@ def test_the_data_tell_floors_of_their_own_from_shared_ones(own, expected):
     sizes, families = np.tile(np.geomspace(1e7, 1e10, 6), 6), np.repeat(np.arange(6), 6)
     mean = floors[families] * (2.0 + (sizes / 1e8) ** -0.5) * np.exp(0.002 * rng.standard_normal(36))
     curve = CurveGradient(Curve(Models(np.log(sizes / 3e8), families), mean, (0.3, 0.2), 6))
-    priors = {name: prior for name, prior in JointLaw().priors.items() if name in CURVE_SITES}
+    priors = {name: prior for name, prior in JointLaw(floors="learned").priors.items() if name in CURVE_SITES}
     priors |= {"family_scale": FAMILY_SCALE, "floor_offset": STANDARD}
     shapes = [(name, (6,) if name in BY_FAMILY else ()) for name in priors]
     density = ManyPositions(free_sites(priors, shapes), curve.log_likelihood)
@@ -65,16 +65,16 @@ def test_the_data_tell_floors_of_their_own_from_shared_ones(own, expected):
 
 
 def test_a_law_says_how_floors_differ_and_is_built_again():
-    for law in (JointLaw(), JointLaw(floors="shrunk"), JointLaw(floor_shrinkage="Beta(2, 1)")):
+    for law in (JointLaw(), JointLaw(floors="learned"), JointLaw(floors="learned", floor_shrinkage="Beta(2, 1)")):
         assert law_from_specification(law.specification) == law
-    assert "floor_shrinkage" in str(JointLaw())
-    assert "floor_shrinkage" not in str(JointLaw(floors="shrunk"))
+    assert "floor_shrinkage" in str(JointLaw(floors="learned"))
+    assert "floor_shrinkage" not in str(JointLaw())
 
 
 def test_what_cannot_go_together_is_refused():
     with pytest.raises(InputError, match="floors"):
         JointLaw(floors="apart")
     with pytest.raises(InputError, match="floor_shrinkage is given with floors 'shrunk'"):
-        JointLaw(floors="shrunk", floor_shrinkage="Beta(1, 1)")
+        JointLaw(floor_shrinkage="Beta(1, 1)")
     with pytest.raises(InputError, match=r"Beta\(1, 1\)"):
-        JointLaw(floor_shrinkage="LogNormal(0, 1)")
+        JointLaw(floors="learned", floor_shrinkage="LogNormal(0, 1)")

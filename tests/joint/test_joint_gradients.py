@@ -43,18 +43,12 @@ def other_model() -> JointModel:
     table = joint_table(losses, link=None, parameters="total")
     quality = table.quality.copy()
     quality[1] = quality[5]
-    model = JointModel(JointLaw(**OTHER_PRIORS).resolved(table.link.name), table)
+    model = JointModel(JointLaw(floors="learned", **OTHER_PRIORS).resolved(table.link.name), table)
     model.__dict__["dependence"] = replace(model.dependence, quality=quality)
     return model
 
 
-def former_model() -> JointModel:
-    """Return a model whose floors shrink by all of their share, as those of earlier versions."""
-    table = joint_table(small_losses(), link=None, parameters="total")
-    return JointModel(JointLaw(floors="shrunk").resolved(table.link.name), table)
-
-
-@pytest.mark.parametrize("make", [small_model, other_model, former_model])
+@pytest.mark.parametrize("make", [small_model, other_model])
 def test_gradients_by_hand_are_those_of_jax_and_of_the_numpyro_model(make):
     with jax.enable_x64(True):
         model = make()
