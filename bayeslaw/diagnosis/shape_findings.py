@@ -43,6 +43,9 @@ def findings_of_rows(fit: "Fit") -> Iterator[Finding]:
 def _rising(fit: "Fit") -> Iterator[Finding]:
     """Say where losses rise along a covariate with which the fitted law falls."""
     names = [name for name in fit.law.exponents if np.ptp(fit.observations.covariates[name]) > 0]
+    if not names:
+        # A law of another form has no exponents: whether it may rise is its own affair.
+        return
     values = fit.values()
     groups = np.eye(max(fit.model.group_count, 1))[fit.model.group_index]
     columns = np.column_stack([np.log(fit.observations.covariates[name]) for name in names])

@@ -133,7 +133,9 @@ def fit_point(law: Law, observations: Observations, response: str, *, penalised:
         def cost(position: np.ndarray) -> np.ndarray:
             return np.append(residuals(position) / unit, (position - middle) / spread if held else np.empty(0))
 
-        found = [least_squares(cost, start, x_scale="jac", max_nfev=MOST_EVALUATIONS) for start in starts]
+        # A step too far overflows, is seen to be worse than any other, and is shortened.
+        with np.errstate(over="ignore"):
+            found = [least_squares(cost, start, x_scale="jac", max_nfev=MOST_EVALUATIONS) for start in starts]
         return min(found, key=lambda each: each.cost).x
 
     with jax.enable_x64(True):

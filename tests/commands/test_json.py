@@ -102,7 +102,7 @@ def test_check(collaboration_file):
         has(claim, CLAIM)
         assert 0 <= claim["probability"] <= 1
         assert "nats per sample" in claim["unit"]
-    assert [finding["code"] for finding in record["findings"]] == ["prior-data-conflict", "no-sampling-error"]
+    assert [finding["code"] for finding in record["findings"]] == ["no-sampling-error"]
     for finding in record["findings"]:
         has(finding, FINDING)
         assert finding["severity"] in ("error", "warning", "info")

@@ -80,7 +80,8 @@ def test_chains_agree_by_the_rule_that_fits_stop_at(partial_fit, kept, flagged):
 
     def shift(posterior):
         values = rng.standard_normal((4, kept))
-        values += np.array([-1.0, -0.3, 0.3, 1.0])[:, None] * np.sqrt(0.03)
+        values -= values.mean(axis=1, keepdims=True)
+        values += np.array([-1.0, -0.3, 0.3, 1.0])[:, None] * np.sqrt(0.04)
         floors = np.repeat((10 + values)[..., None], posterior.sizes["family"], axis=2)
         few = posterior.isel(chain=np.resize(np.arange(posterior.sizes["chain"]), 4), draw=slice(kept))
         few = few.assign_coords(chain=np.arange(4))

@@ -21,7 +21,7 @@ from bayeslaw.errors import InputError
 # What is made by functions, not by users: it holds what it is given.
 RECORDS = {
     *("Advantage", "Attainability", "Calibration", "Claim", "Comparison", "Diagnostics", "Finding", "LeftOut"),
-    *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law"),
+    *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
 }
 
 
@@ -262,6 +262,16 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "seed": 0,
         },
         "stack": {"fits": both, "left_out": None, "by": "model", "method": "exact", **refit, "progress": False},
+        "truth_coverage": {
+            "law": "power",
+            "truth": {"floor": 1.5, "amplitude": 0.5, "exponent": 0.3},
+            "data": None,
+            "noise": None,
+            "simulations": 10,
+            "seed": 0,
+            "journal": None,
+            "progress": False,
+        },
         "win_shares": {"losses": losses},
         "write_losses": {"dataset": losses, "folder": folder / "new"},
         "write_pools": {"pools": pools, "folder": folder / "new"},
