@@ -12,10 +12,10 @@ import xarray as xr
 from bayeslaw.calibration.calibration_run import PARAMETERS, Outcome, run_simulations
 from bayeslaw.calibration.calibrations import FEWEST_SIMULATIONS, SIMULATIONS
 from bayeslaw.calibration.coverage import coverage_table
-from bayeslaw.calibration.stated_truth import LawAtTruth, Truth
+from bayeslaw.calibration.stated_truth import LawAtTruth, Truth, a_truth
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fits import a_noise
-from bayeslaw.inputs.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, as_given, optional
+from bayeslaw.inputs.arguments import a_flag, a_path, a_seed, a_whole_number, accepts, optional
 from bayeslaw.laws.argument import a_law
 from bayeslaw.laws.calibrated import KINDS
 from bayeslaw.laws.kinds import kind_of
@@ -63,7 +63,7 @@ class TruthCoverage:
 
 @accepts(
     law=a_law,
-    truth=as_given,
+    truth=a_truth,
     data=optional(any_table),
     noise=optional(a_noise),
     simulations=a_whole_number(lowest=0, highest=1_000_000, suggested=SIMULATIONS),

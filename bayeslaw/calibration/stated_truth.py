@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Real
 from typing import Any
 
 import jax
@@ -16,7 +17,7 @@ from bayeslaw.calibration.row_calibration import CalibratedLaw, calibrated_rows
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.fitting.row_posterior import Rows, row_posterior, rows_of
 from bayeslaw.fitting.tree import REPORTED_BUDGET
-from bayeslaw.inputs.arguments import shown
+from bayeslaw.inputs.arguments import plain, shown
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import FittedDraws, Simulated
 from bayeslaw.laws.parameter import FLOOR
@@ -169,6 +170,17 @@ def _with_open_priors(resolved: Noise, given: Noise | None) -> Noise:
     """Return the noise of a fit with the priors that were given, default ones left to be scaled to each table."""
     names = ("scale", "degrees_of_freedom", "member_scale")
     return replace(resolved, **{name: None if given is None else getattr(given, name) for name in names})
+
+
+def a_truth(name: str, value: Any) -> dict[str, Any]:
+    """Accept a mapping from names of parameters to a number, or to numbers by group; `read_truth` knows which."""
+    if not isinstance(value, Mapping) or not value or not all(isinstance(key, str) for key in value):
+        raise InputError(f"{name} is {shown(value)}", "a mapping from each parameter to its value", HOW)
+    for key, entry in value.items():
+        entries = list(entry.values()) if isinstance(entry, Mapping) else [plain(entry)]
+        if not all(isinstance(each, Real) and not isinstance(each, bool) for each in map(plain, entries)):
+            raise InputError(f"{name} states {key} as {shown(entry)}", "a number, or one for each group", HOW)
+    return dict(value)
 
 
 def read_truth(truth: Any, model: LawModel) -> dict[str, np.ndarray]:

@@ -97,7 +97,7 @@ WRONG = {
     "no number": (TRUTH | {"exponent": "fast"}, "exponent as 'fast'"),
     "no noise": (TRUTH | {"noise_scale": 0.0}, "positive finite number"),
     "by group": (TRUTH | {"floor": {"a": 0.3}}, "floor does not vary"),
-    "empty": ({}, "a value for each of floor, amplitude, exponent, noise_scale"),
+    "empty": ({}, "a mapping from each parameter to its value"),
 }
 
 
