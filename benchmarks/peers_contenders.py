@@ -106,12 +106,10 @@ def tokens_of(task: Task) -> np.ndarray:
 
 
 def _of_joint_law(fitted: bl.Fit, task: Task) -> np.ndarray:
-    """Draw the targets one at a time, so that none is known by another's size, [draw, target]."""
-    each = [
-        bl.predict_draws(fitted, {"members": [f"{size:.17g}:{family}"]}, seed=task.seed).to_numpy().reshape(-1)
-        for family, size in zip(task.targets.family.tolist(), task.targets.parameters, strict=True)
-    ]
-    return np.stack(each, axis=1)
+    """Draw the targets, [draw, target]."""
+    families, sizes = task.targets.family.tolist(), task.targets.parameters
+    members = [f"{size:.17g}:{family}" for family, size in zip(families, sizes, strict=True)]
+    return bl.predict_draws(fitted, {"members": members}, seed=task.seed).to_numpy().reshape(-1, len(members))
 
 
 def least_squares(task: Task) -> DrawnPrediction:

@@ -62,7 +62,6 @@ def check(
 
 
 def _show(record: dict[str, Any], out: Console) -> None:
-
     figures = record["diagnostics"]
     agreement = f"largest R-hat {figures['rhat_max']:.3f} (limit {figures['rhat_limit']:.3f})"
     if math.isnan(figures["rhat_max"]):

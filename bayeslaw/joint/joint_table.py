@@ -120,7 +120,7 @@ class JointTable:
 
     @cached_property
     def standardised(self) -> np.ndarray:
-        """Latent losses with mean zero and variance one in each model, [sample, lm]."""
+        """Latent losses of mean zero and variance one in each model, or what is expected of them, [sample, lm]."""
         return self.latents.standardised
 
     @cached_property
@@ -223,6 +223,9 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
             f"{FEWEST_SAMPLES} or more: how models depend on each other is seen from samples",
             "score more texts, or read them by a finer unit",
         )
+    scores = two_values(losses["nll"].to_numpy())
+    if scores:
+        _check_answers(losses)
     mean = losses["nll"].to_numpy().mean(axis=0)
     if (mean <= 0).any():
         raise InputError(
@@ -231,15 +234,28 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
             "check the table",
         )
     _check_varies(losses, mean)
-    if "bytes" in losses and two_values(losses["nll"].to_numpy()):
+    if "bytes" in losses and scores:
         raise InputError(
             "the losses take two values, and the samples have bytes: scores of answers are not losses per byte",
             "scores without bytes",
             "read the table without the column bytes, so that every answer counts once",
         )
-    if two_values(losses["nll"].to_numpy()):
+    if scores:
         choose_link(losses["nll"].to_numpy())
     return losses
+
+
+def _check_answers(losses: xr.Dataset) -> None:
+    """Refuse scores of which a model has one alone: how right it is on others is then not known."""
+    nll = losses["nll"].to_numpy()
+    same = np.ptp(nll, axis=0) == 0
+    if same.any():
+        name, score = losses["lm"].to_numpy()[same.argmax()], nll[0, same.argmax()]
+        raise InputError(
+            f"{name} has the score {score:.4g} on every sample",
+            "scores of which every model has both: a latent value that is never past its threshold has no mean",
+            f"leave out {name}, or add samples on which it does otherwise",
+        )
 
 
 def _check_varies(losses: xr.Dataset, mean: np.ndarray) -> None:

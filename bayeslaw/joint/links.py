@@ -156,7 +156,10 @@ class ScoreLink(Link):
 
     def unsuited(self, losses: np.ndarray) -> str:
         """Say why losses cannot be taken; as `Link.unsuited`."""
-        return "" if two_values(losses) == SCORES else "not every loss is 0 or 1"
+        if two_values(losses) != SCORES:
+            return "not every loss is 0 or 1"
+        same = np.ptp(losses, axis=0) == 0
+        return f"{same.sum()} of the models have the same score on every sample that is looked at" if same.any() else ""
 
     def latent_losses(self, losses: np.ndarray) -> LatentLosses:
         """Return latent losses; as `Link.latent_losses`."""

@@ -1,5 +1,6 @@
 """What a rule gains over the best member of a pool, beside what the oracle gains: differences on the same clusters."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -60,6 +61,8 @@ class Attainability:
     interval_kind: str = INTERVAL_KIND
 
     def __str__(self) -> str:
+        if math.isnan(self.difference.value):
+            return f"no attainability: {self.reason}"
         level = f"{self.interval:.0%} interval"
 
         def ends(lower: float, upper: float) -> str:

@@ -22,6 +22,7 @@ from scipy import stats
 
 INTERVAL_KIND = "equal-tailed, studentised bootstrap over clusters of samples"
 FEWEST_RESAMPLED = 5
+FEWEST_TO_CHOOSE = 3
 LEFT_OUT_SHARE = 10
 LEFT_OUT_TIMES = 200
 DRAW_BLOCK = 64
@@ -81,7 +82,12 @@ class ClusterDifferences:
         return count / (count - 1) * residual.T @ residual + self._of_choosing()
 
     def _of_choosing(self) -> np.ndarray:
-        """Add up what choosing members by chance adds to the covariance, [difference, difference]."""
+        """Add up what choosing members by chance adds to the covariance, [difference, difference].
+
+        Nothing with two clusters: without one of them there is none left to choose on for the other.
+        """
+        if len(self.weights) < FEWEST_TO_CHOOSE:
+            return np.zeros((self.sums.shape[1],) * 2)
         kept, left_out = self._kept()
         as_chosen = kept @ self.sums / (kept @ self.weights)[:, None]
         added = _covariance(self.chosen_anew(kept)) - _covariance(as_chosen)

@@ -16,6 +16,7 @@ from bayeslaw.likelihood.noise import MEMBER_SCALE
 SAMPLES = ("same", "new")
 ALL_SAMPLES = "all"
 DRAWS_AT_ONCE = 256
+NUMBERS_AT_ONCE = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,13 @@ def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
         wanted.append(columns[1])
     places, at = np.column_stack(observed), np.column_stack(wanted)
     weights = np.zeros((len(targets), len(places)))
+    at_once = max(1, NUMBERS_AT_ONCE // places.size)
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
     for name in dict.fromkeys(group):
         own = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
         models = int(membership[own].any(axis=0).sum())
-        weights[np.ix_(group == name, own)] = _kernel_weights(places[own], at[group == name], models)
+        for some in np.array_split(of_group := np.flatnonzero(group == name), -(-len(of_group) // at_once)):
+            weights[np.ix_(some, own)] = _kernel_weights(places[own], at[some], models)
     return SimilarPools(weights, weights @ shared.sampling_factor, weights @ shared.remainder)
 
 
@@ -155,11 +158,12 @@ def scatter_of_members(fit: Fit, similar: SimilarPools, effects: np.ndarray) -> 
     """
     shared, scale = fit.model.dependence, fit.values()[MEMBER_SCALE]
     assert shared is not None
-    inflation = shared.inflation[shared.group]
+    used = np.flatnonzero(similar.weights.any(axis=0))
+    inflation, weights = shared.inflation[shared.group[used]], similar.weights[:, used].T
     result = np.empty((len(effects), len(similar.weights)))
     for first in range(0, len(effects), DRAWS_AT_ONCE):
         part = slice(first, first + DRAWS_AT_ONCE)
-        result[part] = ((effects[part] @ shared.contrasts.T) ** 2 * inflation) @ similar.weights.T
+        result[part] = ((effects[part] @ shared.contrasts[used].T) ** 2 * inflation) @ weights
     return result * scale[:, None] ** 2
 
 

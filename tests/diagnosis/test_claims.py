@@ -21,6 +21,10 @@ from bayeslaw.pools.pool_losses import make_pools
 from bayeslaw.simulation.tables import simulate_losses
 
 
+def power_law(size, floor, amplitude, exponent):
+    return floor + amplitude * size**-exponent
+
+
 def column(fitted: Fit, group: str, name: str, regime: str) -> np.ndarray:
     return fitted.tree[group].dataset[name].sel(regime=regime).to_numpy().ravel()
 
@@ -190,11 +194,10 @@ def test_least_squares_without_each_family_is_that_of_scipy(of_families):
     for row, left_out in enumerate((None, *found.families)):
         members = np.array([family_of[name] == left_out for name in observations.members])
         own = (observations.groups["regime"] == "heterogeneous") & ~observations.membership[:, members].any(axis=1)
-        law = lambda x, floor, amplitude, exponent: floor + amplitude * x**-exponent  # noqa: E731
-        wanted = curve_fit(law, size[own], observations.loss[own], [1.0, 1.0, 0.3], maxfev=20_000)[0]
+        wanted = curve_fit(power_law, size[own], observations.loss[own], [1.0, 1.0, 0.3], maxfev=20_000)[0]
         values = [found.values[name][row, column] for name in ("floor", "amplitude", "exponent")]
         grid = np.geomspace(size[own].min(), size[own].max(), 9)
-        np.testing.assert_allclose(law(grid, *values), law(grid, *wanted), rtol=2e-3)
+        np.testing.assert_allclose(power_law(grid, *values), power_law(grid, *wanted), rtol=2e-3)
 
 
 def test_claims_say_what_families_and_independent_rows_make_of_them(of_families):

@@ -203,13 +203,13 @@ def test_draws_from_the_prior_have_its_moments():
     model, count, rng = small_model(), 40_000, np.random.default_rng(0)
     curve = CurveGradient(model.curve)
     values = {name: draw_from(prior, (count, *model.shapes[name]), rng) for name, prior in model.sites.items()}
+    # Losses are kept in single precision: exponents that drift wide bring some to their floors but for rounding.
+    values["exponent_drift"] = np.minimum(values["exponent_drift"], 0.1)
     drawn = lines_from_prior(curve, values, rng) | {"loss": prior_losses(curve, values, 0)}
     assert drawn["exponent"].mean() == pytest.approx(0.3, abs=0.01)
     assert np.log(drawn["amplitude"]).mean() == pytest.approx(curve.level, abs=0.05)
     share = drawn["floor"][:, 0] / curve.loss.min() / values["floor_share"]
     assert np.log(share).mean() == pytest.approx(0, abs=0.01)
-    # Losses are kept in single precision, of which little is left above floors that are near.
-    above = drawn["loss"] / drawn["floor"][:, curve.family] - 1
-    assert (above > -1e-6).all()
-    level = np.log(drawn["floor"][:, curve.family] * np.maximum(above, 1e-6)) - curve.mean
-    assert np.median(level) == pytest.approx(0, abs=0.1)
+    assert (drawn["loss"] > drawn["floor"][:, curve.family]).all()
+    level = np.log(drawn["loss"] - drawn["floor"][:, curve.family]) - curve.mean
+    assert level.mean() == pytest.approx(0, abs=0.1)
