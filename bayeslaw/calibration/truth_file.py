@@ -29,7 +29,7 @@ def truth_from_text(text: str) -> dict[str, Any]:
     InputError
         If there is neither such a file nor such pairs.
     """
-    if "=" in text and not Path(text).exists():
+    if "=" in text and not _is_there(text):
         return _pairs(text)
     fix = "check the path, or write pairs"
     try:
@@ -42,6 +42,14 @@ def truth_from_text(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"the truth in {text!r} is {type(found).__name__}", ACCEPTED, "write one 'name: value' a line")
     return found
+
+
+def _is_there(text: str) -> bool:
+    try:
+        return Path(text).exists()
+    except OSError:
+        # Many pairs are too long for the name of a file.
+        return False
 
 
 def _pairs(text: str) -> dict[str, float]:

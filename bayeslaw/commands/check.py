@@ -55,6 +55,8 @@ def check(
         print_json(record)
     else:
         _show(record, console())
+        if (at or independent_rows) and not record["claims"]:
+            console().print("no claims: the law makes none, or the fit was saved without its prior")
         if details:
             _show_details(record, console())
     if not record["trusted"]:

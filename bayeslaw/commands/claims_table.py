@@ -42,7 +42,7 @@ def show_claims(claims: list[dict[str, Any]], out: Console) -> None:
         cells += [_optional(claim["families_probability"])] * with_families
         cells += [_optional(claim[INDEPENDENT])] * with_independent
         cells += [_difference(claim)] * with_families
-        beyond = f" ({claim['extrapolation']:.1f} ranges beyond the data)" if claim["extrapolation"] > 0 else ""
+        beyond = f" ({claim['extrapolation']:.2g} ranges beyond the data)" if claim["extrapolation"] > 0 else ""
         table.add_row(claim["claim"] + beyond, *cells, claim["unit"])
     out.print(table)
 

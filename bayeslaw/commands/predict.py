@@ -119,10 +119,7 @@ def _negative_note(fitted: Fit, result: pd.DataFrame) -> str:
     below = int((result["lower"].to_numpy() < 0).sum())
     if not below or (fitted.observations.loss <= 0).any():
         return ""
-    return (
-        f"warning negative-losses: {below} of {len(result)} bands reach below zero, where no loss of the table lies; "
-        "fit with noise: response: log_loss for bands that are positive"
-    )
+    return f"warning negative-losses: {below} of {len(result)} bands reach below zero, where no loss of the table lies"
 
 
 def _numbers(name: str, values: list[str]) -> list[float]:

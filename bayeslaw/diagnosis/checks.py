@@ -35,14 +35,18 @@ def check(fit: Fit) -> list[Finding]:
     list of Finding
         Errors first; empty where nothing was found.
     """
-    return _findings(fit, kind_of(fit.law).pool_check(fit))
+    return _findings(fit, kind_of(fit.law).pool_check(fit), _moved_predictions(fit))
 
 
-def _findings(fit: Fit, pools: pd.DataFrame | None) -> list[Finding]:
+def _moved_predictions(fit: Fit) -> pd.DataFrame | None:
+    return prediction_sensitivity(fit) if "log_prior" in fit.tree.children else None
+
+
+def _findings(fit: Fit, pools: pd.DataFrame | None, moved: pd.DataFrame | None) -> list[Finding]:
     findings = [
         *sampling_findings(fit, diagnostics(fit)),
         *identification_findings(fit),
-        *sensitivity_findings(fit),
+        *sensitivity_findings(fit, moved),
         *kind_of(fit.law).findings(fit),
     ]
     findings += [] if pools is None else pool_findings(fit, pools)
@@ -72,7 +76,8 @@ def check_record(fit: Fit, *, budgets: Iterable[float] | None = None, independen
         (``parameters``).
     """
     pools = kind_of(fit.law).pool_check(fit)
-    findings = _findings(fit, pools)
+    moved = _moved_predictions(fit)
+    findings = _findings(fit, pools, moved)
     has_prior = "prior" in fit.tree.children
     stated = claims(fit, budgets=budgets, independent_rows=independent_rows) if has_prior else ()
     return (
@@ -83,17 +88,17 @@ def check_record(fit: Fit, *, budgets: Iterable[float] | None = None, independen
             "diagnostics": asdict(diagnostics(fit)),
         }
         | ({} if pools is None else {"pools": pools.to_dict(orient="records")})
-        | _sensitivities(fit)
+        | _sensitivities(fit, moved)
     )
 
 
-def _sensitivities(fit: Fit) -> dict[str, Any]:
-    if "log_prior" not in fit.tree.children:
+def _sensitivities(fit: Fit, moved: pd.DataFrame | None) -> dict[str, Any]:
+    if moved is None:
         return {}
     parameters = sensitivity(fit).rename_axis("parameter").reset_index()
     return {
         "sensitivity": {
-            "predictions": prediction_sensitivity(fit).to_dict(orient="records"),
+            "predictions": moved.to_dict(orient="records"),
             "parameters": parameters.to_dict(orient="records"),
         }
     }

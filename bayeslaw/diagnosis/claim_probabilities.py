@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -35,11 +36,11 @@ IN_WORDS = {
 
 def some_budgets(name: str, value: Any) -> tuple[float, ...]:
     """Read budgets, one or more, as sizes such as ``3e4`` or ``"7B"``."""
-    if isinstance(value, (str, int, float)):
+    if isinstance(value, (str, Real)):
         value = [value]
     if not isinstance(value, Iterable) or isinstance(value, (dict, bytes)):
         raise InputError(f"{name} is {shown(value)}", "numbers of parameters", f'write {name}=[1e8, "7B"]')
-    counts = tuple(read_counts(name, list(value)))
+    counts = tuple(dict.fromkeys(read_counts(name, list(value))))
     if not counts:
         raise InputError(
             f"{name} is empty", "one or more numbers of parameters", f"leave out {name} for the usual ones"
@@ -96,7 +97,9 @@ def regime_claims(fit: Fit, budgets: tuple[float, ...] | None, *, independent_ro
     quantities = stated_quantities(fit) if fit.law.group == "regime" and pairs else []
     if not quantities:
         return ()
-    at = usual_budgets(fit) if budgets is None else budgets
+    at = budgets
+    if at is None:
+        at = usual_budgets(fit) if any(quantity.at_budgets for quantity in quantities) else ()
     families = left_out_families(fit)
     other = fit_of_independent_rows(fit) if independent_rows else None
     stated = []

@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 import pandas as pd
 
-from bayeslaw.diagnosis.scaled_predictions import LEVEL, LIMIT, prediction_sensitivity
+from bayeslaw.diagnosis.scaled_predictions import LEVEL, LIMIT
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit
 
@@ -81,7 +81,7 @@ def _contraction(fit: Fit, name: str, prior: np.ndarray, posterior: np.ndarray) 
     yield from zip(names, shares, strict=True)
 
 
-def sensitivity_findings(fit: Fit) -> Iterator[Finding]:
+def sensitivity_findings(fit: Fit, table: pd.DataFrame | None) -> Iterator[Finding]:
     """Say which predictions a prior of twice or half the strength would move, in two findings at most.
 
     Within the budgets seen, where the data move a band as well, prior and data may disagree; elsewhere the prior
@@ -91,17 +91,19 @@ def sensitivity_findings(fit: Fit) -> Iterator[Finding]:
     ----------
     fit
         The fit.
+    table
+        As `bayeslaw.diagnosis.scaled_predictions.prediction_sensitivity` returns it; None of a fit saved without its
+        log prior.
 
     Yields
     ------
     Finding
         What was found.
     """
-    if "log_prior" not in fit.tree.children:
+    if table is None:
         message = "The fit was saved without its log prior, so how far the prior moves it cannot be shown."
         yield Finding("no-log-prior", "info", message, "fit again with --keep log_prior, or with --keep all")
         return
-    table = prediction_sensitivity(fit)
     found = table[table["prior"] >= LIMIT]
     torn = ~found["beyond"] & (found["likelihood"] >= LIMIT)
     kinds = (

@@ -96,7 +96,8 @@ def left_out_families(fit: Fit) -> LeftOutFamilies | None:
     kept += [~membership[:, of_member == family].any(axis=1) for family in families]
     groups = range(len(model.groups))
     rows = [[np.flatnonzero(keep & (model.group_index == group)) for group in groups] for keep in kept]
-    fewest = min(len(np.unique(fit.observations.covariates["parameters"][own])) for each in rows for own in each)
+    places = np.column_stack([fit.observations.covariates[name] for name in fit.law.covariates])
+    fewest = min(len(np.unique(places[own], axis=0)) for each in rows for own in each)
     if len(families) < FEWEST_FAMILIES or fewest <= len(model.parameters):
         return None
     with jax.enable_x64(True):

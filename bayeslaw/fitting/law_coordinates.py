@@ -101,6 +101,8 @@ class LevelMap:
     ----------
     parameters
         Names of the law's parameters, in the order of the map's results.
+    covariates
+        Number of the law's covariates.
     to_logs
         From levels and log budgets to logs of the parameters, with the map's log determinant.
     poolings
@@ -112,6 +114,7 @@ class LevelMap:
     """
 
     parameters: tuple[str, ...]
+    covariates: int
     to_logs: Callable[[Array, Any, Any], tuple[Array, Array]]
     poolings: tuple[str, ...]
     start: tuple[float, ...]
@@ -121,10 +124,10 @@ class LevelMap:
 OF_REST = math.log(START_FLOOR_SHARE / (1 - START_FLOOR_SHARE))
 HALF_OF_REST = math.log((1 - START_FLOOR_SHARE) / 2 / START_FLOOR_SHARE)
 LEVEL_MAPS = (
-    LevelMap(LEVELS, levels_to_logs, POOLING, (OF_REST,), scaled=True),
+    LevelMap(LEVELS, 1, levels_to_logs, POOLING, (OF_REST,), scaled=True),
     # One law of all rows is sampled well as it is.
     LevelMap(
-        TOKEN_LEVELS, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0), scaled=False
+        TOKEN_LEVELS, 2, token_levels_to_logs, ("partial", "separate"), (HALF_OF_REST, HALF_OF_REST, 0.0), scaled=False
     ),
 )
 
@@ -147,7 +150,10 @@ class Coordinates:
         parameters = self.model.parameters
         names, poolings = tuple(p.name for p in parameters), {p.pooling for p in parameters}
         positive = all(p.prior.support == POSITIVE for p in parameters)
-        fitting = (each for each in LEVEL_MAPS if each.parameters == names and poolings <= set(each.poolings))
+        kind = names, len(self.model.covariate_names)
+        fitting = (
+            each for each in LEVEL_MAPS if (each.parameters, each.covariates) == kind and poolings <= set(each.poolings)
+        )
         return next(fitting, None) if positive and len(poolings) == 1 else None
 
     @property

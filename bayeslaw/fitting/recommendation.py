@@ -18,7 +18,7 @@ FEWEST_MODELS_FOR_TOKENS = 8
 LARGEST_CORRELATION = 0.95
 FEWEST_A_FAMILY = 4
 MARGIN = 1.25
-"""How many times the best score that of a simpler law may be for it to be chosen."""
+"""How many times the best score that of a law may be for it to be chosen before those that are named after it."""
 POWER, CHINCHILLA = "the power law by family", "one Chinchilla law"
 BY_FAMILY = "the Chinchilla law by family"
 
@@ -102,9 +102,10 @@ def _by_tokens(data: xr.Dataset, parameters: str) -> Recommendation:
     chosen = next(name for name, score in found.items() if score <= MARGIN * best)
     others = ", ".join(f"{name} {score:.3g}" for name, score in found.items() if name != chosen)
     unit = str(data.attrs.get("loss_unit", "nats"))
+    how = "best" if found[chosen] == best else "within a quarter of the best, and is preferred to it"
     reason = (
-        f"{chosen} predicts the largest models of the table from the others best, or with fewer parameters within a "
-        f"quarter of the best: CRPS {found[chosen]:.3g} {unit} (by least squares; {others})"
+        f"{chosen} predicts the largest models of the table from the others {how}: "
+        f"CRPS {found[chosen]:.3g} {unit} (by least squares; {others})"
     )
     return Recommendation(laws[chosen], reason)
 

@@ -281,7 +281,9 @@ def choose_link(losses: np.ndarray) -> str:
     InputError
         If no link suits the losses.
     """
-    suited = [name for name, link in LINKS.items() if not link.unsuited(losses)]
+    if two_values(losses) == SCORES:
+        return "probit"
+    suited = [name for name, link in SMOOTH_LINKS.items() if not link.unsuited(losses)]
     if not suited:
         low, high = two_values(losses) or (np.nan, np.nan)
         raise InputError(
@@ -332,9 +334,8 @@ def suited_link(name: str | None, losses: np.ndarray) -> Link:
     link = check_link(choose_link(losses) if name is None else name)
     if problem := link.unsuited(losses):
         other = choose_link(losses)
+        fix = "leave out those models" if other == link.name else f"use link={other!r}, or leave out the link"
         raise InputError(
-            f"the link {link.name} does not suit the losses: {problem}",
-            f"with this link, {link.accepted}",
-            f"use link={other!r}, or leave out the link",
+            f"the link {link.name} does not suit the losses: {problem}", f"with this link, {link.accepted}", fix
         )
     return link

@@ -335,7 +335,8 @@ class Law(ABC):
         highest = (
             f"{BUDGET_SYMBOLS.get(name, name)} = {observations.covariates[name].max():.4g}" for name in self.covariates
         )
-        return f"   of the loss at {', '.join(highest)}"
+        whose = f", or the largest of its {self.group}" if parameter.pooling == "separate" else ""
+        return f"   of the loss at {', '.join(highest)}{whose}"
 
 
 def _plain(value: Any) -> Any:

@@ -3,17 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 
 from bayeslaw.laws.parameter import Parameter
+from bayeslaw.laws.prior_densities import draw_from
+
+SEED = 0
+LARGEST_SHARE = 1 - np.finfo(float).eps
+"""A share that rounds to one would be an infinite value."""
 
 Rest = Callable[[str, Mapping[str, np.ndarray]], Any]
 """From the name of a parameter and draws of all others, ``[draw]`` each, to the law's loss without it, ``[draw]``."""
 
 
 def draw_parameters(parameters: Sequence[Parameter], rest: Rest, count: int) -> dict[str, np.ndarray]:
-    """Draw the parameters of one group from their priors. Call under float64.
+    """Draw the parameters of one group from their priors, in NumPy: nothing is compiled.
 
     Parameters
     ----------
@@ -30,19 +34,18 @@ def draw_parameters(parameters: Sequence[Parameter], rest: Rest, count: int) -> 
     dict
         Draws by name, in the order of the parameters, each of shape ``[draw]``.
     """
-    drawn: dict[str, np.ndarray] = {}
-    names, keys = [each.name for each in parameters], jax.random.split(jax.random.PRNGKey(0), len(parameters))
-    key_of = dict(zip(names, keys, strict=True))
+    drawn, generator = dict[str, np.ndarray](), np.random.default_rng(SEED)
     # A share is of what the other parameters add up to.
     for parameter in sorted(parameters, key=lambda each: each.prior.relative):
-        of_prior, of_spread, of_group = jax.random.split(key_of[parameter.name], 3)
-        beside = np.asarray(rest(parameter.name, drawn)) if parameter.prior.relative else None
-        # A distribution that has a rest has its shape.
-        shape = () if beside is not None and beside.ndim else (count,)
-        value = np.asarray(parameter.prior.distribution(beside).sample(of_prior, shape), dtype=float)
+        if parameter.prior.relative:
+            given = dict(parameter.prior.arguments)
+            share = generator.beta(given["concentration1"], given["concentration0"], count)
+            share = np.minimum(share, LARGEST_SHARE)
+            value = np.asarray(rest(parameter.name, drawn)) * share / (1 - share)
+        else:
+            value = draw_from(parameter.prior, (count,), generator)
         if parameter.pooling == "partial" and parameter.spread is not None:
-            spread = np.asarray(parameter.spread.distribution().sample(of_spread, (count,)), dtype=float)
-            deviation = spread * np.asarray(jax.random.normal(of_group, (count,)))
+            deviation = draw_from(parameter.spread, (count,), generator) * generator.standard_normal(count)
             value = value * np.exp(deviation) if parameter.positive else value + deviation
         drawn[parameter.name] = value
-    return {name: drawn[name] for name in names}
+    return {parameter.name: drawn[parameter.name] for parameter in parameters}

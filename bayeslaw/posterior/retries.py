@@ -88,7 +88,7 @@ def sample_until_trusted(
 
 
 def rhat_limit(draws: int, chains: int) -> float:
-    """Largest R-hat of chains that count as agreeing: the one rule of fits, refits and `bayeslaw.check`.
+    """Largest R-hat of chains that count as agreeing: the rule of fits and `bayeslaw.check`.
 
     It is 1.01 (Vehtari et al. 2021), or ``1 + 20 / (chains * draws)`` where that is more. Means of chains differ by
     chance: the largest R-hat of twenty parameters whose chains do agree, and whose draws are worth half as many

@@ -135,6 +135,11 @@ def files(tmp_path):
     return tmp_path
 
 
+def test_more_pairs_than_a_file_name_may_be_long_are_pairs():
+    pairs = ",".join(f"parameter_{number:03d}={number}" for number in range(30))
+    assert truth_from_text(pairs)["parameter_029"] == 29
+
+
 def test_the_command_takes_a_file_or_pairs(files):
     common = ("--config", files / "law.yaml", "--table", files / "models.csv", "--simulations", 10, "--json")
     of_file = run(*common, "--truth", files / "truth.yaml")

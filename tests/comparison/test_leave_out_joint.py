@@ -54,7 +54,7 @@ def held_rows(which):
 def draw_sites(model, key):
     """Draw the sites of the curve."""
     values = model.draw_prior(jax.random.PRNGKey(key))
-    return {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY)}
+    return {name: values[name] for name in (*CURVE_SITES, *BY_FAMILY) if name in values}
 
 
 def reduced(held):

@@ -193,6 +193,21 @@ def test_many_zeros_leave_the_link_that_needs_no_logarithm() -> None:
         suited_link("softplus", losses)
 
 
+@pytest.mark.parametrize("score", [0.0, 1.0])
+def test_a_model_of_one_score_alone_is_refused_by_name(score: float) -> None:
+    losses = seen_of(score_table(60))
+    nll = losses["nll"].to_numpy().copy()
+    nll[:, 3] = score
+    with pytest.raises(InputError, match=f"m3 has the score {score:.0f} on every sample") as caught:
+        joint_table(losses.assign(nll=(("sample", "lm"), nll)), link=None, parameters="total")
+    assert "leave out m3" in caught.value.fix
+    # Also where only the samples that are looked at have one score.
+    for link in ("probit", None):
+        with pytest.raises(InputError, match="1 of the models have the same score") as caught:
+            suited_link(link, nll)
+        assert caught.value.fix == "leave out those models"
+
+
 def test_scores_in_other_units_are_refused_with_what_to_write() -> None:
     losses = seen_of(score_table(60))
     percent = losses.assign(nll=100 * losses["nll"])

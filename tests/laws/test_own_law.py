@@ -10,17 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from forms import FORMS
 from quick_fits import quick_fits
-from tables import family_table
+from tables import family_table, rows
 from typer.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli import app
+from bayeslaw.fitting.row_posterior import row_posterior, rows_of
 from bayeslaw.laws.registry import LAWS
+from bayeslaw.likelihood.law_model import LawModel
+from bayeslaw.likelihood.noise import Noise
 from bayeslaw.plotting.pictures import PLOTS, plot_law
 
 AT = {"parameters": [1e9, 1e11]}
@@ -191,3 +195,38 @@ def test_it_is_calibrated(table):
     assert result.failed == 0
     assert {"level", "slope", "curvature", "noise_scale", "log_likelihood"} == set(result.ranks)
     assert result.calibrated, (result.rank_table, result.coverage)
+
+
+def compute_law(parameters, training_tokens, *, floor, amplitude, exponent):
+    """Evaluate a power law of the product of parameters and training tokens."""
+    return floor + amplitude * (parameters * training_tokens) ** -exponent
+
+
+@dataclass(frozen=True)
+class ComputeLaw(bl.Law):
+    """``loss = floor + amplitude (N D / (N0 D0)) ^ -exponent``: parameters called as those of the power law."""
+
+    floor: Any = None
+    amplitude: Any = None
+    exponent: Any = None
+
+    name = "compute"
+    equation = "floor + amplitude * (N * D / (N0 * D0)) ** -exponent"
+    function = staticmethod(compute_law)
+
+    def default_priors(self, observations):
+        """Scale the priors to the mean loss."""
+        middle = np.log(observations.loss.mean())
+        return {
+            "floor": f"LogNormal({middle - 1}, 0.5)",
+            "amplitude": f"LogNormal({middle}, 0.5)",
+            "exponent": "LogNormal(-1.5, 0.5)",
+        }
+
+
+@pytest.mark.parametrize("pooling", ["complete", "separate", "partial"])
+def test_a_law_of_two_covariates_has_a_density_whatever_its_parameters_are_called(pooling):
+    model = LawModel(ComputeLaw(pooling=pooling), Noise(), rows())
+    with jax.enable_x64(True):
+        posterior = row_posterior(model)
+        assert np.isfinite(float(posterior.potential(posterior.start, rows_of(model))))

@@ -98,6 +98,9 @@ def test_a_share_of_next_to_nothing_is_not_given_and_the_difference_is() -> None
     shown = bl.attainability(loss_table(np.stack([good, large + 0.3], axis=1)), ["m0", "m1"], rule="oracle")
     assert shown.reason == ""
     assert "share 1" in str(shown)
+    alone = bl.attainability(loss_table(good[:, None]), ["m0"])
+    assert str(alone) == f"no attainability: {alone.reason}"
+    assert alone.reason
 
 
 def test_a_gain_of_little_of_the_loss_is_too_small_however_sure() -> None:
