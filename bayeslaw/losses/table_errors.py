@@ -78,8 +78,8 @@ def _scores(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         message = (
-            "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats. The joint law takes "
-            "them as such (link probit, 1 is wrong); what is called nats is then a share of wrong answers."
+            "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats. The joint law "
+            "takes them as such (link probit, 1 is wrong); what is called nats is then a share of wrong answers."
         )
         yield _error("scores", message)
 
