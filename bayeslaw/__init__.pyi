@@ -5,6 +5,7 @@ from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out
 from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
+from .decision.crossovers import Crossovers, when
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
@@ -57,6 +58,7 @@ __all__ = [
     "CollaborationLaw",
     "Comparison",
     "CompletionsServer",
+    "Crossovers",
     "Diagnostics",
     "DiversityLaw",
     "Finding",
@@ -118,6 +120,7 @@ __all__ = [
     "simulate_pools",
     "stack",
     "truth_coverage",
+    "when",
     "win_shares",
     "write_losses",
     "write_pools",

@@ -20,6 +20,7 @@ from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
 from bayeslaw.commands.score import score
 from bayeslaw.commands.standard_output import with_standard_output
+from bayeslaw.commands.when import when
 
 FATAL_ALONE = "3"
 
@@ -51,6 +52,7 @@ add(app, advantage, example="bayeslaw advantage zoo --unit document")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
+add(app, when, example="bayeslaw when f.nc --budgets 1M,10M")
 add(app, plot, example="bayeslaw plot f.nc --out f.png")
 add(app, compare, example="bayeslaw compare power.nc separate.nc --leave-out model")
 add(app, calibrate, example="bayeslaw calibrate --law power --simulations 200 --out calibration")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bayeslaw.findings import Finding
     from bayeslaw.laws.calibrated import Calibrated
+    from bayeslaw.laws.pool_advantages import BudgetAdvantages
     from bayeslaw.laws.results import Claim, Predicted, Refits
 
 
@@ -52,6 +53,20 @@ class LawKind(Protocol):
 
     def predicted(self, fit: Any, at: Any, *, kind: str, samples: str | None, rule: str | None, seed: int) -> Predicted:
         """Draw losses at targets; arguments as of `bayeslaw.predict`."""
+        ...
+
+    def advantages(
+        self,
+        fit: Any,
+        *,
+        budgets: tuple[float, ...] | None,
+        beyond: float,
+        sizes: tuple[int, ...] | None,
+        rule: str | None,
+        kind: str,
+        seed: int,
+    ) -> BudgetAdvantages:
+        """Compare pools with one model of as many parameters along budgets; arguments as of `bayeslaw.when`."""
         ...
 
     def columns(self, law: Any) -> tuple[str, ...]:
@@ -141,6 +156,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "variables": "bayeslaw.fitting.tree:variables",
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
+    "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],
@@ -161,6 +177,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     **_ROWS,
     "sample": "bayeslaw.fitting.row_fitting:fit_gains",
     "predicted": "bayeslaw.prediction.gain_prediction:predicted",
+    "advantages": "bayeslaw.decision.regime_advantages:no_advantages",
     "columns": "bayeslaw.prediction.diversity_targets:columns",
     "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
@@ -175,6 +192,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "variables": "bayeslaw.fitting.joint_tree:variables",
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
+    "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
     "new_families": "bayeslaw.prediction.joint_targets:new_families_of",

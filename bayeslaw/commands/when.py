@@ -1,0 +1,100 @@
+"""``bayeslaw when``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from bayeslaw.commands.common import (
+    FitArgument,
+    JsonOption,
+    SeedOption,
+    console,
+    print_json,
+    warn_if_untrusted,
+)
+from bayeslaw.inputs.input_paths import check_fit_there
+from bayeslaw.likelihood.compilation_cache import use_compilation_cache
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.pools.rules import describe_rules
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayeslaw.decision.crossovers import Crossovers
+
+
+def when(
+    fit: FitArgument,
+    rule: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rule",
+            help=f"How pools of a joint fit are combined: {describe_rules(on_tokens=False)} (default: mixture); may be "
+            "repeated.",
+        ),
+    ] = None,
+    budgets: Annotated[
+        list[str] | None,
+        typer.Option("--budgets", help="Total parameters, such as 7e9 or 7B,70B; may be repeated."),
+    ] = None,
+    beyond: Annotated[
+        float, typer.Option("--beyond", help="How far to look, as a multiple of the largest budget seen.")
+    ] = 10.0,
+    size: Annotated[
+        list[int] | None,
+        typer.Option("--size", help="Members of a joint fit's pools (default: 2 and 3); may be repeated."),
+    ] = None,
+    kind: Annotated[
+        Literal["mean", "new"],
+        typer.Option("--kind", help="Expected losses, or one new pool and one new model drawn at random."),
+    ] = "mean",
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say when a pool is better than one model of as many parameters, and how sure we can be.
+
+    A collaboration fit answers for pools of each regime; a joint fit for pools of new models of one size, and for the
+    best pool of the models scored.
+    """
+    check_fit_there(fit)
+    use_compilation_cache()
+    from bayeslaw.decision.crossovers import when as when_pays
+    from bayeslaw.fitting.fit_reading import load_fit
+    from bayeslaw.losses.sizes import is_size
+
+    given = [part for text in budgets or [] for part in ([text] if is_size(text) else text.split(","))]
+    fitted = load_fit(fit, keep=())
+    choices = {"budgets": given or None, "beyond": beyond, "sizes": size or None, "kind": kind}
+    found = [when_pays(fitted, rule=each, interval=interval, seed=seed, **choices) for each in rule or [None]]
+    warn_if_untrusted(fitted, fit)
+    if as_json:
+        records = [each.as_dict() for each in found]
+        print_json(records if rule and len(rule) > 1 else records[0])
+        return
+    for each in found:
+        _show(each, console())
+
+
+def _show(found: Crossovers, out: Console) -> None:
+    from rich.table import Table
+
+    from bayeslaw.losses.sizes import count_label
+
+    for sentence in found.sentences:
+        out.print(sentence, soft_wrap=True)
+    what = "expected losses" if found.kind == "mean" else "a new pool and a new model"
+    table = Table(
+        title=f"{found.rule}: loss of the single model minus that of the pool, {found.unit}, {what}, "
+        f"{found.interval:.0%} {found.interval_kind} interval; above zero the pool is better",
+        header_style="bold",
+    )
+    for name in ("regime", "parameters", "P(pool better)", "advantage", "lower", "upper", "ranges beyond the data"):
+        table.add_column(name, justify="left" if name == "regime" else "right")
+    for row in found.rows.to_dict(orient="records"):
+        numbers = (loss_text(row[name]) for name in ("advantage", "lower", "upper"))
+        share, beyond = f"{row['probability_better']:.3f}", f"{row['extrapolation']:.2f}"
+        table.add_row(row["regime"], count_label(row["parameters"]), share, *numbers, beyond)
+    out.print(table)

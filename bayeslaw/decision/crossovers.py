@@ -1,0 +1,196 @@
+"""When a pool is better than one bigger model, and how sure a fit makes us."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayeslaw.decision.budget_grid import some_budgets
+from bayeslaw.decision.crossover_words import INTERVAL_KIND, sentences
+from bayeslaw.fitting.fit_argument import a_fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional
+from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.pools.rules import sample_rules
+
+KINDS = ("mean", "new")
+LARGEST_SIZE = 8
+BEYOND = 10.0
+
+
+@dataclass(frozen=True)
+class Crossovers:
+    """When pools lose less than one model of the same total parameters.
+
+    Parameters
+    ----------
+    unit
+        Unit of the losses.
+    rule
+        How pools are combined.
+    kind
+        ``"mean"``: of expected losses; ``"new"``: of a new pool and a new model drawn at random.
+    interval, interval_kind
+        Level and kind of the intervals.
+    rows
+        One row a regime and budget: ``regime``, ``parameters``, ``probability_better`` (that the pool loses less),
+        ``advantage`` (loss of the single model minus that of the pool: positive, the pool is better), ``lower``,
+        ``upper``, and ``extrapolation`` in ranges of log budgets.
+    crossover
+        One row a regime: ``regime``, ``probability_exists`` (that there is a budget in the range looked at above which
+        the pool is expected to lose less), ``median``, ``lower`` and ``upper`` of it where it exists, ``low`` and
+        ``high`` of the range.
+    sentences
+        The same in words, with what is left open.
+    advantages
+        The draws.
+    """
+
+    unit: str
+    rule: str
+    kind: str
+    interval: float
+    interval_kind: str
+    rows: pd.DataFrame
+    crossover: pd.DataFrame
+    sentences: tuple[str, ...]
+    advantages: BudgetAdvantages
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain values for JSON."""
+        rows = self.rows.drop(columns="extrapolation").to_dict(orient="records")
+        crossover = self.crossover.drop(columns=["low", "high"]).to_dict(orient="records")
+        return {
+            "unit": self.unit,
+            "rule": self.rule,
+            "rows": rows,
+            "crossover": crossover,
+            "sentences": list(self.sentences),
+        }
+
+    def __str__(self) -> str:
+        return "\n".join(self.sentences)
+
+
+def some_sizes(name: str, value: Any) -> tuple[int, ...]:
+    """Read numbers of members, one or more."""
+    one = a_whole_number(lowest=2, highest=LARGEST_SIZE, suggested=2)
+    values = list(value) if isinstance(value, Iterable) and not isinstance(value, str | bytes) else [value]
+    return tuple(sorted({one(name, each) for each in values})) or (one(name, 0),)
+
+
+@accepts(
+    fit=a_fit,
+    rule=optional(a_choice(sample_rules)),
+    budgets=optional(some_budgets),
+    beyond=a_number(lowest=1, accepted="a factor of at least 1", suggested=BEYOND),
+    sizes=optional(some_sizes),
+    kind=a_choice(KINDS),
+    interval=a_level,
+    seed=a_seed,
+)
+def when(
+    fit: Fit,
+    *,
+    rule: str | None = None,
+    budgets: Iterable[float | str] | None = None,
+    beyond: float = BEYOND,
+    sizes: Iterable[int] | int | None = None,
+    kind: str = "mean",
+    interval: float = 0.9,
+    seed: int = 0,
+) -> Crossovers:
+    """Say when a pool is better than one model of the same total parameters, and how sure we can be.
+
+    The advantage of a pool is the loss of the single model minus that of the pool, draw by draw of the posterior: what
+    both have in common cancels, which two separate bands do not show. The crossover is the budget above which the pool
+    is expected to lose less, up to the largest budget looked at: that of the last change of sign along a fine grid,
+    found for each draw.
+
+    Parameters
+    ----------
+    fit
+        A fit of the collaboration law, which compares pools of a regime (``homogeneous``, ``heterogeneous``), of all
+        sizes that were fitted, with single models; or of the joint law, which compares pools of new models of equal
+        size, and the best pool of the models scored with the best of them alone. Or the path of its file.
+    rule
+        How pools are combined. A collaboration fit knows that of its pools alone; a joint fit takes ``"mixture"``
+        (None), which can be run, ``"oracle"`` or ``"best"``.
+    budgets
+        Total parameters at which to compare; by default readable ones, from where all regimes were seen on.
+    beyond
+        How far to look, as a multiple of the largest budget seen.
+    sizes
+        Numbers of members of a joint fit's pools; by default 2 and 3.
+    kind
+        ``"mean"``: expected losses, by the law; ``"new"``: one new pool and one new model drawn at random, on new
+        samples where the fit knows the sampling error. The crossover is that of expected losses whatever the kind.
+    interval
+        Level of the equal-tailed intervals.
+    seed
+        Seed of what is drawn.
+
+    Returns
+    -------
+    Crossovers
+        Tables and sentences.
+
+    Raises
+    ------
+    InputError
+        If the law says nothing of pools and single models, or a choice cannot be used.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> found = bl.when("f.nc", budgets=["1M", "10M"])  # doctest: +SKIP
+    >>> print(found)  # doctest: +SKIP
+    """
+    # What was given has been read: tuples of numbers, or None.
+    given: dict[str, Any] = {"budgets": budgets, "sizes": sizes}
+    found = kind_of(fit.law).advantages(fit, **given, beyond=beyond, rule=rule, kind=kind, seed=seed)
+    return Crossovers(
+        unit=fit.unit,
+        rule=found.rule,
+        kind=kind,
+        interval=interval,
+        interval_kind=INTERVAL_KIND,
+        rows=pd.DataFrame([row for each in found.regimes for row in _rows(each, found.shown, interval)]),
+        crossover=pd.DataFrame([_crossover(each, interval) for each in found.regimes]),
+        sentences=sentences(found, unit=fit.unit, interval=interval),
+        advantages=found,
+    )
+
+
+def _rows(regime: RegimeAdvantage, shown: tuple[float, ...], interval: float) -> list[dict[str, Any]]:
+    lower, upper = np.quantile(regime.draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    return [
+        {
+            "regime": regime.regime,
+            "parameters": float(regime.budgets[place]),
+            "probability_better": float((regime.draws[:, place] > 0).mean()),
+            "advantage": float(regime.draws[:, place].mean()),
+            "lower": float(lower[place]),
+            "upper": float(upper[place]),
+            "extrapolation": float(regime.extrapolation[place]),
+        }
+        for place in np.flatnonzero(np.isin(regime.budgets, shown))
+    ]
+
+
+def _crossover(regime: RegimeAdvantage, interval: float) -> dict[str, Any]:
+    crossing = regime.crossing[np.isfinite(regime.crossing)]
+    levels = [0.5, (1 - interval) / 2, (1 + interval) / 2]
+    median, lower, upper = np.quantile(crossing, levels).tolist() if len(crossing) else [float("nan")] * 3
+    return {
+        "regime": regime.regime,
+        "probability_exists": len(crossing) / len(regime.crossing),
+        "median": median,
+        "lower": lower,
+        "upper": upper,
+        "low": float(regime.budgets[0]),
+        "high": float(regime.budgets[-1]),
+    }

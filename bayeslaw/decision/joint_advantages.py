@@ -1,0 +1,238 @@
+"""When a pool pays under the joint law: pools of new models of one size, and the best pool of the models scored."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import combinations
+
+import numpy as np
+
+from bayeslaw.decision.best_affordable import BEST, best_advantage
+from bayeslaw.decision.budget_grid import readable_budgets
+from bayeslaw.decision.crossings import last_crossings
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.joint.drawn_pools import draw_pools
+from bayeslaw.joint.hypothetical import Member, NewModel
+from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.losses.sizes import count_label
+from bayeslaw.pools.rules import RULES
+from bayeslaw.prediction.targets import NOT_SEEN
+
+RULE = "mixture"
+SIZES = (2, 3)
+SINGLE = "single"
+MOST_FAMILY_SETS = 24
+FEWEST_DRAWS, MOST_DRAWS = 300, 1000
+NUMBERS = 1e8
+"""About how many losses are drawn in all: fewer draws of wider tables."""
+
+
+def joint_advantages(
+    fit: Fit,
+    *,
+    budgets: tuple[float, ...] | None,
+    beyond: float,
+    sizes: tuple[int, ...] | None,
+    rule: str | None,
+    kind: str,
+    seed: int,
+) -> BudgetAdvantages:
+    """Compare pools of new models, and the best pool of those scored, with one model of as many parameters.
+
+    Parameters
+    ----------
+    fit
+        A fit of the joint law.
+    budgets, beyond, sizes, rule, kind, seed
+        As in `bayeslaw.when`.
+
+    Returns
+    -------
+    BudgetAdvantages
+        Homogeneous and heterogeneous pools by their number of members, then the best pool. Members have equal sizes.
+        Of the kind ``"mean"`` they follow the curves of the families of the table, over which losses are averaged; of
+        the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
+        population. All on new samples, which are the same for both sides.
+    """
+    model, sizes, rule = fit.model, sizes or SIZES, rule or RULE
+    parameters = model.table.parameters
+    low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
+    shown = budgets or readable_budgets(min(low, high / 2), high)
+    pools = PoolsAlongBudgets(model, shown, sizes, new=False, seed=seed)
+    expected = losses = pools.losses(fit, rule, seed=seed)
+    if kind == "new":
+        pools = PoolsAlongBudgets(model, shown, sizes, new=True, seed=seed)
+        losses = pools.losses(fit, rule, seed=seed)
+    regimes = [_regime(pools, losses, expected, key) for key in expected if key != SINGLE]
+    best = best_advantage(model.table, rule=rule, max_size=max(sizes), shown=shown, seed=seed)
+    named = RULES[rule]
+    bound = f"Nobody can run the rule {rule} ({named.description}): it is a bound; --rule {RULE} can be run."
+    return BudgetAdvantages(
+        rule,
+        (*regimes, *([best] if best is not None else [])),
+        shown,
+        () if named.attainable else (bound,),
+        partial(_suggest, pools, losses),
+    )
+
+
+@dataclass(frozen=True)
+class PoolsAlongBudgets:
+    """Pools and single models of every budget, to be drawn together so that they share families, curves and texts.
+
+    Parameters
+    ----------
+    model
+        The joint law with its table.
+    budgets
+        Total parameters, ascending.
+    sizes
+        Numbers of members.
+    new
+        Whether families are drawn from the population, or those of the table.
+    seed
+        Seed of the sets of families, where there are too many for all.
+    """
+
+    model: JointModel
+    budgets: tuple[float, ...]
+    sizes: tuple[int, ...]
+    new: bool
+    seed: int
+
+    @cached_property
+    def families(self) -> tuple[str, ...]:
+        """Families of members: those of the table, or names of families that it does not hold."""
+        if not self.new:
+            return self.model.groups
+        names = (f"new {number}" for number in range(len(self.model.groups) + max(self.sizes) + 2))
+        return tuple([name for name in names if name not in self.model.groups][: max(self.sizes) + 2])
+
+    @cached_property
+    def by_regime(self) -> dict[str, list[tuple[str, ...]]]:
+        """Families of the members of every pool, of each regime and number of members."""
+        families = self.families
+        # Of new ones a pool each: the single model and the homogeneous pool are of families of their own.
+        alone, same, mixed = (families[:1], families[1:2], families[2:]) if self.new else (families,) * 3
+        found = {SINGLE: [(name,) for name in alone]}
+        found |= {f"homogeneous, {size} members": [(name,) * size for name in same] for size in self.sizes}
+        for size in self.sizes:
+            if sets := [mixed[:size]] if self.new else family_sets(mixed, size, self.seed):
+                found[f"heterogeneous, {size} members"] = sets
+        return found
+
+    @property
+    def keys(self) -> list[str]:
+        """Names of the regimes, single models first."""
+        return list(self.by_regime)
+
+    def of(self, key: str, budget: float) -> list[list[Member]]:
+        """Members of the pools of a regime under a budget, of equal size."""
+        return [list(_members(families, budget / len(families))) for families in self.by_regime[key]]
+
+    @cached_property
+    def pools(self) -> list[list[Member]]:
+        """All of them, by regime and then by budget."""
+        return [pool for key in self.keys for budget in self.budgets for pool in self.of(key, budget)]
+
+    def losses(self, fit: Fit, rule: str, *, seed: int) -> dict[str, np.ndarray]:
+        """Draw the losses of the pools of each regime, [draw, budget, pool], all on the same new samples."""
+        posterior = fit.tree["posterior"].dataset
+        models = len({member for pool in self.pools for member in pool})
+        numbers = models * len(self.model.table.weights)
+        wanted = int(np.clip(NUMBERS / numbers, FEWEST_DRAWS, MOST_DRAWS))
+        every = -(-posterior.sizes["chain"] * posterior.sizes["draw"] // wanted)
+        kept = posterior.isel(draw=slice(None, None, every))
+        values = {
+            name: array.reshape(-1, *array.shape[2:])
+            for name in self.model.sites
+            for array in (kept[name].transpose("chain", "draw", ...).to_numpy(),)
+        }
+        drawn = draw_pools(self.model, values, self.pools, rule=rule, samples="new", own_part=self.new, seed=seed)
+        counts = [len(self.budgets) * len(sets) for sets in self.by_regime.values()]
+        parts = np.split(drawn, np.cumsum(counts)[:-1], axis=1)
+        return {
+            key: part.reshape(len(drawn), len(self.budgets), -1) for key, part in zip(self.keys, parts, strict=True)
+        }
+
+
+def family_sets(families: Sequence[str], size: int, seed: int) -> list[tuple[str, ...]]:
+    """Choose sets of different families in which each family is as often as any other.
+
+    Parameters
+    ----------
+    families
+        The families.
+    size
+        Number of families in a set.
+    seed
+        Seed of the choice, where there are more than `MOST_FAMILY_SETS` sets.
+
+    Returns
+    -------
+    list of tuple
+        All sets, or as many as allowed: a set comes with those that it becomes when families move on by one place, the
+        last to the first, so that pools and single models are averages over the same families.
+    """
+    count, orbits = len(families), {}
+    for places in combinations(range(count), size):
+        turned = [tuple(sorted((place + shift) % count for place in places)) for shift in range(count)]
+        orbits.setdefault(min(turned), sorted(set(turned)))
+    chosen: list[tuple[int, ...]] = []
+    every = list(orbits.values())
+    for number in np.random.default_rng(seed).permutation(len(every)):
+        if not chosen or len(chosen) + len(every[number]) <= MOST_FAMILY_SETS:
+            chosen += every[number]
+    return [tuple(families[place] for place in places) for places in sorted(chosen)]
+
+
+def _members(families: Sequence[str], size: float) -> Iterator[NewModel]:
+    """Members of one size; of one family they are different models."""
+    for place, family in enumerate(families):
+        copies = families[:place].count(family)
+        yield NewModel(size, family, str(copies) if copies else "")
+
+
+def _regime(
+    pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], expected: dict[str, np.ndarray], key: str
+) -> RegimeAdvantage:
+    budgets, sizes = np.array(pools.budgets), np.array([1, len(pools.by_regime[key][0])])
+    name, _, members = key.partition(", ")
+    return RegimeAdvantage(
+        regime=key,
+        subject=f"{name} pools of {members.removesuffix(' members')} new models of equal size"
+        + (", of families not seen," if pools.new else ""),
+        other="a single model of the same total parameters",
+        budgets=budgets,
+        draws=_less(losses, key),
+        extrapolation=_beyond(pools.model, budgets[:, None] / sizes).max(axis=1) + NOT_SEEN * pools.new,
+        crossing=last_crossings(budgets, _less(expected, key)),
+        expected=not pools.new,
+    )
+
+
+def _less(losses: dict[str, np.ndarray], key: str) -> np.ndarray:
+    """Loss of single models minus that of the pools of a regime, each averaged over families, [draw, budget]."""
+    return losses[SINGLE].mean(axis=2) - losses[key].mean(axis=2)
+
+
+def _beyond(model: JointModel, sizes: np.ndarray) -> np.ndarray:
+    """How far sizes lie outside those of the models of the table, in ranges of their logarithms; any shape."""
+    seen = np.log(model.table.parameters)
+    logs = np.log(sizes)
+    return np.maximum(np.maximum(seen.min() - logs, logs - seen.max()), 0.0) / np.ptp(seen)
+
+
+def _suggest(pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], regime: str, budget: float) -> str:
+    """Name the family whose curve is the least certain at a budget, or more texts for models that are scored."""
+    if regime == BEST:
+        return "more texts, since its models are scored and what is open is their loss on other texts"
+    if pools.new:
+        return "models of further families, since how a family not seen does is what is least known"
+    spread = losses[SINGLE][:, pools.budgets.index(budget)].std(axis=0)
+    family = pools.families[int(spread.argmax())]
+    return (
+        f"a model of {family} of about {count_label(budget)} parameters, whose loss is the least certain of the "
+        f"families scored at that size (standard deviation {spread.max():.3g})"
+    )
