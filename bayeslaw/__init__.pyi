@@ -36,7 +36,7 @@ from .losses.readers import read_losses
 from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
-from .plotting.pictures import plot_claims, plot_law, save_plot
+from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
 from .pools.advantages import Advantage, advantage
 from .pools.attained_gains import Attainability
 from .pools.combinations import attainability, combine
@@ -104,6 +104,7 @@ __all__ = [
     "numpyro_model",
     "plot_claims",
     "plot_law",
+    "plot_when",
     "pool_check",
     "pools_of",
     "predict",

@@ -10,7 +10,7 @@ import typer
 from bayeslaw.commands.common import note, warn_if_untrusted
 from bayeslaw.inputs.input_paths import check_fit_there
 
-What = Literal["law", "claims", "trace", "forest", "pair", "prior_posterior", "ppc"]
+What = Literal["law", "claims", "when", "trace", "forest", "pair", "prior_posterior", "ppc"]
 
 
 def plot(
@@ -22,7 +22,8 @@ def plot(
 ) -> None:
     """Draw a fit: the law with data and bands, its claims, or the posterior.
 
-    law: data, law and bands of a new pool or model. claims: prior against posterior. trace, forest, pair,
+    law: data, law and bands of a new pool or model. claims: prior against posterior. when: from
+    which budget on a pool is better than one model, and how sure. trace, forest, pair,
     prior_posterior and ppc are ArviZ's.
     """
     check_fit_there(fit)

@@ -16,8 +16,9 @@ from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.plot_style import check_picture_file, house_style, is_picture, write_figure
+from bayeslaw.plotting.when_plot import plot_when
 
-__all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "save_plot"]
+__all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "plot_when", "save_plot"]
 
 LARGEST_PAIR = 9
 
@@ -33,7 +34,7 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
     path
         Where to, ending in ``.png``, ``.svg`` or ``.pdf``; replaced atomically.
     what
-        A key of `PLOTS`: ``"law"``, ``"claims"``, or one of ArviZ's pictures of the posterior.
+        A key of `PLOTS`: ``"law"``, ``"claims"``, ``"when"``, or one of ArviZ's pictures of the posterior.
     interval
         Level of the equal-tailed intervals, where the picture has them.
 
@@ -158,6 +159,7 @@ def _predictive(fit: Fit, interval: float) -> Figure:
 PLOTS: Mapping[str, Callable[[Fit, float], Figure]] = {
     "law": lambda fit, interval: plot_law(fit, interval=interval),
     "claims": lambda fit, _: plot_claims(fit),
+    "when": lambda fit, interval: plot_when(fit, interval=interval),
     "trace": _trace,
     "forest": _forest,
     "pair": _pair,

@@ -371,7 +371,7 @@ def test_settings_of_the_demo(options):
     refused(f"demo --out new {options}", options.split()[-1])
 
 
-READERS = ["check f.nc", "predict f.nc --parameters 7e9", "plot f.nc --out f.png", "compare f.nc g.nc"]
+READERS = ["check f.nc", "predict f.nc --parameters 7e9", "when f.nc", "plot f.nc --out f.png", "compare f.nc g.nc"]
 readers = pytest.mark.parametrize("command", READERS, ids=[command.split()[0] for command in READERS])
 
 
@@ -454,6 +454,23 @@ def fit_file(bare_file):
 )
 def test_prediction(options, said):
     refused(f"predict f.nc {options}", *said)
+
+
+@pytest.mark.usefixtures("fit_file")
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("--rule mixture", ("'mixture'", "oracle", "joint fit")),
+        ("--rule bset", ("'bset'", "best")),
+        ("--size 2", ("2 members", "joint fit")),
+        ("--size 1", ("sizes is 1", "from 2")),
+        ("--budgets 0", ("budgets is 0",)),
+        ("--budgets 7X", ("'7X'",)),
+        ("--beyond 0", ("beyond is 0.0",)),
+    ],
+)
+def test_when(options, said):
+    refused(f"when f.nc {options}", *said)
 
 
 @pytest.mark.usefixtures("fit_file")

@@ -189,6 +189,31 @@ def test_compare(chinchilla_fit, chinchilla_file, tmp_path):
     assert all(math.isfinite(row["elpd"]) for row in record["fits"])
 
 
+WHEN_ROW = {"regime": str, **dict.fromkeys(("parameters", "probability_better", "advantage", "lower", "upper"), NUMBER)}
+
+
+def test_when(collaboration_file):
+    record = printed("when", collaboration_file, "--budgets", "1B,7B", "--json")
+    assert set(record) == {"unit", "rule", "rows", "crossover", "sentences"}
+    assert (record["unit"], record["rule"]) == ("nats per sample", "oracle")
+    assert [row["parameters"] for row in record["rows"]] == [1e9, 7e9] * 2
+    for row in record["rows"]:
+        assert set(row) == set(WHEN_ROW)
+        has(row, WHEN_ROW)
+        assert row["lower"] <= row["advantage"] <= row["upper"]
+    for row in record["crossover"]:
+        assert set(row) == {"regime", "probability_exists", "median", "lower", "upper"}
+        has(row, {"regime": str, "probability_exists": NUMBER})
+    assert all(isinstance(sentence, str) for sentence in record["sentences"])
+
+
+def test_when_of_several_rules(joint_file):
+    options = ("--budgets", "1e10", "--size", "2", "--json")
+    records = printed("when", joint_file, "--rule", "oracle", "--rule", "mixture", *options)
+    assert [record["rule"] for record in records] == ["oracle", "mixture"]
+    assert printed("when", joint_file, "--rule", "oracle", *options) == records[0]
+
+
 @pytest.mark.parametrize("quiet", [[], ["--quiet"]])
 def test_notes_stay_out_of_it(collaboration_file, quiet):
     command = ["predict", str(collaboration_file), "--parameters", "7e30", "--json", *quiet]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
+import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.commands.plot import What
 from bayeslaw.diagnosis.claim_probabilities import claims
@@ -25,6 +26,7 @@ from bayeslaw.plotting.law_artists import TOKEN_COLOURS
 from bayeslaw.plotting.law_curves import law_curve, token_levels
 from bayeslaw.plotting.pictures import PLOTS, plot_claims, plot_law, save_plot
 from bayeslaw.plotting.plot_style import GROUP_STYLES, lightness, nice_numbers, spread_labels
+from bayeslaw.plotting.when_plot import _edge
 from bayeslaw.prediction.predictions import predict
 
 
@@ -328,6 +330,33 @@ def test_command_refuses(power_file, tmp_path, arguments):
     assert result.exit_code == 2
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_when_a_pool_pays_is_drawn_as_it_is_told(collaboration_fit):
+    found = bl.when(collaboration_fit, interval=0.8)
+    figure = bl.plot_when(collaboration_fit, interval=0.8)
+    axes = figure.axes
+    assert len(axes) == 4
+    for place, regime in enumerate(found.advantages.regimes):
+        above, below = axes[place], axes[place + 2]
+        assert title(above).lower() == regime.regime
+        np.testing.assert_allclose(line(above, "probability").get_ydata(), (regime.draws > 0).mean(axis=0))
+        ends = band(below, "advantage")
+        for point in (0, 100, 240):
+            expected = np.quantile(regime.draws[:, point], [0.1, 0.9])
+            np.testing.assert_allclose(ends[round(float(regime.budgets[point]), 3)], expected, atol=1e-9)
+        assert below.get_xlim()[0] < regime.budgets[0] < regime.budgets[-1] < below.get_xlim()[1]
+    assert "oracle" in words(figure)
+    assert found.unit in words(figure)
+
+
+def test_shade_begins_where_the_data_end(collaboration_fit):
+    found = bl.when(collaboration_fit)
+    budgets, index = collaboration_fit.observations.covariates["parameters"], collaboration_fit.model.group_index
+    single = budgets[index == collaboration_fit.model.groups.index("single")].max()
+    for regime in found.advantages.regimes:
+        own = budgets[index == collaboration_fit.model.groups.index(regime.regime)].max()
+        assert _edge(regime, -1) == pytest.approx(min(single, own), rel=0.02)
 
 
 def test_command_knows_every_plot():
