@@ -46,6 +46,12 @@ def when(
         list[int] | None,
         typer.Option("--size", help="Members of a joint fit's pools (default: 2 and 3); may be repeated."),
     ] = None,
+    regime: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--regime", help="homogeneous, heterogeneous, or of a joint fit best (default: all); may be repeated."
+        ),
+    ] = None,
     kind: Annotated[
         Literal["mean", "new"],
         typer.Option("--kind", help="Expected losses, or one new pool and one new model drawn at random."),
@@ -67,8 +73,10 @@ def when(
 
     given = [part for text in budgets or [] for part in ([text] if is_size(text) else text.split(","))]
     fitted = load_fit(fit, keep=())
-    choices = {"budgets": given or None, "beyond": beyond, "sizes": size or None, "kind": kind}
-    found = [when_pays(fitted, rule=each, interval=interval, seed=seed, **choices) for each in rule or [None]]
+    choices = {"budgets": given or None, "beyond": beyond, "sizes": size or None, "regimes": regime or None}
+    found = [
+        when_pays(fitted, rule=each, kind=kind, interval=interval, seed=seed, **choices) for each in rule or [None]
+    ]
     warn_if_untrusted(fitted, fit)
     if as_json:
         records = [each.as_dict() for each in found]

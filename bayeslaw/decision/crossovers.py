@@ -1,7 +1,7 @@
 """When a pool is better than one bigger model, and how sure a fit makes us."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ import pandas as pd
 
 from bayeslaw.decision.budget_grid import some_budgets
 from bayeslaw.decision.crossover_words import INTERVAL_KIND, sentences
+from bayeslaw.errors import check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional
+from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.pools.rules import sample_rules
@@ -88,6 +89,7 @@ def some_sizes(name: str, value: Any) -> tuple[int, ...]:
     budgets=optional(some_budgets),
     beyond=a_number(lowest=1, accepted="a factor of at least 1", suggested=BEYOND),
     sizes=optional(some_sizes),
+    regimes=optional(texts),
     kind=a_choice(KINDS),
     interval=a_level,
     seed=a_seed,
@@ -99,6 +101,7 @@ def when(
     budgets: Iterable[float | str] | None = None,
     beyond: float = BEYOND,
     sizes: Iterable[int] | int | None = None,
+    regimes: Iterable[str] | str | None = None,
     kind: str = "mean",
     interval: float = 0.9,
     seed: int = 0,
@@ -125,6 +128,9 @@ def when(
         How far to look, as a multiple of the largest budget seen.
     sizes
         Numbers of members of a joint fit's pools; by default 2 and 3.
+    regimes
+        Of which pools to tell: ``"homogeneous"``, ``"heterogeneous"``, or of a joint fit ``"best"``, the best pool of
+        the models scored; by default all.
     kind
         ``"mean"``: expected losses, by the law; ``"new"``: one new pool and one new model drawn at random, on new
         samples where the fit knows the sampling error. The crossover is that of expected losses whatever the kind.
@@ -152,6 +158,7 @@ def when(
     # What was given has been read: tuples of numbers, or None.
     given: dict[str, Any] = {"budgets": budgets, "sizes": sizes}
     found = kind_of(fit.law).advantages(fit, **given, beyond=beyond, rule=rule, kind=kind, seed=seed)
+    found = found if regimes is None else replace(found, regimes=_chosen(found.regimes, regimes))
     return Crossovers(
         unit=fit.unit,
         rule=found.rule,
@@ -163,6 +170,13 @@ def when(
         sentences=sentences(found, unit=fit.unit, interval=interval),
         advantages=found,
     )
+
+
+def _chosen(found: tuple[RegimeAdvantage, ...], names: Iterable[str]) -> tuple[RegimeAdvantage, ...]:
+    """Return the regimes whose names begin with one of those asked for."""
+    first = {each.regime: each.regime.replace(",", "").split()[0] for each in found}
+    wanted = {check_choice("regime", name, tuple(dict.fromkeys(first.values()))) for name in names}
+    return tuple(each for each in found if first[each.regime] in wanted)
 
 
 def _rows(regime: RegimeAdvantage, shown: tuple[float, ...], interval: float) -> list[dict[str, Any]]:

@@ -154,9 +154,10 @@ def _unanswered(rule: str) -> str:
         return "How the pools of this fit were combined is not known."
     run = "" if named.attainable else f" Nobody can run the rule {rule} ({named.description}): it is a bound."
     return (
-        f"This fit tells of pools combined by the rule {rule} and drawn at random from the models scored.{run} What "
-        "other rules lose, pools of a given number of members, and the best pool that a budget allows are answered by "
-        "a fit of the joint law: bayeslaw fit TABLE --out joint.nc, bayeslaw when joint.nc."
+        f"This fit tells of pools combined by the rule {rule} and drawn at random from the models scored, whose "
+        "families are taken as they are (bayeslaw check tells what changes were they drawn from a population)."
+        f"{run} What other rules lose, pools of a given number of members, and the best pool that a budget allows are "
+        "answered by a fit of the joint law: bayeslaw fit TABLE --out joint.nc, bayeslaw when joint.nc."
     )
 
 

@@ -203,6 +203,8 @@ def test_other_laws_are_refused_with_the_fits_that_answer(request, name):
         ({"budgets": [0]}, "budgets is 0"),
         ({"beyond": 0.5}, "beyond is 0.5"),
         ({"kind": "law"}, "'law'"),
+        ({"regimes": "single"}, "'single'"),
+        ({"regimes": ["best"]}, "'best'"),
         ({"interval": 1}, "interval"),
     ],
 )
@@ -250,6 +252,8 @@ def test_joint_fit_answers(joint_fit):
     assert (oracle.rows["advantage"] >= found.rows["advantage"]).all()
     assert "Nobody can run" in str(oracle)
     assert "Nobody can run" not in str(found)
+    best = bl.when(joint_fit, budgets=budgets, sizes=2, regimes="best")
+    pd.testing.assert_frame_equal(best.rows, found.rows[-2:].reset_index(drop=True))
 
 
 def test_joint_kinds(joint_fit):
