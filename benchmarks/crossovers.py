@@ -64,7 +64,7 @@ def look_at(table: int, seed: int, draws: int) -> list[dict[str, Any]]:
     laws = true_laws(np.random.default_rng([seed, table]))
     pools = bl.simulate_pools(laws, noise=NOISE, seed=seed + table)
     found = bl.when(
-        bl.fit("collaboration", pools, draws=draws, chains=2), budgets=BUDGETS, beyond=BEYOND, interval=LEVEL
+        bl.fit(bl.CollaborationLaw(), pools, draws=draws, chains=2), budgets=BUDGETS, beyond=BEYOND, interval=LEVEL
     )
     records = []
     for row in found.rows.to_dict(orient="records"):
@@ -82,7 +82,7 @@ def look_at(table: int, seed: int, draws: int) -> list[dict[str, Any]]:
 
 
 def standard_error(values: np.ndarray, tables: np.ndarray) -> float:
-    """Standard error of the mean of values, [statement], of which those of one table are not independent."""
+    """Return the standard error of the mean of values, [statement], of which those of a table depend on each other."""
     sums = np.bincount(np.unique(tables, return_inverse=True)[1], values)
     return float(np.sqrt((sums**2).sum()) / len(values))
 
@@ -91,8 +91,8 @@ def reliability(records: pd.DataFrame) -> list[dict[str, Any]]:
     """Compare stated probabilities with how often statements hold, by kind of statement and probability."""
     rows = []
     for what in records["what"].unique():
-        of_kind = records[records["what"] == what]
-        stated, holds, tables = (of_kind[name].to_numpy() for name in ("stated", "holds", "table"))
+        of_kind = (records["what"] == what).to_numpy()
+        stated, holds, tables = (records[name].to_numpy()[of_kind] for name in ("stated", "holds", "table"))
         within = np.clip(np.searchsorted(EDGES, stated, side="left") - 1, 0, len(BINS) - 1)
         parts = {"all": np.ones(len(stated), bool)} | {name: within == place for place, name in enumerate(BINS)}
         for name, some in parts.items():
@@ -115,8 +115,8 @@ def coverage(records: pd.DataFrame) -> list[dict[str, Any]]:
     """Count how often intervals hold what is true: of advantages, and of crossovers where there is one."""
     rows = []
     for what in records["what"].unique():
-        some = records[(records["what"] == what) & records["covered"].notna()]
-        held, tables = some["covered"].to_numpy(dtype=float), some["table"].to_numpy()
+        some = ((records["what"] == what) & records["covered"].notna()).to_numpy()
+        held, tables = records["covered"].to_numpy()[some].astype(float), records["table"].to_numpy()[some]
         if len(held):
             error = standard_error(held - held.mean(), tables)
             rows.append({"what": what, "intervals": len(held), "covered": float(held.mean()), "standard_error": error})
