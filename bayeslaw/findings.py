@@ -59,6 +59,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "rhat": "chains disagree",
         "strained-sampling-error": "the law has the wrong form for these pools",
         "tree-depth": "trajectories reached the maximum tree depth",
+        "unused-tokens": "models differ in training tokens, at which the law does not look",
     }
 )
 """What each code stands for; a code stays the same between versions. Laws of users may have codes of their own."""

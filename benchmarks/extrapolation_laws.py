@@ -110,7 +110,7 @@ def diversity(task: Task) -> DrawnPrediction:
 def joint(task: Task) -> DrawnPrediction:
     """Predict by the joint law fitted to the losses of the training models."""
     fitted = bl.fit(bl.JointLaw(), task.losses, seed=task.seed)
-    draws = bl.predict_draws(fitted, {"members": members_of(task)}, seed=task.seed).to_numpy()
+    draws = bl.predict_draws(fitted, {"members": members_of(task)}, samples="same", seed=task.seed).to_numpy()
     return DrawnPrediction(draws.reshape(-1, len(task.targets)), _errors(fitted))
 
 

@@ -109,7 +109,11 @@ def _of_joint_law(fitted: bl.Fit, task: Task) -> np.ndarray:
     """Draw the targets, [draw, target]."""
     families, sizes = task.targets.family.tolist(), task.targets.parameters
     members = [f"{size:.17g}:{family}" for family, size in zip(families, sizes, strict=True)]
-    return bl.predict_draws(fitted, {"members": members}, seed=task.seed).to_numpy().reshape(-1, len(members))
+    return (
+        bl.predict_draws(fitted, {"members": members}, samples="same", seed=task.seed)
+        .to_numpy()
+        .reshape(-1, len(members))
+    )
 
 
 def least_squares(task: Task) -> DrawnPrediction:

@@ -65,7 +65,8 @@ def power(task: Any) -> DrawnPrediction:
 def joint_apart(task: Any) -> DrawnPrediction:
     """Predict by the joint law, each model in a call of its own."""
     fitted = bl.fit(bl.JointLaw(), task.losses, seed=task.seed)
-    each = [bl.predict_draws(fitted, {"members": [text]}, seed=task.seed).to_numpy() for text in members_of(task)]
+    asked = [{"members": [text]} for text in members_of(task)]
+    each = [bl.predict_draws(fitted, at, samples="same", seed=task.seed).to_numpy() for at in asked]
     return DrawnPrediction(np.stack([draws.ravel() for draws in each], axis=1))
 
 

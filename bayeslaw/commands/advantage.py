@@ -10,6 +10,7 @@ from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
     JsonOption,
+    MetricOption,
     MissingOption,
     ModelsOption,
     SampleOption,
@@ -42,6 +43,7 @@ def advantage(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
+    metric: MetricOption = None,
     rule: Annotated[
         str,
         typer.Option("--rule", help=f"How members combine: {describe_rules(on_tokens=False, cross_fitted=False)}."),
@@ -73,6 +75,7 @@ def advantage(
         describe=describe,
         missing=missing,
         strict=strict,
+        metric=metric,
     )
     found = split_advantage(
         losses,

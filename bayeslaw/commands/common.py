@@ -18,6 +18,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.inputs.foreign_text import printable, replace_unseen
 from bayeslaw.inputs.former_names import FormerNameWarning
+from bayeslaw.losses.metrics import describe_metrics
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -55,6 +56,9 @@ DescribeOption = Annotated[
 MissingOption = Annotated[Missing, typer.Option("--missing", help="What to do where losses are missing.")]
 StrictOption = Annotated[bool, typer.Option("--strict", help="Refuse a table in which something is likely wrong.")]
 FitArgument = Annotated[Path, typer.Argument(metavar="FIT", help="A file written by bayeslaw fit.", show_default=False)]
+MetricOption = Annotated[
+    str | None, typer.Option("--metric", help=f"What the table holds: {describe_metrics()}; default: nll.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 
@@ -201,6 +205,7 @@ def read_table(
     describe: list[str] | None = None,
     missing: str = "error",
     strict: bool = False,
+    metric: str | None = None,
 ) -> xr.Dataset:
     """Read a loss table as the options say, note what was dropped, and say what is likely wrong.
 
@@ -208,7 +213,7 @@ def read_table(
     ----------
     ctx
         The context of the command.
-    table, models, unit, cluster, sample, describe, missing
+    table, models, unit, cluster, sample, describe, missing, metric
         As in `bayeslaw.read_losses`.
     strict
         Refuse a table in which something is likely wrong, instead of saying so on standard error.
@@ -237,6 +242,7 @@ def read_table(
         sample=sample,
         describe=describe or (),
         missing=missing,
+        metric=metric,
     )
     note(ctx, missing_note(losses))
     for near in near_names(losses) if "nll" in losses else ():

@@ -11,6 +11,7 @@ import typer
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    MetricOption,
     MissingOption,
     ModelsOption,
     SampleOption,
@@ -67,6 +68,7 @@ def fit(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
+    metric: MetricOption = None,
 ) -> None:
     """Fit a law by Hamiltonian Monte Carlo and save draws, predictions and data in one file that ArviZ reads.
 
@@ -102,6 +104,7 @@ def fit(
         describe=describe,
         missing=missing,
         strict=strict,
+        metric=metric,
     )
     if chosen is None:
         recommendation = recommend(data, parameters=params)

@@ -40,6 +40,10 @@ def import_harness(
         str, typer.Option("--repeats", help="Documents that a task holds several times: error, or first to keep one.")
     ] = "error",
     missing: MissingOption = "error",
+    score: Annotated[
+        str | None,
+        typer.Option("--score", help="Take this score of the answers (acc, acc_norm, exact_match), not their losses."),
+    ] = None,
 ) -> None:
     """Make a loss table of the sample logs of lm-evaluation-harness."""
     from bayeslaw.inputs.output_paths import check_output_folder, is_scored_table
@@ -50,7 +54,7 @@ def import_harness(
     check_output_folder(out, "losses", inputs=(*runs, models), replaceable=is_scored_table)
     held = held_table(out)
     wanted = [] if tasks is None else [task.strip() for task in tasks.split(",") if task.strip()]
-    losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing)
+    losses = losses_from_harness(runs, models=models, tasks=wanted, repeats=repeats, missing=missing, score=score)
     _write(losses, out, held)
     note(ctx, missing_note(losses))
     note(ctx, _summary(losses, out, held))

@@ -9,6 +9,7 @@ from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
     JsonOption,
+    MetricOption,
     MissingOption,
     ModelsOption,
     SampleOption,
@@ -38,6 +39,7 @@ def losses(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
+    metric: MetricOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
@@ -55,6 +57,7 @@ def losses(
             sample=sample,
             describe=describe or (),
             missing=missing,
+            metric=metric,
         )
     )
     if as_json:

@@ -10,6 +10,7 @@ import typer
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    MetricOption,
     MissingOption,
     ModelsOption,
     SampleOption,
@@ -40,6 +41,7 @@ def pools(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
+    metric: MetricOption = None,
     rule: Annotated[
         str,
         typer.Option(
@@ -89,6 +91,7 @@ def pools(
         describe=describe,
         missing=missing,
         strict=strict,
+        metric=metric,
     )
     options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
     tokens = _token_losses(table, losses, rule, tokenizer)

@@ -55,7 +55,10 @@ def predict(
     ] = "new",
     samples: Annotated[
         Literal["same", "new"] | None,
-        typer.Option("--samples", help="A new pool on the samples fitted (same, the default), or on as many new ones."),
+        typer.Option(
+            "--samples",
+            help="On the samples fitted (same) or as many new ones (new). Default: new by a joint fit, else same.",
+        ),
     ] = None,
     rule: Annotated[
         str | None,
@@ -65,6 +68,12 @@ def predict(
         ),
     ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
+    versus: Annotated[
+        int | None,
+        typer.Option(
+            "--versus", help="Put all rows beside this one, from 1: by how much each loses more, and P(less)."
+        ),
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -88,12 +97,17 @@ def predict(
     }
     targets = _read(at, given) if at is not None else _cross({name: values for name, values in given.items() if values})
     fitted = load_fit(fit, keep=())
-    result = predict_losses(fitted, targets, kind=kind, samples=samples, rule=rule, interval=interval, seed=seed)
+    beside = None if versus is None else versus - 1
+    if beside is not None and beside < 0:
+        raise InputError(f"--versus is {versus}", "the number of a row, from 1", "write --versus 1")
+    result = predict_losses(
+        fitted, targets, kind=kind, samples=samples, rule=rule, interval=interval, seed=seed, versus=beside
+    )
     warn_if_untrusted(fitted, fit)
     if as_json:
         print_json(result.to_dict(orient="records"))
     else:
-        _show(result)
+        _show(result, versus)
     note(ctx, _new_family_note(fitted, result))
     note(ctx, _negative_note(fitted, result))
     furthest = float(result["extrapolation"].to_numpy().max())
@@ -162,20 +176,21 @@ def _read(path: Path, given: dict[str, Any]) -> pd.DataFrame:
     return read_target_file(path)
 
 
-def _show(result: pd.DataFrame) -> None:
+def _show(result: pd.DataFrame, versus: int | None) -> None:
     from rich.table import Table
 
-    first = result.iloc[0]
+    first, kinds = result.iloc[0], ", ".join(dict.fromkeys(result["kind"]))
+    of_differences = "" if versus is None else f"; differences to row {versus} of the same draws, median and interval"
     table = Table(
-        title=f"{first['unit']}, {first['kind']}, {first['samples']} samples, "
-        f"{first['interval']:.0%} {first['interval_kind']} interval",
+        title=f"{first['unit']}, {kinds}, {first['samples']} samples, "
+        f"{first['interval']:.0%} {first['interval_kind']} interval{of_differences}",
         header_style="bold",
     )
     columns = [name for name in result if name not in ("unit", "kind", "samples", "interval", "interval_kind")]
     for name in columns:
         table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
     for _, row in result.iterrows():
-        formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f"}
+        formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f", "probability_better": ".3f"}
         cells = [_cell(row[name], formats.get(name)) for name in columns]
         table.add_row(*cells)
     console().print(table)
@@ -184,4 +199,7 @@ def _show(result: pd.DataFrame) -> None:
 def _cell(value: Any, form: str | None) -> str:
     if not isinstance(value, float):
         return str(value)
+    if value != value:
+        # No band, or no difference: nothing is uncertain.
+        return "-"
     return loss_text(value) if form is None else format(value, form)

@@ -87,8 +87,8 @@ class Stack:
         Parameters
         ----------
         at, kind, samples, rule, interval, seed
-            As in `bayeslaw.predict`. A column that only some of the laws take, such as ``regime``, goes to these, and
-            so does a rule.
+            As in `bayeslaw.predict`, but that new pools are on the same samples by all laws where `samples` is None.
+            A column that only some of the laws take, such as ``regime``, goes to these, and so does a rule.
 
         Returns
         -------
@@ -159,6 +159,8 @@ class Stack:
         seed: int,
     ) -> list[Predicted]:
         """Draw from every law."""
+        if samples is None and kind == "new":
+            samples = "same"
         asked = {name: rule if kind_of(fit.law).takes_rule() else None for name, fit in self.fits.items()}
         if rule is not None and not any(asked.values()):
             raise InputError(

@@ -121,7 +121,7 @@ def when(
         size, and the best pool of the models scored with the best of them alone. Or the path of its file.
     rule
         How pools are combined. A collaboration fit knows that of its pools alone; a joint fit takes ``"mixture"``
-        (None), which can be run, ``"oracle"`` or ``"best"``.
+        (None), which can be run, ``"oracle"`` or ``"best"`` (None of right and wrong answers, which cannot be mixed).
     budgets
         Total parameters at which to compare; by default readable ones, from where all regimes were seen on.
     beyond

@@ -10,16 +10,20 @@ import numpy as np
 from bayeslaw.decision.best_affordable import BEST, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings
+from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.joint.joint_table import JointTable
+from bayeslaw.joint.links import two_values
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.losses.metrics import WRONG
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES
 from bayeslaw.prediction.targets import NOT_SEEN
 
-RULE = "mixture"
+MIXTURE, BEST_MEMBER = "mixture", "best"
 SIZES = (2, 3)
 SINGLE = "single"
 MOST_FAMILY_SETS = 24
@@ -55,7 +59,7 @@ def joint_advantages(
         the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
         population. All on new samples, which are the same for both sides.
     """
-    model, sizes, rule = fit.model, sizes or SIZES, rule or RULE
+    model, sizes, rule = fit.model, sizes or SIZES, rule_of(fit.model.table, rule)
     parameters = model.table.parameters
     low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
     shown = budgets or readable_budgets(min(low, high / 2), high)
@@ -66,15 +70,57 @@ def joint_advantages(
         losses = pools.losses(fit, rule, seed=seed)
     regimes = [_regime(pools, losses, expected, key) for key in expected if key != SINGLE]
     best = best_advantage(model.table, rule=rule, max_size=max(sizes), shown=shown, seed=seed)
-    named = RULES[rule]
-    bound = f"Nobody can run the rule {rule} ({named.description}): it is a bound; --rule {RULE} can be run."
     return BudgetAdvantages(
         rule,
         (*regimes, *([best] if best is not None else [])),
         shown,
-        () if named.attainable else (bound,),
+        tuple(_unanswered(model, rule, sizes, shown, best)),
         partial(_suggest, pools, losses),
     )
+
+
+def rule_of(table: JointTable, rule: str | None) -> str:
+    """Return the rule asked for, or one that can be run: mixtures are of probabilities, which answers are not.
+
+    Parameters
+    ----------
+    table
+        The table.
+    rule
+        A rule, or None.
+
+    Returns
+    -------
+    str
+        The rule.
+
+    Raises
+    ------
+    InputError
+        If a mixture is asked for of right and wrong answers.
+    """
+    answers = table.unit == WRONG or two_values(table.losses) is not None
+    if answers and rule == MIXTURE:
+        raise InputError(
+            f"the rule {rule!r} was given for a table of right and wrong answers",
+            f"the rule {BEST_MEMBER} or oracle: a mixture is one of probabilities, which answers do not tell",
+            f"leave out the rule, or write {BEST_MEMBER}",
+        )
+    return rule or (BEST_MEMBER if answers else MIXTURE)
+
+
+def _unanswered(
+    model: JointModel, rule: str, sizes: tuple[int, ...], shown: tuple[float, ...], best: RegimeAdvantage | None
+) -> Iterator[str]:
+    """Say what is a bound alone, and what pools there are not."""
+    families = len(model.groups)
+    if lacking := [str(size) for size in sizes if size > families]:
+        them = f"{families} families" if families > 1 else "one family"
+        yield f"There are no heterogeneous pools of {' or '.join(lacking)} members: the table has {them}."
+    if best is None:
+        yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
+    if not RULES[rule].attainable:
+        yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def scalable_blocks(fit: "Fit") -> list[Scalable]:
     where, beyond, draws = _single_models(model, _values(model, thinned))
     parts = [_part(fit, OF_MODELS, thinned, where, beyond, draws)]
     thinned, pool = _thinned(posterior, POOL_DRAWS), _pool_beyond(model)
-    choices: dict[str, Any] = {"kind": "new", "samples": None, "rule": USUAL_RULE, "seed": 0}
+    choices: dict[str, Any] = {"kind": "new", "samples": "same", "rule": USUAL_RULE, "seed": 0}
     drawn = predict_pools(model, thinned, pd.DataFrame({"members": [pool]}), **choices).draws.reshape(-1, 1)
     return parts + [_part(fit, block, thinned, [f"the pool {pool}"], np.array([True]), drawn) for block in BLOCKS]
 

@@ -61,6 +61,12 @@ def fact_findings(fit: Fit) -> Iterator[Finding]:
         winner = facts["largest_winner"]
         message = f"{winner} wins {share:.1%} of the samples in the pools it is in: the pools are that model."
         yield Finding("one-winner", "warning", message, "check that model's losses; leave it out to see the others")
+    if tokens := facts.get("unused_tokens"):
+        message = (
+            f"Models were trained on {tokens} tokens, and the {fit.law.name} law does not look at them: a new model is "
+            "taken to be trained as those of the table were."
+        )
+        yield Finding("unused-tokens", "info", message, "for losses of whole models, --law chinchilla takes them")
 
 
 def _dependence(fit: Fit) -> Iterator[Finding]:

@@ -1,7 +1,8 @@
 """Fit the joint law: its three blocks are sampled apart, by gradients that are worked out by hand."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -16,6 +17,7 @@ from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.numpyro_form import numpyro_form
+from bayeslaw.laws.observations import unused_tokens
 from bayeslaw.likelihood.compiled import stopwatch
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.draws_memory import check_room
@@ -23,6 +25,7 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.solution import draw_posterior
 
+NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 ATTEMPTS = {"nuts": ((1000, 0.98), (2000, 0.995), (2000, 0.999))}
 """NUTS in coordinates that the curvature at one place gives needs small steps where offsets and their scale meet."""
 
@@ -73,7 +76,9 @@ def fit_joint_law(
         choices: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
         made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
         solution = draw_posterior(posterior, joint_data(model), attempts=ATTEMPTS, **made, **choices)
-        table_attributes = table_attrs(model.law, table) | {"settings": json.dumps(solution.settings | choices)}
+        table_attributes = table_attrs(model.law, table, unused_tokens(data)) | {
+            "settings": json.dumps(solution.settings | choices)
+        }
         tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
@@ -121,9 +126,10 @@ def _check_no_noise(noise: Noise | None) -> None:
         )
 
 
-def table_attrs(law: JointLaw, table: JointTable) -> dict[str, Any]:
-    """Attributes of a tree that say which law was fitted to which table."""
+def table_attrs(law: JointLaw, table: JointTable, more_facts: Mapping[str, Any] = NO_FACTS) -> dict[str, Any]:
+    """Attributes of a tree that say which law was fitted to which table; its facts are those given and its own."""
     facts = {
+        **more_facts,
         "overlapping": False,
         "table": "losses",
         "samples": len(table.weights),

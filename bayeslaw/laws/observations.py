@@ -104,7 +104,31 @@ def observe(data: xr.Dataset, covariates: tuple[str, ...], *, parameters: str = 
     for name, column in values.items():
         _check_sizes(name, column)
     _check_losses(rows)
-    return replace(rows, covariates=values, labels=_unique(np.array(rows.labels, dtype=str)))
+    facts = {**rows.facts, **unused_tokens(data, covariates)}
+    return replace(rows, covariates=values, labels=_unique(np.array(rows.labels, dtype=str)), facts=facts)
+
+
+def unused_tokens(data: xr.Dataset, covariates: tuple[str, ...] = ()) -> dict[str, str]:
+    """Say which range of training tokens a table has that a law does not take.
+
+    Parameters
+    ----------
+    data
+        A table of losses, of whole models, or of pools.
+    covariates
+        Covariates that the law takes.
+
+    Returns
+    -------
+    dict
+        The fact ``unused_tokens``, such as ``"3e+11 to 2e+12"``; empty where the law takes them, or models do not
+        differ in them.
+    """
+    if "training_tokens" in covariates or "training_tokens" not in data:
+        return {}
+    tokens = data["training_tokens"].to_numpy().astype(float)
+    tokens = np.unique(tokens[np.isfinite(tokens)])
+    return {"unused_tokens": f"{tokens[0]:.3g} to {tokens[-1]:.3g}"} if len(tokens) > 1 else {}
 
 
 def _model_rows(data: xr.Dataset, kind: str) -> Observations:

@@ -23,6 +23,9 @@ class Predicted:
         On which samples: ``"same"``, ``"new"``, or ``"all"`` for a law itself.
     extrapolation
         Distance from what was seen, [target].
+    observed
+        Whether a target is not predicted but was observed: a pool of models of the table on the samples of the table,
+        whose draws are all that loss, [target]. None where no target was.
     """
 
     targets: pd.DataFrame
@@ -30,6 +33,7 @@ class Predicted:
     numbers: np.ndarray
     samples: str
     extrapolation: np.ndarray
+    observed: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from bayeslaw.losses.file_digests import FILES, check_file, folder_files, named_
 from bayeslaw.losses.frames import losses_from_matrix
 from bayeslaw.losses.free_memory import release_memory
 from bayeslaw.losses.long_rows import LongRows, read_long_rows
+from bayeslaw.losses.metrics import USUAL_METRIC, as_losses, metric_attribute
 from bayeslaw.losses.missing import drop_missing
 from bayeslaw.losses.model_frames import model_frame, models_from_frame
 from bayeslaw.losses.parquet_files import MODELS, again, loss_parts, read_parquet
@@ -95,14 +96,21 @@ def _long_table(dataset: xr.Dataset) -> pa.Table:
     return pa.table(columns)
 
 
-def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | None, missing: str) -> xr.Dataset:
+def read_folder(
+    path: Path,
+    *,
+    unit: str | None,
+    cluster: str | Sequence[str] | None,
+    missing: str,
+    metric: str | None = None,
+) -> xr.Dataset:
     """Read a folder that `write_losses` wrote, or one of the same layout.
 
     Parameters
     ----------
     path
         The folder.
-    unit, cluster, missing
+    unit, cluster, missing, metric
         As in `bayeslaw.read_losses`.
 
     Returns
@@ -120,6 +128,9 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
     known = attrs.get("unit", "sample")
     if unit is not None and known not in ("sample", unit):
         raise InputError(f"the unit of {str(path)!r} is {known!r}, not {unit!r}", known, "leave --unit out")
+    told = str(attrs.get("metric", USUAL_METRIC))
+    if metric is not None and told not in (USUAL_METRIC, metric):
+        raise InputError(f"the metric of {str(path)!r} is {told!r}, not {metric!r}", told, "leave --metric out")
     scored = _scored_models(path, manifest)
     lms = read_models(path, manifest)
     if manifest["kind"] == "models":
@@ -140,6 +151,12 @@ def read_folder(path: Path, *, unit: str | None, cluster: str | Sequence[str] | 
         kept["missing"] = dataset.attrs["missing"]
     if unit is not None:
         kept["unit"] = unit
+    if metric is not None and told != metric:
+        names, samples = dataset["lm"].to_numpy(), dataset["sample"].to_numpy()
+        values = dataset["nll"].to_numpy()
+        losses = as_losses(values, metric, lambda at: f"sample {str(samples[at[0]])!r} by model {str(names[at[1]])!r}")
+        dataset = dataset.assign(nll=(("sample", "lm"), losses))
+        kept |= metric_attribute(metric)
     if cluster is not None:
         columns = column_list(_sample_frame(dataset), cluster)
         named = [dataset[name].to_numpy().astype(str).astype(object) for name in columns]

@@ -23,6 +23,7 @@ from bayeslaw.losses.columns import (
     tidy,
 )
 from bayeslaw.losses.dataset_arguments import a_frame, a_unit
+from bayeslaw.losses.metrics import METRICS, USUAL_METRIC, as_losses, metric_attribute
 from bayeslaw.losses.missing import MISSING_POLICIES, drop_missing
 from bayeslaw.losses.model_frames import OPTIONAL_COLUMNS, model_frame, model_variables
 from bayeslaw.losses.warned_once import tell_errors
@@ -40,6 +41,7 @@ RESERVED = {*ON_SAMPLES, *OPTIONAL_COLUMNS, "nll", "lm", "family", "parameters",
     sample=optional(a_text),
     describe=a_column_list,
     missing=a_choice(MISSING_POLICIES),
+    metric=a_choice(METRICS),
 )
 def losses_from_frames(
     losses: pd.DataFrame,
@@ -50,6 +52,7 @@ def losses_from_frames(
     sample: str | None = None,
     describe: str | Sequence[str] = (),
     missing: str = "error",
+    metric: str = USUAL_METRIC,
 ) -> xr.Dataset:
     """Make a loss table of two pandas frames.
 
@@ -74,13 +77,17 @@ def losses_from_frames(
         Columns of floating-point numbers that describe samples.
     missing
         ``"error"``, ``"drop-models"`` or ``"drop-samples"``: what to do where losses are missing.
+    metric
+        What the columns of models hold: ``"nll"``; ``"accuracy"``, 1 for a right answer and 0 for a wrong one, or a
+        share of the answers to a sample; or ``"error_rate"``, one minus that. The table then holds the shares of wrong
+        answers in the place of losses, each sample counts alike, and rules that mix probabilities are refused.
 
     Returns
     -------
     xarray.Dataset
-        ``nll`` (sample, lm) in nats, float64; ``family`` and ``parameters`` (lm); what else is known of models and
-        samples; attributes ``kind``, ``unit``, ``cluster`` (the columns), ``missing`` (JSON of what was dropped),
-        ``source``.
+        ``nll`` (sample, lm) in nats (or the share of wrong answers), float64; ``family`` and ``parameters`` (lm); what
+        else is known of models and samples; attributes ``kind``, ``unit``, ``cluster`` (the columns), ``missing`` (JSON
+        of what was dropped), ``source``, and ``metric`` where it is not ``"nll"``.
 
     Raises
     ------
@@ -96,9 +103,9 @@ def losses_from_frames(
     absent = [name for name in names if name not in table]
     described = _described_columns(table, names, sample_column, cluster_columns, column_list(table, describe), absent)
     samples = _sample_names(table, sample_column)
-    nll = _loss_matrix(table, names, samples)
+    nll = _loss_matrix(table, names, samples, metric)
     dataset = assembled(table, lms, samples, nll, cluster=cluster_columns, described=described)
-    dataset.attrs |= {"unit": unit, "source": source_of(losses, "frames")}
+    dataset.attrs |= {"unit": unit, "source": source_of(losses, "frames")} | metric_attribute(metric)
     return tell_errors(drop_missing(dataset, missing))
 
 
@@ -209,10 +216,11 @@ def token_column(table: pd.DataFrame) -> str | None:
     return next((name for name in ("tokens", "n_tokens") if name in table), None)
 
 
-def _loss_matrix(table: pd.DataFrame, names: list[str], samples: np.ndarray) -> np.ndarray:
+def _loss_matrix(table: pd.DataFrame, names: list[str], samples: np.ndarray, metric: str) -> np.ndarray:
     nll = np.empty((len(table), len(names)))
     for column, name in enumerate(names):
         nll[:, column] = numbers(series(table, name), f"loss by {name!r}", samples)
+    nll = as_losses(nll, metric, lambda place: f"sample {str(samples[place[0]])!r} by model {names[place[1]]!r}")
     _check_matrix(nll, names, samples)
     return nll
 

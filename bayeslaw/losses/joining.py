@@ -12,6 +12,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.inputs.manifests import MANIFEST
 from bayeslaw.inputs.output_paths import is_scored_table
 from bayeslaw.losses.by_model import BY_MODEL
+from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.readers import read_losses
 
 FIX = "give another --out"
@@ -76,8 +77,11 @@ def join_models(held: xr.Dataset, new: xr.Dataset, out: Path) -> xr.Dataset:
     Raises
     ------
     InputError
-        If their units, samples, or what is known of the samples differ.
+        If their metrics, units, samples, or what is known of the samples differ.
     """
+    if metric_of(held) != metric_of(new):
+        problem = f"the table in {str(out)!r} has the metric {metric_of(held).name}, not {metric_of(new).name}"
+        raise InputError(problem, "models measured alike", FIX)
     check_same_samples(held, new["sample"].to_numpy().tolist(), str(new.attrs["unit"]), out)
     new = new.sel(sample=held["sample"])
     for name, values in held.data_vars.items():

@@ -18,6 +18,7 @@ from bayeslaw.losses.columns import MOST_CHARACTERS, NOT_GIVEN, check_length, co
 from bayeslaw.losses.dataset_arguments import a_unit
 from bayeslaw.losses.folders import read_folder
 from bayeslaw.losses.frames import SAMPLE_COLUMNS, losses_from_frames
+from bayeslaw.losses.metrics import METRICS, USUAL_METRIC
 from bayeslaw.losses.missing import MISSING_POLICIES
 from bayeslaw.losses.model_frames import MODEL_ALIASES, models_from_frame
 from bayeslaw.losses.near_names import renaming
@@ -37,6 +38,7 @@ MANY_FIELDS = 1 << 27
     sample=optional(a_text),
     describe=a_column_list,
     missing=a_choice(MISSING_POLICIES),
+    metric=optional(a_choice(METRICS)),
 )
 def read_losses(
     path: str | os.PathLike[str],
@@ -47,6 +49,7 @@ def read_losses(
     sample: str | None = None,
     describe: str | Sequence[str] = (),
     missing: str = "error",
+    metric: str | None = None,
 ) -> xr.Dataset:
     """Read a loss table.
 
@@ -67,6 +70,8 @@ def read_losses(
         For a wide CSV the columns of floating-point numbers that describe samples.
     missing
         ``"error"``, ``"drop-models"`` or ``"drop-samples"``.
+    metric
+        What the numbers are, as in `losses_from_frames`; by default what the folder says, else ``"nll"``.
 
     Returns
     -------
@@ -85,10 +90,11 @@ def read_losses(
         if models is not None or sample is not None or len(describe):
             problem = f"--models, --sample and --describe are for a CSV, and {str(path)!r} is a folder"
             raise InputError(problem, "a folder alone", "leave them out: the folder holds its models and columns")
-        return tell_errors(read_folder(path, unit=unit, cluster=cluster, missing=missing))
+        return tell_errors(read_folder(path, unit=unit, cluster=cluster, missing=missing, metric=metric))
     header = read_header(path)
     if models is not None:
         options = {"cluster": cluster, "sample": sample, "describe": describe, "missing": missing}
+        options["metric"] = metric or USUAL_METRIC
         return tell_errors(_read_wide(path, header, models, unit="sample" if unit is None else unit, **options))
     known = {MODEL_ALIASES.get(name, name) for name in header}
     if not {"loss", "parameters"} <= known:
@@ -103,6 +109,9 @@ def read_losses(
     if cluster is not None or sample is not None or len(describe):
         problem = f"{str(path)!r} is a table of whole models, without samples"
         raise InputError(problem, "--cluster, --sample and --describe for tables of samples", "leave them out")
+    if metric not in (None, USUAL_METRIC):
+        problem = f"{str(path)!r} is a table of whole models, and the metric is {metric!r}"
+        raise InputError(problem, "other metrics for tables of samples", "leave --metric out")
     frame = read_csv(path, header, text=["model", "family"], filled=_numeric(header))
     return tell_errors(models_from_frame(frame, unit=unit, missing=missing))
 

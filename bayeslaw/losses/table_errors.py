@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
+from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
 # A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
@@ -53,7 +54,7 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
         Of severity ``"error"``.
     """
     found = list(_sizes(losses))
-    if "nll" not in losses:
+    if "nll" not in losses or not metric_of(losses).log_losses:
         return found
     found = [*_bits(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
@@ -78,8 +79,8 @@ def _scores(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
     if np.isin(nll, (0.0, 1.0)).all() and nll.any():
         message = (
-            "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats. The joint law "
-            "takes them as such (link probit, 1 is wrong); what is called nats is then a share of wrong answers."
+            "every loss is 0 or 1: these are scores of right and wrong answers, not losses in nats; read them as such "
+            "with --metric accuracy (metric='accuracy') where 1 is right, or error_rate where 1 is wrong."
         )
         yield _error("scores", message)
 

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.losses.metrics import WRONG, metric_of
 
 # Samples that are looked at together.
 ROWS = 1 << 16
@@ -23,14 +24,14 @@ def sample_weights(losses: xr.Dataset) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        The bytes of each sample where they are known, else ones; shape (sample,), float64.
+        The bytes of each sample where they are known and losses are of their text, else ones; shape (sample,), float64.
 
     Raises
     ------
     InputError
         If no sample has any bytes.
     """
-    if "bytes" in losses:
+    if "bytes" in losses and metric_of(losses).log_losses:
         sizes = losses["bytes"].to_numpy().astype(np.float64, copy=False)
         if not sizes.any():
             raise InputError("no sample has any bytes", "bytes of the samples", "correct the bytes, or leave them out")
@@ -49,11 +50,13 @@ def loss_unit(losses: xr.Dataset) -> str:
     Returns
     -------
     str
-        ``"bits per byte"`` where bytes are known, else ``"nats per "`` and the unit of a sample; for whole models what
-        the table says.
+        ``"bits per byte"`` where bytes are known, else ``"nats per "`` and the unit of a sample; of right and wrong
+        answers the share that is wrong; for whole models what the table says.
     """
     if losses.attrs.get("kind") == "models":
         return str(losses.attrs.get("loss_unit", "nats"))
+    if not metric_of(losses).log_losses:
+        return WRONG
     return "bits per byte" if "bytes" in losses else f"nats per {losses.attrs.get('unit', 'sample')}"
 
 
@@ -70,7 +73,7 @@ def loss_scale(losses: xr.Dataset) -> float:
     float
         1 / ln 2 where bytes are known, else 1: the reported loss is ``loss_scale * sum_s nll[s] / sum_s weight[s]``.
     """
-    return 1 / math.log(2) if "bytes" in losses else 1.0
+    return 1 / math.log(2) if "bytes" in losses and metric_of(losses).log_losses else 1.0
 
 
 def cluster_codes(losses: xr.Dataset) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.drawn_pools import SAMPLES, draw_pools
+from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.results import Predicted
 from bayeslaw.pools.rules import USUAL_RULE, find_rule
@@ -41,7 +43,8 @@ def predict_pools(
     kind
         ``"mean"``: new members follow the curve of their family; ``"new"``: each has a part of its own.
     samples
-        ``"same"`` (None) or ``"new"``, as in `bayeslaw.joint.drawn_pools.draw_pools`.
+        ``"new"`` (None) or ``"same"``, as in `bayeslaw.joint.drawn_pools.draw_pools`; the law's mean is that on the
+        samples of the table.
     rule
         ``"oracle"``, ``"mixture"`` or ``"best"``.
     seed
@@ -75,7 +78,9 @@ def predict_pools(
         name: array.reshape(-1, *array.shape[2:])
         for name, array in ((name, kept[name].transpose("chain", "draw", ...).to_numpy()) for name in model.sites)
     }
-    draws = draw_pools(
-        model, values, pools, rule=rule, samples=samples or "same", own_part=kind == "new", seed=seed
-    ).reshape(chains, -1, len(pools))
-    return Predicted(targets, draws, kept["draw"].to_numpy(), samples or "same", pool_extrapolation(model, pools))
+    samples = samples or ("new" if kind == "new" else "same")
+    draws = draw_pools(model, values, pools, rule=rule, samples=samples, own_part=kind == "new", seed=seed)
+    draws = draws.reshape(chains, -1, len(pools))
+    known = np.array([not any(isinstance(member, NewModel) for member in pool) for pool in pools])
+    observed = known if samples == "same" else None
+    return Predicted(targets, draws, kept["draw"].to_numpy(), samples, pool_extrapolation(model, pools), observed)

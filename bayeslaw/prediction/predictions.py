@@ -13,7 +13,7 @@ from bayeslaw.inputs.arguments import Converter, a_choice, a_level, a_seed, acce
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Predicted
 from bayeslaw.pools.rules import sample_rules
-from bayeslaw.prediction.band_table import band_table
+from bayeslaw.prediction.band_table import a_row, band_table
 from bayeslaw.prediction.row_prediction import mean_is_infinite
 from bayeslaw.prediction.targets import some_targets
 
@@ -28,7 +28,7 @@ CHOICES: Mapping[str, Converter] = {
 """What functions that predict are given."""
 
 
-@accepts(fit=a_fit, interval=a_level, **CHOICES)
+@accepts(fit=a_fit, interval=a_level, versus=a_row, **CHOICES)
 def predict(
     fit: Fit,
     at: Mapping[str, Any] | pd.DataFrame,
@@ -38,6 +38,7 @@ def predict(
     rule: str | None = None,
     interval: float = 0.9,
     seed: int = 0,
+    versus: int | None = None,
 ) -> pd.DataFrame:
     """Predict losses with bands.
 
@@ -59,10 +60,11 @@ def predict(
         mean is the loss if new members follow the curves of their families, and a new pool has members with parts of
         their own, the same in all targets.
     samples
-        On which samples a new pool is scored. ``"same"`` (None): those of the table, whose sampling error the rows
-        fitted tell of; ``"new"``: as many new ones, with a sampling error of their own, where the fit knows it (pools
-        that share errors). The sampling error is the same for all targets. See `bayeslaw.prediction.new_pools` for
-        what stands in for the win shares of a pool that was not scored.
+        On which samples a new pool is scored. ``"same"``: those of the table, whose sampling error the rows fitted tell
+        of; ``"new"``: as many new ones, with a sampling error of their own, where the fit knows it (pools that share
+        errors). The sampling error is the same for all targets. None is ``"new"`` for the joint law, which draws the
+        clusters of its table again, and ``"same"`` for other laws. See `bayeslaw.prediction.new_pools` for what stands
+        in for the win shares of a pool that was not scored.
     rule
         How pools of a joint fit are combined: ``"oracle"`` (None), ``"mixture"`` or ``"best"``. Other laws predict the
         rule of the pools that they were fitted to.
@@ -70,25 +72,31 @@ def predict(
         Level of the equal-tailed interval.
     seed
         Seed of the fresh draws.
+    versus
+        A row, from 0, beside which the others are put: by how much each loses more than it, and with which probability
+        less. Errors that rows share go out of the difference, which two bands side by side do not show. None: no row.
 
     Returns
     -------
     pandas.DataFrame
         One row a target: ``parameters``, ``training_tokens``, ``regime`` or ``family``, ``members``, ``rule`` (those
-        that apply), ``kind``, ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``,
+        that apply), ``kind`` (``"observed"`` for models of the table on its own samples, which have no band: its ends
+        are NaN), ``samples`` (``"all"`` for the law itself), ``interval`` (level), ``interval_kind``,
         ``unit``, ``mean``, ``median``, ``lower``, ``upper`` (loss in `unit`; a new pool's mean is infinite under
         Student-t noise on log losses: read the median), and ``extrapolation``: how far the budget lies outside the
         observed ones of its group, in units of their range of log budgets; one range more where nothing of the family
-        was observed.
+        was observed. With `versus` also ``difference`` (median, in `unit`; negative where the row loses less),
+        ``difference_lower``, ``difference_upper`` (the interval of that level) and ``probability_better``.
 
     Raises
     ------
     InputError
-        If a target is not positive, a group, kind or samples unknown, the interval outside (0, 1), or the fit knows
-        nothing of other samples.
+        If a target is not positive, a group, kind, samples or row unknown, the interval outside (0, 1), or the fit
+        knows nothing of other samples.
     """
     drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
-    return band_table(drawn, kind=kind, level=interval, unit=fit.unit, infinite_mean=mean_is_infinite(fit, kind))
+    infinite = mean_is_infinite(fit, kind)
+    return band_table(drawn, kind=kind, level=interval, unit=fit.unit, infinite_mean=infinite, versus=versus)
 
 
 @accepts(fit=a_fit, **CHOICES)

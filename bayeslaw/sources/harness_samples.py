@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, nearest
 from bayeslaw.inputs.foreign_files import open_regular
 from bayeslaw.inputs.foreign_json import parse_json
 from bayeslaw.inputs.foreign_text import excerpt
@@ -18,6 +18,7 @@ from bayeslaw.inputs.foreign_text import excerpt
 # What the harness asks a model for, and what one number per document then is the loss of.
 UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}
 ACCEPTED = "a log that lm-evaluation-harness wrote with --log_samples"
+NO_SCORES = ("doc_id",)
 LARGEST_NUMBER = (1 << 63) - 1
 # Old versions wrote the pair (log-likelihood, greedy) as one text, some with NumPy's names of its types in it.
 NUMBER = re.compile(
@@ -36,15 +37,16 @@ class HarnessSample:
     doc_hash
         SHA-256 of the document's JSON, as the harness computes it.
     output_type
-        ``"loglikelihood"`` or ``"loglikelihood_rolling"``.
+        ``"loglikelihood"`` or ``"loglikelihood_rolling"``; where a score of the answer is taken also another one.
     context_hash
-        SHA-256 of what stands before the text that is scored; the same for all documents of a rolling task.
+        SHA-256 of what stands before the text that is scored; the same for all documents of a rolling task. Of all that
+        was asked for, where a score of the answer is taken.
     target_hash
         SHA-256 of the text that is scored.
     size
-        Its UTF-8 bytes.
-    nats
-        Minus its log-likelihood.
+        Its UTF-8 bytes; 0 where a score of the answer is taken.
+    value
+        Minus its log-likelihood, or the score.
     """
 
     doc_id: int
@@ -53,10 +55,10 @@ class HarnessSample:
     context_hash: str
     target_hash: str
     size: int
-    nats: float
+    value: float
 
 
-def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSample]:
+def read_samples(path: Path, output_type: str | None = None, score: str | None = None) -> list[HarnessSample]:
     """Read one sample log.
 
     Parameters
@@ -65,18 +67,20 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
         ``samples_TASK_TIME.jsonl``, or the JSON array of versions before 0.4.3.
     output_type
         What the results file says that the task asks for; by default seen from the requests.
+    score
+        The score of the answer that is taken in the place of the loss, such as ``"acc"``; None: the loss.
 
     Returns
     -------
     list of HarnessSample
         One a document, in the order of the file. Where the task has several filters the first one's records are taken:
-        the log-likelihood is the same in all.
+        the log-likelihood is the same in all, scores may not be.
 
     Raises
     ------
     InputError
         If the file is no sample log, if its task does not give one log-likelihood a document, or if one is not finite
-        or above zero.
+        or above zero; if a document has not the score.
     """
     samples, first_filter, others = [], None, {}
     for where, record in _records(path):
@@ -87,7 +91,7 @@ def read_samples(path: Path, output_type: str | None = None) -> list[HarnessSamp
         if not samples:
             first_filter = record.get("filter")
         if record.get("filter") == first_filter:
-            samples.append(_sample(record, output_type, f"document {record['doc_id']} in {str(path)!r}"))
+            samples.append(_sample(record, output_type, score, f"document {record['doc_id']} in {str(path)!r}"))
         else:
             others.setdefault(record["doc_id"], where)
     if not samples:
@@ -130,8 +134,13 @@ def _parsed(text: str, where: str) -> Any:
         raise InputError(f"{where} is not JSON: {error}", ACCEPTED, fix) from error
 
 
-def _sample(record: dict[str, Any], output_type: str | None, where: str) -> HarnessSample:
+def _sample(record: dict[str, Any], output_type: str | None, score: str | None, where: str) -> HarnessSample:
     requests = _requests(record.get("arguments"), where)
+    if score is not None:
+        asked = _sha256(json.dumps(requests, default=str))
+        kind = output_type or _output_type(requests)
+        value = _score(record, score, where)
+        return HarnessSample(record["doc_id"], _doc_hash(record, where), kind, asked, asked, 0, value)
     kind = output_type or _output_type(requests)
     if kind not in UNIT_OF_OUTPUT or len(requests) != 1:
         raise unsuitable(where, kind if kind not in UNIT_OF_OUTPUT else f"{kind} with {len(requests)} requests")
@@ -150,7 +159,7 @@ def _sample(record: dict[str, Any], output_type: str | None, where: str) -> Harn
         context_hash=_sha256(str(context)),
         target_hash=_sha256(target),
         size=len(target.encode(errors="surrogatepass")),
-        nats=_nats(record, where),
+        value=_nats(record, where),
     )
 
 
@@ -208,6 +217,18 @@ def _nats(record: dict[str, Any], where: str) -> float:
         fix = "score the model in float32: an overflow makes such numbers"
         raise InputError(problem, "a finite number of at most zero", fix)
     return -log_likelihood + 0.0
+
+
+def _score(record: dict[str, Any], score: str, where: str) -> float:
+    """Read a score of the answer, from 0 to 1."""
+    value = record.get(score)
+    if isinstance(value, bool | int | float) and 0 <= value <= 1:
+        return float(value)
+    numbers = {name: each for name, each in record.items() if isinstance(each, int | float) and name not in NO_SCORES}
+    known = [name for name, each in numbers.items() if 0 <= each <= 1]
+    problem = f"{where} has no {score!r}" if value is None else f"{score} of {where} is {excerpt(repr(value), 40)}"
+    accepted = f"a score from 0 to 1: {', '.join(known) or 'the log has none'}"
+    raise InputError(problem, accepted, nearest(score, known) if known else "leave out the score: take losses")
 
 
 def _sha256(text: str) -> str:

@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
-from bayeslaw.inputs.arguments import a_choice, accepts, optional, paths, texts
+from bayeslaw.inputs.arguments import a_choice, a_text, accepts, optional, paths, texts
 from bayeslaw.losses.dataset_arguments import a_frame_or_path
 from bayeslaw.losses.frames import losses_from_frames
+from bayeslaw.losses.metrics import USUAL_METRIC
 from bayeslaw.losses.missing import MISSING_POLICIES
 from bayeslaw.losses.warned_once import tell_errors
 from bayeslaw.sources.harness_runs import HarnessLog, find_logs
@@ -28,6 +29,7 @@ Samples = dict[str, HarnessSample]
     models=optional(a_frame_or_path),
     tasks=texts,
     repeats=a_choice(REPEATS),
+    score=optional(a_text),
     missing=a_choice(MISSING_POLICIES),
 )
 def losses_from_harness(
@@ -37,6 +39,7 @@ def losses_from_harness(
     tasks: Sequence[str] = (),
     repeats: str = "error",
     missing: str = "error",
+    score: str | None = None,
 ) -> xr.Dataset:
     """Make a loss table of sample logs of lm-evaluation-harness.
 
@@ -56,6 +59,10 @@ def losses_from_harness(
         What to do with a document that a task holds several times: ``"error"``, or ``"first"`` to keep the first.
     missing
         What to do where a run lacks documents that others have; see `losses_from_frames`.
+    score
+        A score of the answers that is taken in the place of losses, such as ``"acc"``, ``"acc_norm"`` or
+        ``"exact_match"``, of tasks of any output type: the table's metric is then the accuracy, its samples are
+        documents. None: losses.
 
     Returns
     -------
@@ -70,28 +77,28 @@ def losses_from_harness(
     InputError
         If a file cannot be used, runs do not score the same texts, or the parameters of a model are not known.
     """
-    logs = _chosen(find_logs(runs, model_names(models)), tasks)
+    logs = _chosen(find_logs(runs, model_names(models)), tasks, of_losses=score is None)
     found = {name: {"parameters": _parameters(logs, name)} for name in dict.fromkeys(log.model for log in logs)}
     read: dict[tuple[str, str], Samples] = {}
     for log in logs:
-        read[log.task, log.model] = _by_hash(read_samples(log.path, log.output_type), log, repeats)
-    unit = _unit(read)
+        read[log.task, log.model] = _by_hash(read_samples(log.path, log.output_type, score), log, repeats)
+    unit, metric = (_unit(read), USUAL_METRIC) if score is None else ("document", "accuracy")
     for task in dict.fromkeys(log.task for log in logs):
         _check_same_texts(task, {model: samples for (of, model), samples in read.items() if of == task})
     facts = facts_of_models(found, models)
-    dataset = losses_from_frames(_frame(read, list(found)), facts, unit=unit, missing=missing)
+    dataset = losses_from_frames(_frame(read, list(found)), facts, unit=unit, missing=missing, metric=metric)
     listed = [{"file": log.path.name, "task": log.task, "model": log.model, **log.facts} for log in logs]
     runs_read = json.dumps(listed, ensure_ascii=False)
     return tell_errors(dataset.assign_attrs(source="lm-evaluation-harness", runs=runs_read))
 
 
-def _chosen(logs: list[HarnessLog], tasks: Sequence[str]) -> list[HarnessLog]:
+def _chosen(logs: list[HarnessLog], tasks: Sequence[str], *, of_losses: bool) -> list[HarnessLog]:
     names = list(dict.fromkeys(log.task for log in logs))
     for task in tasks:
         check_choice("task", task, names)
     chosen = [log for log in logs if not tasks or log.task in tasks]
     for log in chosen:
-        if log.output_type is not None and log.output_type not in UNIT_OF_OUTPUT:
+        if of_losses and log.output_type is not None and log.output_type not in UNIT_OF_OUTPUT:
             raise unsuitable(f"task {log.task!r} of {log.path.parent.name!r}", log.output_type)
     first: dict[tuple[str, str], Path] = {}
     for log in chosen:
@@ -169,7 +176,7 @@ def _frame(read: Mapping[tuple[str, str], Samples], models: list[str]) -> pd.Dat
     nowhere: Samples = {}
     losses = {
         model: [
-            sample.nats if (sample := read.get((task, model), nowhere).get(digest)) is not None else np.nan
+            sample.value if (sample := read.get((task, model), nowhere).get(digest)) is not None else np.nan
             for task, digest in order
         ]
         for model in models
@@ -180,8 +187,9 @@ def _frame(read: Mapping[tuple[str, str], Samples], models: list[str]) -> pd.Dat
         "task": [task for task, _ in order],
         "doc_id": [rows[key].doc_id for key in order],
         "cluster": [digest for _, digest in order],
-        "bytes": [rows[key].size for key in order],
     }
+    if all(sample.size for sample in rows.values()):
+        samples["bytes"] = [rows[key].size for key in order]
     clash = [model for model in models if model in samples]
     if clash:
         raise InputError(f"a model is called {clash[0]!r}, like a column of the table", "another name", "rename it")

@@ -8,6 +8,7 @@ COMMANDS = (
     "predict no.nc --parameters 1e9",
     "check no.nc",
     "plot no.nc --out p.png",
+    "when no.nc",
     "compare no.nc other.nc",
     "fit no.csv --law power --out f.nc",
     "fit zoo --law nonsense --out f.nc",

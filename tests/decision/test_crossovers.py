@@ -15,8 +15,9 @@ from bayeslaw.decision.best_affordable import AffordablePools, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings, step_crossings
 from bayeslaw.decision.crossover_words import sentences, share_text
-from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets
+from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets, rule_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.losses.metrics import WRONG
 from bayeslaw.pools.rules import RULES
 from bayeslaw.prediction.row_prediction import law_draws
 from bayeslaw.simulation.simulated_pools import REGIME_TRUTHS
@@ -215,6 +216,23 @@ def test_choices_that_cannot_be_used(collaboration_fit, choices, said):
 
 def test_its_own_rule_may_be_named(collaboration_fit):
     assert bl.when(collaboration_fit, rule="oracle", budgets=["7B"]).rows["parameters"].tolist() == [7e9, 7e9]
+
+
+def test_answers_are_not_mixed(joint_fit):
+    table = joint_fit.model.table
+    answers = replace(table, unit=WRONG), replace(table, losses=(table.losses > 1).astype(float))
+    assert rule_of(table, None) == rule_of(table, "mixture") == "mixture"
+    for each in answers:
+        assert rule_of(each, None) == "best"
+        assert rule_of(each, "oracle") == "oracle"
+        with pytest.raises(bl.InputError, match="right and wrong answers"):
+            rule_of(each, "mixture")
+
+
+def test_pools_that_there_are_not_are_said(joint_fit):
+    said = str(bl.when(joint_fit, budgets=[1e7], sizes=[3], rule="oracle"))
+    assert "There are no heterogeneous pools of 3 members: the table has 2 families." in said
+    assert "No pool of two of the models scored is within 10M total parameters." in said
 
 
 def test_families_are_equally_often_in_sets():

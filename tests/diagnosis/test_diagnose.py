@@ -6,11 +6,13 @@ import arviz_stats
 import numpy as np
 import pytest
 import xarray as xr
+from joint_cases import small_losses
 
 from bayeslaw.diagnosis.checks import check, check_record, trusted
 from bayeslaw.diagnosis.sampling_diagnostics import diagnostics, sampling_findings
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fits import Fit, fit
+from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import CollaborationLaw
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.retries import rhat_limit
@@ -223,6 +225,21 @@ def test_facts_of_the_table_are_warned_about(collaboration_fit, fact, value, cod
     assert code not in codes(with_facts(plain, **{fact: at_limit}))
     bad = with_facts(plain, **{fact: value})
     assert said in found(bad, code).message
+
+
+def test_training_tokens_that_the_law_does_not_take_are_named(collaboration_fit, tiny_fit):
+    assert "unused-tokens" not in codes(collaboration_fit)
+    assert "unused-tokens" not in codes(tiny_fit)
+    told = found(with_facts(collaboration_fit, unused_tokens="1e+09 to 2e+12"), "unused-tokens")
+    assert told.severity == "info"
+    assert "trained on 1e+09 to 2e+12 tokens, and the collaboration law does not look at them" in told.message
+
+
+def test_the_joint_law_says_that_it_does_not_look_at_training_tokens():
+    losses = small_losses()
+    tokens = np.geomspace(1e9, 2e12, losses.sizes["lm"])
+    short = fit(JointLaw(), losses.assign(training_tokens=("lm", tokens)), draws=50, chains=1)
+    assert "trained on 1e+09 to 2e+12 tokens" in found(short, "unused-tokens").message
 
 
 def test_errors_come_first(few_rows_fit):

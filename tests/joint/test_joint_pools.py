@@ -244,6 +244,55 @@ def test_the_command_predicts_members(joint_file: Path) -> None:
     assert "families that the fit has not seen, predicted as new ones: unseen (seen: " in run.stderr
 
 
+def test_what_was_observed_has_no_band_and_new_samples_have_one(joint_fit: bl.Fit, losses: xr.Dataset) -> None:
+    first, second = (str(name) for name in joint_fit.model.table.names[:2])
+    at = {"members": [first, f"{first},{second}", "1e11:alder"]}
+    seen = bl.predict(joint_fit, at, samples="same")
+    assert seen["kind"].tolist() == ["observed", "observed", "new"]
+    assert seen[["lower", "upper"]].isna().to_numpy().tolist() == [[True, True], [True, True], [False, False]]
+    pools = bl.pools_of(losses, [[first], [first, second]])
+    np.testing.assert_allclose(seen["median"][:2], pools["loss"], rtol=1e-6)
+    new = bl.predict(joint_fit, at)
+    assert new["kind"].tolist() == ["new"] * 3
+    assert new["samples"].tolist() == ["new"] * 3
+    width = (new["upper"] - new["lower"]).to_numpy()[:2]
+    np.testing.assert_allclose(width, 2 * 1.645 * pools["standard_error"].to_numpy(), rtol=0.2)
+
+
+def test_rows_are_compared_draw_by_draw(joint_fit: bl.Fit) -> None:
+    first, second = (str(name) for name in joint_fit.model.table.names[:2])
+    at = {"members": [first, f"{first},{second}", "1e11:alder"]}
+    result = bl.predict(joint_fit, at, versus=0)
+    draws = bl.predict_draws(joint_fit, at).to_numpy().reshape(-1, 3)
+    away = draws - draws[:, :1]
+    np.testing.assert_allclose(result["difference"], np.median(away, axis=0))
+    np.testing.assert_allclose(result["difference_upper"][1:], np.quantile(away, 0.95, axis=0)[1:])
+    np.testing.assert_allclose(result["probability_better"][1:], (away < 0).mean(axis=0)[1:])
+    assert result.loc[0, ["difference_lower", "difference_upper", "probability_better"]].isna().all()
+    # A pool and its member share samples: what they differ by is known better than two bands tell.
+    apart = np.hypot(*(result["upper"] - result["lower"])[:2])
+    assert (result["difference_upper"] - result["difference_lower"])[1] < 0.7 * apart
+    with pytest.raises(bl.InputError, match="there is no row 3"):
+        bl.predict(joint_fit, at, versus=3)
+
+
+def test_the_command_compares_rows_and_says_what_was_observed(joint_fit: bl.Fit, joint_file: Path) -> None:
+    name = str(joint_fit.model.table.names[0])
+    asked = ["predict", str(joint_file), "--members", name, "--members", "70e9:alder", "--samples", "same"]
+    run = CliRunner().invoke(app, [*asked, "--versus", "1", "--json"])
+    assert run.exit_code == 0, run.output
+    known, new = json.loads(run.stdout)
+    assert (known["kind"], known["lower"], known["upper"]) == ("observed", None, None)
+    assert new["difference"] == pytest.approx(new["median"] - known["median"])
+    assert new["difference_lower"] < new["difference"] < new["difference_upper"]
+    shown = CliRunner().invoke(app, [*asked, "--versus", "1"]).output
+    assert "observed, new, same samples" in shown
+    assert "differences to row 1 of the same draws" in shown
+    refused = CliRunner().invoke(app, [*asked, "--versus", "0"])
+    assert refused.exit_code == 2
+    assert "--versus is 0" in refused.output
+
+
 @pytest.mark.slow
 def test_families_that_were_seen_are_not_named(joint_file: Path) -> None:
     known = CliRunner().invoke(app, ["predict", str(joint_file), "--members", "70e9:alder", "--json"])

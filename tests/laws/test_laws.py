@@ -319,6 +319,15 @@ def one_family():
     return pools.isel(pool=inside).assign(family=("lm", np.full(pools.sizes["lm"], "alder")))
 
 
+def test_training_tokens_that_a_law_does_not_take_are_a_fact():
+    tokens = np.geomspace(2e9, 3e11, 24)
+    table = family_table(training_tokens=tokens)
+    assert PowerLaw().observe(table).facts["unused_tokens"] == "2e+09 to 3e+11"
+    assert "unused_tokens" not in ChinchillaLaw().observe(table).facts
+    assert "unused_tokens" not in PowerLaw().observe(family_table(training_tokens=np.full(24, 2e9))).facts
+    assert "unused_tokens" not in PowerLaw().observe(family_table()).facts
+
+
 @pytest.mark.parametrize(
     ("law", "make", "said"),
     [

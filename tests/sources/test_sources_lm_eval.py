@@ -316,13 +316,13 @@ def test_pairs_written_as_text_are_read_exactly(tmp_path_factory, number, form):
     record = sample(0, "m", version="0.4.0") | {"resps": [[form.format(number)]]}
     path.write_text(json.dumps(record))
     [read] = read_samples(path)
-    assert read.nats == -number
+    assert read.value == -number
 
 
 def test_zero_is_not_minus_zero(tmp_path):
     path = tmp_path / "samples_t.jsonl"
     path.write_text(json.dumps(sample(0, "m", value=0.0)))
-    assert str(read_samples(path)[0].nats) == "0.0"
+    assert str(read_samples(path)[0].value) == "0.0"
 
 
 @pytest.mark.parametrize(
@@ -493,3 +493,41 @@ def test_no_json_in_any_place_of_a_run_gives_another_loss(tmp_path_factory, exam
             np.testing.assert_array_equal(np.sort(losses["nll"][:, 0]), np.sort(expected("loglikelihood")[0][:, 0]))
 
     check()
+
+
+# Scores of answers.
+
+
+def answer(doc, model, score, **more):
+    """Return a record of a multiple-choice task: two requests, and whether the answer was right."""
+    requests = {f"gen_args_{index}": {"arg_0": f"Satz {doc}:", "arg_1": f" {index}"} for index in range(2)}
+    record = sample(doc, model)
+    return record | {"arguments": requests, "resps": [[["-1.0", "False"]], [["-2.0", "False"]]], "acc": score} | more
+
+
+@pytest.fixture
+def answered(tmp_path):
+    runs = []
+    for place, model in enumerate(MODELS):
+        records = [answer(doc, model, float((doc + place) % 2)) for doc in range(4)]
+        runs.append(write_run(tmp_path / "out", model, records=records, kind="multiple_choice"))
+    return runs
+
+
+def test_scores_of_answers_are_taken_of_tasks_that_have_no_losses(answered):
+    losses = losses_from_harness(answered, score="acc")
+    assert losses.attrs["metric"] == "accuracy"
+    assert losses.attrs["unit"] == "document"
+    assert "bytes" not in losses
+    right = np.array([[(doc + place) % 2 for place in range(2)] for doc in range(4)])
+    np.testing.assert_array_equal(losses["nll"], 1 - right)
+    refused("multiple_choice scores several answers", runs=answered)
+
+
+def test_a_score_that_is_not_there_is_refused_with_those_that_are(answered):
+    refused("has no 'acc_norm'", "from 0 to 1: acc\n", runs=answered, score="acc_norm")
+
+
+def test_a_score_that_is_no_share_is_refused(tmp_path):
+    run = write_run(tmp_path / "out", "EleutherAI/pythia-160m", records=[answer(0, "m", 63.0)], kind="multiple_choice")
+    refused("acc of document 0", "63.0", "from 0 to 1", runs=[run], score="acc")
