@@ -54,6 +54,10 @@ class LawKind(Protocol):
         """Draw losses at targets; arguments as of `bayeslaw.predict`."""
         ...
 
+    def next_scores(self, fit: Any, candidates: Any, **choices: Any) -> Any:
+        """Value further scores, as `bayeslaw.next`; refused where the law knows no losses on samples."""
+        ...
+
     def columns(self, law: Any) -> tuple[str, ...]:
         """Name the columns that targets may have."""
         ...
@@ -141,6 +145,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "variables": "bayeslaw.fitting.tree:variables",
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
+    "next_scores": "bayeslaw.decision.next_scores:no_next_scores",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],
@@ -175,6 +180,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "variables": "bayeslaw.fitting.joint_tree:variables",
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
+    "next_scores": "bayeslaw.decision.joint_scores:joint_next_scores",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
     "new_families": "bayeslaw.prediction.joint_targets:new_families_of",
