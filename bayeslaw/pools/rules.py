@@ -69,6 +69,13 @@ RULES: dict[str, Rule] = {
             attainable=True,
         ),
         Rule(
+            "stacked",
+            "the ensemble that mixes whole samples, with the weights that lose least on other folds of whole clusters",
+            "bayeslaw.pools.stacked:STACKED",
+            attainable=True,
+            cross_fitted=True,
+        ),
+        Rule(
             "best",
             "the member that is best on other folds of whole clusters",
             "bayeslaw.pools.best_member:BEST",

@@ -78,7 +78,7 @@ def test_folds_hold_whole_clusters_and_are_even(number, seed):
         (["m0", "m9"], "oracle", "model 'm9' is not in the table"),
         (["m0", "m0"], "oracle", "names m0 twice"),
         ([], "oracle", "no members"),
-        (["m0"], "stacked", "rule 'stacked' is not known"),
+        (["m0"], "stakced", "rule 'stakced' is not known"),
     ],
 )
 def test_bad_pools_are_refused(members, rule, message):
