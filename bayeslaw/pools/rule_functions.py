@@ -25,8 +25,8 @@ class RuleFunctions:
         Of the members' losses in nats, [sample, member], and the number of each sample's fold, [sample]: what the pool
         loses on each sample, [sample].
     gradients
-        Of the same: the derivative of each of these losses by those of the members on the same sample, [sample, member].
-        Their weighted mean over samples is the pool's win shares.
+        Of the same: the derivative of each of these losses by those of the members on the same sample, [sample,
+        member]. Their weighted mean over samples is the pool's win shares.
     evaluate
         Evaluates the pools of a `PoolTable`, in nats per unit of weight.
     sums

@@ -57,7 +57,7 @@ def predict_pools(
     InputError
         If a target or choice is not usable.
     """
-    find_rule(rule, on_tokens=False)
+    find_rule(rule, on_tokens=False, of_losses=True)
     if samples is not None:
         check_choice("samples", samples, SAMPLES)
     if kind == "mean" and samples is not None:

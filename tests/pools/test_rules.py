@@ -31,7 +31,7 @@ def table_of(seed=0, clusters=12):
 
 
 @pytest.mark.parametrize("clusters", [12, SAMPLES])
-@pytest.mark.parametrize("rule", rule_names(on_tokens=False))
+@pytest.mark.parametrize("rule", rule_names(on_tokens=False, of_losses=True))
 def test_many_pools_at_once_are_evaluated_as_one_by_one(rule, clusters):
     table, functions = table_of(clusters=clusters), RULES[rule].functions
     fast = functions.evaluate(table)
@@ -44,7 +44,7 @@ def test_many_pools_at_once_are_evaluated_as_one_by_one(rule, clusters):
         np.testing.assert_allclose(fast.comonotone, plain.comonotone, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("rule", rule_names(on_tokens=False))
+@pytest.mark.parametrize("rule", rule_names(on_tokens=False, of_losses=True))
 def test_sums_are_those_of_the_losses(rule):
     table, functions = table_of(seed=1), RULES[rule].functions
     pools, _ = lexicographic(table.members)
@@ -54,7 +54,7 @@ def test_sums_are_those_of_the_losses(rule):
     np.testing.assert_allclose(*sums, rtol=1e-6)
 
 
-@pytest.mark.parametrize("rule", rule_names())
+@pytest.mark.parametrize("rule", rule_names(of_losses=True))
 def test_gradients_are_derivatives_of_the_losses(rule):
     nll, folds = table_of(seed=2).nll, assign_folds(np.arange(SAMPLES), 2)
     functions, step = RULES[rule].functions, 1e-6
@@ -77,7 +77,7 @@ def test_a_new_rule_is_one_entry(monkeypatch):
     assert pools.attrs["rule"] == "worst"
     np.testing.assert_allclose(pools["loss"].sel(pool=f"{names[0]} + {names[1]}"), expected)
     np.testing.assert_allclose(bl.combine(losses, names[:2], rule="worst"), nll[:, :2].max(axis=1))
-    share = bl.attainability(losses, names[:2], rule="worst", draws=50)
+    share = bl.attainability(losses, names[:2], rules="worst", draws=50)["worst"]
     assert share.rule_loss == pytest.approx(expected)
     means = PoolMeans(np.array([[0, 1]]), 4, np.arange(40), "worst")
     np.testing.assert_allclose(means(nll.T, 1.0), nll[:, :2].max(axis=1).sum())
