@@ -80,6 +80,7 @@ def attainability(
     wanted = None if rules is None else [find_rule(name.strip()).name for name in rules.split(",")]
     from bayeslaw.pools.attainabilities import attainability as attainability_of
     from bayeslaw.pools.co_failures import co_failure as co_failure_of
+    from bayeslaw.pools.sample_features import a_features_table
 
     losses = read_table(
         ctx,
@@ -97,8 +98,9 @@ def attainability(
         _print_co_failure(co_failure_of(losses, names, interval=interval), interval, as_json=as_json)
         return
     tokens = _token_losses(table, losses, names, wanted)
+    known = None if features is None else a_features_table("features", features)
     choices = {"rules": wanted, "interval": interval, "seed": seed, "token_losses": tokens}
-    found = attainability_of(losses, names, features=features, **choices)
+    found = attainability_of(losses, names, features=known, **choices)
     for finding in found.findings:
         say(f"{finding.severity} {finding}")
     _check_defined(found)

@@ -44,31 +44,32 @@ class _Signal:
         """Samples by ascending values, [sample]."""
         return np.argsort(self.values, kind="stable")
 
-    @cached_property
-    def cuts(self) -> tuple[np.ndarray, np.ndarray]:
-        """How many samples stay, in the order, and the thresholds at which they do: from none to all."""
-        ascending = self.values[self.order]
-        ends = 1 + np.flatnonzero(ascending[1:] > ascending[:-1])
-        between = (ascending[ends - 1] + ascending[ends]) / 2
-        return np.concatenate([[0], ends, [len(ascending)]]), np.concatenate([[-np.inf], between, [np.inf]])
-
-    def best_cut(self, difference: np.ndarray) -> tuple[float, float]:
+    def best_cut(self, difference: np.ndarray, counts: np.ndarray) -> tuple[float, float]:
         """Find the threshold that loses least.
 
         Parameters
         ----------
         difference
             What each sample loses more if it stays, [sample].
+        counts
+            How often each sample counts, [sample]: where it does not, it moves no threshold.
 
         Returns
         -------
         lost, threshold : float
-            Sum of the differences of those that stay, and the highest threshold at which it is lowest.
+            Sum of the differences of those that stay, and the highest threshold at which it is lowest, half-way between
+            samples that count.
         """
-        stay, thresholds = self.cuts
-        sums = np.concatenate([[0.0], np.cumsum(difference[self.order])])[stay]
+        order = self.order[counts[self.order] > 0]
+        ascending = self.values[order]
+        ends = 1 + np.flatnonzero(ascending[1:] > ascending[:-1])
+        stay = np.concatenate([[0], ends, [len(order)]])
+        sums = np.concatenate([[0.0], np.cumsum(difference[order] * counts[order])])[stay]
         lowest = len(sums) - 1 - int(sums[::-1].argmin())
-        return float(sums[lowest]), float(thresholds[lowest])
+        if lowest in (0, len(sums) - 1):
+            return float(sums[lowest]), -np.inf if lowest == 0 and len(order) else np.inf
+        end = stay[lowest]
+        return float(sums[lowest]), float((ascending[end - 1] + ascending[end]) / 2)
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,9 @@ class _Cascade:
             before, lost, coming = policy, self.nll[-1], self.reached(policy)
             for stage in reversed(range(stages)):
                 # Who comes is up to the stages before, which are changed after this one.
-                difference = counts * coming[stage] * (self.nll[stage] - lost)
+                difference, here = self.nll[stage] - lost, counts * coming[stage]
                 tried = range(len(self.signals[stage])) if signals is None else (policy.signals[stage],)
-                cuts = {number: self.signals[stage][number].best_cut(difference) for number in tried}
+                cuts = {number: self.signals[stage][number].best_cut(difference, here) for number in tried}
                 number = min(cuts, key=lambda each: cuts[each][0])
                 policy = _replaced(policy, stage, number, cuts[number][1])
                 lost = np.where(self.goes_on(policy, stage), lost, self.nll[stage])

@@ -98,9 +98,10 @@ class _Router:
         """Sum what is lost on samples kept, by routers trained on them with the penalties chosen on all."""
         moments = []
         for rows, moment in zip(self.rows, self.moments, strict=True):
-            left = rows[~kept[rows]]
-            less = self._moments(left)
-            moments.append(_Moments(moment.products - less.products, moment.targets - less.targets))
+            # Fewer are left out than are kept; of a fold without any rounding alone would be left.
+            less = self._moments(rows[~kept[rows]])
+            some = kept[rows].any()
+            moments.append(_Moments(some * (moment.products - less.products), some * (moment.targets - less.targets)))
         total = 0.0
         for fold, rows in enumerate(self.rows):
             rows = rows[kept[rows]]
@@ -110,7 +111,8 @@ class _Router:
 
 
 def _added(moments: list[_Moments]) -> _Moments:
-    return _Moments(sum(each.products for each in moments), sum(each.targets for each in moments))
+    products, targets = ([getattr(each, name) for each in moments] for name in ("products", "targets"))
+    return _Moments(np.sum(products, axis=0), np.sum(targets, axis=0))
 
 
 def routed(known: Known) -> RuleFunctions:
