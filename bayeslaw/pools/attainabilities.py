@@ -186,8 +186,8 @@ def attainability(
     \theta_{\text{oracle}}`. Nothing is said of other models.
 
     The estimate takes, for each fold, what is best on the others. Its interval is described in
-    `bayeslaw.pools.cluster_intervals`; what a rule would choose on other clusters is in its error. Of ``"routed"`` the
-    penalty is held at what was chosen, and of ``"cascade"`` the signal. `benchmarks/intervals.py` measures how often
+    `bayeslaw.pools.cluster_intervals`; what a rule would choose on other clusters is in its error. Of
+    ``"cascade_by_feature"`` the feature is held at what was chosen. `benchmarks/intervals.py` measures how often
     intervals hold the truth.
     """
     pool = scored_pool(losses, members, seed=seed, token_losses=token_losses, features=features)

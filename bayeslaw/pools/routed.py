@@ -8,12 +8,15 @@ on every other fold when trained on those left. Ridge, since all of that is sums
 for every subset of clusters that an interval's error asks for, in milliseconds, and to the same digits everywhere.
 """
 
+from collections.abc import Sequence
+from itertools import combinations
+
 import numpy as np
 
 from bayeslaw.pools.known import Known
 from bayeslaw.pools.rule_functions import RuleFunctions, one_by_one
 
-PENALTIES = (np.inf, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0001)
+PENALTIES = (np.inf, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001)
 """Penalties tried, in units of a column's mean square: of those that lose alike the largest is taken."""
 FEWEST_FOLDS = 3
 
@@ -24,95 +27,118 @@ class _Moments:
     Parameters
     ----------
     products
-        Of the basis with itself, [..., column, column]; the first column is the intercept.
+        Of the basis with itself, [column, column]; the first column is the intercept.
     targets
-        Of the basis with the members' rates, [..., column, member].
+        Of the basis with the members' rates, [column, member].
     """
 
     def __init__(self, products: np.ndarray, targets: np.ndarray) -> None:
         self.products, self.targets = products, targets
 
-    @classmethod
-    def of(cls, basis: np.ndarray, weights: np.ndarray, lost: np.ndarray) -> "_Moments":
-        """Sum over samples: basis [sample, column], weights [sample] and what was lost in all, [sample, member]."""
-        return cls(basis.T @ (basis * weights[:, None]), basis.T @ lost)
+    def __add__(self, other: "_Moments") -> "_Moments":
+        return _Moments(self.products + other.products, self.targets + other.targets)
 
-    def coefficients(self, penalty: float) -> np.ndarray:
-        """Solve for the coefficients, [column, member]."""
-        total = self.products[0, 0]
+    def __sub__(self, other: "_Moments") -> "_Moments":
+        return _Moments(self.products - other.products, self.targets - other.targets)
+
+    def coefficients(self, penalties: Sequence[float]) -> np.ndarray:
+        """Solve for the coefficients, [penalty, column, member]."""
+        total, found = self.products[0, 0], np.zeros((len(penalties), *self.targets.shape))
         if total <= 0:
-            return np.zeros_like(self.targets)
-        found = np.zeros_like(self.targets)
-        if np.isinf(penalty):
-            found[0] = self.targets[0] / total
             return found
-        shrunk = np.eye(len(self.products)) * penalty * total
+        given = np.array(penalties)
+        some = np.isfinite(given)
+        found[~some, 0] = self.targets[0] / total
+        shrunk = np.eye(len(self.products))
         shrunk[0, 0] = 0.0
-        return np.linalg.solve(self.products + shrunk, self.targets)
+        systems = self.products + given[some, None, None] * total * shrunk
+        found[some] = np.linalg.solve(systems, np.broadcast_to(self.targets, (some.sum(), *self.targets.shape)))
+        return found
 
 
-class _Router:
-    """Routers of a pool, one for each fold, trained on the others."""
+class _Routing:
+    """What routers of a pool are trained and judged on.
+
+    Parameters
+    ----------
+    nll
+        Losses of the members in nats, [sample, member].
+    folds
+        Number of each sample's fold, [sample].
+    known
+        What is known of the samples.
+    """
 
     def __init__(self, nll: np.ndarray, folds: np.ndarray, known: Known) -> None:
         assert known.features is not None
         basis = known.features.basis
-        self.nll, self.folds = nll, folds
+        self.nll, self.weights = nll, known.weights
         self.basis = np.column_stack([np.ones(len(basis)), basis])
         # Differences between members alone tell where to route.
-        self.lost, self.weights = nll - nll.mean(axis=1, keepdims=True), known.weights
+        self.lost = nll - nll.mean(axis=1, keepdims=True)
         self.rows = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
         self.moments = [self._moments(rows) for rows in self.rows]
-        self.penalties = [self._penalty(fold) for fold in range(len(self.rows))]
 
     def _moments(self, rows: np.ndarray) -> _Moments:
-        return _Moments.of(self.basis[rows], self.weights[rows], self.lost[rows])
+        basis = self.basis[rows]
+        return _Moments(basis.T @ (basis * self.weights[rows, None]), basis.T @ self.lost[rows])
 
-    def _penalty(self, fold: int) -> float:
-        """Choose the penalty of a fold's router by what is lost on the other folds."""
-        others = [other for other in range(len(self.rows)) if other != fold]
-        if len(self.rows) < FEWEST_FOLDS:
-            return np.inf
-        lost = np.zeros(len(PENALTIES))
-        for judged in others:
-            trained = _added([self.moments[other] for other in others if other != judged])
-            for number, penalty in enumerate(PENALTIES):
-                chosen = self.choose(self.rows[judged], trained.coefficients(penalty))
-                lost[number] += self.nll[self.rows[judged], chosen].sum()
-        return PENALTIES[int(lost.argmin())]
+    def chosen(self, kept: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Route samples by routers trained on other folds.
 
-    def choose(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-        """Choose the member of lowest predicted loss for each of some samples, [row]."""
-        return (self.basis[rows] @ coefficients).argmin(axis=1)
+        Parameters
+        ----------
+        kept
+            Which samples are there, [sample]; all by default.
 
-    @property
-    def chosen(self) -> np.ndarray:
-        """Position of the member chosen for each sample, [sample]."""
-        found = np.zeros(len(self.nll), dtype=np.int64)
-        for fold, rows in enumerate(self.rows):
-            trained = _added([moments for other, moments in enumerate(self.moments) if other != fold])
-            found[rows] = self.choose(rows, trained.coefficients(self.penalties[fold]))
-        return found
+        Returns
+        -------
+        rows, chosen : numpy.ndarray
+            The samples that are there, and the member chosen for each.
+        """
+        rows, moments = self.rows, self.moments
+        if kept is not None:
+            # Fewer are left out than are kept.
+            moments = [
+                whole - self._moments(inside[~kept[inside]]) for inside, whole in zip(rows, moments, strict=True)
+            ]
+            rows = [inside[kept[inside]] for inside in rows]
+        there = [fold for fold, inside in enumerate(rows) if len(inside)]
+        rows, moments = [rows[fold] for fold in there], [moments[fold] for fold in there]
+        penalties = self._penalties(rows, moments)
+        whole, found = sum(moments[1:], moments[0]), []
+        for inside, own, penalty in zip(rows, moments, penalties, strict=True):
+            found.append(self._route(inside, (whole - own).coefficients([penalty]))[0])
+        return np.concatenate(rows), np.concatenate(found)
 
-    def lost_on(self, kept: np.ndarray) -> float:
-        """Sum what is lost on samples kept, by routers trained on them with the penalties chosen on all."""
-        moments = []
-        for rows, moment in zip(self.rows, self.moments, strict=True):
-            # Fewer are left out than are kept; of a fold without any rounding alone would be left.
-            less = self._moments(rows[~kept[rows]])
-            some = kept[rows].any()
-            moments.append(_Moments(some * (moment.products - less.products), some * (moment.targets - less.targets)))
-        total = 0.0
-        for fold, rows in enumerate(self.rows):
-            rows = rows[kept[rows]]
-            trained = _added([moment for other, moment in enumerate(moments) if other != fold])
-            total += self.nll[rows, self.choose(rows, trained.coefficients(self.penalties[fold]))].sum()
-        return total
+    def _route(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Take the member of lowest predicted loss, [router, row], by coefficients [router, column, member]."""
+        return (self.basis[rows] @ coefficients).argmin(axis=-1)
 
+    def _lost(self, rows: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+        """Sum what routers lose on samples, [router], as by `_route`: the same for many routers, in one product."""
+        routers, columns, members = coefficients.shape
+        predicted = self.basis[rows] @ coefficients.transpose(1, 2, 0).reshape(columns, members * routers)
+        lowest, nll = predicted[:, :routers].copy(), self.nll[rows]
+        lost = np.repeat(nll[:, :1], routers, axis=1)
+        for member in range(1, members):
+            values = predicted[:, member * routers : (member + 1) * routers]
+            better = values < lowest
+            np.copyto(lowest, values, where=better)
+            np.copyto(lost, nll[:, member, None], where=better)
+        return lost.sum(axis=0)
 
-def _added(moments: list[_Moments]) -> _Moments:
-    products, targets = ([getattr(each, name) for each in moments] for name in ("products", "targets"))
-    return _Moments(np.sum(products, axis=0), np.sum(targets, axis=0))
+    def _penalties(self, rows: Sequence[np.ndarray], moments: Sequence[_Moments]) -> list[float]:
+        """Choose the penalty of each fold's router, by what is lost on each of the others when trained on the rest."""
+        count = len(rows)
+        if count < FEWEST_FOLDS:
+            return [np.inf] * count
+        lost, whole = np.zeros((count, len(PENALTIES))), sum(moments[1:], moments[0])
+        for one, other in combinations(range(count), 2):
+            coefficients = (whole - moments[one] - moments[other]).coefficients(PENALTIES)
+            for judged, fold in ((one, other), (other, one)):
+                lost[fold] += self._lost(rows[judged], coefficients)
+        return [PENALTIES[best] for best in lost.argmin(axis=1)]
 
 
 def routed(known: Known) -> RuleFunctions:
@@ -129,14 +155,20 @@ def routed(known: Known) -> RuleFunctions:
         The functions.
     """
 
+    def chosen(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
+        rows, found = _Routing(nll, folds, known).chosen()
+        members = np.empty(len(nll), dtype=np.int64)
+        members[rows] = found
+        return members
+
     def losses(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        return nll[np.arange(len(nll)), _Router(nll, folds, known).chosen]
+        return nll[np.arange(len(nll)), chosen(nll, folds)]
 
     def gradients(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
-        return np.eye(nll.shape[1])[_Router(nll, folds, known).chosen]
+        return np.eye(nll.shape[1])[chosen(nll, folds)]
 
     def redrawn(nll: np.ndarray, folds: np.ndarray, clusters: np.ndarray, kept: np.ndarray) -> np.ndarray:
-        router = _Router(nll, folds, known)
-        return np.array([router.lost_on(subset[clusters] > 0) for subset in kept])
+        routing = _Routing(nll, folds, known)
+        return np.array([nll[routing.chosen(subset[clusters] > 0)].sum() for subset in kept])
 
     return one_by_one(losses, gradients, redrawn=redrawn, runs=gradients)
