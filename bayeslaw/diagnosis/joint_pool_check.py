@@ -54,7 +54,7 @@ def check_pools(
     values
         Draws of every site, each [draw, ...]; one replicate for each.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     max_size
         Largest number of members; of each size all pools, or some 300 drawn.
     interval

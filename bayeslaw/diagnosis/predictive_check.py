@@ -28,7 +28,7 @@ def pool_check(
     fit
         A fit of the joint law.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     max_size
         Largest number of members.
     interval

@@ -67,9 +67,9 @@ def make_pools(
     losses
         A loss table with losses on samples.
     rule
-        ``"oracle"``, ``"mixture"``, ``"best"``, ``"token_oracle"`` or ``"token_mixture"``; see `bayeslaw.combine`. The
-        rules of tokens make pools of the models that are in `token_losses`, and their samples are tokens: losses are
-        in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
+        ``"oracle"``, ``"mixture"``, ``"stacked"``, ``"best"``, ``"token_oracle"`` or ``"token_mixture"``; see
+        `bayeslaw.combine`. The rules of tokens make pools of the models that are in `token_losses`, and their samples
+        are tokens: losses are in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
     max_size
         Largest number of members; by default 4, or all models where there are fewer.
     limit
@@ -161,7 +161,7 @@ def pools_of(
     members
         Names of the members of each pool, in any order.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``; see `bayeslaw.combine`.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``; see `bayeslaw.combine`.
     parameters
         Which count of parameters a budget adds up: ``"total"``, ``"non-embedding"`` or ``"active"``.
     seed

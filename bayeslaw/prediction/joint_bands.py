@@ -43,7 +43,7 @@ def predict_pools(
     samples
         ``"same"`` (None) or ``"new"``, as in `bayeslaw.joint.drawn_pools.draw_pools`.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     seed
         Seed.
 

@@ -64,8 +64,8 @@ def predict(
         that share errors). The sampling error is the same for all targets. See `bayeslaw.prediction.new_pools` for
         what stands in for the win shares of a pool that was not scored.
     rule
-        How pools of a joint fit are combined: ``"oracle"`` (None), ``"mixture"`` or ``"best"``. Other laws predict the
-        rule of the pools that they were fitted to.
+        How pools of a joint fit are combined: ``"oracle"`` (None), ``"mixture"``, ``"stacked"`` or ``"best"``. Other
+        laws predict the rule of the pools that they were fitted to.
     interval
         Level of the equal-tailed interval.
     seed
