@@ -16,6 +16,8 @@ from scipy.optimize import nnls
 TOLERANCE = 1e-10
 STEPS = 200
 HALVINGS = 60
+# Of a member's likelihood to the mixture's on some sample: beyond it the slope is not that of a parabola.
+STEEP = 1e6
 # Of the trace of the curvature: what keeps members that lose alike on every sample from making it singular.
 RIDGE = 1e-13
 START = 1e-3
@@ -81,8 +83,9 @@ def simplex_weights(
         The weights. Where members lose alike on every sample these are some of many that lose least.
     """
     members = likelihoods.shape[1]
-    counts = np.ones(len(likelihoods)) if counts is None else counts
-    share = counts / counts.sum()
+    if counts is not None:
+        likelihoods, counts = likelihoods[counts > 0], counts[counts > 0]
+    share = np.full(len(likelihoods), 1 / len(likelihoods)) if counts is None else counts / counts.sum()
     weights = np.full(members, 1 / members)
     if start is not None:
         # Off the faces, so that no sample has a likelihood of zero.
@@ -106,9 +109,7 @@ def simplex_weights(
 def _value(likelihoods: np.ndarray, share: np.ndarray, weights: np.ndarray) -> float:
     """Return what is minimised over weights of zero or more: its minimum lies on the simplex."""
     mixed = likelihoods @ weights
-    if not mixed[share > 0].min() > 0:
-        return np.inf
-    return float(weights.sum() - share @ np.log(np.where(share > 0, mixed, 1.0)))
+    return float(weights.sum() - share @ np.log(mixed)) if mixed.min() > 0 else np.inf
 
 
 def _residual(slope: np.ndarray, weights: np.ndarray) -> float:
@@ -124,6 +125,8 @@ def _step(
     slope: np.ndarray,
 ) -> tuple[np.ndarray, float]:
     """Minimise the quadratic model over weights of zero or more, and go there as far as the value falls."""
+    if ratios.max() > STEEP:
+        return _toward(likelihoods, share, weights, value, int(slope.argmax()))
     curvature = (ratios * share[:, None]).T @ ratios
     root = np.linalg.cholesky(curvature + RIDGE * np.trace(curvature) * np.eye(len(weights)))
     target = np.linalg.solve(root, 2 * slope - 1)
@@ -136,3 +139,17 @@ def _step(
             return moved, there
         length /= 2
     return weights, value
+
+
+def _toward(
+    likelihoods: np.ndarray, share: np.ndarray, weights: np.ndarray, value: float, member: int
+) -> tuple[np.ndarray, float]:
+    """Give one member the weight that lowers the value most: it alone finds some sample possible at all.
+
+    A quadratic model is of no use there: the slope changes by orders of magnitude over the least of weights.
+    """
+    added = 0.5 ** np.arange(1, HALVINGS + 1)
+    tried = (1 - added[:, None]) * weights + added[:, None] * np.eye(len(weights))[member]
+    values = np.array([_value(likelihoods, share, each) for each in tried])
+    lowest = int(values.argmin())
+    return (tried[lowest], float(values[lowest])) if values[lowest] < value else (weights, value)

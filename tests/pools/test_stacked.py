@@ -17,7 +17,9 @@ def losses_of(samples, members, seed=0, spread=0.4):
     return generator.gamma(2, 1, (samples, 1)) * generator.lognormal(0, spread, (samples, members))
 
 
-@pytest.mark.parametrize(("samples", "members", "scale"), [(5, 2, 1), (400, 6, 1), (300, 10, 30), (2000, 4, 300)])
+@pytest.mark.parametrize(
+    ("samples", "members", "scale"), [(5, 2, 1), (400, 6, 1), (300, 10, 30), (2000, 4, 300), (1000, 5, 5000)]
+)
 def test_the_conditions_of_a_maximum_hold(samples, members, scale):
     nll = scale * losses_of(samples, members)
     found = simplex_weights(relative_likelihoods(nll))
@@ -37,6 +39,16 @@ def test_weights_of_members_that_exclude_each_other_are_shares():
     np.testing.assert_allclose(
         simplex_weights(relative_likelihoods(nll), counts).weights, [50 / 160, 30 / 160, 80 / 160], atol=1e-9
     )
+
+
+@pytest.mark.parametrize("alone", [1, 3])
+def test_a_member_that_alone_finds_a_sample_possible_has_its_share(alone):
+    """The others are better by far elsewhere: at weights of zero the slope is beyond all numbers."""
+    nll = np.column_stack([np.full(1000, 100.0), np.full(1000, 600.0), np.full(1000, 101.0)])
+    nll[:alone] = [5000.0, 200.0, 6000.0]
+    for start in (None, np.array([1.0, 0.0, 0.0])):
+        found = simplex_weights(relative_likelihoods(nll), start=start)
+        np.testing.assert_allclose(found.weights, [1 - alone / 1000, alone / 1000, 0], atol=1e-9)
 
 
 def test_two_members_have_the_weight_of_a_line_search():
