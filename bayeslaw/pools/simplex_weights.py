@@ -15,6 +15,7 @@ from scipy.optimize import nnls
 
 TOLERANCE = 1e-10
 STEPS = 200
+FIRST = 4
 HALVINGS = 60
 # Of a member's likelihood to the mixture's on some sample: beyond it the slope is not that of a parabola.
 STEEP = 1e6
@@ -91,14 +92,19 @@ def simplex_weights(
         # Off the faces, so that no sample has a likelihood of zero.
         weights = (1 - START) * start + START * weights
     value, fell, last = _value(likelihoods, share, weights), True, np.inf
-    for _ in range(STEPS):
+    for number in range(STEPS):
         ratios = likelihoods / (likelihoods @ weights)[:, None]
         slope = share @ ratios
         residual = _residual(slope, weights)
         # Near the maximum the value no longer falls for all that it can be told, and the residual still does.
         if residual <= tolerance or not (fell or residual < last):
             break
-        moved, there = _step(likelihoods, share, weights, value, ratios, slope)
+        if number < FIRST and np.isfinite(slope).all():
+            # Expectation-maximisation is exact for members that win apart, where a parabola is off by orders.
+            moved = weights * slope
+            there = _value(likelihoods, share, moved)
+        else:
+            moved, there = _step(likelihoods, share, weights, value, ratios, slope)
         weights, value, fell, last = moved, min(there, value), there < value, residual
     # At the maximum they add up to one by themselves; what rounding leaves is taken off.
     weights = weights / weights.sum()

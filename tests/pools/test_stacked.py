@@ -114,3 +114,13 @@ def test_pools_are_stacked_as_single_pools_are():
         lost = float(bl.combine(table, pool, rule="stacked").sum()) / float(table["bytes"].sum()) / np.log(2)
         assert float(pools["loss"].sel(pool=" + ".join(pool))) == pytest.approx(lost, rel=1e-9)
     np.testing.assert_allclose(pools["win_share"].sum("lm"), 1, atol=1e-9)
+
+
+def test_a_joint_law_predicts_stacked_pools(file_of_fit):
+    at = {"members": ["7e9:alder,7e9:birch", "7e9:alder"]}
+    oracle, stacked, best = (
+        bl.predict_draws(file_of_fit("quick_joint"), at, rule=rule, seed=1) for rule in ("oracle", "stacked", "best")
+    )
+    assert (oracle <= stacked + 1e-6).all()
+    assert float(stacked.sel(target=0).mean()) < float(best.sel(target=0).mean())
+    np.testing.assert_allclose(stacked.sel(target=1), best.sel(target=1), rtol=1e-5)
