@@ -9,11 +9,13 @@ import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.pools.evaluate import evaluate_pools
 from bayeslaw.pools.folds import assign_folds
+from bayeslaw.pools.known import Known
 from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import PoolTable
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rule_functions import one_by_one
 from bayeslaw.pools.rules import RULES, Rule, find_rule, rule_names
+from bayeslaw.pools.sample_features import Features
 from bayeslaw.pools.token_rules import combine_tokens
 
 MODELS, SAMPLES = 5, 60
@@ -65,6 +67,28 @@ def test_gradients_are_derivatives_of_the_losses(rule):
         moved[inside, member] = step
         slope = (functions.losses(nll + moved, folds) - functions.losses(nll - moved, folds)) / (2 * step)
         np.testing.assert_allclose(found[inside, member], slope[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", rule_names(cross_fitted=True))
+def test_what_is_chosen_for_a_fold_does_not_see_it(rule):
+    generator = np.random.default_rng(3)
+    nll, feature = table_of(seed=3).nll, generator.normal(size=SAMPLES)
+    features = Features({"x": feature, "y": generator.normal(size=SAMPLES)}, {})
+    functions = RULES[rule].functions_of(Known(np.ones(SAMPLES), np.arange(1.0, MODELS + 1), features, features))
+    # A feature that tells who is best, so that routers are not the best member alone.
+    nll = nll + 0.5 * np.abs(feature[:, None] - np.linspace(-1, 1, MODELS))
+    folds = assign_folds(np.arange(SAMPLES), 3)
+    before, moved = functions.losses(nll, folds), 0
+    for fold in range(folds.max() + 1):
+        inside = np.flatnonzero(folds == fold)
+        changed, others = inside[::2], inside[1::2]
+        other = nll.copy()
+        other[changed] = nll[changed][:, ::-1] + generator.normal(0, 3, (len(changed), MODELS))
+        after = functions.losses(other, folds)
+        np.testing.assert_allclose(after[others], before[others], rtol=1e-9)
+        elsewhere = folds != fold
+        moved += not np.allclose(after[elsewhere], before[elsewhere], rtol=1e-9)
+    assert moved
 
 
 def test_a_new_rule_is_one_entry(monkeypatch):
