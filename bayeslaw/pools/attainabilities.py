@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit
@@ -107,6 +108,8 @@ class Attainabilities:
 
 def _some_rules(name: str, value: object) -> list[str]:
     found = texts(name, value)
+    if not found:
+        raise InputError(f"{name} is empty", "one rule or more", f"leave {name} out for all")
     return [find_rule(each).name for each in dict.fromkeys(found)]
 
 

@@ -12,6 +12,7 @@ from bayeslaw.pools.rule_functions import Redrawn
 LEAST_SHARE = 0.01
 """Share of the best member's loss below which a gain is too small to be divided by."""
 LEAST_ERRORS = 2
+ROUNDING = 1e-12
 UNDEFINED = Estimate(np.nan, np.nan, np.nan)
 
 
@@ -111,7 +112,10 @@ def gain_differences(
     def chosen_anew(kept: np.ndarray) -> np.ndarray:
         best = best_sums(kept_fold_sums(members, folds, clusters, kept))
         rule = kept @ sums[:, 0] if redrawn is None else redrawn(members, folds, clusters, kept)
-        return np.stack([best - rule, best - kept @ sums[:, 1]], axis=1) / (kept @ weight)[:, None]
+        differences = np.stack([best - rule, best - kept @ sums[:, 1]], axis=1)
+        # Sums of the same losses in another order are the same.
+        differences[np.abs(differences) < ROUNDING * np.abs(best)[:, None]] = 0.0
+        return differences / (kept @ weight)[:, None]
 
     return ClusterDifferences(sums[:, -1:] - sums[:, :-1], weight, chosen_anew, seed)
 

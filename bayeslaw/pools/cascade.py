@@ -107,15 +107,15 @@ class _Cascade:
         shared = [_Signal(side * column) for column in features for side in (1, -1)]
         self.signals = [shared or [_Signal(column / weights)] for column in self.nll[:-1]]
 
-    def fit(self, counts: np.ndarray, signals: tuple[int, ...] | None = None) -> _Policy:
+    def fit(self, counts: np.ndarray, held: _Policy | None = None) -> _Policy:
         """Choose the signals and thresholds that lose least.
 
         Parameters
         ----------
         counts
             How often each sample counts, [sample].
-        signals
-            Signals that are held, while their thresholds are chosen.
+        held
+            A policy of nearly the same samples, whose signals are held and whose thresholds are chosen anew.
 
         Returns
         -------
@@ -123,13 +123,13 @@ class _Cascade:
             The choice.
         """
         stages = len(self.signals)
-        policy = _Policy(signals or (0,) * stages, (-np.inf,) * stages)
+        policy = held or _Policy((0,) * stages, (-np.inf,) * stages)
         for _ in range(MOST_ROUNDS):
             before, lost, coming = policy, self.nll[-1], self.reached(policy)
             for stage in reversed(range(stages)):
                 # Who comes is up to the stages before, which are changed after this one.
                 difference, here = self.nll[stage] - lost, counts * coming[stage]
-                tried = range(len(self.signals[stage])) if signals is None else (policy.signals[stage],)
+                tried = range(len(self.signals[stage])) if held is None else (policy.signals[stage],)
                 cuts = {number: self.signals[stage][number].best_cut(difference, here) for number in tried}
                 number = min(cuts, key=lambda each: cuts[each][0])
                 policy = _replaced(policy, stage, number, cuts[number][1])
@@ -166,8 +166,7 @@ class _Cascade:
         """Choose for each fold on the others."""
         found = []
         for fold in range(int(folds.max()) + 1):
-            signals = None if held is None else held[fold].signals
-            found.append(self.fit(counts * (folds != fold), signals))
+            found.append(self.fit(counts * (folds != fold), None if held is None else held[fold]))
         return found
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from scipy import stats
 
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.arguments import a_level, accepts, optional, plain, shown, texts
+from bayeslaw.inputs.arguments import a_level, a_number, accepts, optional, texts
 from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import loss_scale
@@ -29,17 +29,16 @@ BOUND = (
     "that often, and so does any mixture of whole samples: no selection among these members can do better."
 )
 """What is bounded, in words."""
+_a_threshold = a_number(accepted="finite numbers in the unit of the losses", suggested=1.0)
 
 
 def _thresholds(name: str, value: Any) -> list[float]:
     """Accept one number, or several."""
-    entries = np.ravel(value).tolist() if isinstance(value, list | tuple | np.ndarray) else [plain(value)]
-    for entry in entries:
-        if isinstance(entry, bool) or not isinstance(entry, int | float) or not np.isfinite(entry):
-            raise InputError(f"{name} holds {shown(entry)}", "finite numbers in the unit of the losses", "write [1.0]")
+    several = isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    entries = list(value) if several else [value]
     if not entries:
         raise InputError(f"{name} is empty", "one number or more", "leave it out for thresholds of the table")
-    return sorted({float(entry) for entry in entries})
+    return sorted({_a_threshold(name, entry) for entry in entries})
 
 
 @accepts(losses=loss_table, members=texts, thresholds=optional(_thresholds), interval=a_level)

@@ -20,7 +20,17 @@ from bayeslaw.errors import InputError
 
 # What is made by functions, not by users: it holds what it is given.
 RECORDS = {
-    *("Advantage", "Attainability", "Calibration", "Claim", "Comparison", "Diagnostics", "Finding", "LeftOut"),
+    *(
+        "Advantage",
+        "Attainabilities",
+        "Attainability",
+        "Calibration",
+        "Claim",
+        "Comparison",
+        "Diagnostics",
+        "Finding",
+        "LeftOut",
+    ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
 }
 

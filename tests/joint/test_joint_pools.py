@@ -42,7 +42,7 @@ def repeated(model: JointModel, count: int = 40) -> dict[str, np.ndarray]:
     return {name: np.repeat(value[None], count, axis=0) for name, value in some_values(model).items()}
 
 
-@pytest.mark.parametrize("rule", ["oracle", "mixture", "best"])
+@pytest.mark.parametrize("rule", ["oracle", "mixture", "stacked", "best"])
 def test_pools_of_known_models_have_the_losses_of_the_table(model: JointModel, losses: xr.Dataset, rule: str) -> None:
     names = [str(name) for name in model.table.names]
     pools = [[names[0]], [names[1], names[6]], [names[2], names[3], names[7]]]
@@ -224,7 +224,7 @@ def test_the_sampler_finds_its_way(read_fit) -> None:
         ({"members": ["1e11:alder"], "parameters": [1e9]}, {}, "members alone"),
         ({"family": ["alder"]}, {}, "no members"),
         ({"members": ["alder"]}, {}, "no model"),
-        ({"members": ["1e11:alder"]}, {"rule": "stacked"}, "rule"),
+        ({"members": ["1e11:alder"]}, {"rule": "stakced"}, "rule"),
         ({"members": ["1e11:alder"]}, {"kind": "mean", "samples": "new"}, "leave out samples"),
     ],
 )
