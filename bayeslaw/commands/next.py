@@ -33,8 +33,13 @@ def next_(
     ] = None,
     max_size: Annotated[int, typer.Option("--max-size", help="Largest number of members.")] = 3,
     rule: Annotated[
-        str, typer.Option("--rule", help=f"How members combine: {describe_rules(on_tokens=False)}.")
-    ] = "mixture",
+        str | None,
+        typer.Option(
+            "--rule",
+            help=f"How members combine: {describe_rules(on_tokens=False, of_losses=True)}; default: mixture, or best "
+            "of right and wrong answers.",
+        ),
+    ] = None,
     draws: Annotated[int, typer.Option("--draws", help="Posterior draws, and outcomes, to look at.")] = 200,
     seed: SeedOption = 0,
     as_json: JsonOption = False,

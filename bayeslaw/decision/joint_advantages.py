@@ -10,20 +10,16 @@ import numpy as np
 from bayeslaw.decision.best_affordable import BEST, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings
-from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable
-from bayeslaw.joint.links import two_values
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
-from bayeslaw.losses.metrics import WRONG
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import RULES
+from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
 from bayeslaw.prediction.targets import NOT_SEEN
 
-MIXTURE, BEST_MEMBER = "mixture", "best"
 SIZES = (2, 3)
 SINGLE = "single"
 MOST_FAMILY_SETS = 24
@@ -99,14 +95,8 @@ def rule_of(table: JointTable, rule: str | None) -> str:
     InputError
         If a mixture is asked for of right and wrong answers.
     """
-    answers = table.unit == WRONG or two_values(table.losses) is not None
-    if answers and rule == MIXTURE:
-        raise InputError(
-            f"the rule {rule!r} was given for a table of right and wrong answers",
-            f"the rule {BEST_MEMBER} or oracle: a mixture is one of probabilities, which answers do not tell",
-            f"leave out the rule, or write {BEST_MEMBER}",
-        )
-    return rule or (BEST_MEMBER if answers else MIXTURE)
+    unit = table.answer_unit
+    return usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
 
 
 def _unanswered(

@@ -18,6 +18,7 @@ from bayeslaw.joint.drawn_pools import Outcomes, draw_outcomes, draw_pools
 from bayeslaw.joint.hypothetical import Member
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.sizes import count_label
+from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
 
 MOST_LISTED = 200_000
 MOST_POOLS = 150
@@ -35,12 +36,14 @@ def joint_next_scores(
     samples: Sequence[int] | None,
     max_parameters: float | None,
     max_size: int,
-    rule: str,
+    rule: str | None,
     draws: int,
     seed: int,
 ) -> NextScores:
     """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.next_scores.next_scores`."""
     model = fit.model
+    unit = model.table.answer_unit
+    rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
     check_candidates(candidates, [str(name) for name in model.table.names])
     values = fit.values()
     every = max(1, len(values["length"]) // draws)
@@ -174,8 +177,8 @@ def _outcomes(
 ) -> Outcomes:
     if any(not isinstance(pool[-1], str) for pool in pools):
         return draw_outcomes(model, values, pools, rule=rule, seed=seed)
-    drawn = [draw_pools(model, values, pools, rule=rule, samples=samples, seed=seed) for samples in ("same", "new")]
-    return Outcomes(*drawn, np.zeros((len(drawn[0]), 0)))
+    same, new = (draw_pools(model, values, pools, rule=rule, samples=samples, seed=seed) for samples in ("same", "new"))
+    return Outcomes(same, new, np.zeros((len(same), 0)))
 
 
 def _of_candidate(

@@ -11,14 +11,13 @@ from bayeslaw.decision.candidates import some_candidates
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, a_seed, a_whole_number, accepts, optional
+from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label, read_size
-from bayeslaw.pools.rules import sample_rules
+from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 3
-USUAL_RULE = "mixture"
 USUAL_DRAWS = 200
 
 
@@ -148,7 +147,7 @@ def _counts(name: str, value: Any) -> tuple[int, ...]:
     samples=optional(_counts),
     max_parameters=optional(read_size),
     max_size=a_whole_number(lowest=1, suggested=USUAL_SIZE),
-    rule=a_choice(sample_rules),
+    rule=optional(a_rule(sample_rules)),
     draws=a_whole_number(lowest=50, highest=10_000, suggested=USUAL_DRAWS),
     seed=a_seed,
 )
@@ -156,10 +155,10 @@ def next_scores(
     fit: Fit,
     candidates: str | PathLike[str] | pd.DataFrame | Mapping[str, Any] | None = None,
     *,
-    samples: int | Sequence[int] | None = None,
+    samples: int | str | Sequence[int | str] | None = None,
     max_parameters: float | str | None = None,
     max_size: int = USUAL_SIZE,
-    rule: str = USUAL_RULE,
+    rule: str | None = None,
     draws: int = USUAL_DRAWS,
     seed: int = 0,
 ) -> NextScores:
@@ -182,7 +181,7 @@ def next_scores(
     max_size
         Largest number of members.
     rule
-        How members combine; see `bayeslaw.combine`.
+        How members combine; see `bayeslaw.combine`. None: ``"mixture"``, or ``"best"`` of right and wrong answers.
     draws
         How many posterior draws to use; as many outcomes are looked at.
     seed
@@ -217,7 +216,7 @@ def next_scores(
     ['60 more samples of the models scored', 'big']
     """
     choices = {"samples": samples, "max_parameters": max_parameters, "max_size": max_size, "rule": rule}
-    return kind_of(fit.law).next_scores(fit, tuple(candidates or ()), draws=draws, seed=seed, **choices)
+    return kind_of(fit.law).next_scores(fit, candidates or (), draws=draws, seed=seed, **choices)
 
 
 def no_next_scores(fit: Fit, candidates: Sequence[Any], **choices: Any) -> NextScores:

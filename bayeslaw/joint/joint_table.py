@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError
 from bayeslaw.joint.latent_losses import LatentLosses
 from bayeslaw.joint.links import Link, choose_link, suited_link, two_values
+from bayeslaw.losses.metrics import WRONG
 from bayeslaw.losses.parameter_counts import parameter_counts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
@@ -65,6 +66,11 @@ class JointTable:
     unit: str
     scale: float
     design_effect: float
+
+    @cached_property
+    def answer_unit(self) -> str:
+        """The unit, or that of wrong answers where all losses are 0 or 1, whatever the table calls them."""
+        return self.unit if two_values(self.losses) is None else WRONG
 
     @cached_property
     def family_names(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.inputs.arguments import a_choice
+from bayeslaw.losses.metrics import WRONG
 
 if TYPE_CHECKING:
     from bayeslaw.pools.known import Known
@@ -39,6 +40,8 @@ class Rule:
     looks_at
         What it looks at beside the losses of samples: names of fields of `bayeslaw.pools.known.Known`. Such a rule is
         for one pool at a time: ``functions_at`` names what makes its functions of what is known.
+    mixes
+        Whether it mixes the members' probabilities, and so needs losses that are minus the logarithms of these.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Rule:
     cross_fitted: bool = False
     on_tokens: bool = False
     looks_at: tuple[str, ...] = ()
+    mixes: bool = False
 
     def __post_init__(self) -> None:
         if self.on_tokens and self.cross_fitted:
@@ -100,6 +104,7 @@ RULES: dict[str, Rule] = {
             "the ensemble that mixes whole samples, all members with one weight",
             "bayeslaw.pools.mixture:MIXTURE",
             attainable=True,
+            mixes=True,
         ),
         Rule(
             "stacked",
@@ -107,6 +112,7 @@ RULES: dict[str, Rule] = {
             "bayeslaw.pools.stacked:STACKED",
             attainable=True,
             cross_fitted=True,
+            mixes=True,
         ),
         Rule(
             "routed",
@@ -155,10 +161,13 @@ RULES: dict[str, Rule] = {
             "bayeslaw.pools.mixture:MIXTURE",
             attainable=True,
             on_tokens=True,
+            mixes=True,
         ),
     )
 }
 USUAL_RULE = "oracle"
+USUAL_ATTAINABLE, USUAL_OF_ANSWERS = "mixture", "best"
+"""Of losses in nats, and of right and wrong answers."""
 LOOKED_AT = {
     "features": "what is known of each sample before any model has run",
     "given": "features that are given of each sample",
@@ -252,6 +261,41 @@ def check_rule(name: str, names: Collection[str]) -> str:
             f"ask for {name!r} of members that are all scored: bayeslaw attainability (bl.attainability, bl.combine)",
         )
     return check_choice("rule", name, names)
+
+
+def check_mixing(rule: Rule, unit: str) -> Rule:
+    """Return a rule that can combine losses of a unit.
+
+    Parameters
+    ----------
+    rule
+        The rule.
+    unit
+        Unit of the losses, as `bayeslaw.loss_unit` names it.
+
+    Returns
+    -------
+    Rule
+        The rule, unchanged.
+
+    Raises
+    ------
+    InputError
+        If it mixes probabilities, and the losses are wrong answers.
+    """
+    if rule.mixes and unit == WRONG:
+        others = ", ".join(name for name, each in RULES.items() if not each.mixes and not each.on_tokens)
+        raise InputError(
+            f"the rule {rule.name!r} mixes probabilities, and this table holds right and wrong answers",
+            f"one of {others}",
+            f"use {USUAL_OF_ANSWERS!r}, the best that can be built of answers without knowing more of the samples",
+        )
+    return rule
+
+
+def usual_attainable(unit: str) -> str:
+    """Name the rule of a system that can be built, where none is asked for; `unit` as in `check_mixing`."""
+    return USUAL_OF_ANSWERS if unit == WRONG else USUAL_ATTAINABLE
 
 
 def a_rule(names: Callable[[], Collection[str]]) -> Callable[[str, Any], str]:

@@ -11,6 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.findings import Finding, LossTableWarning
+from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.statistics import sample_weights
 from bayeslaw.losses.weighted_means import cluster_codes
 from bayeslaw.pools.feature_leaks import leaking_features
@@ -71,6 +72,8 @@ class ScoredPool:
 
     def lacks(self, rule: Rule) -> str:
         """Say what a rule needs and this pool does not have; empty where it has all."""
+        if rule.mixes and not metric_of(self.losses).log_losses:
+            return "the table holds right and wrong answers, of which there is no mixture"
         if rule.on_tokens:
             return "" if self.token_losses is not None else "no losses of tokens are given"
         if rule.cross_fitted and self.clusters.max() == 0:

@@ -95,3 +95,26 @@ def test_whole_models_have_no_answers(tmp_path):
     MODELS.assign(loss=[0.4, 0.3]).to_csv(tmp_path / "models.csv", index=False)
     with pytest.raises(bl.InputError, match="table of whole models, and the metric is 'accuracy'"):
         bl.read_losses(tmp_path / "models.csv", metric="accuracy")
+
+
+@pytest.mark.parametrize("rule", ["mixture", "stacked"])
+def test_answers_are_not_mixed(rule):
+    losses = table(cluster=np.arange(12))
+    for refused in (
+        lambda: bl.combine(losses, ["a", "b"], rule=rule),
+        lambda: bl.make_pools(losses, rule=rule),
+        lambda: bl.pools_of(losses, [["a", "b"]], rule=rule),
+        lambda: bl.attainability(losses, ["a", "b"], rules=[rule]),
+    ):
+        with pytest.raises(bl.InputError, match=f"{rule}' mixes probabilities, and this table holds right and wrong"):
+            refused()
+
+
+def test_rules_that_need_no_probabilities_take_answers():
+    losses = table(cluster=np.arange(12))
+    found = bl.attainability(losses, ["a", "b"])
+    assert {"oracle", "best"} <= set(found.table["rule"])
+    assert not {"mixture", "stacked"} & set(found.table["rule"])
+    assert "no mixture" in found.left_out["mixture"]
+    assert found.unit == "wrong answers a sample"
+    assert bl.make_pools(losses, rule="oracle").attrs["loss_unit"] == "wrong answers a sample"
