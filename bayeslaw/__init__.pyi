@@ -5,6 +5,8 @@ from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out
 from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
+from .decision.choice_rows import Choice, Choices, FrontPool
+from .decision.choices import choose
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
@@ -35,6 +37,7 @@ from .losses.readers import read_losses
 from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
+from .plotting.pareto_plot import plot_pareto, save_pareto
 from .plotting.pictures import plot_claims, plot_law, save_plot
 from .pools.advantages import Advantage, advantage
 from .pools.attained_gains import Attainability
@@ -53,6 +56,8 @@ __all__ = [
     "Calibration",
     "ChinchillaLaw",
     "ChinchillaTruth",
+    "Choice",
+    "Choices",
     "Claim",
     "CollaborationLaw",
     "Comparison",
@@ -61,6 +66,7 @@ __all__ = [
     "DiversityLaw",
     "Finding",
     "Fit",
+    "FrontPool",
     "InputError",
     "JointLaw",
     "Law",
@@ -79,6 +85,7 @@ __all__ = [
     "attainability",
     "calibrate",
     "check",
+    "choose",
     "claims",
     "clustered_standard_error",
     "combine",
@@ -102,6 +109,7 @@ __all__ = [
     "numpyro_model",
     "plot_claims",
     "plot_law",
+    "plot_pareto",
     "pool_check",
     "pools_of",
     "predict",
@@ -112,6 +120,7 @@ __all__ = [
     "recommend",
     "register_law",
     "sample_weights",
+    "save_pareto",
     "save_plot",
     "simulate_chinchilla",
     "simulate_losses",

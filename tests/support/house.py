@@ -25,6 +25,7 @@ ROOMS = {
         "posterior",
         "fitting",
         "prediction",
+        "decision",
         "diagnosis",
         "comparison",
         "simulation",

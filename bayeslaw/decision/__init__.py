@@ -1,0 +1,1 @@
+"""Decisions: which pool to take, with the uncertainty of the choice."""
