@@ -172,16 +172,11 @@ class Choices:
 
     def _confidence(self) -> str:
         best = self.rows[0]
-        better = (
-            ""
-            if best.members == (self.single,)
-            else (
-                f"It is better than every single model with probability {best.probability_better_than_single:.2f}, and "
-            )
-        )
+        alone = best.members == (self.single,)
+        better = f"better than every single model with probability {best.probability_better_than_single:.2f}, and "
         words = (
-            f"{better or 'It is '}the best of all pools within the limits with probability {best.probability_best:.2f}; "
-            f"the regret expected of choosing it is {loss_text(best.regret)} {best.unit}."
+            f"It is {'' if alone else better}the best of all pools within the limits with probability "
+            f"{best.probability_best:.2f}; the regret expected of choosing it is {loss_text(best.regret)} {best.unit}."
         )
         undecided = best.difference_lower < 0 < best.difference_upper
         return words + (" These samples do not decide between it and a single model." if undecided else "")
@@ -189,8 +184,8 @@ class Choices:
     def _method(self) -> str:
         return (
             f"Losses and differences are those of what is chosen on other clusters ({self.clusters:,} clusters in "
-            f"{self.folds} folds); {self.level:.0%} intervals ({self.interval_kind}) and probabilities (Bayesian bootstrap "
-            "over clusters) are for new samples of this kind and these models."
+            f"{self.folds} folds); {self.level:.0%} intervals ({self.interval_kind}) and probabilities (Bayesian "
+            "bootstrap over clusters) are for new samples of this kind and these models."
         )
 
     def _search(self) -> str:

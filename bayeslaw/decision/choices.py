@@ -34,6 +34,7 @@ MORE_FOLDS = 10
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
 DIGITS = 13
+ZERO = 1e-14
 BOUND = RULES["oracle"]
 
 
@@ -83,7 +84,7 @@ def choose(
     losses
         A loss table with losses on samples of two clusters or more.
     max_parameters, max_price, max_active
-        The most total parameters, price and active parameters that members may add up to; sizes may be written ``"20B"``.
+        The most total parameters, price and active parameters that members may add up to; sizes as in ``"20B"``.
     max_size
         Largest number of members.
     require, exclude
@@ -116,14 +117,15 @@ def choose(
     -----
     Pools are ordered by their loss on all samples. What is told of a rank is cross-fitted over folds of whole clusters:
     on each fold that pool is judged which has the rank on the others, and so with the best single model, on the same
-    clusters. Thereby the loss promised for the first is that of the choice, not that of the luckiest pool. Where members
-    are required, the single models compared to need not be these: they are those within the limits of cost that are not
-    excluded. Intervals are as in `bayeslaw.advantage`; they hold for new samples of this kind and for these models.
+    clusters. The loss promised for the first is thereby that of the choice, not that of the luckiest pool. Where
+    members are required, the single models compared to need not be these: they are those within the limits of cost
+    that are not excluded. Intervals are as in `bayeslaw.advantage`; they hold for new samples of this kind and for
+    these models.
     Probabilities and regret are means over a Bayesian bootstrap of clusters; see `bayeslaw.decision.cluster_draws`.
 
-    Where pools times samples are more than forty billion, or there are more than two million, not all are looked at; what
-    the others may lose less is then bounded (see `bayeslaw.decision.pool_search`). Of rules that are themselves
-    cross-fitted the best pools by other rules are looked at (see `bayeslaw.decision.preselection`).
+    Where there are more than two million pools, or pools times samples are more than forty billion, not all are looked
+    at; how much less the others can lose is then bounded (see `bayeslaw.decision.pool_search`). Of rules that are
+    themselves cross-fitted the best pools by other rules are looked at (see `bayeslaw.decision.preselection`).
 
     Examples
     --------
@@ -131,11 +133,16 @@ def choose(
     >>> choices = bl.choose(bl.load_dataset("zoo"), max_parameters="3M", max_size=3)
     >>> choices.rows[0].members, choices.table, print(choices)  # doctest: +SKIP
     """
-    losses = check_table(losses)
     most = {"parameters": max_parameters, "active_parameters": max_active, "price": max_price}
     limits = Limits(
         max_size, {name: float(value) for name, value in most.items() if value is not None}, (*require,), (*exclude,)
     )
+    return decide(losses, limits, rule=rule, cost=cost, top=top, seed=seed).choices(level, draws, seed)
+
+
+def decide(losses: xr.Dataset, limits: Limits, *, rule: str, cost: str, top: int, seed: int) -> "Decision":
+    """Set up a choice; arguments and errors as of `choose`, the limits in one."""
+    losses = check_table(losses)
     admitted = admit(losses, limits)
     clusters = cluster_codes(losses)
     if clusters.max() == 0:
@@ -146,13 +153,28 @@ def choose(
         )
     wanted = find_rule(rule)
     folds = assign_folds(clusters, seed, FOLDS if wanted.cross_fitted else MORE_FOLDS)
-    decision = _Decision(losses, limits, admitted, wanted, cost, clusters, folds, top)
-    return decision.choices(level, draws, seed)
+    return Decision(losses, limits, admitted, wanted, cost, clusters, folds, top)
 
 
 @dataclass(frozen=True)
-class _Decision:
-    """A table with what is asked of it."""
+class Decision:
+    """A table with what is asked of it.
+
+    Parameters
+    ----------
+    losses
+        The table.
+    limits, admitted
+        What a pool may be, and the models that pools may be made of.
+    rule
+        How members combine.
+    cost
+        What the Pareto front is of.
+    clusters, folds
+        Numbers of each sample's cluster and fold, [sample].
+    top
+        How many pools to tell of.
+    """
 
     losses: xr.Dataset
     limits: Limits
@@ -226,17 +248,23 @@ class _Decision:
         models = self.losses["lm"].to_numpy()
         return tuple(str(models[place]) for place in sorted(self.admitted.models[pool[pool >= 0]]))
 
+    def cross_fit(self, front: np.ndarray) -> CrossFit:
+        """Set up the choices that are judged: the best pools, the best single model, and the best for each cost."""
+        contenders = self.contenders
+        costs = self.costs(self.cost, contenders.pools)
+        eligible = np.arange(len(costs)) < contenders.eligible
+        under = [eligible & (costs <= costs[place]) for place in front]
+        return CrossFit(contenders, self.rows, np.array([contenders.single, *under]))
+
     def choices(self, level: float, draws: int, seed: int) -> Choices:
         """Find out what is asked."""
         contenders, rows = self.contenders, self.rows
         costs = self.costs(self.cost, contenders.pools)
         front = pareto_front(costs[: contenders.eligible], contenders.means[: contenders.eligible])
-        eligible = np.arange(len(costs)) < contenders.eligible
-        under = [eligible & (costs <= costs[place]) for place in front]
-        fit = CrossFit(contenders, rows, np.array([contenders.single, *under]))
+        fit = self.cross_fit(front)
         identity, single = np.eye(rows + 1 + len(front)), np.eye(rows + 1 + len(front))[rows]
         contrasts = np.concatenate([identity, identity[:rows] - single])
-        estimates = fit.differences(contrasts, seed).estimates(level, draws)
+        estimates = [_without_rounding(each) for each in fit.differences(contrasts, seed).estimates(level, draws)]
         odds = draw_odds(contenders, costs, draws, seed)
         lost, compared = estimates[: rows + 1 + len(front)], estimates[rows + 1 + len(front) :]
         singles = np.flatnonzero(contenders.single)
@@ -317,3 +345,9 @@ class _Decision:
             None if too_small(gain, error, single, unit) else float(-difference / gain)
             for gain, error, difference in zip(gains, errors, differences, strict=True)
         ]
+
+
+def _without_rounding(estimate: Estimate) -> Estimate:
+    """Make what is zero but for the rounding of other numbers zero."""
+    ends = (0.0 if abs(end) < ZERO else end for end in (estimate.value, estimate.lower, estimate.upper))
+    return Estimate(*ends)

@@ -20,7 +20,7 @@ NEAR_FRONT = 8
 class Contenders:
     """Pools with what they lose on every cluster, those that lose least on all of them first.
 
-    Where members are required, the single models that a pool is compared to need not be pools to choose: they come last.
+    Where members are required, single models that a pool is compared to need not be pools to choose: they come last.
 
     Parameters
     ----------

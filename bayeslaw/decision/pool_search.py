@@ -6,9 +6,9 @@ best found as long as that helps. How much better a pool that was not looked at 
 
 .. math:: F(Q) \le F(P) + \sum_{m \in Q \setminus P} [F(P \cup m) - F(P)]
 
-(Nemhauser, Wolsey and Fisher 1978), and the largest such sum within the limits is at most that of a knapsack filled with
-fractions of models. No rule that takes a member for each sample, or mixes them, loses less than the oracle. For equal
-mixtures a second bound holds: mixing all models with the best weights, which is convex (Cover 1984).
+(Nemhauser, Wolsey and Fisher 1978), and the largest such sum within the limits is at most that of a knapsack filled
+with fractions of models. No rule that takes a member for each sample, or mixes them, loses less than the oracle. For
+equal mixtures a second bound holds: mixing all models with the best weights, which is convex (Cover 1984).
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The pools that come into question for rules that are themselves cross-fitted, and take long to evaluate.
 
-They are the best by each of the rules that are not, with every single model. The oracle of a pool loses at most what any
-rule does that takes members or mixes them, so that what is left out is bounded by the lowest of its oracles.
+They are the best by each of the rules that are not, with every single model. The oracle of a pool loses at most what
+any rule does that takes members or mixes them, so that what is left out is bounded by the lowest of its oracles.
 """
 
 import numpy as np

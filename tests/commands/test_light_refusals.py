@@ -14,6 +14,7 @@ COMMANDS = (
     "losses no.csv",
     "pools no.csv --out p",
     "advantage no.csv",
+    "choose no.csv",
 )
 PROGRAM = """
 import json, sys
