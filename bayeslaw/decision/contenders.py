@@ -11,8 +11,9 @@ from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.rule_functions import RuleFunctions
 
 MOST_CONTENDERS = 1000
-MOST_NUMBERS = 30_000_000
-"""Clusters times pools: a quarter of a gigabyte."""
+MOST_NUMBERS = 5_000_000
+"""Clusters times pools: what is drawn thousands of times."""
+FEWEST_CONTENDERS = 100
 NEAR_FRONT = 8
 
 
@@ -65,7 +66,7 @@ class Contenders:
 
 def most_contenders(clusters: int) -> int:
     """Say how many pools are looked at cluster by cluster."""
-    return max(20, min(MOST_CONTENDERS, MOST_NUMBERS // clusters))
+    return max(FEWEST_CONTENDERS, min(MOST_CONTENDERS, MOST_NUMBERS // clusters))
 
 
 def choose_contenders(search: Search, costs: np.ndarray, front: np.ndarray, ranks: int, most: int) -> np.ndarray:
