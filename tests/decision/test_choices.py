@@ -126,30 +126,42 @@ def test_the_promise_is_unbiased_where_the_mean_of_the_chosen_is_not():
 
 
 @pytest.mark.slow
-def test_pools_promise_what_they_keep_on_new_samples():
-    """Mixtures of up to three of eight models of random quality, against a hundred thousand new samples."""
+@pytest.mark.parametrize("spread", [0.03, 0.3])
+def test_pools_promise_what_they_keep_on_new_samples(spread):
+    """Mixtures of up to three of eight models, much alike or not, against twenty thousand new samples.
+
+    Where models are much alike, the best of many single models in each draw is better than the best there is: that a
+    pool is better than all of them is then said too seldom, never too often.
+    """
 
     def drawn(quality, family, number, generator):
         of_family = generator.normal(0, 0.5, (number, 3))[:, family]
-        return np.maximum(1.5 + quality + 0.4 * of_family + 0.25 * generator.normal(size=(number, 8)), 0.01)
+        return np.maximum(2.5 + quality + 0.4 * of_family + 0.25 * generator.normal(size=(number, 8)), 0.01)
 
-    promised, naive, better = [], [], []
-    for seed in range(150):
+    promised, naive, better, best = [], [], [], []
+    pools = subsets(8, 3)
+    for seed in range(100):
         generator = np.random.default_rng([seed, 7])
-        quality, family = generator.normal(0, 0.03, 8), generator.integers(3, size=8)
+        quality, family = generator.normal(0, spread, 8), generator.integers(3, size=8)
         table = loss_table(drawn(quality, family, 100, generator), clusters=range(100))
         found = bl.choose(table, max_size=3, top=1, draws=200, seed=seed)
         new = loss_table(drawn(quality, family, 20_000, generator))
-        truth = plain_pool(new, [int(name[1:]) for name in found.rows[0].members], "mixture")[0]
-        single = min(plain_pool(new, [m], "mixture")[0] for m in range(8))
-        promised.append(found.rows[0].loss - truth)
-        naive.append(found.lowest - truth)
-        better.append((found.rows[0].probability_better_than_single, truth < single))
+        truth = {names(pool): plain_pool(new, pool, "mixture")[0] for pool in pools}
+        row = found.rows[0]
+        promised.append(row.loss - truth[row.members])
+        naive.append(found.lowest - truth[row.members])
+        better.append((row.probability_better_than_single, truth[row.members] < min(list(truth.values())[:8])))
+        best.append((row.regret, truth[row.members] - min(truth.values())))
     error = np.std(promised, ddof=1) / len(promised) ** 0.5
     assert abs(np.mean(promised)) < 2 * error
-    assert np.mean(naive) < -2 * np.std(naive, ddof=1) / len(naive) ** 0.5
-    said, was = np.array(better, dtype=float).T
-    assert np.mean(said) == pytest.approx(np.mean(was), abs=0.1)
+    said, was = np.array(better, dtype=float).mean(axis=0)
+    regret, missed = np.mean(best, axis=0)
+    assert said < was + 0.1
+    assert regret == pytest.approx(missed, rel=0.5)
+    if spread < 0.1:
+        assert np.mean(naive) < -2 * np.std(naive, ddof=1) / len(naive) ** 0.5
+    else:
+        assert said == pytest.approx(was, abs=0.1)
 
 
 def test_probabilities_of_two_models_are_those_of_a_normal_difference():
