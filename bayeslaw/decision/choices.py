@@ -34,7 +34,7 @@ MORE_FOLDS = 10
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
 DIGITS = 13
-ZERO = 1e-14
+MOST_SINGLES = 30
 BOUND = RULES["oracle"]
 
 
@@ -238,7 +238,9 @@ class Decision:
 
     def _other_singles(self, pools: np.ndarray) -> np.ndarray:
         alone = {int(pool[0]) for pool in pools[(pools >= 0).sum(axis=1) == 1]}
-        others = [model for model in range(len(self.admitted.models)) if model not in alone]
+        # Of one member, every rule loses what that loses.
+        order = np.argsort(self.nll.sum(axis=0), kind="stable")[:MOST_SINGLES].tolist()
+        others = [model for model in order if model not in alone]
         singles = np.full((len(others), pools.shape[1]), -1, dtype=np.int64)
         singles[:, 0] = others
         return singles
@@ -264,7 +266,7 @@ class Decision:
         fit = self.cross_fit(front)
         identity, single = np.eye(rows + 1 + len(front)), np.eye(rows + 1 + len(front))[rows]
         contrasts = np.concatenate([identity, identity[:rows] - single])
-        estimates = [_without_rounding(each) for each in fit.differences(contrasts, seed).estimates(level, draws)]
+        estimates = fit.estimates(contrasts, level, draws, seed)
         odds = draw_odds(contenders, costs, draws, seed)
         lost, compared = estimates[: rows + 1 + len(front)], estimates[rows + 1 + len(front) :]
         singles = np.flatnonzero(contenders.single)
@@ -345,9 +347,3 @@ class Decision:
             None if too_small(gain, error, single, unit) else float(-difference / gain)
             for gain, error, difference in zip(gains, errors, differences, strict=True)
         ]
-
-
-def _without_rounding(estimate: Estimate) -> Estimate:
-    """Make what is zero but for the rounding of other numbers zero."""
-    ends = (0.0 if abs(end) < ZERO else end for end in (estimate.value, estimate.lower, estimate.upper))
-    return Estimate(*ends)

@@ -92,8 +92,8 @@ def choose_contenders(search: Search, costs: np.ndarray, front: np.ndarray, rank
     """
     total = search.sums.sum(axis=0)
     singles = np.flatnonzero((search.pools >= 0).sum(axis=1) == 1)
-    chosen = [_lowest(total, most), singles, front]
-    chosen += list(_near_front(total, costs, front))
+    chosen = [_lowest(total, most), singles[_lowest(total[singles], most // 4)], front]
+    chosen += list(_near_front(total, costs, front, number=NEAR_FRONT if most == MOST_CONTENDERS else 1))
     for fold in range(search.sums.shape[0]):
         which, without = search.without_fold(fold)
         chosen.append(which[_lowest(without, ranks)])
@@ -152,4 +152,4 @@ def cluster_sums(
 
     with ThreadPoolExecutor(usable_cores()) as executor:
         list(executor.map(add_up, range(len(pools))))
-    return np.ascontiguousarray(found.T)
+    return found.T

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.decision.contenders import Contenders
-from bayeslaw.pools.cluster_intervals import ClusterDifferences
+from bayeslaw.pools.cluster_intervals import ClusterDifferences, Estimate
+
+ZERO = 1e-14
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,40 @@ class CrossFit:
         """The pool that each choice takes without a fold, [fold, choice]."""
         return self.choose(self.contenders.by_fold(np.ones(len(self.contenders.weights))))
 
-    def differences(self, contrasts: np.ndarray, seed: int) -> ClusterDifferences:
-        """Set up linear combinations of what the choices lose, [combination, choice], with their errors."""
+    def estimates(self, contrasts: np.ndarray, level: float, draws: int, seed: int) -> list[Estimate]:
+        """Find linear combinations of what the choices lose, with their intervals.
+
+        Parameters
+        ----------
+        contrasts
+            The combinations, [combination, choice].
+        level, draws, seed
+            Of the intervals; see `bayeslaw.pools.cluster_intervals`.
+
+        Returns
+        -------
+        list of Estimate
+            None of them depends on which others are asked for.
+        """
+        weights = self.contenders.weights
         of_cluster = self.chosen[self.contenders.folds]
-        sums = np.take_along_axis(self.contenders.sums, of_cluster, axis=1)
+        sums = np.take_along_axis(self.contenders.sums, of_cluster, axis=1) @ contrasts.T
+        found: list[np.ndarray] = []
 
         def chosen_anew(kept: np.ndarray) -> np.ndarray:
-            # A few subsets at a time: each holds a number for every fold and pool.
-            return np.concatenate([self.judged(part) @ contrasts.T for part in np.array_split(kept, 10)])
+            # The same subsets for all, and a few at a time: each holds a number for every fold and pool.
+            if not found:
+                found.append(np.concatenate([self.judged(part) @ contrasts.T for part in np.array_split(kept, 10)]))
+            return found[0]
 
-        return ClusterDifferences(sums @ contrasts.T, self.contenders.weights, chosen_anew, seed)
+        quantiles = ClusterDifferences(sums, weights, chosen_anew, seed).quantiles(np.eye(len(contrasts)), level, draws)
+        estimates = []
+        for column, (low, high) in enumerate(quantiles):
+            alone = ClusterDifferences(
+                sums[:, [column]], weights, lambda kept, column=column: chosen_anew(kept)[:, [column]], seed
+            )
+            value, error = float(alone.values[0]), float(np.sqrt(alone.covariance[0, 0]))
+            ends = (value, value - error * high, value - error * low)
+            # What is zero but for the rounding of other numbers is zero.
+            estimates.append(Estimate(*(0.0 if abs(end) < ZERO else float(end) for end in ends)))
+        return estimates

@@ -394,3 +394,10 @@ def test_enumeration_lists_what_is_within_limits():
         ]
         assert [tuple(m for m in row if m >= 0) for row in found.tolist()] == sorted(expected)
         assert feasible_pools(costs, most, required, 4, len(expected) - 1) is None
+
+
+def test_a_row_does_not_depend_on_how_many_are_told():
+    table = random_table(90, 5, seed=2)
+    few, many = (bl.choose(table, top=top, draws=100) for top in (1, 9))
+    assert few.rows[0] == many.rows[0]
+    assert few.front == many.front
