@@ -401,3 +401,31 @@ def test_a_row_does_not_depend_on_how_many_are_told():
     few, many = (bl.choose(table, top=top, draws=100) for top in (1, 9))
     assert few.rows[0] == many.rows[0]
     assert few.front == many.front
+
+
+@pytest.mark.parametrize("rule", ["oracle", "mixture"])
+@pytest.mark.parametrize("spread", [0.3, 40.0, 300.0, 3000.0])
+def test_sums_by_fold_are_those_of_each_pool(rule, spread):
+    """Also where losses of models lie so far apart that products of probabilities, or these, leave the range."""
+    from bayeslaw.decision.limits import Admitted
+    from bayeslaw.decision.pool_search import search_pools
+    from bayeslaw.pools.rules import find_rule
+
+    generator = np.random.default_rng(0)
+    nll, folds = spread * generator.random((2500, 5)), generator.integers(3, size=2500)
+    admitted = Admitted(np.arange(5), 0, np.zeros((0, 5)), np.zeros(0), 4)
+    found = search_pools(nll, folds, admitted, find_rule(rule))
+    assert len(found.pools) == 30
+    for pool, sums in zip(found.pools, found.sums.T, strict=True):
+        losses = find_rule(rule).functions.losses(nll[:, pool[pool >= 0]], folds)
+        np.testing.assert_allclose(sums, np.bincount(folds, losses), rtol=2e-6)
+
+
+def test_of_two_models_of_one_cost_one_is_on_the_front():
+    generator = np.random.default_rng(3)
+    table = loss_table(2 + 0.3 * generator.normal(size=(200, 3)) + [0, 0.02, 0.04], parameters=[1e8, 1e8, 1e8])
+    found = bl.choose(table, max_size=1, draws=500)
+    [front] = found.front
+    assert front.members == found.rows[0].members
+    assert front.probability == found.rows[0].probability_best
+    assert 0.3 < front.probability < 0.999
