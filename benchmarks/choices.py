@@ -25,10 +25,10 @@ import xarray as xr
 from pools import loop, peak_memory, seconds, simulate
 
 import bayeslaw as bl
-from bayeslaw.decision.choices import decide
 from bayeslaw.decision.feasible_pools import feasible_pools
 from bayeslaw.decision.limits import Admitted, Limits, admit
 from bayeslaw.decision.pool_search import search_pools
+from bayeslaw.decision.table_decision import decide
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.rules import find_rule
 

@@ -2,6 +2,7 @@
 
 import json
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,7 +47,8 @@ def by_loss(table, pools, rule):
 @pytest.mark.parametrize("limited", [False, True])
 def test_pools_are_ranked_as_one_by_one(rule, limited):
     table = random_table(300, 7, seed=3, clusters=np.arange(300) // 4, sizes=np.arange(300) % 7 + 3)
-    pools, limits = subsets(7, 3), {}
+    pools = subsets(7, 3)
+    limits: dict[str, Any] = {}
     parameters = table["parameters"].to_numpy()
     if limited:
         limits = {"max_parameters": 1.1e9, "require": ["m2"], "exclude": ["m0"]}
@@ -75,7 +77,11 @@ def test_active_parameters_and_price_are_limits_too():
     table = random_table(60, 5, seed=1)
     table["price"] = ("lm", [1.0, 2.0, 3.0, 4.0, 0.0])
     table["active_parameters"] = ("lm", [5e8, 4e8, 3e8, 2e8, 1e8])
-    for limits, name, most in (({"max_price": 3}, "price", 3), ({"max_active": "0.7B"}, "active_parameters", 7e8)):
+    cases: list[tuple[dict[str, Any], str, float]] = [
+        ({"max_price": 3}, "price", 3),
+        ({"max_active": "0.7B"}, "active_parameters", 7e8),
+    ]
+    for limits, name, most in cases:
         found = bl.choose(table, top=30, draws=50, **limits)
         costs = table[name].to_numpy()
         within = [p for p in subsets(5, 4) if costs[list(p)].sum() <= most * (1 + 1e-9)]
@@ -181,7 +187,7 @@ def test_a_search_finds_nearly_the_best_and_its_bound_holds(rule, monkeypatch):
     for seed in range(4):
         table = random_table(200, 12, seed=seed)
         parameters = table["parameters"].to_numpy()
-        limits = {"max_parameters": 0.4 * float(parameters.sum())}
+        limits: dict[str, Any] = {"max_parameters": 0.4 * float(parameters.sum())}
         exact = bl.choose(table, rule=rule, top=1, draws=20, **limits)
         with monkeypatch.context() as patch:
             patch.setattr(pool_search, "MOST_LISTED", 1)
@@ -416,6 +422,9 @@ def test_sums_by_fold_are_those_of_each_pool(rule, spread):
     admitted = Admitted(np.arange(5), 0, np.zeros((0, 5)), np.zeros(0), 4)
     found = search_pools(nll, folds, admitted, find_rule(rule))
     assert len(found.pools) == 30
+    which, others = found.without_fold(1)
+    assert which.tolist() == list(range(30))
+    np.testing.assert_allclose(others, found.sums[0] + found.sums[2])
     for pool, sums in zip(found.pools, found.sums.T, strict=True):
         losses = find_rule(rule).functions.losses(nll[:, pool[pool >= 0]], folds)
         np.testing.assert_allclose(sums, np.bincount(folds, losses), rtol=2e-6)
