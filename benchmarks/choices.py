@@ -25,7 +25,7 @@ import xarray as xr
 from pools import loop, peak_memory, seconds, simulate
 
 import bayeslaw as bl
-from bayeslaw.decision.feasible_pools import feasible_pools
+from bayeslaw.decision.limited_pools import limited_pools
 from bayeslaw.decision.limits import Admitted, Limits, admit
 from bayeslaw.decision.pool_search import search_pools
 from bayeslaw.decision.table_decision import decide
@@ -192,7 +192,7 @@ def speed(samples: int, models: int, rounds: int) -> bool:
     """Compare the search over all pools of up to 4 with the loops; judged by both rules."""
     losses = simulate(samples, models)
     nll, met = losses["nll"].to_numpy(), True
-    pools = feasible_pools(np.zeros((0, models)), np.zeros(0), 0, 4, 10_000_000)
+    pools = limited_pools(np.zeros((0, models)), np.zeros(0), 0, 4, 10_000_000)
     assert pools is not None
     members = [[member for member in row if member >= 0] for row in pools.tolist()]
     admitted = Admitted(np.arange(models), 0, np.zeros((0, models)), np.zeros(0), 4)

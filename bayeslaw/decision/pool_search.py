@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw.decision.feasible_pools import feasible_pools
+from bayeslaw.decision.limited_pools import limited_pools
 from bayeslaw.decision.limits import ROUNDING, Admitted
 from bayeslaw.decision.loss_bounds import lowest_possible
 from bayeslaw.decision.pool_sums import FoldSums
@@ -82,7 +82,7 @@ def search_pools(nll: np.ndarray, folds: np.ndarray, admitted: Admitted, rule: R
     """
     sums = FoldSums(nll, folds, rule.functions)
     room = max(min(MOST_LISTED, MOST_WORK // len(nll)), nll.shape[1])
-    pools = feasible_pools(admitted.costs, admitted.most, admitted.required, admitted.max_size, room)
+    pools = limited_pools(admitted.costs, admitted.most, admitted.required, admitted.max_size, room)
     if pools is not None:
         return Search(pools, sums.sorted_pools(pools))
     steps = _Steps(sums, admitted)

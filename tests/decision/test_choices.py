@@ -385,12 +385,12 @@ def test_a_fit_is_refused_in_a_sentence(tmp_path):
 
 
 def test_enumeration_lists_what_is_within_limits():
-    from bayeslaw.decision.feasible_pools import feasible_pools
+    from bayeslaw.decision.limited_pools import limited_pools
 
     generator = np.random.default_rng(0)
     costs, most = generator.random((2, 9)), np.array([1.4, 1.9])
     for required in (0, 1, 2):
-        found = feasible_pools(costs, most, required, 4, 10_000)
+        found = limited_pools(costs, most, required, 4, 10_000)
         assert found is not None
         expected = [
             p
@@ -399,7 +399,7 @@ def test_enumeration_lists_what_is_within_limits():
             if set(range(required)) <= set(p) and (costs[:, list(p)].sum(axis=1) <= most).all()
         ]
         assert [tuple(m for m in row if m >= 0) for row in found.tolist()] == sorted(expected)
-        assert feasible_pools(costs, most, required, 4, len(expected) - 1) is None
+        assert limited_pools(costs, most, required, 4, len(expected) - 1) is None
 
 
 def test_a_row_does_not_depend_on_how_many_are_told():

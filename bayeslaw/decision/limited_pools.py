@@ -7,7 +7,7 @@ from bayeslaw.pools.kernels import compiled
 
 
 @compiled()
-def walk_feasible(costs, most, required, max_size, pools):
+def walk_limited(costs, most, required, max_size, pools):
     """List the pools within limits, those with the same leading members next to each other.
 
     Parameters
@@ -56,13 +56,13 @@ def walk_feasible(costs, most, required, max_size, pools):
     return count
 
 
-def feasible_pools(costs: np.ndarray, most: np.ndarray, required: int, max_size: int, limit: int) -> np.ndarray | None:
+def limited_pools(costs: np.ndarray, most: np.ndarray, required: int, max_size: int, limit: int) -> np.ndarray | None:
     """List the pools within limits.
 
     Parameters
     ----------
     costs, most, required, max_size
-        As in `walk_feasible`.
+        As in `walk_limited`.
     limit
         The most pools to list.
 
@@ -74,7 +74,7 @@ def feasible_pools(costs: np.ndarray, most: np.ndarray, required: int, max_size:
     size, room = min(max_size, costs.shape[1]), min(limit, 4096)
     while True:
         pools = np.full((room, size), -1, dtype=np.int64)
-        count = int(walk_feasible(np.ascontiguousarray(costs), most, required, size, pools))
+        count = int(walk_limited(np.ascontiguousarray(costs), most, required, size, pools))
         if count <= room:
             return pools[:count]
         if room == limit:
