@@ -43,12 +43,15 @@ class Search:
         For each fold the pools that a search without it looks at; None where all pools are looked at.
     bound
         A sum that no pool within the limits loses less than; None where all pools are looked at.
+    by_cluster
+        What the pools lose on every cluster, in nats, [cluster, pool]; None where that is not known yet.
     """
 
     pools: np.ndarray
     sums: np.ndarray
     seen: list[np.ndarray] | None = None
     bound: float | None = None
+    by_cluster: np.ndarray | None = None
 
     @property
     def exact(self) -> bool:

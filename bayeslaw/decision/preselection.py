@@ -35,21 +35,24 @@ def preselect(nll: np.ndarray, clusters: np.ndarray, folds: np.ndarray, admitted
     Search
         The pools evaluated.
     """
-    names = pointwise_rules()
-    searches = {name: search_pools(nll, folds, admitted, RULES[name]) for name in names}
-    taken = [_best(search, MOST_EVALUATED // len(names)) for search in searches.values()]
-    pools = np.unique(np.concatenate(taken), axis=0)
+    searches = {name: search_pools(nll, folds, admitted, RULES[name]) for name in pointwise_rules()}
+    pools = _promising(list(searches.values()))
     lost = cluster_sums(nll, pools, clusters, folds, rule.functions)
     fold = np.zeros(len(lost), dtype=np.int64)
     fold[clusters] = folds
     sums = np.stack([lost[fold == each].sum(axis=0) for each in range(int(folds.max()) + 1)])
-    return Search(pools, sums, None, _left_out(searches[BOUND], pools))
+    return Search(pools, sums, None, _left_out(searches[BOUND], pools), lost)
 
 
-def _best(search: Search, number: int) -> np.ndarray:
-    total = search.sums.sum(axis=0)
-    single = (search.pools >= 0).sum(axis=1) == 1
-    return search.pools[np.union1d(np.argsort(total, kind="stable")[:number], np.flatnonzero(single))]
+def _promising(searches: list[Search]) -> np.ndarray:
+    """Take the best pools by each search in turn, and every single model."""
+    ranked = [search.pools[np.argsort(search.sums.sum(axis=0), kind="stable")[:MOST_EVALUATED]] for search in searches]
+    rank = np.concatenate([np.arange(len(pools)) for pools in ranked])
+    in_turn = np.concatenate(ranked)[np.argsort(rank, kind="stable")]
+    _, first = np.unique(in_turn, axis=0, return_index=True)
+    every = searches[0].pools
+    singles = every[(every >= 0).sum(axis=1) == 1]
+    return np.unique(np.concatenate([in_turn[np.sort(first)[:MOST_EVALUATED]], singles]), axis=0)
 
 
 def _left_out(search: Search, pools: np.ndarray) -> float | None:

@@ -113,7 +113,10 @@ class Decision:
         fold = np.zeros(count, dtype=np.int64)
         fold[self.clusters] = self.folds
         every = np.concatenate([pools, singles])
-        sums = cluster_sums(self.nll, every, self.clusters, self.folds, self.rule.functions)
+        new = every if search.by_cluster is None else singles
+        sums = cluster_sums(self.nll, new, self.clusters, self.folds, self.rule.functions)
+        if search.by_cluster is not None:
+            sums = np.concatenate([search.by_cluster[:, chosen], sums], axis=1)
         seen = np.ones((search.sums.shape[0], len(every)), dtype=bool)
         for number in range(len(seen)):
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])

@@ -438,3 +438,22 @@ def test_of_two_models_of_one_cost_one_is_on_the_front():
     assert front.members == found.rows[0].members
     assert front.probability == found.rows[0].probability_best
     assert 0.3 < front.probability < 0.999
+
+
+def test_rules_that_are_cross_fitted_are_evaluated_for_the_most_promising_pools(monkeypatch):
+    """What `combine` says of each of them, and a bound on what is left out."""
+    from bayeslaw.decision import preselection
+
+    table = random_table(120, 8, seed=2, clusters=np.arange(120) // 2)
+    every = bl.choose(table, rule="best", max_size=2, top=36, draws=20)
+    assert every.pools == 36
+    assert every.bound is None
+    monkeypatch.setattr(preselection, "MOST_EVALUATED", 12)
+    found = bl.choose(table, rule="best", max_size=2, top=5, draws=20)
+    assert 12 <= found.pools <= 20
+    oracle = sorted(plain_pool(table, pool, "oracle")[0] for pool in subsets(8, 2))
+    assert found.bound is not None
+    assert oracle[0] <= found.bound <= oracle[found.pools]
+    expected = min(float(bl.combine(table, list(row.members), rule="best").mean()) for row in every.rows)
+    assert every.lowest == pytest.approx(expected, rel=1e-12)
+    assert "not all" in found.sentences[-1]
