@@ -5,8 +5,10 @@ from .comparison.k_folds import k_fold
 from .comparison.left_out import LeftOut, leave_out
 from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
+from .decision.choice_rows import Choice, Choices, FrontPool
+from .decision.choices import choose
 from .decision.crossovers import Crossovers, when
-from .decision.next_scores import NextScores, next_scores
+from .decision.score_values import NextScores, next_scores
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
@@ -37,6 +39,7 @@ from .losses.readers import read_losses
 from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
+from .plotting.pareto_plot import plot_pareto, save_pareto
 from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
 from .pools.advantages import Advantage, advantage
 from .pools.attainabilities import Attainabilities, attainability
@@ -58,6 +61,8 @@ __all__ = [
     "Calibration",
     "ChinchillaLaw",
     "ChinchillaTruth",
+    "Choice",
+    "Choices",
     "Claim",
     "CollaborationLaw",
     "Comparison",
@@ -67,6 +72,7 @@ __all__ = [
     "DiversityLaw",
     "Finding",
     "Fit",
+    "FrontPool",
     "InputError",
     "JointLaw",
     "Law",
@@ -86,6 +92,7 @@ __all__ = [
     "attainability",
     "calibrate",
     "check",
+    "choose",
     "claims",
     "clustered_standard_error",
     "co_failure",
@@ -111,6 +118,7 @@ __all__ = [
     "numpyro_model",
     "plot_claims",
     "plot_law",
+    "plot_pareto",
     "plot_when",
     "pool_check",
     "pools_of",
@@ -122,6 +130,7 @@ __all__ = [
     "recommend",
     "register_law",
     "sample_weights",
+    "save_pareto",
     "save_plot",
     "simulate_chinchilla",
     "simulate_losses",

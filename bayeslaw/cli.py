@@ -10,6 +10,7 @@ from bayeslaw.commands.advantage import advantage
 from bayeslaw.commands.attainability import attainability
 from bayeslaw.commands.calibrate import calibrate
 from bayeslaw.commands.check import check
+from bayeslaw.commands.choose import choose
 from bayeslaw.commands.common import Group, add
 from bayeslaw.commands.compare import compare
 from bayeslaw.commands.demo import demo
@@ -52,6 +53,7 @@ add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit 
 add(app, pools, example="bayeslaw pools losses.csv --models models.csv --unit word --max-size 3 --out pools")
 add(app, advantage, example="bayeslaw advantage zoo --unit document")
 add(app, attainability, example="bayeslaw attainability zoo --unit line --members zoo-gpt2-1.5m,zoo-llama-1.5m")
+add(app, choose, example="bayeslaw choose zoo --unit document --max-parameters 3M --max-size 3")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")

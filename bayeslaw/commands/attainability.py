@@ -11,6 +11,7 @@ from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
     JsonOption,
+    MetricOption,
     MissingOption,
     ModelsOption,
     SampleOption,
@@ -51,6 +52,7 @@ def attainability(
     describe: DescribeOption = None,
     missing: MissingOption = "error",
     strict: StrictOption = False,
+    metric: MetricOption = None,
     rules: Annotated[
         str | None,
         typer.Option(
@@ -92,6 +94,7 @@ def attainability(
         describe=describe,
         missing=missing,
         strict=strict,
+        metric=metric,
     )
     names = [name.strip() for name in members.split(",") if name.strip()]
     if co_failure:

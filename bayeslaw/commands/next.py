@@ -15,7 +15,7 @@ from bayeslaw.pools.rules import describe_rules
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.decision.next_scores import NextScores
+    from bayeslaw.decision.score_values import NextScores
 
 
 def next_(
@@ -48,7 +48,7 @@ def next_(
     check_fit_there(fit)
     if candidates is not None:
         check_file_there(candidates)
-    from bayeslaw.decision.next_scores import next_scores
+    from bayeslaw.decision.score_values import next_scores
     from bayeslaw.fitting.fit_reading import load_fit
 
     fitted = load_fit(fit, keep=())

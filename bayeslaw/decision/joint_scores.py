@@ -7,9 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from bayeslaw.decision.candidates import Candidate, check_candidates
-from bayeslaw.decision.feasible_pools import feasible_pools
 from bayeslaw.decision.information_value import Actions, effective_draws
-from bayeslaw.decision.next_scores import NextScores, ScoreValue, cost_words, size_words
+from bayeslaw.decision.limited_pools import limited_pools
+from bayeslaw.decision.score_values import NextScores, ScoreValue, cost_words, size_words
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.curve import Models
@@ -40,7 +40,7 @@ def joint_next_scores(
     draws: int,
     seed: int,
 ) -> NextScores:
-    """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.next_scores.next_scores`."""
+    """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.score_values.next_scores`."""
     model = fit.model
     unit = model.table.answer_unit
     rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
@@ -116,7 +116,7 @@ class PoolsToChoose:
         parameters, names = self.model.table.parameters[None, :], [str(name) for name in self.model.table.names]
         # A limit of nothing is none.
         limits = np.array([min(most, parameters.sum())])
-        pools = feasible_pools(parameters, limits, 0, max_size, MOST_LISTED)
+        pools = limited_pools(parameters, limits, 0, max_size, MOST_LISTED)
         if pools is None:
             raise InputError(
                 f"there are more than {MOST_LISTED:,} pools of up to {max_size} of {len(names)} models",

@@ -161,7 +161,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
-    "next_scores": "bayeslaw.decision.next_scores:no_next_scores",
+    "next_scores": "bayeslaw.decision.score_values:no_next_scores",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],

@@ -7,7 +7,7 @@ from bayeslaw.errors import InputError
 FOLDS = 5
 
 
-def assign_folds(clusters: np.ndarray, seed: int = 0) -> np.ndarray:
+def assign_folds(clusters: np.ndarray, seed: int = 0, folds: int = FOLDS) -> np.ndarray:
     """Deal whole clusters to folds.
 
     Parameters
@@ -16,14 +16,17 @@ def assign_folds(clusters: np.ndarray, seed: int = 0) -> np.ndarray:
         Number of each sample's cluster, [sample], from 0 without gaps.
     seed
         Seed of the deal.
+    folds
+        How many folds.
 
     Returns
     -------
     np.ndarray
-        Number of each sample's fold, [sample]: five folds, or as many as there are clusters where those are fewer.
+        Number of each sample's fold, [sample]: as many folds as asked for, or as there are clusters where those are
+        fewer.
     """
     number = int(clusters.max()) + 1
-    of_cluster = np.random.default_rng(seed).permutation(number) % FOLDS
+    of_cluster = np.random.default_rng(seed).permutation(number) % folds
     return of_cluster[clusters]
 
 

@@ -8,6 +8,7 @@ from scipy.special import logsumexp, softmax
 
 from bayeslaw.pools import direction_kernels, kernels, mixture_kernels
 from bayeslaw.pools.kernels import BLOCK
+from bayeslaw.pools.mixture_products import factors_in_products, log_product_sums
 from bayeslaw.pools.pool_parts import Part
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.rule_sums import Step
@@ -29,8 +30,19 @@ def _losses_of_members(columns: np.ndarray) -> np.ndarray:
 
 
 def _sums(columns: np.ndarray, parts: Sequence[Part], folds: np.ndarray) -> np.ndarray:
-    step = _plain_step(np.ascontiguousarray(columns, dtype=np.float64))
-    return np.concatenate([step(part)[0][0] for part in parts])
+    losses = np.ascontiguousarray(columns, dtype=np.float64)
+    base = losses.min(axis=0)
+    factors = factors_in_products(losses.max(axis=0) - base)
+    if (factors == 0).any():
+        # Members so far behind the sample's best that their exponentials are no normal numbers.
+        step = _plain_step(losses)
+        return np.concatenate([step(part)[0][0] for part in parts])
+    exponentials, found = np.exp(base - losses), []
+    for part in parts:
+        logs = np.zeros(len(part.sizes))
+        log_product_sums(exponentials, factors, part.plan, part.pools.shape[1], logs)
+        found.append(base.sum() + len(base) * np.log(part.sizes) - logs)
+    return np.concatenate(found)
 
 
 def _make_step(losses: np.ndarray, weights: np.ndarray, blocks: np.ndarray, lane_weights: np.ndarray) -> Step:

@@ -5,7 +5,7 @@ import numpy as np
 from bayeslaw.pools.kernels import BLOCK, LANES, PLAIN, aligned, compiled, lane_moments, load, record
 
 _LOWEST_NORMAL = 1e-280
-_HALF_ROOT_BITS = 0x3FE6A09E667F3BCD
+HALF_ROOT_BITS = 0x3FE6A09E667F3BCD
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 
 
@@ -13,7 +13,7 @@ _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 def _split(bits, mantissas, exponents, number):
     """Split positive normal numbers into factors of two and what is left, between the root of 1 / 2 and that of 2."""
     for i in range(number):
-        exponent = (bits[i] - _HALF_ROOT_BITS) >> 52
+        exponent = (bits[i] - HALF_ROOT_BITS) >> 52
         mantissas[i] = bits[i] - (exponent << 52)
         exponents[i] = float(exponent)
 

@@ -16,6 +16,7 @@ COMMANDS = (
     "pools no.csv --out p",
     "advantage no.csv",
     "attainability no.csv --members a,b",
+    "choose no.csv",
 )
 PROGRAM = """
 import json, sys

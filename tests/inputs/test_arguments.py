@@ -32,6 +32,7 @@ RECORDS = {
         "LeftOut",
     ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
+    *("Choice", "Choices", "FrontPool"),
 }
 
 
@@ -106,6 +107,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     bl.write_losses(losses, folder / "losses")
     bl.write_pools(pools, folder / "pools")
     parameters = {"parameters": "total"}
+    choices = bl.choose(losses, max_size=2, draws=5)
     arguments: dict[str, dict[str, Any]] = {
         "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
         "ChinchillaLaw": dict.fromkeys(bl.ChinchillaLaw.parameter_names),
@@ -167,6 +169,21 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "progress": False,
         },
         "check": {"fit": fit},
+        "choose": {
+            "losses": losses,
+            "max_parameters": 1e12,
+            "max_price": None,
+            "max_active": None,
+            "max_size": 2,
+            "require": (),
+            "exclude": (),
+            "rule": "mixture",
+            "cost": "parameters",
+            "top": 2,
+            "level": 0.9,
+            "draws": 5,
+            "seed": 0,
+        },
         "claims": {"fit": fit, "budgets": [1e9, "7B"], "independent_rows": False},
         "clustered_standard_error": {"values": np.arange(3), "weights": np.ones(3), "clusters": np.array(list("aab"))},
         "co_failure": {"losses": losses, "members": names, "thresholds": [1.0], "interval": 0.9},
@@ -240,6 +257,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "mean_losses": {"losses": losses},
         "models_from_frame": {"frame": whole, "unit": None, "missing": "error"},
         "plot_claims": {"fit": fit},
+        "plot_pareto": {"choices": choices},
         "plot_law": {"fit": fit, "interval": 0.9, "kinds": ("mean",), "beyond": 10.0, "groups": None, "ax": None},
         "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
         "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
@@ -259,6 +277,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "recommend": {"data": losses, **parameters},
         "register_law": {"law": bl.PowerLaw},
         "sample_weights": {"losses": losses},
+        "save_pareto": {"choices": choices, "path": folder / "front.png"},
         "save_plot": {"fit": fit, "path": folder / "f.png", "what": "law", "interval": 0.9},
         "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
         "simulate_losses": {

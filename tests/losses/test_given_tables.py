@@ -39,7 +39,14 @@ def named(*names):
     return {"coords": {"lm": list(names)}}
 
 
-FUNCTIONS = (bl.loss_report, bl.make_pools, bl.advantage, bl.recommend, lambda losses: bl.fit("power", losses))
+FUNCTIONS = (
+    bl.loss_report,
+    bl.make_pools,
+    bl.advantage,
+    bl.choose,
+    bl.recommend,
+    lambda losses: bl.fit("power", losses),
+)
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,7 @@ def test_every_command_that_reads_a_table_says_so(wrong_folder, tmp_path):
         ("pools", "--out", "new"),
         ("fit", "--law", "power", "--out", "new.nc"),
         ("advantage",),
+        ("choose", "--max-size", "1"),
         ("calibrate", "--law", "power", "--table"),
     ],
 )

@@ -1,0 +1,123 @@
+"""Which pool to take: pools of scored models within limits, by what they are expected to lose on new samples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.decision.choice_rows import Choices
+from bayeslaw.decision.limits import COSTS, Limits
+from bayeslaw.decision.table_decision import decide
+from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.losses.sizes import read_size
+from bayeslaw.losses.table_arguments import loss_table
+from bayeslaw.pools.rules import a_rule, sample_rules
+
+USUAL_SIZE = 4
+MOST_DRAWS = 100_000
+MOST_ROWS = 200
+
+
+def _a_most(name: str, value: Any) -> float:
+    """Accept the most of a cost: a number or a size such as 20B, zero or more."""
+    most = read_size(name, value)
+    if not 0 <= most < np.inf:
+        raise InputError(f"{name} is {most!r}", "a number of at least zero, such as 20e9 or 20B", "correct it")
+    return most
+
+
+@accepts(
+    losses=loss_table,
+    max_parameters=optional(_a_most),
+    max_price=optional(_a_most),
+    max_active=optional(_a_most),
+    max_size=a_whole_number(lowest=1, suggested=USUAL_SIZE),
+    require=texts,
+    exclude=texts,
+    rule=optional(a_rule(sample_rules)),
+    cost=a_choice(lambda: COSTS),
+    top=a_whole_number(lowest=1, highest=MOST_ROWS, suggested=10),
+    level=a_level,
+    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=2000),
+    seed=a_seed,
+)
+def choose(
+    losses: xr.Dataset,
+    *,
+    max_parameters: float | str | None = None,
+    max_price: float | None = None,
+    max_active: float | str | None = None,
+    max_size: int = USUAL_SIZE,
+    require: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    rule: str | None = None,
+    cost: str = "parameters",
+    top: int = 10,
+    level: float = 0.9,
+    draws: int = 2000,
+    seed: int = 0,
+) -> Choices:
+    r"""Choose a pool of scored models within limits, by its expected loss on new samples.
+
+    Parameters
+    ----------
+    losses
+        A loss table with losses on samples of two clusters or more.
+    max_parameters, max_price, max_active
+        The most total parameters, price and active parameters that members may add up to; sizes as in ``"20B"``.
+    max_size
+        Largest number of members.
+    require, exclude
+        Names of models that a pool must have, and must not have.
+    rule
+        How members combine; see `bayeslaw.combine`. Rules of tokens are not among them. None: ``"mixture"``, or
+        ``"best"`` of right and wrong answers.
+    cost
+        What the Pareto front is of: ``"parameters"``, ``"active_parameters"`` or ``"price"``.
+    top
+        How many pools to tell of.
+    level
+        Level of the equal-tailed intervals.
+    draws
+        Bootstrap samples of clusters, for the intervals and for the probabilities.
+    seed
+        Seed of the folds and of the bootstrap.
+
+    Returns
+    -------
+    Choices
+        The pools, best first, the Pareto front, and what was done. Losses are in `bayeslaw.loss_unit`.
+
+    Raises
+    ------
+    InputError
+        If the table has no losses on samples or one cluster, a name is not in it, a limit needs a cost that is not
+        known, or no pool is within the limits.
+
+    Notes
+    -----
+    Pools are ordered by their loss on all samples. What is told of a rank is cross-fitted over folds of whole clusters:
+    on each fold that pool is judged which has the rank on the others, and so with the best single model, on the same
+    clusters. The loss promised for the first is thereby that of the choice, not that of the luckiest pool. Where
+    members are required, the single models compared to need not be these: they are those within the limits of cost
+    that are not excluded. Intervals are as in `bayeslaw.advantage`; they hold for new samples of this kind and for
+    these models.
+    Probabilities and regret are means over a Bayesian bootstrap of clusters; see `bayeslaw.decision.cluster_draws`.
+
+    Where there are more than two million pools, or pools times samples are more than forty billion, not all are looked
+    at; how much less the others can lose is then bounded (see `bayeslaw.decision.pool_search`). Of rules that are
+    themselves cross-fitted the best pools by other rules are looked at (see `bayeslaw.decision.preselection`).
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> choices = bl.choose(bl.load_dataset("zoo"), max_parameters="3M", max_size=3)
+    >>> choices.rows[0].members, choices.table, print(choices)  # doctest: +SKIP
+    """
+    most = {"parameters": max_parameters, "active_parameters": max_active, "price": max_price}
+    limits = Limits(
+        max_size, {name: float(value) for name, value in most.items() if value is not None}, (*require,), (*exclude,)
+    )
+    return decide(losses, limits, rule=rule, cost=cost, top=top, seed=seed).choices(level, draws, seed)

@@ -1,0 +1,155 @@
+"""The pools that a choice is between, and what each loses on every cluster."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from bayeslaw.decision.pool_search import Search
+from bayeslaw.pools.cpu_cores import usable_cores
+from bayeslaw.pools.rule_functions import RuleFunctions
+
+MOST_CONTENDERS = 1000
+MOST_NUMBERS = 5_000_000
+"""Clusters times pools: what is drawn thousands of times."""
+FEWEST_CONTENDERS = 100
+NEAR_FRONT = 8
+
+
+@dataclass(frozen=True)
+class Contenders:
+    """Pools with what they lose on every cluster, those that lose least on all of them first.
+
+    Where members are required, single models that a pool is compared to need not be pools to choose: they come last.
+
+    Parameters
+    ----------
+    pools
+        Members, as places among the admitted models, [pool, slot], padded with -1.
+    sums
+        Sum over each cluster of what a pool loses, [cluster, pool].
+    weights
+        Weight of each cluster, [cluster].
+    folds
+        Number of each cluster's fold, [cluster].
+    seen
+        Whether a search without a fold looks at the pool, [fold, pool].
+    eligible
+        How many, the first, may be chosen.
+    """
+
+    pools: np.ndarray
+    sums: np.ndarray
+    weights: np.ndarray
+    folds: np.ndarray
+    seen: np.ndarray
+    eligible: int
+
+    @property
+    def single(self) -> np.ndarray:
+        """Which are single models, [pool]."""
+        return (self.pools >= 0).sum(axis=1) == 1
+
+    @property
+    def means(self) -> np.ndarray:
+        """Mean losses over all clusters, [pool]."""
+        return self.sums.sum(axis=0) / self.weights.sum()
+
+    def by_fold(self, kept: np.ndarray) -> np.ndarray:
+        """Sum over the clusters of each fold with weights [..., cluster]: [..., fold, pool]."""
+        number = self.seen.shape[0]
+        return np.stack(
+            [kept[..., self.folds == fold] @ self.sums[self.folds == fold] for fold in range(number)], axis=-2
+        )
+
+
+def most_contenders(clusters: int) -> int:
+    """Say how many pools are looked at cluster by cluster."""
+    return max(FEWEST_CONTENDERS, min(MOST_CONTENDERS, MOST_NUMBERS // clusters))
+
+
+def choose_contenders(search: Search, costs: np.ndarray, front: np.ndarray, ranks: int, most: int) -> np.ndarray:
+    """Choose the pools that come into question: here, without a fold, for themselves or for little cost.
+
+    Parameters
+    ----------
+    search
+        The pools looked at.
+    costs
+        What the Pareto front is of, [pool].
+    front
+        The pools on it, by all samples, [front].
+    ranks
+        How many of the best pools are told of.
+    most
+        About how many to choose.
+
+    Returns
+    -------
+    numpy.ndarray
+        Numbers of pools, by what they lose on all samples.
+    """
+    total = search.sums.sum(axis=0)
+    singles = np.flatnonzero((search.pools >= 0).sum(axis=1) == 1)
+    chosen = [_lowest(total, most), singles[_lowest(total[singles], most // 4)], front]
+    chosen += list(_near_front(total, costs, front, number=NEAR_FRONT if most == MOST_CONTENDERS else 1))
+    for fold in range(search.sums.shape[0]):
+        which, without = search.without_fold(fold)
+        chosen.append(which[_lowest(without, ranks)])
+        chosen += [which[place] for place in _near_front(without, costs[which], front, costs[front], number=1)]
+    union = np.unique(np.concatenate(chosen))
+    return union[np.argsort(total[union], kind="stable")]
+
+
+def _lowest(values: np.ndarray, number: int) -> np.ndarray:
+    if number >= len(values):
+        return np.arange(len(values))
+    return np.argpartition(values, number)[:number]
+
+
+def _near_front(
+    values: np.ndarray,
+    costs: np.ndarray,
+    front: np.ndarray,
+    levels: np.ndarray | None = None,
+    number: int = NEAR_FRONT,
+) -> Iterator[np.ndarray]:
+    """Yield the pools that lose least for at most the cost of each pool on the front."""
+    for level in costs[front] if levels is None else levels:
+        under = np.flatnonzero(costs <= level)
+        if len(under):
+            yield under[_lowest(values[under], number)]
+
+
+def cluster_sums(
+    nll: np.ndarray, pools: np.ndarray, clusters: np.ndarray, folds: np.ndarray, functions: RuleFunctions
+) -> np.ndarray:
+    """Sum up what pools lose on every cluster.
+
+    Parameters
+    ----------
+    nll
+        Losses in nats of the admitted models, [sample, model].
+    pools
+        Members, [pool, slot], padded with -1.
+    clusters, folds
+        Numbers of each sample's cluster and fold, [sample].
+    functions
+        Of the rule.
+
+    Returns
+    -------
+    numpy.ndarray
+        Sums in nats, [cluster, pool].
+    """
+    count = int(clusters.max()) + 1
+    found = np.empty((len(pools), count))
+
+    def add_up(number: int) -> None:
+        members = pools[number][pools[number] >= 0]
+        found[number] = np.bincount(clusters, functions.losses(nll[:, members], folds), count)
+
+    with ThreadPoolExecutor(usable_cores()) as executor:
+        list(executor.map(add_up, range(len(pools))))
+    return found.T
