@@ -6,6 +6,8 @@ import lazy_loader
 
 _find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 _FORMER_NAMES = {"FactorLaw": "JointLaw"}
+# What the command line calls it shadows a name of Python where a module defines it.
+_OTHER_NAMES = {"next": "next_scores"}
 
 
 def __getattr__(name: str) -> Any:
@@ -13,4 +15,4 @@ def __getattr__(name: str) -> Any:
         from bayeslaw.inputs.former_names import say_former
 
         say_former(f"bayeslaw.{name}", f"bayeslaw.{_FORMER_NAMES[name]}", stacklevel=3)
-    return _find(_FORMER_NAMES.get(name, name))
+    return _find(_FORMER_NAMES.get(name, _OTHER_NAMES.get(name, name)))

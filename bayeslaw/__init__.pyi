@@ -6,6 +6,7 @@ from .comparison.left_out import LeftOut, leave_out
 from .comparison.stacking import Stack, stack
 from .datasets.load import list_datasets, load_dataset
 from .decision.crossovers import Crossovers, when
+from .decision.next_scores import NextScores, next_scores
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
@@ -69,6 +70,7 @@ __all__ = [
     "LeftOut",
     "LossReport",
     "LossTableWarning",
+    "NextScores",
     "Noise",
     "PowerLaw",
     "PowerTruth",
@@ -101,6 +103,7 @@ __all__ = [
     "maximum_likelihood",
     "mean_losses",
     "models_from_frame",
+    "next_scores",
     "numpyro_model",
     "plot_claims",
     "plot_law",

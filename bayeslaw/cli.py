@@ -15,6 +15,7 @@ from bayeslaw.commands.demo import demo
 from bayeslaw.commands.fit import fit
 from bayeslaw.commands.import_ import import_completions, import_harness
 from bayeslaw.commands.losses import losses
+from bayeslaw.commands.next import next_
 from bayeslaw.commands.plot import plot
 from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
@@ -53,6 +54,7 @@ add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
 add(app, when, example="bayeslaw when f.nc --budgets 1M,10M")
+add(app, next_, name="next", example="bayeslaw next f.nc --candidates candidates.csv --max-parameters 20B")
 add(app, plot, example="bayeslaw plot f.nc --out f.png")
 add(app, compare, example="bayeslaw compare power.nc separate.nc --leave-out model")
 add(app, calibrate, example="bayeslaw calibrate --law power --simulations 200 --out calibration")

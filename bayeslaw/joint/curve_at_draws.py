@@ -121,6 +121,38 @@ class CurveAtDraws:
         np.ndarray
             Mean losses in the reported unit, [draw, new].
         """
+        floors, mean, within = self._of_new(new, noise, own_part=own_part)
+        left = (factor_of(within) @ noise["model"][:, :, None])[:, :, 0]
+        return floors + np.exp(mean + left)
+
+    def log_densities(self, new: Models, noise: Mapping[str, np.ndarray], losses: np.ndarray) -> np.ndarray:
+        """Evaluate the density of mean losses that one model not seen might have, given those seen.
+
+        Parameters
+        ----------
+        new
+            The model, one.
+        noise
+            As `draw_noise` draws it: a family that was not seen is another one at every draw.
+        losses
+            Mean losses in the reported unit, [loss].
+
+        Returns
+        -------
+        np.ndarray
+            Log densities, [draw, loss]; minus infinity below the floor.
+        """
+        floors, mean, within = self._of_new(new, noise, own_part=True)
+        above = losses[None, :] - floors
+        logs = np.log(np.where(above > 0, above, 1.0))
+        variance = within[:, :, 0]
+        density = -0.5 * ((logs - mean) ** 2 / variance + np.log(2 * np.pi * variance)) - logs
+        return np.where(above > 0, density, -np.inf)
+
+    def _of_new(
+        self, new: Models, noise: Mapping[str, np.ndarray], *, own_part: bool
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Floors [draw, new], and mean [draw, new] and covariance [draw, new, new] of the log loss above them."""
         models, count = self.curve.models, len(new.log_size)
         above, covariance = self._seen
         floors = np.concatenate([self.floors, self.new_floors(noise["floor"])], axis=1)
@@ -131,6 +163,5 @@ class CurveAtDraws:
         variance = (self._matrix("model_spread") ** 2 if own_part else 0.0) + JITTER
         gain = np.linalg.solve(covariance, cross.transpose(0, 2, 1)).transpose(0, 2, 1)
         told = (gain @ (above - self.mean(models.log_size))[:, :, None])[:, :, 0]
-        factor = factor_of(within + variance * np.eye(count) - gain @ cross.transpose(0, 2, 1))
-        left = (factor @ noise["model"][:, :, None])[:, :, 0]
-        return floors[:, new.family] + np.exp(self.mean(new.log_size) + told + left)
+        left = within + variance * np.eye(count) - gain @ cross.transpose(0, 2, 1)
+        return floors[:, new.family], self.mean(new.log_size) + told, left

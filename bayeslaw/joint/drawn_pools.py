@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,6 +69,49 @@ def draw_pools(
         return np.repeat(drawn.pool_losses(values, np.random.default_rng(seed)), count, axis=0)
     numbers = (len(model.table.names) + len(candidates.new)) ** 2
     return map_draws(drawn.pool_losses, values, numbers=numbers, seed=seed)
+
+
+class Outcomes(NamedTuple):
+    """What pools lose, and new models, at the same draws, in the unit of the table.
+
+    Attributes
+    ----------
+    scored
+        Losses of pools on the samples of the table, [draw, pool].
+    expected
+        What they would lose on all samples of this kind: on the clusters of the table, drawn again (Efron 1979), which
+        are the same for all pools of a draw, [draw, pool].
+    means
+        Mean losses of the new models on the samples of the table, [draw, new].
+    """
+
+    scored: np.ndarray
+    expected: np.ndarray
+    means: np.ndarray
+
+
+def draw_outcomes(
+    model: JointModel, values: Mapping[str, np.ndarray], pools: Sequence[Sequence[Member]], *, rule: str, seed: int
+) -> Outcomes:
+    """Draw what scoring new models may show, beside what pools would lose on all samples.
+
+    Parameters
+    ----------
+    model, values, pools, rule, seed
+        As in `draw_pools`; at least one pool has a new model, and means of new models are in the order in which pools
+        name them.
+
+    Returns
+    -------
+    Outcomes
+        The losses.
+    """
+    candidates = read_candidates(list(model.table.names), pools)
+    values = {name: np.asarray(values[name]) for name in model.sites}
+    drawn = _DrawnTables(model, candidates, _new_columns(model, values, candidates, own_part=True), rule, resample=True)
+    numbers = (len(model.table.names) + len(candidates.new)) ** 2
+    found = map_draws(drawn.outcomes, values, numbers=numbers, seed=seed)
+    return Outcomes(found[:, : len(pools)], found[:, len(pools) : 2 * len(pools)], found[:, 2 * len(pools) :])
 
 
 def _new_columns(
@@ -142,6 +186,19 @@ class _DrawnTables:
             rows = _resampled(table.clusters, generator) if self.resample else None
             total = table.weights.sum() if rows is None else table.weights[rows].sum()
             found.append(table.scale * self.means(nll if rows is None else nll[:, rows], total, rows))
+        return np.stack(found)
+
+    def outcomes(self, values: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
+        """Draw losses of pools on the samples and on drawn clusters, and means: [draw, pools + pools + new]."""
+        table, columns = self.model.table, self.columns
+        assert columns is not None
+        to_nats, seen = (table.weights / table.scale).astype(np.float32), table.nll[self.known].astype(np.float32)
+        found = []
+        for losses, means in columns.draw(values, generator):
+            nll, rows = np.concatenate([seen, losses * to_nats]), _resampled(table.clusters, generator)
+            scored = table.scale * self.means(nll, table.weights.sum())
+            expected = table.scale * self.means(nll[:, rows], table.weights[rows].sum(), rows)
+            found.append(np.concatenate([scored, expected, means]))
         return np.stack(found)
 
 

@@ -69,6 +69,10 @@ class LawKind(Protocol):
         """Compare pools with one model of as many parameters along budgets; arguments as of `bayeslaw.when`."""
         ...
 
+    def next_scores(self, fit: Any, candidates: Any, **choices: Any) -> Any:
+        """Value further scores, as `bayeslaw.next`; refused where the law knows no losses on samples."""
+        ...
+
     def columns(self, law: Any) -> tuple[str, ...]:
         """Name the columns that targets may have."""
         ...
@@ -157,6 +161,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
+    "next_scores": "bayeslaw.decision.next_scores:no_next_scores",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],
@@ -193,6 +198,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",
+    "next_scores": "bayeslaw.decision.joint_scores:joint_next_scores",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
     "new_families": "bayeslaw.prediction.joint_targets:new_families_of",

@@ -1,0 +1,79 @@
+"""``bayeslaw next``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, print_json, warn_if_untrusted
+from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.pools.rules import describe_rules
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from bayeslaw.decision.next_scores import NextScores
+
+
+def next_(
+    fit: FitArgument,
+    candidates: Annotated[
+        Path | None,
+        typer.Option("--candidates", help="CSV of models that could be had: name, family, parameters, and maybe cost."),
+    ] = None,
+    samples: Annotated[
+        list[str] | None,
+        typer.Option("--samples", help="How many more samples to score; may be repeated (default: as many again)."),
+    ] = None,
+    max_parameters: Annotated[
+        str | None, typer.Option("--max-parameters", help="The most total parameters of a pool, such as 20e9 or 20B.")
+    ] = None,
+    max_size: Annotated[int, typer.Option("--max-size", help="Largest number of members.")] = 3,
+    rule: Annotated[
+        str, typer.Option("--rule", help=f"How members combine: {describe_rules(on_tokens=False)}.")
+    ] = "mixture",
+    draws: Annotated[int, typer.Option("--draws", help="Posterior draws, and outcomes, to look at.")] = 200,
+    seed: SeedOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Say which model to score next, or on how many more samples, by expected reduction of regret per cost."""
+    check_fit_there(fit)
+    if candidates is not None:
+        check_file_there(candidates)
+    from bayeslaw.decision.next_scores import next_scores
+    from bayeslaw.fitting.fit_reading import load_fit
+
+    fitted = load_fit(fit, keep=())
+    found = next_scores(
+        fitted,
+        candidates,
+        samples=samples or None,
+        max_parameters=max_parameters,
+        max_size=max_size,
+        rule=rule,
+        draws=draws,
+        seed=seed,
+    )
+    warn_if_untrusted(fitted, fit)
+    if as_json:
+        print_json(found.as_list())
+    else:
+        _show(found, console())
+
+
+def _show(found: NextScores, out: Console) -> None:
+    from rich.table import Table
+
+    for sentence in found.sentences:
+        out.print(sentence, soft_wrap=True, highlight=False)
+    table = Table(title=f"regrets in {found.loss_unit}, costs in {found.cost_unit}", header_style="bold")
+    table.add_column("score next")
+    for name in ("cost", "expected regret now", "after", "Monte Carlo error", "less per cost"):
+        table.add_column(name, justify="right")
+    for row in found.rows:
+        regrets = (loss_text(row.expected_regret_now), loss_text(row.expected_regret_after), f"{row.error:.1g}")
+        table.add_row(row.words, f"{row.cost:.3g}", *regrets, f"{row.per_cost:.2g}")
+    out.print(table)

@@ -1,0 +1,138 @@
+r"""What there is to gain from knowing more before one of several actions is chosen: preposterior analysis by draws.
+
+Actions have unknown losses. At every draw of what is not known an action has a *truth*, and an *expectation*, which is
+what a reader of the outcomes at that draw would still expect of it. The regret that is expected of choosing now is
+
+.. math:: \min_a E[L_a] - E[\min_a L_a],
+
+and after an outcome :math:`y`, which is itself drawn (Raiffa and Schlaifer 1961),
+
+.. math:: E_y \min_a E[L_a \mid y] - E[\min_a L_a].
+
+Their difference is the expected value of sample information. Means of draws differ from each other by Monte Carlo
+error; all arrays are shifted to the same means, so that knowing more never looks harmful.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy.special import logsumexp
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions to choose among, at draws of what is not known.
+
+    Parameters
+    ----------
+    scored
+        Loss of each action on the samples at hand, were all models scored, [draw, action].
+    expected
+        Its loss on all samples of this kind, [draw, action].
+    candidate
+        Which model that is not scored yet an action needs, [action]; -1 for none.
+    """
+
+    scored: np.ndarray
+    expected: np.ndarray
+    candidate: np.ndarray
+
+    @cached_property
+    def prior(self) -> np.ndarray:
+        """Expected loss of each action as things are, [action]."""
+        return self.scored.mean(axis=0)
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        """Losses on all samples, of mean `prior`, [draw, action]."""
+        return _shifted(self.expected, self.prior)
+
+    @property
+    def best(self) -> int:
+        """The action to take as things are."""
+        return int(self.prior.argmin())
+
+    @property
+    def regret(self) -> float:
+        """Expected regret of choosing as things are."""
+        return float(self.prior.min() - self.truth.min(axis=1).mean())
+
+    def _after(self, expectations: np.ndarray) -> tuple[float, float]:
+        """Average the regret over outcomes, [outcome, action], with the Monte Carlo error of what they take from it."""
+        least = _shifted(expectations, self.prior).min(axis=1)
+        error = least.std(ddof=1) / np.sqrt(len(least)) if len(least) > 1 else np.nan
+        return float(least.mean() - self.truth.min(axis=1).mean()), float(error)
+
+    def after_scoring(self, candidate: int, log_densities: np.ndarray) -> tuple[float, float]:
+        """Find the regret that is expected after a model is scored.
+
+        Actions that need it are then known but for the sampling error. Of actions that need another candidate the
+        expectation is that of draws weighted by how probable they made the mean loss found.
+
+        Parameters
+        ----------
+        candidate
+            The model.
+        log_densities
+            Log density at each draw of the mean loss that it has at each draw, [draw, outcome].
+
+        Returns
+        -------
+        regret, error : float
+            And its Monte Carlo standard error.
+        """
+        expectations = np.tile(self.prior, (len(self.scored), 1))
+        found = self.candidate == candidate
+        expectations[:, found] = self.scored[:, found]
+        others = (self.candidate >= 0) & ~found
+        if others.any():
+            expectations[:, others] = importance_weights(log_densities).T @ self.scored[:, others]
+        return self._after(expectations)
+
+    def after_samples(self, growth: float) -> tuple[float, float]:
+        r"""Find the regret that is expected after all scored models are scored on more samples.
+
+        Means over `growth` times as many new samples as there are move what is expected of an action by
+        :math:`\sqrt{g / (1 + g)}` of what it is off (normal means of known variance). What new samples tell of an
+        action that needs a candidate is what the errors of the others tell of its error, by least squares over draws.
+
+        Parameters
+        ----------
+        growth
+            New samples as a share of those at hand.
+
+        Returns
+        -------
+        regret, error : float
+            And its Monte Carlo standard error.
+        """
+        away = self.expected - self.scored
+        away = away - away.mean(axis=0)
+        known = self.candidate < 0
+        told = np.where(known, away, 0.0)
+        if not known.all() and known.any():
+            basis = _leading(away[:, known])
+            told[:, ~known] = basis @ (basis.T @ away[:, ~known])
+        return self._after(self.prior + np.sqrt(growth / (1 + growth)) * told)
+
+
+def importance_weights(log_densities: np.ndarray) -> np.ndarray:
+    """Turn densities of outcomes at draws into weights of the draws, which sum to one: both [draw, outcome]."""
+    return np.exp(log_densities - logsumexp(log_densities, axis=0))
+
+
+def effective_draws(log_densities: np.ndarray) -> float:
+    """How many draws of equal weight those of an outcome are worth, averaged over outcomes [draw, outcome]."""
+    return float((1 / (importance_weights(log_densities) ** 2).sum(axis=0)).mean())
+
+
+def _shifted(values: np.ndarray, means: np.ndarray) -> np.ndarray:
+    return values - values.mean(axis=0) + means
+
+
+def _leading(columns: np.ndarray) -> np.ndarray:
+    """Directions over draws in which the columns lie, with far fewer of them than draws: [draw, direction]."""
+    vectors, lengths, _ = np.linalg.svd(columns, full_matrices=False)
+    most = max(1, min(len(columns) // 10, int((lengths > 1e-6 * max(lengths[0], 1e-300)).sum())))
+    return vectors[:, :most]

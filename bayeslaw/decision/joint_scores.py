@@ -1,0 +1,229 @@
+"""What further scores are worth by the joint law: pools that could be chosen, and outcomes drawn from it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bayeslaw.decision.candidates import Candidate, check_candidates
+from bayeslaw.decision.feasible_pools import feasible_pools
+from bayeslaw.decision.information_value import Actions, effective_draws
+from bayeslaw.decision.next_scores import NextScores, ScoreValue, cost_words, size_words
+from bayeslaw.errors import InputError
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.joint.curve import Models
+from bayeslaw.joint.curve_at_draws import CurveAtDraws
+from bayeslaw.joint.drawn_pools import Outcomes, draw_outcomes, draw_pools
+from bayeslaw.joint.hypothetical import Member
+from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.losses.sizes import count_label
+
+MOST_LISTED = 200_000
+MOST_POOLS = 150
+"""Of scored models, and of each candidate."""
+LEAST_SHARE = 1e-9
+"""Share of the regret below which what is gained is rounding."""
+FIRST_DRAWS = 20
+"""Draws by which pools with candidates are looked through where they are many."""
+
+
+def joint_next_scores(
+    fit: Fit,
+    candidates: Sequence[Candidate],
+    *,
+    samples: Sequence[int] | None,
+    max_parameters: float | None,
+    max_size: int,
+    rule: str,
+    draws: int,
+    seed: int,
+) -> NextScores:
+    """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.next_scores.next_scores`."""
+    model = fit.model
+    check_candidates(candidates, [str(name) for name in model.table.names])
+    values = fit.values()
+    every = max(1, len(values["length"]) // draws)
+    values = {name: values[name][::every][:draws] for name in model.sites}
+    pools = PoolsToChoose(model, tuple(candidates), max_size, np.inf if max_parameters is None else max_parameters)
+    kept = pools.promising(values, rule, seed)
+    numbers = np.array([pools.candidate_of(pool) for pool in kept])
+    outcomes = _outcomes(model, values, kept, rule, seed)
+    actions = Actions(outcomes.scored, outcomes.expected, numbers)
+    more = samples or (len(model.table.weights),)
+    rows = [_of_candidate(pools, actions, outcomes, values, number, seed) for number in sorted({*numbers} - {-1})]
+    rows += [_of_samples(pools, actions, count) for count in more]
+    names = [str(name) for name in model.table.names]
+    return NextScores(
+        rows=tuple(sorted(rows, key=lambda row: -row.per_cost)),
+        choice=tuple(member if isinstance(member, str) else member.name for member in kept[actions.best]),
+        loss=float(actions.prior.min()),
+        loss_unit=model.table.unit,
+        rule=rule,
+        cost_unit=cost_words(pools.unit_cost is not None),
+        pools=pools.count,
+        limits=f"{size_words(max_size, max_parameters)} of {len(names)} scored models and {len(candidates)} candidates",
+    )
+
+
+@dataclass(frozen=True)
+class PoolsToChoose:
+    """Pools of scored models and at most one candidate, within limits.
+
+    Parameters
+    ----------
+    model
+        The joint law with its table.
+    candidates
+        The candidates.
+    max_size
+        Largest number of members.
+    most
+        The most total parameters.
+    """
+
+    model: JointModel
+    candidates: tuple[Candidate, ...]
+    max_size: int
+    most: float
+
+    @cached_property
+    def of_scored(self) -> list[list[Member]]:
+        """Pools of scored models alone."""
+        return self._listed(self.max_size, self.most)
+
+    @cached_property
+    def of_candidates(self) -> list[list[Member]]:
+        """Pools with a candidate."""
+        found: list[list[Member]] = []
+        for candidate in self.candidates:
+            if candidate.parameters <= self.most:
+                partners = self._listed(self.max_size - 1, self.most - candidate.parameters)
+                found += [[*pool, candidate.model] for pool in [[], *partners]]
+        return found
+
+    @property
+    def count(self) -> int:
+        """Number of pools within the limits."""
+        return len(self.of_scored) + len(self.of_candidates)
+
+    def _listed(self, max_size: int, most: float) -> list[list[Member]]:
+        if max_size < 1:
+            return []
+        parameters, names = self.model.table.parameters[None, :], [str(name) for name in self.model.table.names]
+        # A limit of nothing is none.
+        limits = np.array([min(most, parameters.sum())])
+        pools = feasible_pools(parameters, limits, 0, max_size, MOST_LISTED)
+        if pools is None:
+            raise InputError(
+                f"there are more than {MOST_LISTED:,} pools of up to {max_size} of {len(names)} models",
+                "fewer pools to compare",
+                f"use max_size={max_size - 1}, or a limit on parameters",
+            )
+        return [[names[member] for member in pool if member >= 0] for pool in pools if (pool >= 0).any()]
+
+    def candidate_of(self, pool: Sequence[Member]) -> int:
+        """Return which candidate a pool needs, -1 for none."""
+        last = pool[-1]
+        return -1 if isinstance(last, str) else [each.name for each in self.candidates].index(last.name)
+
+    def promising(self, values: dict[str, np.ndarray], rule: str, seed: int) -> list[list[Member]]:
+        """Leave out pools that are never among the best: of scored models by their losses, others by a few draws."""
+        if not self.count:
+            smallest = self.model.table.parameters.min()
+            raise InputError(
+                f"no pool has up to {count_label(self.most)} parameters",
+                f"at least those of the smallest model, {count_label(smallest)}",
+                f"use max_parameters={smallest:.6g} or more",
+            )
+        scored = self._lowest(self.of_scored, {name: draws[:1] for name, draws in values.items()}, rule, seed)
+        first = {name: draws[:: max(1, len(draws) // FIRST_DRAWS)] for name, draws in values.items()}
+        found = list(scored)
+        for candidate in self.candidates:
+            own = [pool for pool in self.of_candidates if pool[-1] == candidate.model]
+            found += self._lowest(own, first, rule, seed)
+        return found
+
+    def _lowest(
+        self, pools: list[list[Member]], values: dict[str, np.ndarray], rule: str, seed: int
+    ) -> list[list[Member]]:
+        if len(pools) <= MOST_POOLS:
+            return pools
+        losses = draw_pools(self.model, values, pools, rule=rule, seed=seed).min(axis=0)
+        return [pools[place] for place in np.sort(np.argsort(losses)[:MOST_POOLS])]
+
+    @cached_property
+    def unit_cost(self) -> float | None:
+        """Cost of one parameter on one sample by the costs of the candidates; None where these have none."""
+        costs = [each.cost for each in self.candidates if each.cost is not None]
+        if not costs:
+            return None
+        return sum(costs) / (sum(each.parameters for each in self.candidates) * len(self.model.table.weights))
+
+    def cost(self, candidate: Candidate) -> float:
+        """Cost of scoring a candidate on the samples of the table."""
+        return candidate.parameters * len(self.model.table.weights) if candidate.cost is None else candidate.cost
+
+    def cost_of_samples(self, samples: int) -> float:
+        """Cost of scoring the models of the table on more samples."""
+        return float(self.model.table.parameters.sum()) * samples * (self.unit_cost or 1.0)
+
+
+def _outcomes(
+    model: JointModel, values: dict[str, np.ndarray], pools: list[list[Member]], rule: str, seed: int
+) -> Outcomes:
+    if any(not isinstance(pool[-1], str) for pool in pools):
+        return draw_outcomes(model, values, pools, rule=rule, seed=seed)
+    drawn = [draw_pools(model, values, pools, rule=rule, samples=samples, seed=seed) for samples in ("same", "new")]
+    return Outcomes(*drawn, np.zeros((len(drawn[0]), 0)))
+
+
+def _of_candidate(
+    pools: PoolsToChoose,
+    actions: Actions,
+    outcomes: Outcomes,
+    values: dict[str, np.ndarray],
+    number: int,
+    seed: int,
+) -> ScoreValue:
+    """Value the score of one candidate."""
+    candidate, model = pools.candidates[number], pools.model
+    present = [each for each in dict.fromkeys(actions.candidate.tolist()) if each >= 0]
+    means = outcomes.means[:, present.index(number)]
+    groups = list(model.groups)
+    is_new = candidate.family not in groups
+    family = len(groups) if is_new else groups.index(candidate.family)
+    new = Models(np.log(np.array([candidate.parameters / model.table.reference])), np.array([family]))
+    curve = CurveAtDraws(model.curve, values)
+    noise = curve.draw_noise(1, int(is_new), np.random.default_rng([seed, number]))
+    densities = curve.log_densities(new, noise, means)
+    regret, error = actions.after_scoring(number, densities)
+    return _row(
+        pools.cost(candidate),
+        actions,
+        regret,
+        error,
+        model=candidate.name,
+        effective=effective_draws(densities) if len(present) > 1 else None,
+    )
+
+
+def _of_samples(pools: PoolsToChoose, actions: Actions, samples: int) -> ScoreValue:
+    """Value more samples."""
+    regret, error = actions.after_samples(samples / len(pools.model.table.weights))
+    return _row(pools.cost_of_samples(samples), actions, regret, error, samples=samples)
+
+
+def _row(
+    cost: float,
+    actions: Actions,
+    regret: float,
+    error: float,
+    *,
+    model: str | None = None,
+    samples: int | None = None,
+    effective: float | None = None,
+) -> ScoreValue:
+    now = actions.regret
+    less = now - regret if now - regret > LEAST_SHARE * now else 0.0
+    return ScoreValue(model, samples, cost, now, now - less, less / cost, error, effective)

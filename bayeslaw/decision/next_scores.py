@@ -1,0 +1,247 @@
+"""What to score next: by how much each further score is expected to lower the regret of choosing, for what it costs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import pandas as pd
+
+from bayeslaw.decision.candidates import some_candidates
+from bayeslaw.errors import InputError
+from bayeslaw.fitting.fit_argument import a_fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.inputs.arguments import a_choice, a_seed, a_whole_number, accepts, optional
+from bayeslaw.laws.kinds import kind_of
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label, read_size
+from bayeslaw.pools.rules import sample_rules
+
+USUAL_SIZE = 3
+USUAL_RULE = "mixture"
+USUAL_DRAWS = 200
+
+
+@dataclass(frozen=True)
+class ScoreValue:
+    """What one further score is worth.
+
+    Attributes
+    ----------
+    model
+        The candidate that would be scored on the samples of the table; None where more samples would be.
+    samples
+        How many more samples all models of the table would be scored on; None where a candidate would be.
+    cost
+        What it costs, in `NextScores.cost_unit`.
+    expected_regret_now, expected_regret_after
+        Expected loss of the pool chosen beyond that of the best one, before and after.
+    per_cost
+        Their difference divided by the cost.
+    error
+        Monte Carlo standard error of the regret after.
+    effective_draws
+        How many draws of equal weight stand behind what the score tells of other candidates; None where it tells
+        nothing of any.
+    """
+
+    model: str | None
+    samples: int | None
+    cost: float
+    expected_regret_now: float
+    expected_regret_after: float
+    per_cost: float
+    error: float
+    effective_draws: float | None
+
+    @property
+    def words(self) -> str:
+        """What would be scored."""
+        return f"{self.samples:,} more samples of the models scored" if self.model is None else self.model
+
+
+@dataclass(frozen=True)
+class NextScores:
+    """What further scores are worth, the most for its cost first.
+
+    Attributes
+    ----------
+    rows
+        One a score that could be had.
+    choice
+        Members of the pool that would be chosen now.
+    loss, loss_unit
+        What that pool is expected to lose, and its unit.
+    rule
+        How members combine.
+    cost_unit
+        What costs are in.
+    pools
+        Number of pools that were compared.
+    limits
+        What pools may be, in words.
+    """
+
+    rows: tuple[ScoreValue, ...]
+    choice: tuple[str, ...]
+    loss: float
+    loss_unit: str
+    rule: str
+    cost_unit: str
+    pools: int
+    limits: str
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row a score: ``score``, ``cost``, regrets before and after with the latter's error, ``per_cost``."""
+        columns = ("cost", "expected_regret_now", "expected_regret_after", "error", "per_cost")
+        return pd.DataFrame(
+            [{"score": row.words} | {name: getattr(row, name) for name in columns} for row in self.rows]
+        )
+
+    def as_list(self) -> list[dict[str, Any]]:
+        """Give plain values for JSON: a list of scores, the most for its cost first."""
+        names = ("cost", "expected_regret_now", "expected_regret_after", "per_cost")
+        return [
+            ({"samples": row.samples} if row.model is None else {"model": row.model})
+            | {name: getattr(row, name) for name in names}
+            for row in self.rows
+        ]
+
+    @property
+    def sentences(self) -> list[str]:
+        """The answer in words."""
+        first = self.rows[0]
+        now, after = first.expected_regret_now, first.expected_regret_after
+        chosen = " + ".join(self.choice)
+        found = [
+            f"Now, of {self.pools:,} pools of {self.limits} by the rule {self.rule}, {chosen} is chosen: on new "
+            f"samples it is expected to lose {loss_text(self.loss)} {self.loss_unit}, {loss_text(now)} more than the "
+            "pool that is in truth best (the expected regret)."
+        ]
+        if now - after <= 2 * first.error:
+            found.append("No score looked at is expected to lower that by more than two of its Monte Carlo errors.")
+        else:
+            found.append(
+                f"Score {first.words} next: most for its cost ({first.cost:.3g} {self.cost_unit}). The expected regret "
+                f"is {loss_text(after)} {self.loss_unit} thereafter ({1 - after / now:.0%} less; Monte Carlo error "
+                f"{first.error:.1g})."
+            )
+        found.append(
+            "A pool may hold one candidate beside scored models. What a candidate's score tells of others is told by "
+            "its mean loss alone."
+        )
+        return found
+
+
+def _counts(name: str, value: Any) -> tuple[int, ...]:
+    given = [value] if isinstance(value, int | str) else list(value)
+    counts = tuple(round(read_size(name, each)) for each in given)
+    if any(count < 1 for count in counts):
+        raise InputError(f"{name} is {value!r}", "numbers of samples, 1 or more", f"write {name}=[1000]")
+    return counts
+
+
+@accepts(
+    fit=a_fit,
+    candidates=optional(some_candidates),
+    samples=optional(_counts),
+    max_parameters=optional(read_size),
+    max_size=a_whole_number(lowest=1, suggested=USUAL_SIZE),
+    rule=a_choice(sample_rules),
+    draws=a_whole_number(lowest=50, highest=10_000, suggested=USUAL_DRAWS),
+    seed=a_seed,
+)
+def next_scores(
+    fit: Fit,
+    candidates: str | PathLike[str] | pd.DataFrame | Mapping[str, Any] | None = None,
+    *,
+    samples: int | Sequence[int] | None = None,
+    max_parameters: float | str | None = None,
+    max_size: int = USUAL_SIZE,
+    rule: str = USUAL_RULE,
+    draws: int = USUAL_DRAWS,
+    seed: int = 0,
+) -> NextScores:
+    r"""Say which model to score next, or on how many more samples, by expected reduction of regret per cost.
+
+    Also found as ``bayeslaw.next``.
+
+    Parameters
+    ----------
+    fit
+        A fit of the joint law.
+    candidates
+        Models that could be had: a frame, a mapping of columns or a CSV with ``name``, ``family``, ``parameters`` and
+        optionally ``cost`` (of scoring it on the samples of the table, in any unit). None: only more samples are looked
+        at.
+    samples
+        Numbers of samples that the models of the table could be scored on besides; None: as many as the table has.
+    max_parameters
+        The most total parameters of a pool; sizes may be written ``"20B"``.
+    max_size
+        Largest number of members.
+    rule
+        How members combine; see `bayeslaw.combine`.
+    draws
+        How many posterior draws to use; as many outcomes are looked at.
+    seed
+        Seed.
+
+    Returns
+    -------
+    NextScores
+        What each score is worth, the most for its cost first.
+
+    Raises
+    ------
+    InputError
+        If the fit is of another law, a candidate cannot be read or is scored already, or no pool is within the limits.
+
+    Notes
+    -----
+    The decision is which pool to use: of scored models and at most one candidate, within the limits, by expected loss
+    on new samples. Its *expected regret* is :math:`\min_a E[L_a] - E[\min_a L_a]` over posterior draws of the losses
+    :math:`L_a`, clusters of samples being drawn again. A score has outcomes :math:`y`; the regret expected after it is
+    :math:`E_y \min_a E[L_a \mid y] - E[\min_a L_a]` (Raiffa and Schlaifer 1961). Outcomes of a candidate are columns of
+    losses drawn from the joint law; what its mean loss tells of other candidates is had by weighting the draws by its
+    density. Outcomes of more samples move means as normal means of known variance are moved. Without a column ``cost``
+    a score costs the parameters of what is scored times the number of samples.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> fit = bl.fit(bl.JointLaw(), bl.simulate_losses(samples=60, clusters=30, sizes=3), draws=100, chains=2)
+    >>> found = bl.next_scores(fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
+    >>> sorted(row.words for row in found.rows)
+    ['60 more samples of the models scored', 'big']
+    """
+    choices = {"samples": samples, "max_parameters": max_parameters, "max_size": max_size, "rule": rule}
+    return kind_of(fit.law).next_scores(fit, tuple(candidates or ()), draws=draws, seed=seed, **choices)
+
+
+def no_next_scores(fit: Fit, candidates: Sequence[Any], **choices: Any) -> NextScores:
+    """Refuse a fit of a law that does not know losses on samples; arguments as of `next_scores`.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    del candidates, choices
+    raise InputError(
+        f"this is a fit of the law {fit.law.name}, which knows no losses of single models on samples",
+        "a fit of the joint law",
+        "fit the loss table: bayeslaw fit TABLE --law joint",
+    )
+
+
+def cost_words(per_candidate: bool) -> str:
+    """Name the unit of costs."""
+    return "in the unit of the candidates' costs" if per_candidate else "parameters x samples"
+
+
+def size_words(max_size: int, max_parameters: float | None) -> str:
+    """Say what pools may be."""
+    limit = "" if max_parameters is None else f" and {count_label(max_parameters)} parameters"
+    return f"up to {max_size} member{'s' if max_size > 1 else ''}{limit}"
