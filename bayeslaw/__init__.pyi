@@ -39,8 +39,10 @@ from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
 from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
 from .pools.advantages import Advantage, advantage
+from .pools.attainabilities import Attainabilities, attainability
 from .pools.attained_gains import Attainability
-from .pools.combinations import attainability, combine
+from .pools.co_failures import co_failure
+from .pools.combinations import combine
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
 from .simulation.simulated_pools import simulate_pools
@@ -50,6 +52,7 @@ from .sources import CompletionsServer, ServedTexts, losses_from_completions, lo
 
 __all__ = [
     "Advantage",
+    "Attainabilities",
     "Attainability",
     "BrokenPowerLaw",
     "Calibration",
@@ -85,6 +88,7 @@ __all__ = [
     "check",
     "claims",
     "clustered_standard_error",
+    "co_failure",
     "combine",
     "compare",
     "diagnostics",

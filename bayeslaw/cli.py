@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bayeslaw.commands.advantage import advantage
+from bayeslaw.commands.attainability import attainability
 from bayeslaw.commands.calibrate import calibrate
 from bayeslaw.commands.check import check
 from bayeslaw.commands.common import Group, add
@@ -50,6 +51,7 @@ add(
 add(app, losses, example="bayeslaw losses losses.csv --models models.csv --unit word --cluster docid,sentid")
 add(app, pools, example="bayeslaw pools losses.csv --models models.csv --unit word --max-size 3 --out pools")
 add(app, advantage, example="bayeslaw advantage zoo --unit document")
+add(app, attainability, example="bayeslaw attainability zoo --unit line --members zoo-gpt2-1.5m,zoo-llama-1.5m")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")

@@ -16,6 +16,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "few-clusters": "standard errors rest on few clusters",
         "few-sizes": "few different sizes of models",
         "larger-but-worse": "a model loses more than a smaller one of its family",
+        "loss-as-feature": "a feature of samples was likely computed from losses",
         "near-name": "a column is likely bytes or names of samples",
         "never-wins": "models that are best on next to no sample",
         "out-of-line": "a model's loss is far from what its size lets expect",

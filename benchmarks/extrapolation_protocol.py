@@ -20,8 +20,8 @@ import xarray as xr
 from extrapolation_scores import Prediction
 
 from bayeslaw.errors import InputError
-from bayeslaw.pools.combinations import check_table
 from bayeslaw.pools.pool_losses import pools_of
+from bayeslaw.pools.pool_members import check_table
 from bayeslaw.pools.regimes import regime_of
 
 SEED = 1

@@ -5,8 +5,8 @@ cluster, and one of each model on a sample: all normal, gamma, or heavy-tailed (
 of samples, or unequal ones. Members differ by enough for one to be best always (``best``), by about a standard error of
 their difference (``near``), or not at all (``tie``).
 
-The truth of `attainability` is its estimand: the loss of the member that four fifths of a table choose, on new
-clusters, minus the loss of the rule. For ``near`` the former is averaged over the simulated tables. The truth of
+The truth of `attainability` is its estimand: the loss of the rule minus that of the member that four fifths of a table
+choose, on new clusters. For ``near`` the latter is averaged over the simulated tables. The truth of
 `advantage` is of best members by their expected losses. Shares are judged where one is shown; ends may be infinite, and
 the width is the median.
 
@@ -175,7 +175,8 @@ class Study:
             parts = ADVANTAGE(losses, max_size=2, tolerance=10.0, rule="mixture", interval=LEVEL).overall
             estimates = {name: getattr(parts, name) for name in ("total", "better_partners", "diversity")}
             return {name: (each.value, each.lower, each.upper) for name, each in estimates.items()}
-        share = ATTAINABILITY(losses, list(losses["lm"].to_numpy()), interval=LEVEL, seed=number)
+        members = list(losses["lm"].to_numpy())
+        share = ATTAINABILITY(losses, members, rules=["mixture"], interval=LEVEL, seed=number)["mixture"]
         estimates = {"difference": share.difference, "gain": share.gain, "share": share}
         found = {name: (each.value, each.lower, each.upper) for name, each in estimates.items()}
         return found | {"best": (share.best,) * 3}
@@ -191,8 +192,8 @@ class Study:
             best = mean.min()
             if self.cell.members == "near":
                 best = np.mean([each["best"][0] for each in self.found])
-            difference, gain = best + np.log(np.exp(-nll).mean(axis=1)).mean(), best - nll.min(axis=1).mean()
-            return {"difference": difference, "gain": gain, "share": difference / gain}
+            difference, gain = -np.log(np.exp(-nll).mean(axis=1)).mean() - best, best - nll.min(axis=1).mean()
+            return {"difference": difference, "gain": gain, "share": -difference / gain}
         return self._advantage(nll, mean)
 
     @staticmethod

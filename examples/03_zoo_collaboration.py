@@ -195,14 +195,14 @@ def best_by_domain(losses: xr.Dataset, members: list[str]) -> float:
 
 def gains(losses: xr.Dataset, members: list[str]) -> dict[str, object]:
     """Return what a pool gains over its best member by an oracle, a mixture and a choice by domain."""
-    found = bl.attainability(losses, members, rule="mixture", interval=LEVEL)
+    found = bl.attainability(losses, members, rules="mixture", interval=LEVEL)["mixture"]
     share = "too little" if found.reason else f"{found.value:.3f} ({found.lower:.3f} to {found.upper:.3f})"
     gained = found.difference
     return {
         "members": len(members),
         "best member": found.best,
         "oracle": found.gain.value,
-        "mixture": f"{gained.value:.4f} ({gained.lower:.4f} to {gained.upper:.4f})",
+        "mixture": f"{-gained.value:.4f} ({-gained.upper:.4f} to {-gained.lower:.4f})",
         "by domain": found.best - best_by_domain(losses, members),
         "mixture's share": share,
     }

@@ -46,7 +46,10 @@ def advantage(
     metric: MetricOption = None,
     rule: Annotated[
         str,
-        typer.Option("--rule", help=f"How members combine: {describe_rules(on_tokens=False, cross_fitted=False)}."),
+        typer.Option(
+            "--rule",
+            help=f"How members combine: {describe_rules(on_tokens=False, cross_fitted=False, of_losses=True)}.",
+        ),
     ] = USUAL_RULE,
     max_size: Annotated[
         int | None, typer.Option("--max-size", help="Largest number of members (default: 3, or all models).")

@@ -24,7 +24,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names
+from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names, sample_rules
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -46,7 +46,8 @@ def pools(
         str,
         typer.Option(
             "--rule",
-            help=f"How members combine: {describe_rules()}. Those of tokens are for a folder scored with --tokens.",
+            help=f"How members combine: {describe_rules(of_losses=True)}. Those of tokens are for a folder scored "
+            "with --tokens.",
         ),
     ] = USUAL_RULE,
     tokenizer: Annotated[
@@ -104,7 +105,7 @@ def pools(
 
 
 def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
-    on_tokens = find_rule(rule).on_tokens
+    on_tokens = find_rule(rule, of_losses=True).on_tokens
     if not on_tokens and tokenizer is not None:
         raise InputError(
             f"--tokenizer was given for the rule {rule!r}",
@@ -115,7 +116,7 @@ def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
         raise InputError(
             f"the rule {rule!r} needs the losses of tokens, and {str(table)!r} is a file",
             "a folder of losses scored with --tokens",
-            f"name such a folder, or use one of the rules {', '.join(rule_names(on_tokens=False))}",
+            f"name such a folder, or use one of the rules {', '.join(sample_rules())}",
         )
 
 

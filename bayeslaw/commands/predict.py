@@ -64,7 +64,8 @@ def predict(
         str | None,
         typer.Option(
             "--rule",
-            help=f"How pools of a joint fit are combined: {describe_rules(on_tokens=False)} (default: {USUAL_RULE}).",
+            help="How pools of a joint fit are combined: "
+            f"{describe_rules(on_tokens=False, of_losses=True)} (default: {USUAL_RULE}).",
         ),
     ] = None,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,

@@ -54,7 +54,7 @@ def check_pools(
     values
         Draws of every site, each [draw, ...]; one replicate for each.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     max_size
         Largest number of members; of each size all pools, or some 300 drawn.
     interval
@@ -74,7 +74,7 @@ def check_pools(
     InputError
         If the rule is not known or the size not a whole number of 2 or more.
     """
-    find_rule(rule, on_tokens=False)
+    find_rule(rule, on_tokens=False, of_losses=True)
     check_whole("max_size", max_size, lowest=2, suggested=4)
     table = model.table
     members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))

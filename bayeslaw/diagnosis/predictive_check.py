@@ -5,14 +5,14 @@ import pandas as pd
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, as_given
+from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, as_given
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.pools.rules import USUAL_RULE, sample_rules
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, sample_rules
 
 
 @accepts(
     fit=a_fit,
-    rule=a_choice(sample_rules),
+    rule=a_rule(sample_rules),
     max_size=a_whole_number(lowest=1, suggested=4),
     interval=a_level,
     draws=as_given,
@@ -28,7 +28,7 @@ def pool_check(
     fit
         A fit of the joint law.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     max_size
         Largest number of members.
     interval

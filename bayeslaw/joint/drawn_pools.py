@@ -40,7 +40,7 @@ def draw_pools(
     pools
         Members of each pool.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     samples
         ``"same"``: the loss on the samples of the table, on which models seen keep the losses they have; ``"new"``: on
         as many new samples of the same kind, by a bootstrap of the clusters (Efron 1979).

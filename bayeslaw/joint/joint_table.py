@@ -16,7 +16,7 @@ from bayeslaw.joint.links import Link, choose_link, suited_link, two_values
 from bayeslaw.losses.parameter_counts import parameter_counts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
-from bayeslaw.pools.combinations import check_table
+from bayeslaw.pools.pool_members import check_table
 
 FEWEST_MODELS = 3
 FEWEST_SAMPLES = 30

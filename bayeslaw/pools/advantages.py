@@ -14,9 +14,10 @@ from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
-from bayeslaw.pools.combinations import check_table, combine
+from bayeslaw.pools.combinations import combine
 from bayeslaw.pools.designs import matched_pairs
-from bayeslaw.pools.rules import USUAL_RULE, pointwise_rules
+from bayeslaw.pools.pool_members import check_table
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, pointwise_rules
 
 USUAL_SIZE = 3
 MOST_DRAWS = 100_000
@@ -108,7 +109,7 @@ class Advantage:
 
 @accepts(
     losses=loss_table,
-    rule=a_choice(pointwise_rules),
+    rule=a_rule(pointwise_rules),
     max_size=optional(a_whole_number(lowest=2, suggested=USUAL_SIZE, words="max size {value}")),
     parameters=a_choice(PARAMETER_COUNTS),
     tolerance=a_number(lowest=0, accepted="a difference of log budgets of at least zero", suggested=0.1),

@@ -1,13 +1,13 @@
 """What a rule gains over the best member of a pool, beside what the oracle gains: differences on the same clusters."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from bayeslaw.pools.best_member import best_sums
+from bayeslaw.pools.best_member import best_sums, kept_fold_sums
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
+from bayeslaw.pools.rule_functions import Redrawn
 
 LEAST_SHARE = 0.01
 """Share of the best member's loss below which a gain is too small to be divided by."""
@@ -22,12 +22,12 @@ class Attainability:
     Attributes
     ----------
     difference
-        Loss of the best member (cross-fitted) minus loss of the rule, in `loss_unit`, with its interval: above zero the
+        Loss of the rule minus loss of the best member (cross-fitted), in `loss_unit`, with its interval: below zero the
         rule is better.
     gain
         Loss of the best member minus loss of the oracle, in `loss_unit`, with its interval.
     value
-        The share ``difference / gain``, with the oracle of whole samples; 1 where the rule is as good as the oracle,
+        The share ``-difference / gain``, with the oracle of whole samples; 1 where the rule is as good as the oracle,
         above 1 where a rule of tokens is better, negative where it is worse than the best member. NaN where the gain is
         too small or too uncertain to be divided by.
     lower, upper
@@ -73,7 +73,7 @@ class Attainability:
         )
         gain = f"{self.gain.value:.3g} {ends(self.gain.lower, self.gain.upper)}"
         share = f"no share: {self.reason}" if self.reason else f"share {self.value:.3g} {ends(self.lower, self.upper)}"
-        return f"best member minus {self.rule} {difference}; best member minus oracle {gain}; {share} ({level}s)"
+        return f"{self.rule} minus best member {difference}; best member minus oracle {gain}; {share} ({level}s)"
 
 
 def gain_differences(
@@ -81,7 +81,7 @@ def gain_differences(
     weights: np.ndarray,
     clusters: np.ndarray,
     folds: np.ndarray,
-    redrawn: Callable[[np.ndarray], np.ndarray] | None,
+    redrawn: Redrawn | None,
     seed: int,
 ) -> ClusterDifferences:
     """Set up the differences of the best member to the rule and to the oracle.
@@ -89,9 +89,11 @@ def gain_differences(
     Parameters
     ----------
     columns
-        Losses of the members, then of the rule, the oracle and the best member (cross-fitted), [sample, column].
+        Losses in nats of the members, then of the rule, the oracle and the best member (cross-fitted), [sample,
+        column].
     weights, clusters, folds
-        Weight, number of the cluster and number of the fold of each sample, [sample]; clusters are in one fold each.
+        What losses are divided by, number of the cluster and number of the fold of each sample, [sample]; clusters are
+        in one fold each.
     redrawn
         For a rule that itself chooses by folds, as in `bayeslaw.pools.rule_functions.RuleFunctions`.
     seed
@@ -102,19 +104,21 @@ def gain_differences(
     ClusterDifferences
         The best member minus the rule, and minus the oracle.
     """
-    count = int(clusters.max()) + 1
-    sums = np.stack([np.bincount(clusters, column, count) for column in columns.T], axis=1)
-    weight, fold = np.bincount(clusters, weights, count), np.zeros(count, dtype=np.int64)
-    fold[clusters] = folds
+    count, members = int(clusters.max()) + 1, columns[:, :-3]
+    sums = np.stack([np.bincount(clusters, column, count) for column in columns[:, -3:].T], axis=1)
+    weight = np.bincount(clusters, weights, count)
 
     def chosen_anew(kept: np.ndarray) -> np.ndarray:
-        by_fold = np.stack([kept[:, fold == each] @ sums[fold == each, :-1] for each in range(fold.max() + 1)], axis=1)
-        members, total = by_fold[..., :-2], by_fold.sum(axis=1)
-        best = best_sums(members)
-        rule = total[:, -2] if redrawn is None else redrawn(members)
-        return np.stack([best - rule, best - total[:, -1]], axis=1) / (kept @ weight)[:, None]
+        best = best_sums(kept_fold_sums(members, folds, clusters, kept))
+        rule = kept @ sums[:, 0] if redrawn is None else redrawn(members, folds, clusters, kept)
+        return np.stack([best - rule, best - kept @ sums[:, 1]], axis=1) / (kept @ weight)[:, None]
 
-    return ClusterDifferences(sums[:, -1:] - sums[:, -3:-1], weight, chosen_anew, seed)
+    return ClusterDifferences(sums[:, -1:] - sums[:, :-1], weight, chosen_anew, seed)
+
+
+def negated(estimate: Estimate) -> Estimate:
+    """Return a difference the other way round; zero has no sign."""
+    return Estimate(*(0.0 - end for end in (estimate.value, estimate.upper, estimate.lower)))
 
 
 def too_small(gain: float, error: float, loss: float, unit: str) -> str:

@@ -57,6 +57,34 @@ def _sums(columns: np.ndarray, parts: Sequence[Part], folds: np.ndarray) -> np.n
     return best_sums(sums[:, pools].transpose(1, 0, 2))
 
 
+def _redrawn(nll: np.ndarray, folds: np.ndarray, clusters: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    return best_sums(kept_fold_sums(nll, folds, clusters, kept))
+
+
+def kept_fold_sums(values: np.ndarray, folds: np.ndarray, clusters: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """Add up values over each fold of subsets of clusters.
+
+    Parameters
+    ----------
+    values
+        What is added up, [sample, column].
+    folds, clusters
+        Number of each sample's fold and cluster, [sample]; clusters are in one fold each.
+    kept
+        One where a cluster is kept and else zero, [subset, cluster].
+
+    Returns
+    -------
+    numpy.ndarray
+        Sums, [subset, fold, column].
+    """
+    count, number = kept.shape[1], int(folds.max()) + 1
+    sums = np.stack([np.bincount(clusters, column, count) for column in values.T], axis=1)
+    fold = np.zeros(count, dtype=np.int64)
+    fold[clusters] = folds
+    return np.stack([kept[:, fold == each] @ sums[fold == each] for each in range(number)], axis=1)
+
+
 def _evaluate(table: PoolTable) -> Evaluation:
     found = cross_fitted(table)
     loss = found.loss
@@ -82,4 +110,6 @@ def _factor(table: PoolTable, chosen: np.ndarray, loss: np.ndarray) -> np.ndarra
         )
 
 
-BEST = RuleFunctions(losses=_losses, gradients=_gradients, evaluate=_evaluate, sums=_sums, redrawn=best_sums)
+BEST = RuleFunctions(
+    losses=_losses, gradients=_gradients, evaluate=_evaluate, sums=_sums, redrawn=_redrawn, runs=_gradients
+)

@@ -13,8 +13,8 @@ clusters of the same kind, in as large a number, and takes three things into acc
    than `FEWEST_RESAMPLED` clusters those of Student's t with one degree of freedom less than clusters.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -137,12 +137,23 @@ class ClusterDifferences:
 
     def estimates(self, level: float, draws: int) -> list[Estimate]:
         """Return every difference with its interval; arguments as of `quantiles`."""
+        return self.estimates_at(self.quantiles(np.eye(self.sums.shape[1]), level, draws))
+
+    def estimates_at(self, quantiles: np.ndarray) -> list[Estimate]:
+        """Return every difference with its interval, from the quantiles of each, [difference, 2]."""
         values, errors = self.values, np.sqrt(np.diag(self.covariance))
-        ends = values[:, None] - errors[:, None] * self.quantiles(np.eye(len(values)), level, draws)[:, ::-1]
+        ends = values[:, None] - errors[:, None] * quantiles[:, ::-1]
         return [
             Estimate(float(value), float(lower), float(upper))
             for value, (lower, upper) in zip(values, ends, strict=True)
         ]
+
+    @property
+    def of_ratio(self) -> np.ndarray:
+        """The combination whose quantiles give the interval of the ratio of the first two differences, [difference]."""
+        contrast = np.zeros(self.sums.shape[1])
+        contrast[:2] = 1, -self.values[0] / self.values[1]
+        return contrast
 
     def ratio(self, level: float, draws: int) -> Estimate:
         r"""Divide the first difference by the second, which is positive.
@@ -160,13 +171,38 @@ class ClusterDifferences:
         Estimate
             The ratio; an end is infinite where the second difference is too uncertain to bound it.
         """
-        (first, second), covariance = self.values[:2], self.covariance
-        value = first / second
-        contrast = np.zeros((1, len(self.values)))
-        contrast[0, :2] = 1, -value
-        low, high = self.quantiles(contrast, level, draws)[0]
+        return self.ratio_at(self.quantiles(self.of_ratio[None], level, draws)[0])
+
+    def ratio_at(self, quantiles: np.ndarray) -> Estimate:
+        """Divide the first difference by the second, from the quantiles of `of_ratio`, [2]."""
+        (first, second), covariance, (low, high) = self.values[:2], self.covariance, quantiles
         lower, upper = (_fieller(first, second, covariance, quantile) for quantile in (high, low))
-        return Estimate(float(value), lower, upper)
+        return Estimate(float(first / second), lower, upper)
+
+
+def quantiles_together(
+    several: Sequence[ClusterDifferences], contrasts: Sequence[np.ndarray], level: float, draws: int
+) -> list[np.ndarray]:
+    """Find quantiles of combinations of several sets of differences on the same clusters, which are drawn once for all.
+
+    Parameters
+    ----------
+    several
+        The differences, of the same clusters and seed.
+    contrasts
+        Combinations of each, [combination, difference].
+    level, draws
+        As of `ClusterDifferences.quantiles`.
+
+    Returns
+    -------
+    list of numpy.ndarray
+        The same as by `ClusterDifferences.quantiles` of each, [combination, 2].
+    """
+    combined = [differences.sums @ each.T for differences, each in zip(several, contrasts, strict=True)]
+    one = replace(several[0], sums=np.hstack(combined))
+    found = one.quantiles(np.eye(one.sums.shape[1]), level, draws)
+    return np.split(found, np.cumsum([len(each) for each in contrasts])[:-1])
 
 
 def _covariance(values: np.ndarray) -> np.ndarray:

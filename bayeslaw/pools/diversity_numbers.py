@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.losses.statistics import sample_weights
-from bayeslaw.pools.combinations import check_table
+from bayeslaw.pools.pool_members import check_table
 
 PRODUCT_SAMPLES = 512
 

@@ -49,6 +49,6 @@ def evaluate_pools(
     InputError
         If the rule is not known.
     """
-    functions = find_rule(rule).functions
+    functions = find_rule(rule, of_losses=True).functions
     table = PoolTable(nll, members, weights, clusters, seed=seed, null_weights=null_weights)
     return functions.evaluate(table).shifted(table.columns.shift)

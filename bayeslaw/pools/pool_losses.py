@@ -13,14 +13,14 @@ from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
-from bayeslaw.pools.combinations import check_table, member_positions
 from bayeslaw.pools.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, PoolFacts, family_parameters
 from bayeslaw.pools.evaluate import Evaluation, evaluate_pools
 from bayeslaw.pools.folds import check_two_clusters
 from bayeslaw.pools.pool_files import read_pools, write_pools
+from bayeslaw.pools.pool_members import check_table, member_positions
 from bayeslaw.pools.regimes import REGIMES
-from bayeslaw.pools.rules import USUAL_RULE, find_rule, rule_names, sample_rules
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, find_rule, pool_rules, sample_rules
 from bayeslaw.pools.token_rules import token_rows
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
@@ -39,7 +39,7 @@ def _lists_of_members(name: str, value: Any) -> list[list[str]]:
 
 @accepts(
     losses=loss_table,
-    rule=a_choice(rule_names),
+    rule=a_rule(pool_rules),
     max_size=optional(a_whole_number(lowest=1, suggested=USUAL_SIZE, words="max size {value}")),
     limit=optional(a_whole_number(lowest=1, suggested=20_000)),
     design=optional(a_choice(DESIGNS)),
@@ -67,9 +67,9 @@ def make_pools(
     losses
         A loss table with losses on samples.
     rule
-        ``"oracle"``, ``"mixture"``, ``"best"``, ``"token_oracle"`` or ``"token_mixture"``; see `bayeslaw.combine`. The
-        rules of tokens make pools of the models that are in `token_losses`, and their samples are tokens: losses are
-        in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
+        ``"oracle"``, ``"mixture"``, ``"stacked"``, ``"best"``, ``"token_oracle"`` or ``"token_mixture"``; see
+        `bayeslaw.combine`. The rules of tokens make pools of the models that are in `token_losses`, and their samples
+        are tokens: losses are in bits per byte of the tokens' bytes, and clusters are those of the table, or documents.
     max_size
         Largest number of members; by default 4, or all models where there are fewer.
     limit
@@ -112,7 +112,7 @@ def make_pools(
         one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
         ``"best"`` meets a table of one cluster, or a rule of tokens lacks the losses of tokens or is given others.
     """
-    wanted = find_rule(rule)
+    wanted = find_rule(rule, of_losses=True)
     losses = check_table(losses)
     if wanted.on_tokens:
         losses = check_table(token_rows(losses, token_losses, rule=rule))
@@ -140,7 +140,7 @@ def make_pools(
 @accepts(
     losses=loss_table,
     members=_lists_of_members,
-    rule=a_choice(sample_rules),
+    rule=a_rule(sample_rules),
     parameters=a_choice(PARAMETER_COUNTS),
     seed=_seed,
 )
@@ -161,7 +161,7 @@ def pools_of(
     members
         Names of the members of each pool, in any order.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``; see `bayeslaw.combine`.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``; see `bayeslaw.combine`.
     parameters
         Which count of parameters a budget adds up: ``"total"``, ``"non-embedding"`` or ``"active"``.
     seed
@@ -208,7 +208,7 @@ def _evaluated(
 ) -> xr.Dataset:
     """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
     weights, clusters = sample_weights(losses), cluster_codes(losses)
-    wanted = find_rule(rule)
+    wanted = find_rule(rule, of_losses=True)
     if wanted.cross_fitted:
         check_two_clusters(clusters, rule)
     nll = losses["nll"].to_numpy()

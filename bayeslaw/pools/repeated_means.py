@@ -33,7 +33,7 @@ class PoolMeans:
     rule: str = USUAL_RULE
 
     def __post_init__(self) -> None:
-        find_rule(self.rule, on_tokens=False)
+        find_rule(self.rule, on_tokens=False, of_losses=True)
 
     @cached_property
     def _functions(self) -> RuleFunctions:

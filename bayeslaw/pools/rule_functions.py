@@ -11,6 +11,9 @@ from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.sampling_factor import factor_of
 
+Pointwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Redrawn = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+
 
 @dataclass(frozen=True)
 class RuleFunctions:
@@ -22,8 +25,8 @@ class RuleFunctions:
         Of the members' losses in nats, [sample, member], and the number of each sample's fold, [sample]: what the pool
         loses on each sample, [sample].
     gradients
-        Of the same: the derivative of each of these losses by those of the members, [sample, member]. Their weighted
-        mean over samples is the pool's win shares.
+        Of the same: the derivative of each of these losses by those of the members on the same sample, [sample,
+        member]. Their weighted mean over samples is the pool's win shares.
     evaluate
         Evaluates the pools of a `PoolTable`, in nats per unit of weight.
     sums
@@ -31,26 +34,30 @@ class RuleFunctions:
         pool loses, [pool]. It is called for many tables of the same pools, and need not be more exact than float32
         within a block of samples.
     redrawn
-        For a rule that chooses by sums over folds: what is lost in all from such sums of the members, [..., fold,
-        member], which a bootstrap draws anew. None where the losses on samples say it.
+        For a rule that chooses on folds: of losses and folds as above, the number of each sample's cluster, [sample],
+        and subsets of clusters, one where kept and else zero, [subset, cluster]: what is lost in all on each subset by
+        what is chosen on it, [subset]. None where nothing is chosen.
+    runs
+        Of losses and folds as above: one for each member that has to be run on a sample, else zero, [sample, member].
+        None where all are.
     """
 
-    losses: Callable[[np.ndarray, np.ndarray], np.ndarray]
-    gradients: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    losses: Pointwise
+    gradients: Pointwise
     evaluate: Callable[[PoolTable], Evaluation]
     sums: Callable[[np.ndarray, Sequence[Part], np.ndarray], np.ndarray]
-    redrawn: Callable[[np.ndarray], np.ndarray] | None = None
+    redrawn: Redrawn | None = None
+    runs: Pointwise | None = None
 
 
-Pointwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-def one_by_one(losses: Pointwise, gradients: Pointwise) -> RuleFunctions:
+def one_by_one(
+    losses: Pointwise, gradients: Pointwise, *, redrawn: Redrawn | None = None, runs: Pointwise | None = None
+) -> RuleFunctions:
     """Make the functions of a rule that has nothing but its definition, one pool after the other.
 
     Parameters
     ----------
-    losses, gradients
+    losses, gradients, redrawn, runs
         As in `RuleFunctions`.
 
     Returns
@@ -66,7 +73,7 @@ def one_by_one(losses: Pointwise, gradients: Pointwise) -> RuleFunctions:
     def evaluate(table: PoolTable) -> Evaluation:
         return _evaluate(table, losses, gradients)
 
-    return RuleFunctions(losses, gradients, evaluate, sums)
+    return RuleFunctions(losses, gradients, evaluate, sums, redrawn, runs)
 
 
 def _evaluate(table: PoolTable, losses: Pointwise, gradients: Pointwise) -> Evaluation:

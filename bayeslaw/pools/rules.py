@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from bayeslaw.errors import check_choice
+from bayeslaw.errors import InputError, check_choice
+from bayeslaw.inputs.arguments import a_choice
 
 if TYPE_CHECKING:
+    from bayeslaw.pools.known import Known
     from bayeslaw.pools.rule_functions import RuleFunctions
 
 
@@ -33,6 +36,9 @@ class Rule:
         or more.
     on_tokens
         Whether it combines members at every token, and so needs models of one tokenizer and the losses of tokens.
+    looks_at
+        What it looks at beside the losses of samples: names of fields of `bayeslaw.pools.known.Known`. Such a rule is
+        for one pool at a time: ``functions_at`` names what makes its functions of what is known.
     """
 
     name: str
@@ -41,14 +47,41 @@ class Rule:
     attainable: bool
     cross_fitted: bool = False
     on_tokens: bool = False
+    looks_at: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.on_tokens and self.cross_fitted:
             raise ValueError(f"{self.name}: a rule of tokens sees one token at a time, and cannot choose by folds")
 
     @property
+    def of_losses(self) -> bool:
+        """Whether losses are all it looks at, so that it combines the members of any pool, also of drawn losses."""
+        return not self.looks_at
+
+    @property
     def functions(self) -> RuleFunctions:
-        """What is computed by the rule."""
+        """What is computed by a rule that looks at losses alone."""
+        if self.looks_at:
+            raise ValueError(f"{self.name} looks at {', '.join(self.looks_at)}: its functions are of what is known")
+        return self._found
+
+    def functions_of(self, known: Known) -> RuleFunctions:
+        """Return what is computed by the rule on one pool.
+
+        Parameters
+        ----------
+        known
+            What is known beside losses; of use to rules that look at it.
+
+        Returns
+        -------
+        RuleFunctions
+            The functions.
+        """
+        return self._found(known) if self.looks_at else self._found
+
+    @property
+    def _found(self) -> Any:
         module, _, name = self.functions_at.partition(":")
         return getattr(import_module(module), name)
 
@@ -67,6 +100,40 @@ RULES: dict[str, Rule] = {
             "the ensemble that mixes whole samples, all members with one weight",
             "bayeslaw.pools.mixture:MIXTURE",
             attainable=True,
+        ),
+        Rule(
+            "stacked",
+            "the ensemble that mixes whole samples, with the weights that lose least on other folds of whole clusters",
+            "bayeslaw.pools.stacked:STACKED",
+            attainable=True,
+            cross_fitted=True,
+        ),
+        Rule(
+            "routed",
+            "one member for each sample, by a router that sees what is known of the sample before any model runs, "
+            "trained on other folds of whole clusters",
+            "bayeslaw.pools.routed:routed",
+            attainable=True,
+            cross_fitted=True,
+            looks_at=("features",),
+        ),
+        Rule(
+            "cascade",
+            "the smallest member, and the next larger one where its loss on the given text is above a threshold chosen "
+            "on other folds of whole clusters",
+            "bayeslaw.pools.cascade:cascade",
+            attainable=False,
+            cross_fitted=True,
+            looks_at=("parameters",),
+        ),
+        Rule(
+            "cascade_by_feature",
+            "the smallest member, and the next larger one where a feature given is beyond a threshold chosen on other "
+            "folds of whole clusters",
+            "bayeslaw.pools.cascade:cascade_by_feature",
+            attainable=True,
+            cross_fitted=True,
+            looks_at=("given", "parameters"),
         ),
         Rule(
             "best",
@@ -92,14 +159,22 @@ RULES: dict[str, Rule] = {
     )
 }
 USUAL_RULE = "oracle"
+LOOKED_AT = {
+    "features": "what is known of each sample before any model has run",
+    "given": "features that are given of each sample",
+    "parameters": "the parameters of members that all have run on these samples",
+}
+"""What rules look at beside losses, in words."""
 
 
-def rule_names(*, on_tokens: bool | None = None, cross_fitted: bool | None = None) -> tuple[str, ...]:
+def rule_names(
+    *, on_tokens: bool | None = None, cross_fitted: bool | None = None, of_losses: bool | None = None
+) -> tuple[str, ...]:
     """List rules.
 
     Parameters
     ----------
-    on_tokens, cross_fitted
+    on_tokens, cross_fitted, of_losses
         Only those that are so, or are not so; by default both.
 
     Returns
@@ -107,7 +182,7 @@ def rule_names(*, on_tokens: bool | None = None, cross_fitted: bool | None = Non
     tuple of str
         Their names.
     """
-    wanted = {"on_tokens": on_tokens, "cross_fitted": cross_fitted}
+    wanted = {"on_tokens": on_tokens, "cross_fitted": cross_fitted, "of_losses": of_losses}
     return tuple(
         name
         for name, rule in RULES.items()
@@ -115,19 +190,23 @@ def rule_names(*, on_tokens: bool | None = None, cross_fitted: bool | None = Non
     )
 
 
-sample_rules = partial(rule_names, on_tokens=False)
-pointwise_rules = partial(rule_names, on_tokens=False, cross_fitted=False)
+pool_rules = partial(rule_names, of_losses=True)
+"""Rules by which many pools are evaluated at once."""
+sample_rules = partial(rule_names, on_tokens=False, of_losses=True)
+pointwise_rules = partial(rule_names, on_tokens=False, cross_fitted=False, of_losses=True)
 """Rules by which what a pool loses on a sample depends on that sample alone."""
 
 
-def find_rule(name: str, *, on_tokens: bool | None = None, cross_fitted: bool | None = None) -> Rule:
+def find_rule(
+    name: str, *, on_tokens: bool | None = None, cross_fitted: bool | None = None, of_losses: bool | None = None
+) -> Rule:
     """Return a rule by its name.
 
     Parameters
     ----------
     name
         The name.
-    on_tokens, cross_fitted
+    on_tokens, cross_fitted, of_losses
         Accept only rules that are so, or are not so; by default both.
 
     Returns
@@ -140,15 +219,70 @@ def find_rule(name: str, *, on_tokens: bool | None = None, cross_fitted: bool | 
     InputError
         If there is none of that name among those accepted.
     """
-    return RULES[check_choice("rule", name, rule_names(on_tokens=on_tokens, cross_fitted=cross_fitted))]
+    names = rule_names(on_tokens=on_tokens, cross_fitted=cross_fitted, of_losses=of_losses)
+    return RULES[check_rule(name, names)]
 
 
-def describe_rules(*, on_tokens: bool | None = None, cross_fitted: bool | None = None) -> str:
+def check_rule(name: str, names: Collection[str]) -> str:
+    """Return the name of a rule that is accepted.
+
+    Parameters
+    ----------
+    name
+        The name.
+    names
+        Those accepted.
+
+    Returns
+    -------
+    str
+        The name, unchanged.
+
+    Raises
+    ------
+    InputError
+        If it is another; of a rule that looks at more than losses it says what that is.
+    """
+    rule = RULES.get(name) if isinstance(name, str) else None
+    if rule is not None and name not in names and rule.looks_at:
+        raise InputError(
+            f"the rule {name!r} looks at {' and '.join(LOOKED_AT[each] for each in rule.looks_at)}, and here losses "
+            "are all there is: those of many pools at once, or drawn for models and samples that nobody has seen",
+            f"one of {', '.join(names)}",
+            f"ask for {name!r} of members that are all scored: bayeslaw attainability (bl.attainability, bl.combine)",
+        )
+    return check_choice("rule", name, names)
+
+
+def a_rule(names: Callable[[], Collection[str]]) -> Callable[[str, Any], str]:
+    """Accept the name of one of some rules, as an argument of a public function.
+
+    Parameters
+    ----------
+    names
+        Lists those accepted.
+
+    Returns
+    -------
+    Callable
+        Takes the name of the argument and its value, and returns the value.
+    """
+
+    def convert(argument: str, value: Any) -> str:
+        known = names()
+        return check_rule(value, known) if isinstance(value, str) else a_choice(known)(argument, value)
+
+    return convert
+
+
+def describe_rules(
+    *, on_tokens: bool | None = None, cross_fitted: bool | None = None, of_losses: bool | None = None
+) -> str:
     """Describe rules in one line, for help.
 
     Parameters
     ----------
-    on_tokens, cross_fitted
+    on_tokens, cross_fitted, of_losses
         As in `rule_names`.
 
     Returns
@@ -156,5 +290,5 @@ def describe_rules(*, on_tokens: bool | None = None, cross_fitted: bool | None =
     str
         Such as ``"oracle (the lowest ...), mixture (...)"``.
     """
-    names = rule_names(on_tokens=on_tokens, cross_fitted=cross_fitted)
+    names = rule_names(on_tokens=on_tokens, cross_fitted=cross_fitted, of_losses=of_losses)
     return ", ".join(f"{name} ({RULES[name].description})" for name in names)

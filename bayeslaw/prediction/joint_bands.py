@@ -46,7 +46,7 @@ def predict_pools(
         ``"new"`` (None) or ``"same"``, as in `bayeslaw.joint.drawn_pools.draw_pools`; the law's mean is that on the
         samples of the table.
     rule
-        ``"oracle"``, ``"mixture"`` or ``"best"``.
+        ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     seed
         Seed.
 
@@ -60,7 +60,7 @@ def predict_pools(
     InputError
         If a target or choice is not usable.
     """
-    find_rule(rule, on_tokens=False)
+    find_rule(rule, on_tokens=False, of_losses=True)
     if samples is not None:
         check_choice("samples", samples, SAMPLES)
     if kind == "mean" and samples is not None:

@@ -12,7 +12,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import Converter, a_choice, a_level, a_seed, accepts, optional
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Predicted
-from bayeslaw.pools.rules import sample_rules
+from bayeslaw.pools.rules import a_rule, sample_rules
 from bayeslaw.prediction.band_table import a_row, band_table
 from bayeslaw.prediction.row_prediction import mean_is_infinite
 from bayeslaw.prediction.targets import some_targets
@@ -22,7 +22,7 @@ CHOICES: Mapping[str, Converter] = {
     "at": some_targets,
     "kind": a_choice(KINDS),
     "samples": optional(a_choice(("same", "new"))),
-    "rule": optional(a_choice(sample_rules)),
+    "rule": optional(a_rule(sample_rules)),
     "seed": a_seed,
 }
 """What functions that predict are given."""
@@ -66,8 +66,8 @@ def predict(
         clusters of its table again, and ``"same"`` for other laws. See `bayeslaw.prediction.new_pools` for what stands
         in for the win shares of a pool that was not scored.
     rule
-        How pools of a joint fit are combined: ``"oracle"`` (None), ``"mixture"`` or ``"best"``. Other laws predict the
-        rule of the pools that they were fitted to.
+        How pools of a joint fit are combined: ``"oracle"`` (None), ``"mixture"``, ``"stacked"`` or ``"best"``. Other
+        laws predict the rule of the pools that they were fitted to.
     interval
         Level of the equal-tailed interval.
     seed

@@ -15,6 +15,7 @@ COMMANDS = (
     "losses no.csv",
     "pools no.csv --out p",
     "advantage no.csv",
+    "attainability no.csv --members a,b",
 )
 PROGRAM = """
 import json, sys

@@ -168,6 +168,7 @@ def test_a_server_that_is_not_there_leaves_nothing(place):
         "pools table --out new",
         "predict f.nc --parameters 7e9",
         "advantage table",
+        "attainability table --members a,b",
         "compare f.nc f2.nc --leave-out model",
         "calibrate --law power --out new",
         "demo --out new",

@@ -140,11 +140,12 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "attainability": {
             "losses": losses,
             "members": names,
-            "rule": "mixture",
+            "rules": ["mixture"],
             "interval": 0.9,
             "draws": 5,
             "seed": 0,
             "token_losses": None,
+            "features": None,
         },
         "calibrate": {
             "law": "power",
@@ -158,7 +159,15 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "check": {"fit": fit},
         "claims": {"fit": fit, "budgets": [1e9, "7B"], "independent_rows": False},
         "clustered_standard_error": {"values": np.arange(3), "weights": np.ones(3), "clusters": np.array(list("aab"))},
-        "combine": {"losses": losses, "members": names, "rule": "oracle", "seed": 0, "token_losses": None},
+        "co_failure": {"losses": losses, "members": names, "thresholds": [1.0], "interval": 0.9},
+        "combine": {
+            "losses": losses,
+            "members": names,
+            "rule": "oracle",
+            "seed": 0,
+            "token_losses": None,
+            "features": None,
+        },
         "compare": {"fits": both, "by": None, "method": "exact", **refit, "progress": False},
         "diagnostics": {"fit": fit},
         "fit": {

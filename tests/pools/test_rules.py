@@ -9,11 +9,13 @@ import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.pools.evaluate import evaluate_pools
 from bayeslaw.pools.folds import assign_folds
+from bayeslaw.pools.known import Known
 from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import PoolTable
 from bayeslaw.pools.repeated_means import PoolMeans
 from bayeslaw.pools.rule_functions import one_by_one
 from bayeslaw.pools.rules import RULES, Rule, find_rule, rule_names
+from bayeslaw.pools.sample_features import Features
 from bayeslaw.pools.token_rules import combine_tokens
 
 MODELS, SAMPLES = 5, 60
@@ -31,7 +33,7 @@ def table_of(seed=0, clusters=12):
 
 
 @pytest.mark.parametrize("clusters", [12, SAMPLES])
-@pytest.mark.parametrize("rule", rule_names(on_tokens=False))
+@pytest.mark.parametrize("rule", rule_names(on_tokens=False, of_losses=True))
 def test_many_pools_at_once_are_evaluated_as_one_by_one(rule, clusters):
     table, functions = table_of(clusters=clusters), RULES[rule].functions
     fast = functions.evaluate(table)
@@ -44,7 +46,7 @@ def test_many_pools_at_once_are_evaluated_as_one_by_one(rule, clusters):
         np.testing.assert_allclose(fast.comonotone, plain.comonotone, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.parametrize("rule", rule_names(on_tokens=False))
+@pytest.mark.parametrize("rule", rule_names(on_tokens=False, of_losses=True))
 def test_sums_are_those_of_the_losses(rule):
     table, functions = table_of(seed=1), RULES[rule].functions
     pools, _ = lexicographic(table.members)
@@ -54,16 +56,39 @@ def test_sums_are_those_of_the_losses(rule):
     np.testing.assert_allclose(*sums, rtol=1e-6)
 
 
-@pytest.mark.parametrize("rule", rule_names())
+@pytest.mark.parametrize("rule", rule_names(of_losses=True))
 def test_gradients_are_derivatives_of_the_losses(rule):
     nll, folds = table_of(seed=2).nll, assign_folds(np.arange(SAMPLES), 2)
     functions, step = RULES[rule].functions, 1e-6
     found = functions.gradients(nll, folds)
-    for member in range(MODELS):
-        moved = np.zeros_like(nll)
-        moved[:, member] = step
+    for member, fold in itertools.product(range(MODELS), range(folds.max() + 1)):
+        # What is chosen for a fold does not see it, so that moving the losses of one fold moves no choice for it.
+        inside, moved = folds == fold, np.zeros_like(nll)
+        moved[inside, member] = step
         slope = (functions.losses(nll + moved, folds) - functions.losses(nll - moved, folds)) / (2 * step)
-        np.testing.assert_allclose(found[:, member], slope, atol=1e-6)
+        np.testing.assert_allclose(found[inside, member], slope[inside], atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", rule_names(cross_fitted=True))
+def test_what_is_chosen_for_a_fold_does_not_see_it(rule):
+    generator = np.random.default_rng(3)
+    nll, feature = table_of(seed=3).nll, generator.normal(size=SAMPLES)
+    features = Features({"x": feature, "y": generator.normal(size=SAMPLES)}, {})
+    functions = RULES[rule].functions_of(Known(np.ones(SAMPLES), np.arange(1.0, MODELS + 1), features, features))
+    # A feature that tells who is best, so that routers are not the best member alone.
+    nll = nll + 0.5 * np.abs(feature[:, None] - np.linspace(-1, 1, MODELS))
+    folds = assign_folds(np.arange(SAMPLES), 3)
+    before, moved = functions.losses(nll, folds), 0
+    for fold in range(folds.max() + 1):
+        inside = np.flatnonzero(folds == fold)
+        changed, others = inside[::2], inside[1::2]
+        other = nll.copy()
+        other[changed] = nll[changed][:, ::-1] + generator.normal(0, 3, (len(changed), MODELS))
+        after = functions.losses(other, folds)
+        np.testing.assert_allclose(after[others], before[others], rtol=1e-9)
+        elsewhere = folds != fold
+        moved += not np.allclose(after[elsewhere], before[elsewhere], rtol=1e-9)
+    assert moved
 
 
 def test_a_new_rule_is_one_entry(monkeypatch):
@@ -76,7 +101,7 @@ def test_a_new_rule_is_one_entry(monkeypatch):
     assert pools.attrs["rule"] == "worst"
     np.testing.assert_allclose(pools["loss"].sel(pool=f"{names[0]} + {names[1]}"), expected)
     np.testing.assert_allclose(bl.combine(losses, names[:2], rule="worst"), nll[:, :2].max(axis=1))
-    share = bl.attainability(losses, names[:2], rule="worst", draws=50)
+    share = bl.attainability(losses, names[:2], rules="worst", draws=50)["worst"]
     assert share.rule_loss == pytest.approx(expected)
     means = PoolMeans(np.array([[0, 1]]), 4, np.arange(40), "worst")
     np.testing.assert_allclose(means(nll.T, 1.0), nll[:, :2].max(axis=1).sum())

@@ -235,7 +235,7 @@ def test_attainability_of_rules_of_tokens():
     losses, tokens = pool_tables_of()
     members = names_of(losses)
     oracle, mixture = (
-        bl.attainability(losses, members, rule=rule, token_losses=tokens, draws=50) for rule in TOKEN_RULES
+        bl.attainability(losses, members, rules=rule, token_losses=tokens, draws=50)[rule] for rule in TOKEN_RULES
     )
     expected = float(bl.combine(losses, members, rule="token_mixture", token_losses=tokens).sum())
     assert mixture.rule_loss == pytest.approx(expected / float(losses["bytes"].sum()) / np.log(2))
