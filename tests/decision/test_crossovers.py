@@ -197,6 +197,7 @@ def test_other_laws_are_refused_with_the_fits_that_answer(request, name):
     [
         ({"rule": "mixture"}, "the rule 'mixture' was given for a fit to oracle pools"),
         ({"rule": "bset"}, "bset"),
+        ({"rule": "routed"}, "the rule 'routed' looks at what is known of each sample"),
         ({"sizes": 2}, "2 members were asked for"),
         ({"sizes": 1}, "sizes is 1"),
         ({"sizes": []}, "sizes"),
