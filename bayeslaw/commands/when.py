@@ -31,8 +31,8 @@ def when(
         list[str] | None,
         typer.Option(
             "--rule",
-            help=f"How pools of a joint fit are combined: {describe_rules(on_tokens=False)} (default: mixture); may be "
-            "repeated.",
+            help=f"How pools of a joint fit are combined: {describe_rules(on_tokens=False, of_losses=True)} "
+            "(default: mixture; stacked takes minutes); may be repeated.",
         ),
     ] = None,
     budgets: Annotated[

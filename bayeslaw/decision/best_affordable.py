@@ -142,7 +142,7 @@ class AffordablePools:
 
 
 def best_advantage(
-    table: JointTable, *, rule: str, max_size: int, shown: tuple[float, ...], seed: int
+    table: JointTable, *, rule: str, max_size: int, budgets: tuple[float, ...], shown: tuple[float, ...], seed: int
 ) -> RegimeAdvantage | None:
     """Compare the best pool of scored models under each budget with the best of them alone.
 
@@ -154,8 +154,10 @@ def best_advantage(
         How pools are combined.
     max_size
         Largest number of members.
+    budgets
+        Total parameters; those under which no pool of two is are left out.
     shown
-        Budgets of the table; those under which no pool of two is are left out.
+        Those of them that a reader looks at: the best pool under the largest is named.
     seed
         Seed of the resampled clusters.
 
@@ -165,15 +167,16 @@ def best_advantage(
         On new samples, by a bootstrap of clusters (Efron 1979); None where no pool is within a budget shown.
     """
     pools = AffordablePools(table, rule, max_size)
-    budgets = [budget for budget in shown if pools.several.any() and budget >= pools.parameters[pools.several].min()]
-    if not budgets:
+    lowest = pools.parameters[pools.several].min() if pools.several.any() else np.inf
+    if shown[-1] < lowest:
         return None
-    grid = np.unique([*pools.steps[pools.steps <= budgets[-1]], *budgets])
+    within = [budget for budget in budgets if budget >= lowest]
+    grid = np.unique([*pools.steps[pools.steps <= within[-1]], *within])
     count = int(table.clusters.max()) + 1
     weights = np.bincount(table.clusters, table.weights, count)
     drawn = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
     draws = table.scale * (drawn @ pools.differences(grid)) / (drawn @ weights)[:, None]
-    last = budgets[-1]
+    last = shown[-1]
     return RegimeAdvantage(
         regime=BEST,
         subject=f"the best pools of up to {pools.size} of the models scored",

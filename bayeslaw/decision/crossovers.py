@@ -15,7 +15,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
-from bayeslaw.pools.rules import sample_rules
+from bayeslaw.pools.rules import a_rule, sample_rules
 
 KINDS = ("mean", "new")
 LARGEST_SIZE = 8
@@ -85,7 +85,7 @@ def some_sizes(name: str, value: Any) -> tuple[int, ...]:
 
 @accepts(
     fit=a_fit,
-    rule=optional(a_choice(sample_rules)),
+    rule=optional(a_rule(sample_rules)),
     budgets=optional(some_budgets),
     beyond=a_number(lowest=1, accepted="a factor of at least 1", suggested=BEYOND),
     sizes=optional(some_sizes),
@@ -121,7 +121,8 @@ def when(
         size, and the best pool of the models scored with the best of them alone. Or the path of its file.
     rule
         How pools are combined. A collaboration fit knows that of its pools alone; a joint fit takes ``"mixture"``
-        (None), which can be run, ``"oracle"`` or ``"best"`` (None of right and wrong answers, which cannot be mixed).
+        (None), which can be run, ``"oracle"``, ``"best"`` (None of right and wrong answers, which cannot be mixed) or
+        ``"stacked"``, whose weights are found for every pool and draw, which takes minutes.
     budgets
         Total parameters at which to compare; by default readable ones, from where all regimes were seen on.
     beyond

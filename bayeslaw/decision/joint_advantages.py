@@ -58,14 +58,17 @@ def joint_advantages(
     model, sizes, rule = fit.model, sizes or SIZES, rule_of(fit.model.table, rule)
     parameters = model.table.parameters
     low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
-    shown = budgets or readable_budgets(min(low, high / 2), high)
-    pools = PoolsAlongBudgets(model, shown, sizes, new=False, seed=seed)
+    usual = readable_budgets(min(low, high / 2), high)
+    shown = budgets or usual
+    # A crossover is looked for in all of the range, whatever budgets are shown.
+    grid = tuple(sorted({*usual, *shown}))
+    pools = PoolsAlongBudgets(model, grid, sizes, new=False, seed=seed)
     expected = losses = pools.losses(fit, rule, seed=seed)
     if kind == "new":
-        pools = PoolsAlongBudgets(model, shown, sizes, new=True, seed=seed)
+        pools = PoolsAlongBudgets(model, grid, sizes, new=True, seed=seed)
         losses = pools.losses(fit, rule, seed=seed)
     regimes = [_regime(pools, losses, expected, key) for key in expected if key != SINGLE]
-    best = best_advantage(model.table, rule=rule, max_size=max(sizes), shown=shown, seed=seed)
+    best = best_advantage(model.table, rule=rule, max_size=max(sizes), budgets=grid, shown=shown, seed=seed)
     return BudgetAdvantages(
         rule,
         (*regimes, *([best] if best is not None else [])),

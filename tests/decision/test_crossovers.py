@@ -197,6 +197,7 @@ def test_other_laws_are_refused_with_the_fits_that_answer(request, name):
     [
         ({"rule": "mixture"}, "the rule 'mixture' was given for a fit to oracle pools"),
         ({"rule": "bset"}, "bset"),
+        ({"rule": "routed"}, "the rule 'routed' looks at what is known of each sample"),
         ({"sizes": 2}, "2 members were asked for"),
         ({"sizes": 1}, "sizes is 1"),
         ({"sizes": []}, "sizes"),
@@ -265,6 +266,11 @@ def test_joint_fit_answers(joint_fit):
     regimes = ["homogeneous, 2 members", "heterogeneous, 2 members", "best pool"]
     assert found.rows["regime"].drop_duplicates().tolist() == regimes
     assert found.crossover["regime"].tolist() == regimes
+    assert found.rows["parameters"].tolist() == budgets * 3
+    # Crossovers are looked for in all of the range.
+    parameters = joint_fit.model.table.parameters
+    assert (found.crossover["low"] < 1e9).all()
+    assert (found.crossover["high"] > 2 * parameters.max()).all()
     oracle = bl.when(joint_fit, budgets=budgets, sizes=2, rule="oracle")
     # Of the same members, the oracle is at most the mixture, sample by sample.
     assert (oracle.rows["advantage"] >= found.rows["advantage"]).all()
@@ -286,8 +292,12 @@ def test_joint_kinds(joint_fit):
 @pytest.mark.parametrize("rule", ["oracle", "mixture", "best"])
 def test_best_pool_is_chosen_on_other_folds_than_it_is_judged_on(joint_fit, rule):
     table = joint_fit.model.table
+    # Models that are alike but for chance, so that folds differ in which they choose.
+    chance = np.random.default_rng(0).gamma(4.0, 0.5, table.losses.shape)
+    table = replace(table, losses=chance)
     pools = AffordablePools(table, rule, 2)
     budgets = np.array([2e9, 3e10])
+    assert len(np.unique(pools.best(budgets, several=True)[:-1, 1])) > 1
     found = pools.differences(budgets).sum(axis=0) / table.weights.sum()
     folds, rules = pools.folds, RULES[rule].functions
     for budget, difference in zip(budgets, found, strict=True):
@@ -318,7 +328,7 @@ def test_best_pool_of_models_alike_is_no_better(joint_fit):
     """With one model under every name no pool is better than one of them, whatever is chosen."""
     table = joint_fit.model.table
     same = replace(table, losses=np.repeat(table.losses[:, :1], len(table.names), axis=1))
-    found = best_advantage(same, rule="mixture", max_size=2, shown=(1e12,), seed=0)
+    found = best_advantage(same, rule="mixture", max_size=2, budgets=(1e12,), shown=(1e12,), seed=0)
     assert found is not None
     np.testing.assert_allclose(found.draws, 0.0, atol=1e-6)
-    assert best_advantage(table, rule="mixture", max_size=2, shown=(1.0,), seed=0) is None
+    assert best_advantage(table, rule="mixture", max_size=2, budgets=(1.0,), shown=(1.0,), seed=0) is None
