@@ -23,9 +23,10 @@ from bayeslaw.commands.common import (
     note,
     print_json,
     read_table,
+    warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.input_paths import check_file_there
+from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import describe_rules
 
@@ -40,6 +41,12 @@ FIT_ENDINGS = (".nc", ".zarr")
 def choose(
     ctx: typer.Context,
     table: TableArgument,
+    candidates: Annotated[
+        Path | None,
+        typer.Option(
+            "--candidates", help="With a joint fit: CSV of models that could be had: name, family, parameters, price."
+        ),
+    ] = None,
     max_parameters: Annotated[
         str | None, typer.Option("--max-parameters", help="Most total parameters of a pool, such as 20e9 or 20B.")
     ] = None,
@@ -84,34 +91,42 @@ def choose(
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Choose a pool of scored models within limits, and say how sure that is."""
-    check_file_there(table)
-    if table.suffix in FIT_ENDINGS:
-        raise InputError(
-            f"{str(table)!r} is a fit, and pools are chosen of models that were scored",
-            "a table of losses on samples",
-            "name the table that the fit was made of; bayeslaw predict tells of models that were not scored",
-        )
+    """Choose a pool within limits, and say how sure that is: of a table's models, or by a joint fit also of others."""
+    options = {
+        "models": models,
+        "unit": unit,
+        "cluster": cluster,
+        "sample": sample,
+        "describe": describe,
+        "metric": metric,
+    }
+    of_fit = table.suffix in FIT_ENDINGS
+    if of_fit:
+        check_fit_there(table)
+        if given := [name for name, value in options.items() if value]:
+            raise InputError(
+                f"--{given[0]} is given with a fit", f"--{given[0]} for tables", "leave it out: the fit has its table"
+            )
+    else:
+        check_file_there(table)
+    if candidates is not None:
+        check_file_there(candidates)
     from bayeslaw.decision.choices import choose as choose_pools
 
     if picture is not None:
         from bayeslaw.plotting.pareto_plot import check_pareto
 
-        check_pareto(picture, inputs=[path for path in (table, models) if path is not None])
-    losses = read_table(
-        ctx,
-        table,
-        models=models,
-        unit=unit,
-        cluster=cluster,
-        sample=sample,
-        describe=describe,
-        missing=missing,
-        strict=strict,
-        metric=metric,
-    )
+        check_pareto(picture, inputs=[path for path in (table, models, candidates) if path is not None])
+    if of_fit:
+        from bayeslaw.fitting.fit_reading import load_fit
+
+        losses = load_fit(table, keep=())
+        warn_if_untrusted(losses, table)
+    else:
+        losses = read_table(ctx, table, missing=missing, strict=strict, **options)
     found = choose_pools(
         losses,
+        candidates,
         max_parameters=max_parameters,
         max_price=max_price,
         max_active=max_active,

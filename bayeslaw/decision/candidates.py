@@ -33,12 +33,15 @@ class Candidate:
         Number of parameters, of the kind that the law was fitted with.
     cost
         What scoring it costs; None where that goes by its size.
+    price
+        What running it costs; None where that is not known.
     """
 
     name: str
     family: str
     parameters: float
     cost: float | None
+    price: float | None = None
 
     @property
     def model(self) -> NewModel:
@@ -69,8 +72,13 @@ def _read(frame: pd.DataFrame) -> tuple[Candidate, ...]:
     costs: Sequence[float | None] = [None] * len(names)
     if "cost" in frame:
         costs = [_cost(name, value) for name, value in zip(names, frame["cost"], strict=True)]
-    columns = zip(names, models["family"], models["parameters"], costs, strict=True)
-    return tuple(Candidate(name, str(family), float(size), cost) for name, family, size, cost in columns)
+    prices = [None] * len(names) if "price" not in models else [_known(price) for price in models["price"]]
+    columns = zip(names, models["family"], models["parameters"], costs, prices, strict=True)
+    return tuple(Candidate(name, str(family), float(size), *rest) for name, family, size, *rest in columns)
+
+
+def _known(price: float) -> float | None:
+    return float(price) if np.isfinite(price) else None
 
 
 def _cost(name: str, value: Any) -> float:

@@ -112,6 +112,8 @@ class Choices:
         Level of the intervals.
     interval_kind
         What the intervals are.
+    method
+        How losses and probabilities came about, in words; empty where they are cross-fitted on a table.
     """
 
     rows: tuple[Choice, ...]
@@ -130,6 +132,7 @@ class Choices:
     lowest: float
     level: float
     interval_kind: str = INTERVAL_KIND
+    method: str = ""
 
     @property
     def table(self) -> pd.DataFrame:
@@ -182,7 +185,7 @@ class Choices:
         return words + (" These samples do not decide between it and a single model." if undecided else "")
 
     def _method(self) -> str:
-        return (
+        return self.method or (
             f"Losses and differences are those of what is chosen on other clusters ({self.clusters:,} clusters in "
             f"{self.folds} folds); {self.level:.0%} intervals ({self.interval_kind}) and probabilities (Bayesian "
             "bootstrap over clusters) are for new samples of this kind and these models."

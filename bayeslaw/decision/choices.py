@@ -1,21 +1,30 @@
-"""Which pool to take: pools of scored models within limits, by what they are expected to lose on new samples."""
+"""Which pool to take: pools within limits, by what they are expected to lose on new samples."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
+from bayeslaw.decision.candidates import some_candidates
 from bayeslaw.decision.choice_rows import Choices
 from bayeslaw.decision.limits import COSTS, Limits
 from bayeslaw.decision.table_decision import decide
 from bayeslaw.errors import InputError
+from bayeslaw.fitting.fit_argument import a_fit
+from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.sizes import read_size
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 4
+USUAL_DRAWS, FIT_DRAWS = 2000, 300
+FIT_ENDINGS = (".nc", ".zarr")
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
 
@@ -28,8 +37,15 @@ def _a_most(name: str, value: Any) -> float:
     return most
 
 
+def _table_or_fit(name: str, value: Any) -> xr.Dataset | Fit:
+    """Accept a loss table or a fit, or the path of either."""
+    ending = Path(value).suffix if isinstance(value, str | PathLike) else ""
+    return a_fit(name, value) if isinstance(value, Fit) or ending in FIT_ENDINGS else loss_table(name, value)
+
+
 @accepts(
-    losses=loss_table,
+    losses=_table_or_fit,
+    candidates=optional(some_candidates),
     max_parameters=optional(_a_most),
     max_price=optional(_a_most),
     max_active=optional(_a_most),
@@ -40,11 +56,12 @@ def _a_most(name: str, value: Any) -> float:
     cost=a_choice(lambda: COSTS),
     top=a_whole_number(lowest=1, highest=MOST_ROWS, suggested=10),
     level=a_level,
-    draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=2000),
+    draws=optional(a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=USUAL_DRAWS)),
     seed=a_seed,
 )
 def choose(
-    losses: xr.Dataset,
+    losses: xr.Dataset | Fit | str | PathLike[str],
+    candidates: str | PathLike[str] | pd.DataFrame | Mapping[str, Any] | None = None,
     *,
     max_parameters: float | str | None = None,
     max_price: float | None = None,
@@ -56,15 +73,19 @@ def choose(
     cost: str = "parameters",
     top: int = 10,
     level: float = 0.9,
-    draws: int = 2000,
+    draws: int | None = None,
     seed: int = 0,
 ) -> Choices:
-    r"""Choose a pool of scored models within limits, by its expected loss on new samples.
+    r"""Choose a pool within limits, by its expected loss on new samples.
 
     Parameters
     ----------
     losses
-        A loss table with losses on samples of two clusters or more.
+        A loss table with losses on samples of two clusters or more: pools of its models are chosen from. Or a fit of
+        the joint law: pools may then hold candidates too.
+    candidates
+        Models that could be had, for a fit: a frame, a mapping of columns or a CSV with ``name``, ``family``,
+        ``parameters`` and optionally ``price``.
     max_parameters, max_price, max_active
         The most total parameters, price and active parameters that members may add up to; sizes as in ``"20B"``.
     max_size
@@ -81,7 +102,8 @@ def choose(
     level
         Level of the equal-tailed intervals.
     draws
-        Bootstrap samples of clusters, for the intervals and for the probabilities.
+        Bootstrap samples of clusters, for the intervals and for the probabilities; of a fit draws of the posterior,
+        each on clusters drawn again. None: 2,000, and 300 of a fit.
     seed
         Seed of the folds and of the bootstrap.
 
@@ -94,7 +116,7 @@ def choose(
     ------
     InputError
         If the table has no losses on samples or one cluster, a name is not in it, a limit needs a cost that is not
-        known, or no pool is within the limits.
+        known, no pool is within the limits, candidates are given for a table, or the fit is of another law.
 
     Notes
     -----
@@ -104,7 +126,9 @@ def choose(
     members are required, the single models compared to need not be these: they are those within the limits of cost
     that are not excluded. Intervals are as in `bayeslaw.advantage`; they hold for new samples of this kind and for
     these models.
-    Probabilities and regret are means over a Bayesian bootstrap of clusters; see `bayeslaw.decision.cluster_draws`.
+    Probabilities and regret are means over a Bayesian bootstrap of clusters; see `bayeslaw.decision.cluster_draws`. Of
+    a fit losses, intervals and probabilities are those of draws of the posterior, and nothing is cross-fitted: of
+    scored models alone, choose from their table.
 
     Where there are more than two million pools, or pools times samples are more than forty billion, not all are looked
     at; how much less the others can lose is then bounded (see `bayeslaw.decision.pool_search`). Of rules that are
@@ -120,4 +144,15 @@ def choose(
     limits = Limits(
         max_size, {name: float(value) for name, value in most.items() if value is not None}, (*require,), (*exclude,)
     )
-    return decide(losses, limits, rule=rule, cost=cost, top=top, seed=seed).choices(level, draws, seed)
+    table: Any = losses
+    if isinstance(losses, Fit):
+        choices = {"rule": rule, "cost": cost, "top": top, "level": level, "draws": draws or FIT_DRAWS, "seed": seed}
+        return kind_of(losses.law).choices(losses, () if candidates is None else candidates, limits, **choices)
+    if candidates is not None:
+        raise InputError(
+            "candidates are given with a table, which tells nothing of models that were not scored",
+            "candidates with a fit of the joint law",
+            "fit the table (bayeslaw fit TABLE --law joint --out f.nc) and choose by the fit",
+        )
+    found = decide(table, limits, rule=rule, cost=cost, top=top, seed=seed)
+    return found.choices(level, draws or USUAL_DRAWS, seed)

@@ -54,21 +54,47 @@ def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) 
     Odds
         What was found.
     """
-    generator = np.random.default_rng([seed, 3])
-    single, count = contenders.single, len(contenders.weights)
-    known = np.flatnonzero(np.isfinite(costs[: contenders.eligible]))
+    generator, count = np.random.default_rng([seed, 3]), len(contenders.weights)
+    found, parts = np.zeros((4, len(contenders.single))), []
+    for start in range(0, draws, BLOCK):
+        parts.append(min(BLOCK, draws - start))
+        weights = generator.standard_exponential((parts[-1], count))
+        lost = weights @ contenders.sums / (weights @ contenders.weights)[:, None]
+        odds = odds_of(lost, contenders.single, contenders.eligible, costs)
+        found += parts[-1] * np.array([odds.best, odds.better_than_single, odds.regret, odds.on_front])
+    return Odds(*(found / sum(parts)))
+
+
+def odds_of(lost: np.ndarray, single: np.ndarray, eligible: int, costs: np.ndarray) -> Odds:
+    """Count over draws how pools stand against each other.
+
+    Parameters
+    ----------
+    lost
+        What each pool loses, [draw, pool].
+    single
+        Whether a pool is a single model, [pool].
+    eligible
+        How many of the pools, the first, come into question; the others are single models to compare to.
+    costs
+        Their costs, [pool]; NaN where not known.
+
+    Returns
+    -------
+    Odds
+        Means over the draws.
+    """
+    known = np.flatnonzero(np.isfinite(costs[:eligible]))
     known = known[np.argsort(costs[known], kind="stable")]
     # Pools of one cost stand against each other: the lowest of them is where the last of them is.
     last = np.searchsorted(costs[known], costs[known], side="right") - 1
-    best, better, regret, front = (np.zeros(len(single)) for _ in range(4))
-    for start in range(0, draws, BLOCK):
-        weights = generator.standard_exponential((min(BLOCK, draws - start), count))
-        lost = weights @ contenders.sums / (weights @ contenders.weights)[:, None]
-        lowest = lost[:, : contenders.eligible].min(axis=1, keepdims=True)
-        best += (lost == lowest).sum(axis=0)
-        better += (lost < lost[:, single].min(axis=1, keepdims=True)).sum(axis=0)
-        regret += (lost - lowest).sum(axis=0)
-        of_known = lost[:, known]
-        front[known] += (of_known <= np.minimum.accumulate(of_known, axis=1)[:, last]).sum(axis=0)
-    front[np.setdiff1d(np.arange(len(front)), known)] = np.nan
-    return Odds(*(sums / draws for sums in (best, better, regret, front)))
+    lowest = lost[:, :eligible].min(axis=1, keepdims=True)
+    front = np.full(lost.shape[1], np.nan)
+    of_known = lost[:, known]
+    front[known] = (of_known <= np.minimum.accumulate(of_known, axis=1)[:, last]).mean(axis=0)
+    return Odds(
+        (lost == lowest).mean(axis=0),
+        (lost < lost[:, single].min(axis=1, keepdims=True)).mean(axis=0),
+        (lost - lowest).mean(axis=0),
+        front,
+    )

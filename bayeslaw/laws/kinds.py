@@ -69,6 +69,10 @@ class LawKind(Protocol):
         """Compare pools with one model of as many parameters along budgets; arguments as of `bayeslaw.when`."""
         ...
 
+    def choices(self, fit: Any, candidates: Any, limits: Any, **choices: Any) -> Any:
+        """Choose among pools, as `bayeslaw.choose`; refused where the law knows no losses on samples."""
+        ...
+
     def next_scores(self, fit: Any, candidates: Any, **choices: Any) -> Any:
         """Value further scores, as `bayeslaw.next`; refused where the law knows no losses on samples."""
         ...
@@ -161,6 +165,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
+    "choices": "bayeslaw.decision.joint_choices:no_choices",
     "next_scores": "bayeslaw.decision.score_values:no_next_scores",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
@@ -198,6 +203,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",
+    "choices": "bayeslaw.decision.joint_choices:joint_choices",
     "next_scores": "bayeslaw.decision.joint_scores:joint_next_scores",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,

@@ -377,11 +377,12 @@ def test_the_command_ends_with_2_and_a_message(arguments, words, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_fit_is_refused_in_a_sentence(tmp_path):
+def test_a_fit_that_is_none_is_refused_in_a_sentence(tmp_path):
     (tmp_path / "f.nc").write_bytes(b"")
     done = run(tmp_path / "f.nc")
     assert done.exit_code == 2
-    assert "is a fit" in done.stderr
+    assert "f.nc" in done.stderr
+    assert "fix:" in done.stderr
 
 
 def test_enumeration_lists_what_is_within_limits():

@@ -1,0 +1,241 @@
+"""Which pool to take of models that are scored and models that could be had, by draws of the joint law."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.decision.candidates import Candidate, check_candidates
+from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount
+from bayeslaw.decision.cluster_draws import odds_of
+from bayeslaw.decision.limited_pools import limited_pools
+from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
+from bayeslaw.decision.pareto_front import pareto_front
+from bayeslaw.errors import InputError
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.joint.drawn_pools import draw_pools
+from bayeslaw.joint.hypothetical import Member
+from bayeslaw.pools.attained_gains import too_small
+from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
+
+MOST_LISTED = 200_000
+MOST_POOLS, FIRST_DRAWS = 400, 20
+INTERVAL_KIND = "equal-tailed, of draws"
+ORACLE = RULES["oracle"].name
+
+
+def joint_choices(
+    fit: Fit,
+    candidates: Sequence[Candidate],
+    limits: Limits,
+    *,
+    rule: str | None,
+    cost: str,
+    top: int,
+    level: float,
+    draws: int,
+    seed: int,
+) -> Choices:
+    """Choose by a fit of the joint law; arguments as of `bayeslaw.choose`, the limits in one."""
+    table = fit.model.table
+    check_candidates(candidates, [str(name) for name in table.names])
+    unit = table.answer_unit
+    chosen_rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
+    models = _models(fit, candidates)
+    admitted = admit(models, limits)
+    values = fit.values()
+    every = max(1, len(values["length"]) // draws)
+    values = {name: values[name][::every][:draws] for name in fit.model.sites}
+    asked = _Asked(fit, tuple(candidates), models, admitted, limits, chosen_rule, cost, seed)
+    return asked.choices(values, top, level)
+
+
+def no_choices(fit: Fit, candidates: Sequence[Candidate], limits: Limits, **choices: object) -> Choices:
+    """Refuse a fit of a law that knows no losses on samples; arguments as of `joint_choices`.
+
+    Raises
+    ------
+    InputError
+        Always.
+    """
+    del candidates, limits, choices
+    raise InputError(
+        f"this is a fit of the law {fit.law.name}, which knows no losses of single models on samples",
+        "a table of losses on samples, or a fit of the joint law",
+        "name the table, or fit it: bayeslaw fit TABLE --law joint",
+    )
+
+
+def _models(fit: Fit, candidates: Sequence[Candidate]) -> xr.Dataset:
+    """Put scored models and candidates, with what they cost, into one table of models."""
+    table = fit.model.table
+    names = [*(str(name) for name in table.names), *(candidate.name for candidate in candidates)]
+    parameters = [*table.parameters, *(candidate.parameters for candidate in candidates)]
+    prices = [*[np.nan] * len(table.names), *(candidate.price or np.nan for candidate in candidates)]
+    return xr.Dataset({"parameters": ("lm", parameters), "price": ("lm", prices)}, {"lm": np.array(names)})
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A choice to make.
+
+    Parameters
+    ----------
+    fit
+        The fit.
+    candidates
+        Models that could be had.
+    models
+        Scored models, then candidates, with what they cost, on ``lm``.
+    admitted, limits
+        The models that pools may be made of, and what a pool may be.
+    rule, cost, seed
+        As in `joint_choices`.
+    """
+
+    fit: Fit
+    candidates: tuple[Candidate, ...]
+    models: xr.Dataset
+    admitted: Admitted
+    limits: Limits
+    rule: str
+    cost: str
+    seed: int
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the models."""
+        return [str(name) for name in self.models["lm"].to_numpy()]
+
+    @cached_property
+    def members(self) -> list[Member]:
+        """The models as pools of the joint law have them."""
+        scored = len(self.names) - len(self.candidates)
+        return [*self.names[:scored], *(candidate.model for candidate in self.candidates)]
+
+    @cached_property
+    def listed(self) -> np.ndarray:
+        """All pools within the limits, numbers of models, [pool, slot], padded with -1."""
+        admitted = self.admitted
+        pools = limited_pools(admitted.costs, admitted.most, admitted.required, admitted.max_size, MOST_LISTED)
+        if pools is None:
+            raise InputError(
+                f"there are more than {MOST_LISTED:,} pools of {self.limits}",
+                "fewer pools to draw",
+                f"use max_size={admitted.max_size - 1}, or closer limits",
+            )
+        return np.where(pools >= 0, admitted.models[pools], -1)
+
+    def lost(self, values: dict[str, np.ndarray], pools: np.ndarray, rule: str) -> np.ndarray:
+        """Draw losses of pools on new samples, the same draws for the same pools, [draw, pool]."""
+        members = [[self.members[model] for model in pool if model >= 0] for pool in pools]
+        return draw_pools(self.fit.model, values, members, rule=rule, samples="new", seed=self.seed)
+
+    def promising(self, values: dict[str, np.ndarray]) -> np.ndarray:
+        """Pools that some of the first draws have among the best, and single models within the limits."""
+        pools = self.listed
+        alone = (pools >= 0).sum(axis=1) == 1
+        if len(pools) > MOST_POOLS:
+            few = {name: draws[:: max(1, len(draws) // FIRST_DRAWS)] for name, draws in values.items()}
+            first = self.lost(few, pools, self.rule)
+            kept = np.argsort(first.min(axis=0))[:MOST_POOLS]
+            pools = pools[np.union1d(kept, np.flatnonzero(alone))]
+        return pools
+
+    def _other_singles(self, pools: np.ndarray) -> np.ndarray:
+        """Single models within the limits of cost that are not pools because others are required."""
+        alone = {int(pool[0]) for pool in pools[(pools >= 0).sum(axis=1) == 1]}
+        others = [int(model) for model in self.admitted.models if int(model) not in alone]
+        singles = np.full((len(others), pools.shape[1]), -1, dtype=np.int64)
+        singles[:, 0] = others
+        return singles
+
+    def costs(self, name: str, pools: np.ndarray) -> np.ndarray:
+        """Add up a cost over members, [pool]; NaN where it is not known."""
+        return np.append(COSTS[name].of(self.models), 0.0)[pools].sum(axis=1)
+
+    def choices(self, values: dict[str, np.ndarray], top: int, level: float) -> Choices:
+        """Find out what is asked."""
+        pools, scored = self.promising(values), len(self.names) - len(self.candidates)
+        eligible = len(pools)
+        pools = np.concatenate([pools, self._other_singles(pools)])
+        lost = self.lost(values, pools, self.rule)
+        oracle = lost if self.rule == ORACLE else self.lost(values, pools, ORACLE)
+        single, costs = (pools >= 0).sum(axis=1) == 1, self.costs(self.cost, pools)
+        odds = odds_of(lost, single, eligible, costs)
+        mean = lost.mean(axis=0)
+        order = np.lexsort([self.costs("parameters", pools[:eligible]), mean[:eligible]])
+        best_single = int(np.flatnonzero(single)[mean[single].argmin()])
+        tails = [(1 - level) / 2, (1 + level) / 2]
+        lower, upper = np.quantile(lost, tails, axis=0)
+        away = lost - lost[:, [best_single]]
+        away_lower, away_upper = np.quantile(away, tails, axis=0)
+        gains = oracle[:, [best_single]] - oracle
+
+        def row(place: int) -> Choice:
+            gain, error = float(gains[:, place].mean()), float(gains[:, place].std())
+            unit = self.fit.model.table.unit
+            known = not too_small(gain, error, float(mean[best_single]), unit)
+            price, active = (self.costs(name, pools[[place]])[0] for name in ("price", "active_parameters"))
+            return Choice(
+                members=self._named(pools[place]),
+                parameters=float(self.costs("parameters", pools[[place]])[0]),
+                active_parameters=amount([active]),
+                price=amount([price]),
+                rule=self.rule,
+                unit=unit,
+                loss=float(mean[place]),
+                lower=float(lower[place]),
+                upper=float(upper[place]),
+                probability_best=float(odds.best[place]),
+                probability_better_than_single=float(odds.better_than_single[place]),
+                regret=float(odds.regret[place]),
+                difference=float(away[:, place].mean()),
+                difference_lower=float(away_lower[place]),
+                difference_upper=float(away_upper[place]),
+                share_of_oracle_gain=float(-away[:, place].mean() / gain) if known else None,
+            )
+
+        front = pareto_front(costs[:eligible], mean[:eligible])
+        return Choices(
+            rows=tuple(row(int(place)) for place in order[:top]),
+            front=tuple(
+                FrontPool(
+                    self._named(pools[place]),
+                    float(costs[place]),
+                    float(mean[place]),
+                    float(lower[place]),
+                    float(upper[place]),
+                    float(odds.on_front[place]),
+                )
+                for place in front
+            ),
+            single=self._named(pools[best_single])[0],
+            single_loss=float(mean[best_single]),
+            single_lower=float(lower[best_single]),
+            single_upper=float(upper[best_single]),
+            cost=self.cost,
+            limits=f"{self.limits} of {scored} scored models and {len(self.candidates)} candidates",
+            sample_unit="of the kind fitted",
+            clusters=int(self.fit.model.table.clusters.max()) + 1,
+            folds=0,
+            pools=len(self.listed),
+            bound=None,
+            lowest=float(mean[order[0]]),
+            level=level,
+            interval_kind=INTERVAL_KIND,
+            method=self._method(len(lost), len(pools), level),
+        )
+
+    def _named(self, pool: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.names[model] for model in pool if model >= 0)
+
+    def _method(self, draws: int, pools: int, level: float) -> str:
+        return (
+            f"Losses are means over {draws:,} draws of the joint law's posterior, each on clusters drawn again; the "
+            f"{level:.0%} intervals ({INTERVAL_KIND}) and probabilities are of these draws, for new samples of this "
+            f"kind, among the {pools:,} most promising pools. What scored models lose is taken from the samples they "
+            "are chosen on, which flatters a choice among many alike: of scored models alone, choose from their table."
+        )
