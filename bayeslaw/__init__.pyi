@@ -39,6 +39,7 @@ from .losses.readers import read_losses
 from .losses.statistics import clustered_standard_error, loss_unit, mean_losses, sample_weights, win_shares
 from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
+from .plotting.attainability_plot import plot_attainability, save_attainability
 from .plotting.pareto_plot import plot_pareto, save_pareto
 from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
 from .pools.advantages import Advantage, advantage
@@ -116,6 +117,7 @@ __all__ = [
     "models_from_frame",
     "next_scores",
     "numpyro_model",
+    "plot_attainability",
     "plot_claims",
     "plot_law",
     "plot_pareto",
@@ -130,6 +132,7 @@ __all__ = [
     "recommend",
     "register_law",
     "sample_weights",
+    "save_attainability",
     "save_pareto",
     "save_plot",
     "simulate_chinchilla",

@@ -72,6 +72,9 @@ def attainability(
         bool, typer.Option("--co-failure", help="Print only how often all members fail together.")
     ] = False,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw what rules gain: a .png, .svg or .pdf file.")
+    ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
@@ -84,6 +87,10 @@ def attainability(
     from bayeslaw.pools.co_failures import co_failure as co_failure_of
     from bayeslaw.pools.sample_features import a_features_table
 
+    if picture is not None:
+        from bayeslaw.plotting.attainability_plot import check_attainability
+
+        check_attainability(picture, inputs=[path for path in (table, models, features) if path is not None])
     losses = read_table(
         ctx,
         table,
@@ -107,6 +114,11 @@ def attainability(
     for finding in found.findings:
         say(f"{finding.severity} {finding}")
     _check_defined(found)
+    if picture is not None:
+        from bayeslaw.plotting.attainability_plot import save_attainability
+
+        save_attainability(found, picture)
+        note(ctx, f"wrote {picture}")
     if as_json:
         print_json(found.records)
         return

@@ -139,15 +139,15 @@ def choose(
         level=level,
         seed=seed,
     )
-    if as_json:
-        print_json(found.as_list())
-    else:
-        _show(found, console())
     if picture is not None:
         from bayeslaw.plotting.pareto_plot import save_pareto
 
         save_pareto(found, picture)
         note(ctx, f"wrote {picture}")
+    if as_json:
+        print_json(found.as_list())
+    else:
+        _show(found, console())
 
 
 def _show(found: Choices, out: Console) -> None:

@@ -10,7 +10,7 @@ import typer
 from bayeslaw.commands.common import note, warn_if_untrusted
 from bayeslaw.inputs.input_paths import check_fit_there
 
-What = Literal["law", "claims", "when", "trace", "forest", "pair", "prior_posterior", "ppc"]
+What = Literal["law", "claims", "when", "pareto", "trace", "forest", "pair", "prior_posterior", "ppc"]
 
 
 def plot(

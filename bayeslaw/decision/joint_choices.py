@@ -134,14 +134,17 @@ class _Asked:
         return draw_pools(self.fit.model, values, members, rule=rule, samples="new", seed=self.seed)
 
     def promising(self, values: dict[str, np.ndarray]) -> np.ndarray:
-        """Pools that some of the first draws have among the best, and single models within the limits."""
+        """Pools that the first draws have among the best, over all or for their cost, and all single models."""
         pools = self.listed
         alone = (pools >= 0).sum(axis=1) == 1
         if len(pools) > MOST_POOLS:
             few = {name: draws[:: max(1, len(draws) // FIRST_DRAWS)] for name, draws in values.items()}
             first = self.lost(few, pools, self.rule)
             kept = np.argsort(first.min(axis=0))[:MOST_POOLS]
-            pools = pools[np.union1d(kept, np.flatnonzero(alone))]
+            # What is best for little cost is on the front, however much it loses.
+            costs = self.costs(self.cost, pools)
+            fronts = [pareto_front(costs, losses) for losses in [first.mean(axis=0), *first]]
+            pools = pools[np.unique(np.concatenate([kept, np.flatnonzero(alone), *fronts]))]
         return pools
 
     def _other_singles(self, pools: np.ndarray) -> np.ndarray:

@@ -48,6 +48,14 @@ def test_pools_hold_candidates_and_are_ordered_by_expected_loss(found: bl.Choice
     assert front == sorted(front, reverse=True)
 
 
+def test_cheap_pools_are_on_the_front_where_few_are_drawn(joint_fit: bl.Fit, monkeypatch: pytest.MonkeyPatch):
+    every = bl.choose(joint_fit, max_size=3, draws=100).front
+    monkeypatch.setattr("bayeslaw.decision.joint_choices.MOST_POOLS", 2)
+    few = bl.choose(joint_fit, max_size=3, draws=100).front
+    assert [pool.members for pool in few] == [pool.members for pool in every]
+    assert any(len(pool.members) > 1 for pool in every[:-2])
+
+
 def test_losses_are_those_that_are_predicted(found: bl.Choices, joint_fit: bl.Fit):
     name = str(joint_fit.model.table.names[0])
     row = next(row for row in found.rows if set(row.members) == {name, "big"})

@@ -230,12 +230,38 @@ def test_claims_need_the_collaboration_law_and_its_prior(power_fit, collaboratio
         plot_claims(without(collaboration_fit, "prior"))
 
 
-@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace"}))
+@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace", "pareto"}))
 def test_every_picture_is_written(collaboration_fit, tmp_path, what):
     path = tmp_path / "picture.png"
     save_plot(collaboration_fit, path, what=what)
     assert path.read_bytes().startswith(b"\x89PNG")
     assert [each.name for each in tmp_path.iterdir()] == ["picture.png"]
+
+
+def test_the_front_is_of_a_joint_fit(joint_fit, collaboration_fit, tmp_path):
+    save_plot(joint_fit, tmp_path / "picture.png", what="pareto")
+    assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="which knows no losses of single models"):
+        save_plot(collaboration_fit, tmp_path / "other.png", what="pareto")
+    assert not (tmp_path / "other.png").exists()
+
+
+def test_what_rules_gain_is_drawn_with_its_intervals(tmp_path):
+    losses = bl.simulate_losses(samples=200, clusters=100, families=2, sizes=2, seed=3)
+    members = [str(name) for name in losses["lm"].to_numpy()[:3]]
+    found = bl.attainability(losses, members, rules=["oracle", "mixture", "best"])
+    (ax,) = bl.plot_attainability(found).axes
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert set(labels) == {"oracle\n(not attainable)", "mixture"}
+    drawn = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines}
+    for row in found.records:
+        if row["rule"] != "best":
+            assert tuple(np.round([-row["difference_upper"], -row["difference_lower"]], 9)) in drawn
+    assert found.unit in ax.get_xlabel()
+    bl.save_attainability(found, tmp_path / "picture.svg")
+    assert (tmp_path / "picture.svg").read_text().startswith("<?xml")
+    with pytest.raises(InputError, match="single model"):
+        bl.plot_attainability(bl.attainability(losses, members[:1]))
 
 
 @pytest.mark.parametrize("what", ["pair", pytest.param("trace", marks=pytest.mark.slow)])
