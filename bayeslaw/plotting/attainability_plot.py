@@ -1,5 +1,6 @@
 """What each rule gains over the best member of a pool, beside what an oracle gains."""
 
+import math
 import os
 
 from matplotlib.figure import Figure
@@ -45,23 +46,25 @@ def plot_attainability(found: Attainabilities) -> Figure:
     InputError
         If nothing could be compared: a single model, or a table of one cluster.
     """
-    table = found.table.dropna(subset=["difference"]).sort_values("difference", ascending=False)
-    table = table[table["rule"] != "best"]
-    if table.empty:
+    compared = {name: rule for name, rule in found.of_rules.items() if name != "best"}
+    rules = sorted(compared.values(), key=lambda rule: -rule.difference.value)
+    if not rules or any(math.isnan(rule.difference.value) for rule in rules):
         raise InputError(
             found.reason or "no rule is compared with the best member", "two members or more", "name more members"
         )
     with house_style():
-        figure = Figure(figsize=(WIDTH, MARGIN + ROW_HEIGHT * len(table)))
+        figure = Figure(figsize=(WIDTH, MARGIN + ROW_HEIGHT * len(rules)))
         ax = figure.subplots()
-        for place, row in enumerate(table.to_dict(orient="records")):
-            runs = RULES[row["rule"]].attainable
+        for place, rule in enumerate(rules):
+            runs = RULES[rule.rule].attainable
             style = GROUP_STYLES[0 if runs else 1]
-            ends = [-row["difference_upper"], -row["difference_lower"]]
+            ends = [-rule.difference.upper, -rule.difference.lower]
             ax.plot(ends, [place, place], color=style.colour, linewidth=1.6, solid_capstyle="butt")
             face = style.colour if runs else "white"
-            ax.plot([-row["difference"]], [place], style.marker, color=style.colour, markerfacecolor=face, markersize=6)
-            share = "" if row["share"] != row["share"] else f"{row['share']:.0%} of the oracle's gain"
+            ax.plot(
+                [-rule.difference.value], [place], style.marker, color=style.colour, markerfacecolor=face, markersize=6
+            )
+            share = "" if math.isnan(rule.value) else f"{rule.value:.0%} of the oracle's gain"
             ax.annotate(
                 share,
                 (1, place),
@@ -74,8 +77,8 @@ def plot_attainability(found: Attainabilities) -> Figure:
                 annotation_clip=False,
             )
         ax.axvline(0, color=FAINT, linewidth=1)
-        ax.set_yticks(range(len(table)), [_called(rule) for rule in table["rule"]])
-        ax.set_ylim(-0.6, len(table) - 0.4)
+        ax.set_yticks(range(len(rules)), [_called(rule.rule) for rule in rules])
+        ax.set_ylim(-0.6, len(rules) - 0.4)
         ax.grid(visible=False, axis="y")
         ax.set_xlabel(f"loss of the best member minus loss of the rule ({found.unit}); right of 0 the rule is better")
         ax.set_title(
