@@ -5,20 +5,18 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayeslaw.decision.candidates import some_candidates
 from bayeslaw.decision.choice_rows import Choices
-from bayeslaw.decision.limits import COSTS, Limits
+from bayeslaw.decision.limits import COSTS, Limits, a_most
 from bayeslaw.decision.table_decision import decide
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.laws.kinds import kind_of
-from bayeslaw.losses.sizes import read_size
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
@@ -27,14 +25,6 @@ USUAL_DRAWS, FIT_DRAWS = 2000, 300
 FIT_ENDINGS = (".nc", ".zarr")
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
-
-
-def _a_most(name: str, value: Any) -> float:
-    """Accept the most of a cost: a number or a size such as 20B, zero or more."""
-    most = read_size(name, value)
-    if not 0 <= most < np.inf:
-        raise InputError(f"{name} is {most!r}", "a number of at least zero, such as 20e9 or 20B", "correct it")
-    return most
 
 
 def _table_or_fit(name: str, value: Any) -> xr.Dataset | Fit:
@@ -46,9 +36,9 @@ def _table_or_fit(name: str, value: Any) -> xr.Dataset | Fit:
 @accepts(
     losses=_table_or_fit,
     candidates=optional(some_candidates),
-    max_parameters=optional(_a_most),
-    max_price=optional(_a_most),
-    max_active=optional(_a_most),
+    max_parameters=optional(a_most),
+    max_price=optional(a_most),
+    max_active=optional(a_most),
     max_size=a_whole_number(lowest=1, suggested=USUAL_SIZE),
     require=texts,
     exclude=texts,

@@ -2,14 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.losses.sizes import count_label
+from bayeslaw.losses.sizes import count_label, read_size
 
 ROUNDING = 1e-9
+
+
+def a_most(name: str, value: Any) -> float:
+    """Accept the most of a cost: a number or a size such as 20B, zero or more."""
+    most = read_size(name, value)
+    if not 0 <= most < np.inf:
+        raise InputError(f"{name} is {most!r}", "a number of at least zero, such as 20e9 or 20B", "correct it")
+    return most
 
 
 @dataclass(frozen=True)

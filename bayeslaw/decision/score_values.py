@@ -1,24 +1,27 @@
 """What to score next: by how much each further score is expected to lower the regret of choosing, for what it costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from os import PathLike
 from typing import Any
 
 import pandas as pd
 
 from bayeslaw.decision.candidates import some_candidates
+from bayeslaw.decision.limits import a_most
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional
+from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional, shown
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.losses.sizes import count_label, read_size
+from bayeslaw.losses.sizes import count_label, read_counts
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 3
 USUAL_DRAWS = 200
+MOST_SAMPLES = 10**15
 
 
 @dataclass(frozen=True)
@@ -134,18 +137,21 @@ class NextScores:
 
 
 def _counts(name: str, value: Any) -> tuple[int, ...]:
-    given = [value] if isinstance(value, int | str) else list(value)
-    counts = tuple(round(read_size(name, each)) for each in given)
-    if any(count < 1 for count in counts):
-        raise InputError(f"{name} is {value!r}", "numbers of samples, 1 or more", f"write {name}=[1000]")
-    return counts
+    """Accept one or more whole numbers of samples, which may be written as sizes."""
+    given = [value] if isinstance(value, str | Real) else value
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
+        raise InputError(f"{name} is {shown(value)}", "numbers of samples", f"write {name}=[1000]")
+    counts = read_counts(name, list(given))
+    if not counts or any(not 1 <= count <= MOST_SAMPLES or count != round(count) for count in counts):
+        raise InputError(f"{name} is {shown(value)}", "whole numbers of samples, 1 or more", f"write {name}=[1000]")
+    return tuple(round(count) for count in counts)
 
 
 @accepts(
     fit=a_fit,
     candidates=optional(some_candidates),
     samples=optional(_counts),
-    max_parameters=optional(read_size),
+    max_parameters=optional(a_most),
     max_size=a_whole_number(lowest=1, suggested=USUAL_SIZE),
     rule=optional(a_rule(sample_rules)),
     draws=a_whole_number(lowest=50, highest=10_000, suggested=USUAL_DRAWS),

@@ -32,7 +32,7 @@ RECORDS = {
         "LeftOut",
     ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
-    *("Choice", "Choices", "FrontPool"),
+    *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores"),
 }
 
 
@@ -108,6 +108,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     bl.write_pools(pools, folder / "pools")
     parameters = {"parameters": "total"}
     choices = bl.choose(losses, max_size=2, draws=5)
+    attained = bl.attainability(losses, names, rules=["mixture"], draws=5)
     arguments: dict[str, dict[str, Any]] = {
         "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
         "ChinchillaLaw": dict.fromkeys(bl.ChinchillaLaw.parameter_names),
@@ -171,6 +172,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "check": {"fit": fit},
         "choose": {
             "losses": losses,
+            "candidates": None,
             "max_parameters": 1e12,
             "max_price": None,
             "max_active": None,
@@ -233,6 +235,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "sample": None,
             "describe": (),
             "missing": "error",
+            "metric": "nll",
         },
         "losses_from_harness": {
             "runs": [folder],
@@ -240,6 +243,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "tasks": (),
             "repeats": "error",
             "missing": "error",
+            "score": None,
         },
         "make_pools": {
             "losses": losses,
@@ -253,6 +257,16 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "token_losses": None,
         },
         "maximum_likelihood": {"law": bl.PowerLaw(pooling="complete"), "data": losses, "noise": None, **parameters},
+        "next_scores": {
+            "fit": joint,
+            "candidates": None,
+            "samples": 10,
+            "max_parameters": None,
+            "max_size": 1,
+            "rule": None,
+            "draws": 50,
+            "seed": 0,
+        },
         "numpyro_model": {"law": bl.PowerLaw(), "data": losses, "noise": None, **parameters},
         "mean_losses": {"losses": losses},
         "models_from_frame": {"frame": whole, "unit": None, "missing": "error"},
@@ -261,7 +275,9 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "plot_law": {"fit": fit, "interval": 0.9, "kinds": ("mean",), "beyond": 10.0, "groups": None, "ax": None},
         "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
         "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
-        "predict": {"fit": fit, "at": {"parameters": [7e9]}, **choice, "interval": 0.9},
+        "plot_attainability": {"found": attained},
+        "plot_when": {"fit": fit, "interval": 0.9},
+        "predict": {"fit": fit, "at": {"parameters": [7e9]}, **choice, "interval": 0.9, "versus": None},
         "predict_draws": {"fit": fit, "at": [7e9], **choice},
         "read_losses": {
             "path": folder / "losses",
@@ -271,12 +287,14 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "sample": None,
             "describe": (),
             "missing": "error",
+            "metric": None,
         },
         "read_pools": {"folder": folder / "pools"},
         "read_token_losses": {"folder": folder / "losses", "models": None, "tokenizer": None},
         "recommend": {"data": losses, **parameters},
         "register_law": {"law": bl.PowerLaw},
         "sample_weights": {"losses": losses},
+        "save_attainability": {"found": attained, "path": folder / "rules.png"},
         "save_pareto": {"choices": choices, "path": folder / "front.png"},
         "save_plot": {"fit": fit, "path": folder / "f.png", "what": "law", "interval": 0.9},
         "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
@@ -310,6 +328,17 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "journal": None,
             "progress": False,
         },
+        "when": {
+            "fit": fit,
+            "rule": None,
+            "budgets": [1e9],
+            "beyond": 10.0,
+            "sizes": None,
+            "regimes": None,
+            "kind": "mean",
+            "interval": 0.9,
+            "seed": 0,
+        },
         "win_shares": {"losses": losses},
         "write_losses": {"dataset": losses, "folder": folder / "new"},
         "write_pools": {"pools": pools, "folder": folder / "new"},
@@ -338,6 +367,7 @@ WORK = (
     ("bayeslaw.plotting.law_plot", "law_curve"),
     ("bayeslaw.prediction.row_prediction", "law_draws"),
     ("bayeslaw.diagnosis.joint_pool_check", "check_pools"),
+    ("bayeslaw.decision.joint_scores", "draw_pools"),
     ("bayeslaw.sources.completions", "first_score"),
 )
 

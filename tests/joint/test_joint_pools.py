@@ -201,7 +201,7 @@ def test_from_table_to_band(joint_fit: bl.Fit, losses: xr.Dataset) -> None:
     assert (result["lower"] < result["median"]).all()
     assert (result["median"] < result["upper"]).all()
     assert result["median"][0] < result["median"][1]
-    assert list(result["samples"]) == ["same", "same"]
+    assert list(result["samples"]) == ["new", "new"]
     mean = bl.predict(joint_fit, {"parameters": [1e11], "family": ["alder"]}, kind="mean")
     assert mean["upper"][0] - mean["lower"][0] < result["upper"][1] - result["lower"][1]
     draws = bl.predict_draws(joint_fit, {"members": ["1e11:alder"]}, rule="mixture", samples="new")
