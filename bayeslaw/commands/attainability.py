@@ -82,6 +82,12 @@ def attainability(
     check_file_there(table)
     if features is not None:
         check_file_there(features)
+    if co_failure and (rules, features, picture) != (None, None, None):
+        raise InputError(
+            "--co-failure is given with --rules, --features or --picture",
+            "--co-failure alone: it is a table of its own",
+            "leave one of them out",
+        )
     wanted = None if rules is None else [find_rule(name.strip()).name for name in rules.split(",")]
     from bayeslaw.pools.attainabilities import attainability as attainability_of
     from bayeslaw.pools.co_failures import co_failure as co_failure_of

@@ -103,7 +103,8 @@ def choose(
     of_fit = table.suffix in FIT_ENDINGS
     if of_fit:
         check_fit_there(table)
-        if given := [name for name, value in options.items() if value]:
+        others = {"strict": strict, "missing": None if missing == "error" else missing}
+        if given := [name for name, value in (options | others).items() if value]:
             raise InputError(
                 f"--{given[0]} is given with a fit", f"--{given[0]} for tables", "leave it out: the fit has its table"
             )

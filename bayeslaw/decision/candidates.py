@@ -9,11 +9,16 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.arguments import a_path
+from bayeslaw.inputs.arguments import a_path, shown
 from bayeslaw.joint.hypothetical import NewModel
+from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.model_frames import model_frame
 from bayeslaw.losses.readers import read_csv, read_header
+from bayeslaw.prediction.joint_targets import pool_extrapolation
+from bayeslaw.prediction.targets import NOT_SEEN
 
+FAR = 1.0
+"""Ranges of log parameters beyond which it is said that an answer rests on the law's form."""
 NAME_COLUMNS = ("name", "model")
 TEXT = ("name", "model", "family")
 ACCEPTED = "columns name, family, parameters and, where scoring costs other than by size, cost"
@@ -33,8 +38,8 @@ class Candidate:
         Number of parameters, of the kind that the law was fitted with.
     cost
         What scoring it costs; None where that goes by its size.
-    price
-        What running it costs; None where that is not known.
+    price, active_parameters
+        What running it costs, and how many parameters run for a token; None where that is not known.
     """
 
     name: str
@@ -42,6 +47,7 @@ class Candidate:
     parameters: float
     cost: float | None
     price: float | None = None
+    active_parameters: float | None = None
 
     @property
     def model(self) -> NewModel:
@@ -57,10 +63,19 @@ def some_candidates(name: str, value: Any) -> tuple[Candidate, ...]:
         text = [column for column in header if column in TEXT]
         value = read_csv(path, header, text=text, filled=[column for column in header if column not in text])
     if isinstance(value, Mapping):
-        value = pd.DataFrame({str(column): np.atleast_1d(np.asarray(entries)) for column, entries in value.items()})
+        value = _frame_of(name, value)
     if not isinstance(value, pd.DataFrame):
-        raise InputError(f"{name} is {value!r}", f"a frame or the path of a CSV with {ACCEPTED}", "give one")
+        raise InputError(f"{name} is {shown(value)}", f"a frame or the path of a CSV with {ACCEPTED}", "give one")
     return _read(value)
+
+
+def _frame_of(name: str, columns: Mapping[Any, Any]) -> pd.DataFrame:
+    """Make a frame of columns of one length, or of single values."""
+    entries = {str(column): np.atleast_1d(np.asarray(each)) for column, each in columns.items()}
+    lengths = {each.shape for each in entries.values()}
+    if len(lengths) != 1 or len(next(iter(lengths))) != 1:
+        raise InputError(f"the columns of {name} differ in length", "one entry a candidate in each", "correct them")
+    return pd.DataFrame(entries)
 
 
 def _read(frame: pd.DataFrame) -> tuple[Candidate, ...]:
@@ -72,18 +87,20 @@ def _read(frame: pd.DataFrame) -> tuple[Candidate, ...]:
     costs: Sequence[float | None] = [None] * len(names)
     if "cost" in frame:
         costs = [_cost(name, value) for name, value in zip(names, frame["cost"], strict=True)]
-    prices = [None] * len(names) if "price" not in models else [_known(price) for price in models["price"]]
-    columns = zip(names, models["family"], models["parameters"], costs, prices, strict=True)
+    prices, active = (_known(models, column) for column in ("price", "active_parameters"))
+    columns = zip(names, models["family"], models["parameters"], costs, prices, active, strict=True)
     return tuple(Candidate(name, str(family), float(size), *rest) for name, family, size, *rest in columns)
 
 
-def _known(price: float) -> float | None:
-    return float(price) if np.isfinite(price) else None
+def _known(models: pd.DataFrame, column: str) -> list[float | None]:
+    if column not in models:
+        return [None] * len(models)
+    return [float(each) if np.isfinite(each) else None for each in models[column]]
 
 
 def _cost(name: str, value: Any) -> float:
     try:
-        cost = float(value)
+        cost = np.nan if isinstance(value, bool | np.bool_) else float(value)
     except (TypeError, ValueError):
         cost = np.nan
     if not (np.isfinite(cost) and cost > 0):
@@ -113,3 +130,38 @@ def check_candidates(candidates: Sequence[Candidate], scored: Sequence[str]) -> 
             "models that the table does not hold",
             f"leave out {known[0]}",
         )
+
+
+def doubts(candidates: Sequence[Candidate], model: JointModel) -> list[str]:
+    """Say which candidates the fit knows little of.
+
+    Parameters
+    ----------
+    candidates
+        The candidates.
+    model
+        The joint law with its table.
+
+    Returns
+    -------
+    list of str
+        One sentence for candidates far outside the sizes seen, one for those of families not seen; none where there are
+        no such.
+    """
+    found = []
+    new = [each for each in candidates if each.family not in model.groups]
+    far = []
+    for each in candidates:
+        distance = float(pool_extrapolation(model, [[each.model]])[0]) - NOT_SEEN * (each in new)
+        far += [f"{each.name} ({distance:.1f} ranges of log parameters)"] if distance > FAR else []
+    if far:
+        found.append(
+            f"Far beyond the sizes seen: {', '.join(far)}; there the answer rests on the law's form, and is not to be "
+            "relied on."
+        )
+    if new:
+        named = ", ".join(f"{each.name} ({each.family})" for each in new)
+        found.append(
+            f"Of families that the fit has not seen, taken as new ones: {named}; seen are {', '.join(model.groups)}."
+        )
+    return found

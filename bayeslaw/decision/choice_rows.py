@@ -169,7 +169,7 @@ class Choices:
         than = "less" if best.difference <= 0 else "more"
         return (
             f"{words}, {loss_text(abs(best.difference))} {than} than the best single "
-            f"model within the same limits, {self.single} (difference {loss_text(best.difference)}, "
+            f"model within the same limits of cost, {self.single} (difference {loss_text(best.difference)}, "
             f"{loss_text(best.difference_lower)} to {loss_text(best.difference_upper)})."
         )
 
@@ -181,7 +181,7 @@ class Choices:
             f"It is {'' if alone else better}the best of all pools within the limits with probability "
             f"{best.probability_best:.2f}; the regret expected of choosing it is {loss_text(best.regret)} {best.unit}."
         )
-        undecided = best.difference_lower < 0 < best.difference_upper
+        undecided = not alone and best.difference_lower < 0 < best.difference_upper
         return words + (" These samples do not decide between it and a single model." if undecided else "")
 
     def _method(self) -> str:
@@ -193,7 +193,7 @@ class Choices:
 
     def _search(self) -> str:
         if self.bound is None:
-            return f"All {self.pools:,} pools within the limits were looked at."
+            return f"Looked at: {counted(self.pools, 'pool')} within the limits, which are all."
         words = (
             f"{self.pools:,} pools were looked at, not all: on these samples the best of them loses "
             f"{loss_text(self.lowest)}, and none of the others less than {loss_text(self.bound)}"
@@ -203,6 +203,11 @@ class Choices:
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
+
+
+def counted(count: int, what: str) -> str:
+    """Write how many there are of something."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def amount(values: Any) -> float | None:

@@ -21,7 +21,7 @@ from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 4
-USUAL_DRAWS, FIT_DRAWS = 2000, 300
+FEWEST_DRAWS, USUAL_DRAWS, FIT_DRAWS = 20, 2000, 300
 FIT_ENDINGS = (".nc", ".zarr")
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
@@ -46,7 +46,7 @@ def _table_or_fit(name: str, value: Any) -> xr.Dataset | Fit:
     cost=a_choice(lambda: COSTS),
     top=a_whole_number(lowest=1, highest=MOST_ROWS, suggested=10),
     level=a_level,
-    draws=optional(a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=USUAL_DRAWS)),
+    draws=optional(a_whole_number(lowest=FEWEST_DRAWS, highest=MOST_DRAWS, suggested=USUAL_DRAWS)),
     seed=a_seed,
 )
 def choose(

@@ -86,14 +86,14 @@ def _advantage(regime: RegimeAdvantage, shown: np.ndarray, unit: str, interval: 
     text = (
         f"{who} {verb} less than {regime.other} with probability "
         f"{share_text((draws > 0).mean())} {_place(regime.budgets[first], regime.extrapolation[first])}: "
-        f"an advantage of {loss_text(draws.mean())} {unit} ({interval:.0%} {INTERVAL_KIND} interval "
+        f"an advantage of {loss_text(np.median(draws))} {unit} ({interval:.0%} {INTERVAL_KIND} interval "
         f"{_band(draws, interval)})"
     )
     for place in others:
         draws = regime.draws[:, place]
         text += (
             f"; with probability {share_text((draws > 0).mean())} "
-            f"{_place(regime.budgets[place], regime.extrapolation[place])}: {loss_text(draws.mean())} "
+            f"{_place(regime.budgets[place], regime.extrapolation[place])}: {loss_text(np.median(draws))} "
             f"({_band(draws, interval)})"
         )
     return f"{text}."
@@ -148,4 +148,4 @@ def _open(found: BudgetAdvantages, regime: RegimeAdvantage, shown: np.ndarray) -
     )
     # One inside the data is the nearer to being decided.
     helpful = found.suggest(regime.regime, float(regime.budgets[(inside or places)[-1]]))
-    return f"{text} What would tell most: {helpful}." if helpful else text
+    return f"{text} Least certain, and so worth a look: {helpful}." if helpful else text

@@ -9,17 +9,18 @@ import pandas as pd
 
 from bayeslaw.decision.budget_grid import some_budgets
 from bayeslaw.decision.crossover_words import INTERVAL_KIND, sentences
-from bayeslaw.errors import check_choice
+from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 KINDS = ("mean", "new")
 LARGEST_SIZE = 8
-BEYOND = 10.0
+BEYOND, FARTHEST = 10.0, 1000.0
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class Crossovers:
         Level and kind of the intervals.
     rows
         One row a regime and budget: ``regime``, ``parameters``, ``probability_better`` (that the pool loses less),
-        ``advantage`` (loss of the single model minus that of the pool: positive, the pool is better), ``lower``,
-        ``upper``, and ``extrapolation`` in ranges of log budgets.
+        ``advantage`` (loss of the single model minus that of the pool, median: positive, the pool is better),
+        ``lower``, ``upper``, and ``extrapolation`` in ranges of log budgets.
     crossover
         One row a regime: ``regime``, ``probability_exists`` (that there is a budget in the range looked at above which
         the pool is expected to lose less), ``median``, ``lower`` and ``upper`` of it where it exists, ``low`` and
@@ -76,6 +77,13 @@ class Crossovers:
         return "\n".join(self.sentences)
 
 
+def _a_reach(name: str, value: Any) -> float:
+    reach = a_number(lowest=1, accepted="a factor of at least 1", suggested=BEYOND)(name, value)
+    if reach > FARTHEST:
+        raise InputError(f"{name} is {reach:.6g}", f"a factor of at most {FARTHEST:.0f}", f"use {name}={FARTHEST:.0f}")
+    return reach
+
+
 def some_sizes(name: str, value: Any) -> tuple[int, ...]:
     """Read numbers of members, one or more."""
     one = a_whole_number(lowest=2, highest=LARGEST_SIZE, suggested=2)
@@ -87,7 +95,7 @@ def some_sizes(name: str, value: Any) -> tuple[int, ...]:
     fit=a_fit,
     rule=optional(a_rule(sample_rules)),
     budgets=optional(some_budgets),
-    beyond=a_number(lowest=1, accepted="a factor of at least 1", suggested=BEYOND),
+    beyond=_a_reach,
     sizes=optional(some_sizes),
     regimes=optional(texts),
     kind=a_choice(KINDS),
@@ -126,7 +134,7 @@ def when(
     budgets
         Total parameters at which to compare; by default readable ones, from where all regimes were seen on.
     beyond
-        How far to look, as a multiple of the largest budget seen.
+        How far to look, as a multiple of the largest budget seen, up to a thousand: farther no law is worth a look.
     sizes
         Numbers of members of a joint fit's pools; by default 2 and 3.
     regimes
@@ -158,6 +166,7 @@ def when(
     """
     # What was given has been read: tuples of numbers, or None.
     given: dict[str, Any] = {"budgets": budgets, "sizes": sizes}
+    _check_reached(fit, given["budgets"] or ())
     found = kind_of(fit.law).advantages(fit, **given, beyond=beyond, rule=rule, kind=kind, seed=seed)
     found = found if regimes is None else replace(found, regimes=_chosen(found.regimes, regimes))
     return Crossovers(
@@ -171,6 +180,18 @@ def when(
         sentences=sentences(found, unit=fit.unit, interval=interval),
         advantages=found,
     )
+
+
+def _check_reached(fit: Fit, budgets: Iterable[float]) -> None:
+    """Refuse budgets so far beyond those seen that the law's form alone would speak."""
+    seen = float(fit.observations.covariates["parameters"].max())
+    far = [budget for budget in budgets if budget > FARTHEST * seen]
+    if far:
+        raise InputError(
+            f"the budget {count_label(far[0])} is over {FARTHEST:.0f} times the largest seen, {count_label(seen)}",
+            f"budgets up to {count_label(FARTHEST * seen)}",
+            "leave it out",
+        )
 
 
 def _chosen(found: tuple[RegimeAdvantage, ...], names: Iterable[str]) -> tuple[RegimeAdvantage, ...]:
@@ -187,7 +208,7 @@ def _rows(regime: RegimeAdvantage, shown: tuple[float, ...], interval: float) ->
             "regime": regime.regime,
             "parameters": float(regime.budgets[place]),
             "probability_better": float((regime.draws[:, place] > 0).mean()),
-            "advantage": float(regime.draws[:, place].mean()),
+            "advantage": float(np.median(regime.draws[:, place])),
             "lower": float(lower[place]),
             "upper": float(upper[place]),
             "extrapolation": float(regime.extrapolation[place]),

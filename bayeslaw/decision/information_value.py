@@ -56,13 +56,13 @@ class Actions:
     @property
     def regret(self) -> float:
         """Expected regret of choosing as things are."""
-        return float(self.prior.min() - self.truth.min(axis=1).mean())
+        return max(float(self.prior.min() - self.truth.min(axis=1).mean()), 0.0)
 
     def _after(self, expectations: np.ndarray) -> tuple[float, float]:
         """Average the regret over outcomes, [outcome, action], with the Monte Carlo error of what they take from it."""
         least = _shifted(expectations, self.prior).min(axis=1)
         error = least.std(ddof=1) / np.sqrt(len(least)) if len(least) > 1 else np.nan
-        return float(least.mean() - self.truth.min(axis=1).mean()), float(error)
+        return max(float(least.mean() - self.truth.min(axis=1).mean()), 0.0), float(error)
 
     def after_scoring(self, candidate: int, log_densities: np.ndarray) -> tuple[float, float]:
         """Find the regret that is expected after a model is scored.

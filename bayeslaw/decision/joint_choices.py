@@ -1,14 +1,14 @@
 """Which pool to take of models that are scored and models that could be had, by draws of the joint law."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import xarray as xr
 
-from bayeslaw.decision.candidates import Candidate, check_candidates
-from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount
+from bayeslaw.decision.candidates import Candidate, doubts
+from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount, counted
 from bayeslaw.decision.cluster_draws import odds_of
 from bayeslaw.decision.limited_pools import limited_pools
 from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
@@ -40,11 +40,14 @@ def joint_choices(
 ) -> Choices:
     """Choose by a fit of the joint law; arguments as of `bayeslaw.choose`, the limits in one."""
     table = fit.model.table
-    check_candidates(candidates, [str(name) for name in table.names])
+    scored = [str(name) for name in table.names]
+    # A scored model among the candidates says what it costs, which no fit knows.
+    priced = {candidate.name: candidate for candidate in candidates if candidate.name in scored}
+    candidates = [candidate for candidate in candidates if candidate.name not in scored]
     unit = table.answer_unit
     chosen_rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
-    models = _models(fit, candidates)
-    admitted = admit(models, limits)
+    models = _models(fit, candidates, priced)
+    admitted = admit(models, limits, told_in="the candidates, with rows of the scored models")
     values = fit.values()
     every = max(1, len(values["length"]) // draws)
     values = {name: values[name][::every][:draws] for name in fit.model.sites}
@@ -68,13 +71,19 @@ def no_choices(fit: Fit, candidates: Sequence[Candidate], limits: Limits, **choi
     )
 
 
-def _models(fit: Fit, candidates: Sequence[Candidate]) -> xr.Dataset:
+def _models(fit: Fit, candidates: Sequence[Candidate], priced: Mapping[str, Candidate]) -> xr.Dataset:
     """Put scored models and candidates, with what they cost, into one table of models."""
     table = fit.model.table
     names = [*(str(name) for name in table.names), *(candidate.name for candidate in candidates)]
+    known = {**priced, **{candidate.name: candidate for candidate in candidates}}
     parameters = [*table.parameters, *(candidate.parameters for candidate in candidates)]
-    prices = [*[np.nan] * len(table.names), *(candidate.price or np.nan for candidate in candidates)]
-    return xr.Dataset({"parameters": ("lm", parameters), "price": ("lm", prices)}, {"lm": np.array(names)})
+
+    def told(cost: str) -> list[float]:
+        values = [getattr(known[name], cost) if name in known else None for name in names]
+        return [np.nan if value is None else float(value) for value in values]
+
+    costs = {name: ("lm", told(name)) for name in ("price", "active_parameters")}
+    return xr.Dataset({"parameters": ("lm", parameters), **costs}, {"lm": np.array(names)})
 
 
 @dataclass(frozen=True)
@@ -124,7 +133,7 @@ class _Asked:
             raise InputError(
                 f"there are more than {MOST_LISTED:,} pools of {self.limits}",
                 "fewer pools to draw",
-                f"use max_size={admitted.max_size - 1}, or closer limits",
+                f"use a max_size far below {admitted.max_size}, or closer limits",
             )
         return np.where(pools >= 0, admitted.models[pools], -1)
 
@@ -178,9 +187,9 @@ class _Asked:
         gains = oracle[:, [best_single]] - oracle
 
         def row(place: int) -> Choice:
-            gain, error = float(gains[:, place].mean()), float(gains[:, place].std())
-            unit = self.fit.model.table.unit
-            known = not too_small(gain, error, float(mean[best_single]), unit)
+            gain, unit = float(gains[:, place].mean()), self.fit.model.table.unit
+            # The draws tell how sure the gain is; only a gain of next to nothing cannot be divided by.
+            known = not too_small(gain, 0.0, float(mean[best_single]), unit)
             price, active = (self.costs(name, pools[[place]])[0] for name in ("price", "active_parameters"))
             return Choice(
                 members=self._named(pools[place]),
@@ -220,7 +229,7 @@ class _Asked:
             single_lower=float(lower[best_single]),
             single_upper=float(upper[best_single]),
             cost=self.cost,
-            limits=f"{self.limits} of {scored} scored models and {len(self.candidates)} candidates",
+            limits=f"{self.limits} of {scored} scored models and {counted(len(self.candidates), 'candidate')}",
             sample_unit="of the kind fitted",
             clusters=int(self.fit.model.table.clusters.max()) + 1,
             folds=0,
@@ -239,6 +248,7 @@ class _Asked:
         return (
             f"Losses are means over {draws:,} draws of the joint law's posterior, each on clusters drawn again; the "
             f"{level:.0%} intervals ({INTERVAL_KIND}) and probabilities are of these draws, for new samples of this "
-            f"kind, among the {pools:,} most promising pools. What scored models lose is taken from the samples they "
+            f"kind, among {counted(pools, 'promising pool')}. What scored models lose is taken from the samples they "
             "are chosen on, which flatters a choice among many alike: of scored models alone, choose from their table."
+            + "".join(f" {doubt}" for doubt in doubts(self.candidates, self.fit.model))
         )

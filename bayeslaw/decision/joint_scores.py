@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bayeslaw.decision.candidates import Candidate, check_candidates
+from bayeslaw.decision.candidates import Candidate, check_candidates, doubts
+from bayeslaw.decision.choice_rows import counted
 from bayeslaw.decision.information_value import Actions, effective_draws
 from bayeslaw.decision.limited_pools import limited_pools
 from bayeslaw.decision.score_values import NextScores, ScoreValue, cost_words, size_words
@@ -65,8 +66,18 @@ def joint_next_scores(
         rule=rule,
         cost_unit=cost_words(pools.unit_cost is not None),
         pools=pools.count,
-        limits=f"{size_words(max_size, max_parameters)} of {len(names)} scored models and {len(candidates)} candidates",
+        limits=(
+            f"{size_words(max_size, max_parameters)} of {len(names)} scored models and "
+            f"{counted(len(candidates), 'candidate')}"
+        ),
+        notes=(*_left_out(candidates, pools.most), *doubts(candidates, model)),
     )
+
+
+def _left_out(candidates: Sequence[Candidate], most: float) -> list[str]:
+    """Say which candidates are larger than a pool may be."""
+    large = [f"{each.name} ({count_label(each.parameters)})" for each in candidates if each.parameters > most]
+    return [f"Over the limit of {count_label(most)} parameters, and so left out: {', '.join(large)}."] if large else []
 
 
 @dataclass(frozen=True)

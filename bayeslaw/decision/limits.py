@@ -112,7 +112,7 @@ class Admitted:
     max_size: int
 
 
-def admit(losses: xr.Dataset, limits: Limits) -> Admitted:
+def admit(losses: xr.Dataset, limits: Limits, *, told_in: str = "the table of models") -> Admitted:
     """Find the models that pools may be made of.
 
     Parameters
@@ -121,6 +121,8 @@ def admit(losses: xr.Dataset, limits: Limits) -> Admitted:
         A loss table.
     limits
         The limits.
+    told_in
+        Where costs of models are told, for messages.
 
     Returns
     -------
@@ -151,7 +153,9 @@ def admit(losses: xr.Dataset, limits: Limits) -> Admitted:
     models = np.array([*required, *others], dtype=np.int64)
     if not len(models):
         raise InputError("every model is excluded", "one model or more to choose from", "exclude fewer")
-    costs = np.array([_known(losses, COSTS[name], names, models) for name in limits.most]).reshape(-1, len(models))
+    costs = np.array([_known(losses, COSTS[name], names, models, told_in) for name in limits.most]).reshape(
+        -1, len(models)
+    )
     most = np.array(list(limits.most.values()), dtype=np.float64)
     smallest = [np.arange(len(required))] if required else list(np.arange(len(models))[:, None])
     _check_one_fits(limits, names, models, costs, most, smallest)
@@ -174,7 +178,7 @@ def _positions(names: list[str], given: Sequence[str], word: str) -> list[int]:
     return [names.index(name) for name in dict.fromkeys(given)]
 
 
-def _known(losses: xr.Dataset, cost: Cost, names: list[str], models: np.ndarray) -> np.ndarray:
+def _known(losses: xr.Dataset, cost: Cost, names: list[str], models: np.ndarray, told_in: str) -> np.ndarray:
     """Return a limited cost of the models, refusing those for which it is not known."""
     values = cost.of(losses)[models]
     unknown = [names[model] for model in models[np.isnan(values)]]
@@ -184,7 +188,7 @@ def _known(losses: xr.Dataset, cost: Cost, names: list[str], models: np.ndarray)
             f"{cost.option} is given, and the {cost.words} of {len(unknown)} of {len(models)} models is not known: "
             f"{which}",
             f"the {cost.words} of every model that is not excluded",
-            f"add a column {cost.name} to the table of models, exclude these models, or leave out {cost.option}",
+            f"add a column {cost.name} to {told_in}, exclude these models, or leave out {cost.option}",
         )
     return values
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from bayeslaw.decision.candidates import some_candidates
+from bayeslaw.decision.choice_rows import counted
 from bayeslaw.decision.limits import a_most
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
@@ -41,7 +42,7 @@ class ScoreValue:
     per_cost
         Their difference divided by the cost.
     error
-        Monte Carlo standard error of the regret after.
+        Monte Carlo standard error of the difference of these regrets.
     effective_draws
         How many draws of equal weight stand behind what the score tells of other candidates; None where it tells
         nothing of any.
@@ -82,6 +83,8 @@ class NextScores:
         Number of pools that were compared.
     limits
         What pools may be, in words.
+    notes
+        What is to know of the candidates, in sentences.
     """
 
     rows: tuple[ScoreValue, ...]
@@ -92,10 +95,11 @@ class NextScores:
     cost_unit: str
     pools: int
     limits: str
+    notes: tuple[str, ...] = ()
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a score: ``score``, ``cost``, regrets before and after with the latter's error, ``per_cost``."""
+        """One row a score: ``score``, ``cost``, regrets before and after, error of their difference, ``per_cost``."""
         columns = ("cost", "expected_regret_now", "expected_regret_after", "error", "per_cost")
         return pd.DataFrame(
             [{"score": row.words} | {name: getattr(row, name) for name in columns} for row in self.rows]
@@ -117,22 +121,20 @@ class NextScores:
         now, after = first.expected_regret_now, first.expected_regret_after
         chosen = " + ".join(self.choice)
         found = [
-            f"Now, of {self.pools:,} pools of {self.limits} by the rule {self.rule}, {chosen} is chosen: on new "
-            f"samples it is expected to lose {loss_text(self.loss)} {self.loss_unit}, {loss_text(now)} more than the "
-            "pool that is in truth best (the expected regret)."
+            f"Now, of {counted(self.pools, 'pool')} of {self.limits}, with at most one candidate in each, by the rule "
+            f"{self.rule}, {chosen} is chosen: on new samples it is expected to lose {loss_text(self.loss)} "
+            f"{self.loss_unit}, {loss_text(now)} more than the pool that is in truth best (the expected regret)."
         ]
         if now - after <= 2 * first.error:
             found.append("No score looked at is expected to lower that by more than two of its Monte Carlo errors.")
         else:
             found.append(
-                f"Score {first.words} next: most for its cost ({first.cost:.3g} {self.cost_unit}). The expected regret "
-                f"is {loss_text(after)} {self.loss_unit} thereafter ({1 - after / now:.0%} less; Monte Carlo error "
-                f"{first.error:.1g})."
+                f"Score {first.words} next: most for its cost ({first.cost:.3g} {self.cost_unit}). It is expected to "
+                f"lower the regret by {now - after:.2g} {self.loss_unit} (Monte Carlo error {first.error:.1g}), to "
+                f"{after:.2g}."
             )
-        found.append(
-            "A pool may hold one candidate beside scored models. What a candidate's score tells of others is told by "
-            "its mean loss alone."
-        )
+        found.append("What a candidate's score tells of others is told by its mean loss alone.")
+        found += [*self.notes]
         return found
 
 
@@ -144,7 +146,7 @@ def _counts(name: str, value: Any) -> tuple[int, ...]:
     counts = read_counts(name, list(given))
     if not counts or any(not 1 <= count <= MOST_SAMPLES or count != round(count) for count in counts):
         raise InputError(f"{name} is {shown(value)}", "whole numbers of samples, 1 or more", f"write {name}=[1000]")
-    return tuple(round(count) for count in counts)
+    return tuple(dict.fromkeys(round(count) for count in counts))
 
 
 @accepts(

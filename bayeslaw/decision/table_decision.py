@@ -25,7 +25,7 @@ from bayeslaw.pools.pool_members import check_table
 from bayeslaw.pools.rules import RULES, Rule, check_mixing, find_rule, usual_attainable
 
 MORE_FOLDS = 10
-DIGITS = 13
+DIGITS, TINY = 13, 1e-200
 MOST_SINGLES = 30
 BOUND = RULES["oracle"]
 
@@ -123,7 +123,7 @@ class Decision:
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])
         # By losses that are not rounded, and of pools that lose the same the smallest and cheapest first.
         total = sums[:, : len(pools)].sum(axis=0)
-        total = np.round(total, DIGITS - int(np.ceil(np.log10(np.abs(total).max() + 1e-300))))
+        total = np.round(total, DIGITS - int(np.ceil(np.log10(max(np.abs(total).max(), TINY)))))
         order = np.lexsort([self.costs("parameters", pools), (pools >= 0).sum(axis=1), total])
         order = np.concatenate([order, len(pools) + np.arange(len(singles))])
         weights = np.bincount(self.clusters, sample_weights(self.losses), count)

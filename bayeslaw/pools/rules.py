@@ -40,6 +40,9 @@ class Rule:
     looks_at
         What it looks at beside the losses of samples: names of fields of `bayeslaw.pools.known.Known`. Such a rule is
         for one pool at a time: ``functions_at`` names what makes its functions of what is known.
+    judged_by_itself
+        Whether it sees a member's loss on the sample that it is judged by; of right and wrong answers that would be to
+        know which is right.
     mixes
         Whether it mixes the members' probabilities, and so needs losses that are minus the logarithms of these.
     """
@@ -52,6 +55,7 @@ class Rule:
     on_tokens: bool = False
     looks_at: tuple[str, ...] = ()
     mixes: bool = False
+    judged_by_itself: bool = False
 
     def __post_init__(self) -> None:
         if self.on_tokens and self.cross_fitted:
@@ -131,6 +135,7 @@ RULES: dict[str, Rule] = {
             attainable=False,
             cross_fitted=True,
             looks_at=("parameters",),
+            judged_by_itself=True,
         ),
         Rule(
             "cascade_by_feature",

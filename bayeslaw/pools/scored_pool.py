@@ -74,6 +74,8 @@ class ScoredPool:
         """Say what a rule needs and this pool does not have; empty where it has all."""
         if rule.mixes and not metric_of(self.losses).log_losses:
             return "the table holds right and wrong answers, of which there is no mixture"
+        if rule.judged_by_itself and not metric_of(self.losses).log_losses:
+            return "it would go on where an answer is wrong, and who knew that would know the answer"
         if rule.on_tokens:
             return "" if self.token_losses is not None else "no losses of tokens are given"
         if rule.cross_fitted and self.clusters.max() == 0:

@@ -322,7 +322,7 @@ def test_sentences_say_what_was_chosen_among_what():
     assert f"{found.rows[0].probability_best:.2f}" in confidence
     assert "90%" in method
     assert "100 clusters in 10 folds" in method
-    assert search.startswith("All ")
+    assert search == f"Looked at: {found.pools} pools within the limits, which are all."
     assert str(found).splitlines() == found.sentences
 
 

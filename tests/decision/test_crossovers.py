@@ -1,5 +1,6 @@
 """When a pool pays: crossovers against closed forms and dense grids, known truths, and what is refused."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 from itertools import combinations
@@ -108,7 +109,7 @@ def test_rows_are_differences_of_the_law(collaboration_fit):
         rows = found.rows[found.rows["regime"] == regime]
         np.testing.assert_array_equal(rows["parameters"], budgets)
         np.testing.assert_allclose(rows["probability_better"], (draws > 0).mean(axis=0))
-        np.testing.assert_allclose(rows["advantage"], draws.mean(axis=0))
+        np.testing.assert_allclose(rows["advantage"], np.median(draws, axis=0))
         np.testing.assert_allclose(rows[["lower", "upper"]].T, np.quantile(draws, [0.1, 0.9], axis=0))
     assert found.rule == "oracle"
     assert found.rows["extrapolation"].to_numpy()[2] > 0
@@ -162,7 +163,7 @@ def test_what_is_open_is_said_with_what_would_help():
     draws = generator.standard_normal((500, 2))
     said = sentences(open_advantages(draws), unit="nats", interval=0.9)
     assert "The data do not decide at any budget shown, 1B to 10B" in said[1]
-    assert said[1].endswith("What would tell most: odd at 1e+09.")
+    assert said[1].endswith("Least certain, and so worth a look: odd at 1e+09.")
     assert "(0.3 ranges beyond the data)" in said[0]
     assert len(sentences(open_advantages(draws + 9), unit="nats", interval=0.9)) == 1
 
@@ -332,3 +333,11 @@ def test_best_pool_of_models_alike_is_no_better(joint_fit):
     assert found is not None
     np.testing.assert_allclose(found.draws, 0.0, atol=1e-6)
     assert best_advantage(table, rule="mixture", max_size=2, budgets=(1.0,), shown=(1.0,), seed=0) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"), [({"beyond": 1e8}, "beyond is 1e+08"), ({"budgets": [1e25]}, "1000 times the")]
+)
+def test_reaches_beyond_all_reason_are_refused(collaboration_fit, asked, words):
+    with pytest.raises(bl.InputError, match=re.escape(words)):
+        bl.when(collaboration_fit, **asked)

@@ -77,14 +77,44 @@ def test_limits_hold_for_candidates_too(joint_fit: bl.Fit):
     assert {row.members: row.price for row in priced.rows} == {("big",): 2.0, ("other",): 1.0, ("big", "other"): 3.0}
 
 
+def test_scored_models_may_be_given_their_price_beside_candidates(joint_fit: bl.Fit):
+    scored = [str(name) for name in joint_fit.model.table.names]
+    priced = {
+        "name": [*scored, "big"],
+        "family": ["alder"] * (len(scored) + 1),
+        "parameters": [*joint_fit.model.table.parameters, 1e11],
+        "price": [float(place) + 1 for place in range(len(scored))] + [2.0],
+        "active_parameters": [1e6] * len(scored) + [1e9],
+    }
+    found = bl.choose(joint_fit, priced, max_price=3, max_active="1B", max_size=2, top=200, draws=50)
+    prices = dict(zip(priced["name"], priced["price"], strict=True))
+    assert {row.members for row in found.rows} >= {(scored[0],), ("big",), (scored[0], scored[1])}
+    for row in found.rows:
+        assert row.price == sum(prices[name] for name in row.members) <= 3
+        assert row.active_parameters is not None
+        assert row.active_parameters <= 1e9
+
+
+def test_doubts_about_candidates_are_told(joint_fit: bl.Fit):
+    far = {"name": ["far"], "family": ["Alder"], "parameters": [1e30]}
+    for text in (
+        bl.choose(joint_fit, far, max_size=1, draws=50).sentences[2],
+        " ".join(bl.next_scores(joint_fit, far, max_size=1, draws=50).sentences),
+    ):
+        assert "Far beyond the sizes seen: far (" in text
+        assert "taken as new ones: far (Alder); seen are alder" in text
+    near = bl.choose(joint_fit, {"name": ["near"], "family": ["alder"], "parameters": [1e9]}, max_size=1, draws=50)
+    assert "Far beyond" not in near.sentences[2]
+    assert "has not seen" not in near.sentences[2]
+
+
 def test_what_cannot_be_chosen_is_said(joint_fit: bl.Fit, power_fit: bl.Fit):
     with pytest.raises(bl.InputError, match="max_price is given, and the price of"):
         bl.choose(joint_fit, CANDIDATES, max_price=3)
-    known = str(joint_fit.model.table.names[0])
-    with pytest.raises(bl.InputError, match="is scored already"):
-        bl.choose(joint_fit, {"name": [known], "family": ["alder"], "parameters": [1e9]})
     with pytest.raises(bl.InputError, match="the law power, which knows no losses"):
         bl.choose(power_fit)
+    with pytest.raises(bl.InputError, match="columns of candidates differ in length"):
+        bl.choose(joint_fit, {"name": ["a", "b"], "family": ["alder"], "parameters": [1e9]})
     with pytest.raises(bl.InputError, match="candidates are given with a table"):
         bl.choose(bl.load_dataset("zoo"), CANDIDATES)
 

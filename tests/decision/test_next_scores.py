@@ -137,6 +137,13 @@ def test_scores_are_ordered_and_never_harm(found: bl.NextScores, joint_fit: bl.F
     assert found.pools == count + 2 * (1 + len(sizes))
 
 
+def test_candidates_over_the_limit_are_named(joint_fit: bl.Fit):
+    most = float(joint_fit.model.table.parameters.max())
+    limited = bl.next_scores(joint_fit, CANDIDATES, samples=[5, 5], max_parameters=most, max_size=1, draws=50)
+    assert "left out: big (100B)" in " ".join(limited.sentences)
+    assert sum(row.samples == 5 for row in limited.rows) == 1
+
+
 def test_costs_are_those_given_and_samples_cost_as_much_a_parameter(joint_fit: bl.Fit):
     costs = bl.next_scores(joint_fit, CANDIDATES | {"cost": [3.0, 1.0]}, samples=120, max_size=1, draws=50)
     by_words = {row.words: row.cost for row in costs.rows}

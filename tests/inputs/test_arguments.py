@@ -107,7 +107,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     bl.write_losses(losses, folder / "losses")
     bl.write_pools(pools, folder / "pools")
     parameters = {"parameters": "total"}
-    choices = bl.choose(losses, max_size=2, draws=5)
+    choices = bl.choose(losses, max_size=2, draws=20)
     attained = bl.attainability(losses, names, rules=["mixture"], draws=5)
     arguments: dict[str, dict[str, Any]] = {
         "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
@@ -183,7 +183,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "cost": "parameters",
             "top": 2,
             "level": 0.9,
-            "draws": 5,
+            "draws": 20,
             "seed": 0,
         },
         "claims": {"fit": fit, "budgets": [1e9, "7B"], "independent_rows": False},

@@ -116,5 +116,7 @@ def test_rules_that_need_no_probabilities_take_answers():
     assert {"oracle", "best"} <= set(found.table["rule"])
     assert not {"mixture", "stacked"} & set(found.table["rule"])
     assert "no mixture" in found.left_out["mixture"]
+    assert "cascade" not in set(found.table["rule"])
+    assert "would know the answer" in found.left_out["cascade"]
     assert found.unit == "wrong answers a sample"
     assert bl.make_pools(losses, rule="oracle").attrs["loss_unit"] == "wrong answers a sample"
