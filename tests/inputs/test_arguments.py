@@ -365,6 +365,10 @@ WORK = (
     ("bayeslaw.comparison.k_folds", "loo_kfold"),
     ("bayeslaw.plotting.claims_plot", "_draw_claim"),
     ("bayeslaw.plotting.law_plot", "law_curve"),
+    # What imports a function comes before what has it: else it would keep what stands in for it here.
+    ("bayeslaw.decision.regime_advantages", "law_draws"),
+    ("bayeslaw.diagnosis.row_residuals", "law_draws"),
+    ("bayeslaw.plotting.row_curves", "law_draws"),
     ("bayeslaw.prediction.row_prediction", "law_draws"),
     ("bayeslaw.diagnosis.joint_pool_check", "check_pools"),
     ("bayeslaw.decision.joint_scores", "draw_pools"),
