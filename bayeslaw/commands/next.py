@@ -76,7 +76,7 @@ def _show(found: NextScores, out: Console) -> None:
         out.print(sentence, soft_wrap=True, highlight=False)
     table = Table(title=f"regrets in {found.loss_unit}, costs in {found.cost_unit}", header_style="bold")
     table.add_column("score next")
-    for name in ("cost", "expected regret now", "after", "Monte Carlo error", "less per cost"):
+    for name in ("cost", "expected regret now", "after", "error of the difference", "less per cost"):
         table.add_column(name, justify="right")
     for row in found.rows:
         regrets = (loss_text(row.expected_regret_now), loss_text(row.expected_regret_after), f"{row.error:.1g}")
