@@ -45,7 +45,9 @@ def sentences(found: BudgetAdvantages, *, unit: str, interval: float) -> tuple[s
         shown = np.isin(regime.budgets, found.shown)
         if not shown.any():
             shown = np.ones(len(regime.budgets), bool)
-        said.append(f"{_advantage(regime, shown, unit, interval)} {_crossover(regime, interval)}")
+        said.append(
+            f"{_advantage(regime, shown, unit, interval)} {_crossover(regime, interval)}{_better_below(regime, shown)}"
+        )
         if regime.remark:
             said.append(regime.remark)
         if open_ones := _open(found, regime, shown):
@@ -116,6 +118,21 @@ def _crossover(regime: RegimeAdvantage, interval: float) -> str:
         return f"{text}."
     parts = _without(regime)
     return f"{text}{''.join(f'; {words} with probability {share_text(part)}' for words, part in parts)}."
+
+
+def _better_below(regime: RegimeAdvantage, shown: np.ndarray) -> str:
+    """Name budgets below the crossover at which pools lose less as well: an advantage may change its sign often."""
+    crossing = regime.crossing[np.isfinite(regime.crossing)]
+    if 2 * len(crossing) < len(regime.crossing) or not len(crossing):
+        return ""
+    below = [place for place in np.flatnonzero(shown) if regime.budgets[place] < np.median(crossing)]
+    sure = [place for place in below if (regime.draws[:, place] > 0).mean() > UNDECIDED[1]]
+    named = ", ".join(count_label(regime.budgets[place]) for place in sure)
+    return (
+        f" Below it the sign changes: they lose less at {named} too, each with a probability above 0.95."
+        if sure
+        else ""
+    )
 
 
 def _without(regime: RegimeAdvantage) -> list[tuple[str, float]]:

@@ -158,6 +158,20 @@ def open_advantages(draws):
     return BudgetAdvantages("mixture", (regime,), (1e9, 1e10), (), lambda name, budget: f"{name} at {budget:g}")
 
 
+def test_budgets_below_a_crossover_at_which_pools_are_better_are_named():
+    budgets, signs = np.array([1e8, 1e9, 1e10, 1e11]), np.array([1.0, 1.0, -1.0, 1.0])
+    draws = signs * (1 + 0.1 * np.random.default_rng(0).random((200, 4)))
+    crossing = last_crossings(budgets, draws)
+    regime = RegimeAdvantage("odd", "odd pools", "one", budgets, draws, np.zeros(4), crossing)
+    found = BudgetAdvantages("mixture", (regime,), tuple(budgets), (), lambda name, budget: "")
+    assert (
+        "they lose less at 100M, 1B too, each with a probability above 0.95"
+        in sentences(found, unit="nats", interval=0.9)[0]
+    )
+    rising = replace(regime, draws=np.abs(draws) * [-1, -1, 1, 1], crossing=np.full(200, 5e9))
+    assert "Below it" not in sentences(replace(found, regimes=(rising,)), unit="nats", interval=0.9)[0]
+
+
 def test_what_is_open_is_said_with_what_would_help():
     generator = np.random.default_rng(0)
     draws = generator.standard_normal((500, 2))
