@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.laws import CollaborationLaw
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.pools.pool_losses import make_pools
@@ -34,7 +33,7 @@ from bayeslaw.simulation.tables import simulate_losses
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sampling_dependence import DEPENDENCE_LIMIT, compare_dependence, report_dependence
-from sampling_peers import CONTENDERS, DEPENDENT, POOL_VARIABLES, WARMUP, versions
+from sampling_peers import CONTENDERS, DEPENDENT, POOL_VARIABLES, WARMUP, sampled_law, versions
 from sampling_runs import Moments, Run, assess, moments, posterior, sample
 
 BASELINE = "pymc-plain"
@@ -66,7 +65,7 @@ def write_data(path: Path, *, families: int, sizes: int, samples: int, max_size:
 
 
 def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
-    """Read the package's default priors off, for the peers to use.
+    """Read the priors of the law that is sampled off, for the peers to use.
 
     Parameters
     ----------
@@ -78,7 +77,7 @@ def priors(pools: xr.Dataset) -> dict[str, np.ndarray]:
     dict
         By site: location and scale of the logarithm; all are log-normal.
     """
-    law = CollaborationLaw()
+    law = sampled_law(pools["loss"].to_numpy())
     sites = LawModel(law, Noise(dependence="independent"), law.observe(pools)).sites
     for site, prior in sites.items():
         if prior.name != "LogNormal":

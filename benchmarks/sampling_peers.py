@@ -92,6 +92,17 @@ def columns(data: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.
     return data["loss"], log_parameters - log_parameters.mean(), index
 
 
+def sampled_law(loss: np.ndarray) -> Any:
+    """Return the law that all contenders sample.
+
+    Its floor has a log-normal prior in the unit of the loss, which the peers can write as it is: the package's default
+    is a share of the loss, which depends on the other parameters.
+    """
+    import bayeslaw as bl
+
+    return bl.CollaborationLaw(floor=f"LogNormal({np.log(0.6 * loss.min()):.4f}, 0.4)")
+
+
 def ours(task: Task, dependence: str = "independent") -> Sampler:
     """Fit with the package, through its public function."""
     import xarray as xr
@@ -111,7 +122,7 @@ def ours(task: Task, dependence: str = "independent") -> Sampler:
         coords={"pool": data["pool"], "lm": data["lm"]},
         attrs={"kind": "pools", "rule": "oracle", "unit": "sample", "loss_unit": "nats per sample", "design": "all"},
     )
-    law, noise = bl.CollaborationLaw(), bl.Noise(dependence=dependence)
+    law, noise = sampled_law(data["loss"]), bl.Noise(dependence=dependence)
 
     def sample(seed: int) -> Draws:
         tree = bl.fit(law, pools, noise=noise, seed=seed, draws=task.draws, chains=task.chains).tree
