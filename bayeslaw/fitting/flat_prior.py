@@ -48,7 +48,11 @@ def flat_prior_mode(model: LawModel, *, starts: int = 8, seed: int = 0) -> dict[
     """
     outline, rows = outline_of(model), rows_of(model)
     negative = _NegativeLogLikelihood(outline)
-    places = scattered_starts(row_posterior(model).start, starts, seed)
+    posterior = row_posterior(model)
+    # Priors hold the search while the noise, which starts far below the residuals, finds its size: without them the
+    # first steps are so long that a floor can end at none.
+    held = minimize(posterior.potential, scattered_starts(posterior.start, starts, seed), rows)
+    places = scattered_starts(held, starts, seed)
     position = minimize(negative, places, (rows, np.asarray(1e-1)))
     kinked = DISTRIBUTIONS[model.noise.distribution].rounded_cost is not None
     for smoothing in (1e-2, 1e-3, 1e-4) if kinked else (0.0,):
