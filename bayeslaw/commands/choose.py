@@ -26,7 +26,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
+from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import describe_rules
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bayeslaw.decision.choice_rows import Choices
-
-FIT_ENDINGS = (".nc", ".zarr")
 
 
 def choose(

@@ -1,14 +1,11 @@
 """Budgets at which a decision is looked at: readable ones for a table, and fine ones to find where it turns."""
 
 from collections.abc import Iterable
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
-from bayeslaw.errors import InputError
-from bayeslaw.inputs.arguments import shown
-from bayeslaw.losses.sizes import read_counts
+from bayeslaw.losses.sizes import some_counts
 
 FEWEST, MOST = 5, 9
 SERIES = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
@@ -16,15 +13,8 @@ FINE_POINTS = 241
 
 
 def some_budgets(name: str, value: Any) -> tuple[float, ...]:
-    """Read budgets, one or more, as sizes such as ``3e4`` or ``"7B"``; ascending, each once."""
-    if isinstance(value, str | Real):
-        value = [value]
-    if not isinstance(value, Iterable) or isinstance(value, dict | bytes):
-        raise InputError(f"{name} is {shown(value)}", "numbers of parameters", f'write {name}=["1B", "7B"]')
-    counts = tuple(sorted(set(read_counts(name, list(value)))))
-    if not counts:
-        raise InputError(f"{name} is empty", "one or more numbers of parameters", f"leave out {name} for the usual")
-    return counts
+    """Read budgets, as `bayeslaw.losses.sizes.some_counts` does; ascending."""
+    return tuple(sorted(some_counts(name, value)))
 
 
 def readable_budgets(low: float, high: float) -> tuple[float, ...]:

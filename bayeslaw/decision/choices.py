@@ -16,13 +16,13 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.input_paths import FIT_ENDINGS
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 4
 FEWEST_DRAWS, USUAL_DRAWS, FIT_DRAWS = 20, 2000, 300
-FIT_ENDINGS = (".nc", ".zarr")
 MOST_DRAWS = 100_000
 MOST_ROWS = 200
 

@@ -14,10 +14,9 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
-from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
+from bayeslaw.pools.rules import RULES, decided_by
 from bayeslaw.prediction.targets import NOT_SEEN
 
 SIZES = (2, 3)
@@ -55,7 +54,7 @@ def joint_advantages(
         the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
         population. All on new samples, which are the same for both sides.
     """
-    model, sizes, rule = fit.model, sizes or SIZES, rule_of(fit.model.table, rule)
+    model, sizes, rule = fit.model, sizes or SIZES, decided_by(rule, fit.model.table.answer_unit).name
     parameters = model.table.parameters
     low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
     usual = readable_budgets(min(low, high / 2), high)
@@ -76,30 +75,6 @@ def joint_advantages(
         tuple(_unanswered(model, rule, sizes, shown, best)),
         partial(_suggest, pools, losses),
     )
-
-
-def rule_of(table: JointTable, rule: str | None) -> str:
-    """Return the rule asked for, or one that can be run: mixtures are of probabilities, which answers are not.
-
-    Parameters
-    ----------
-    table
-        The table.
-    rule
-        A rule, or None.
-
-    Returns
-    -------
-    str
-        The rule.
-
-    Raises
-    ------
-    InputError
-        If a mixture is asked for of right and wrong answers.
-    """
-    unit = table.answer_unit
-    return usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
 
 
 def _unanswered(

@@ -15,10 +15,11 @@ from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
 from bayeslaw.decision.pareto_front import pareto_front
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.joint.draw_blocks import thinned
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member
 from bayeslaw.pools.attained_gains import too_small
-from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
+from bayeslaw.pools.rules import RULES, decided_by
 
 MOST_LISTED = 200_000
 MOST_POOLS, FIRST_DRAWS = 400, 20
@@ -44,13 +45,10 @@ def joint_choices(
     # A scored model among the candidates says what it costs, which no fit knows.
     priced = {candidate.name: candidate for candidate in candidates if candidate.name in scored}
     candidates = [candidate for candidate in candidates if candidate.name not in scored]
-    unit = table.answer_unit
-    chosen_rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
+    chosen_rule = decided_by(rule, table.answer_unit).name
     models = _models(fit, candidates, priced)
     admitted = admit(models, limits, told_in="the candidates, with rows of the scored models")
-    values = fit.values()
-    every = max(1, len(values["length"]) // draws)
-    values = {name: values[name][::every][:draws] for name in fit.model.sites}
+    values = thinned(fit.values(), fit.model.sites, draws)
     asked = _Asked(fit, tuple(candidates), models, admitted, limits, chosen_rule, cost, seed)
     return asked.choices(values, top, level)
 
@@ -147,8 +145,7 @@ class _Asked:
         pools = self.listed
         alone = (pools >= 0).sum(axis=1) == 1
         if len(pools) > MOST_POOLS:
-            few = {name: draws[:: max(1, len(draws) // FIRST_DRAWS)] for name, draws in values.items()}
-            first = self.lost(few, pools, self.rule)
+            first = self.lost(thinned(values, values, FIRST_DRAWS), pools, self.rule)
             kept = np.argsort(first.min(axis=0))[:MOST_POOLS]
             # What is best for little cost is on the front, however much it loses.
             costs = self.costs(self.cost, pools)

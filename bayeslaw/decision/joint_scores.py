@@ -15,11 +15,12 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.curve import Models
 from bayeslaw.joint.curve_at_draws import CurveAtDraws
+from bayeslaw.joint.draw_blocks import thinned
 from bayeslaw.joint.drawn_pools import Outcomes, draw_outcomes, draw_pools
 from bayeslaw.joint.hypothetical import Member
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import RULES, check_mixing, usual_attainable
+from bayeslaw.pools.rules import decided_by
 
 MOST_LISTED = 200_000
 MOST_POOLS = 150
@@ -43,12 +44,9 @@ def joint_next_scores(
 ) -> NextScores:
     """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.score_values.next_scores`."""
     model = fit.model
-    unit = model.table.answer_unit
-    rule = usual_attainable(unit) if rule is None else check_mixing(RULES[rule], unit).name
+    rule = decided_by(rule, model.table.answer_unit).name
     check_candidates(candidates, [str(name) for name in model.table.names])
-    values = fit.values()
-    every = max(1, len(values["length"]) // draws)
-    values = {name: values[name][::every][:draws] for name in model.sites}
+    values = thinned(fit.values(), model.sites, draws)
     pools = PoolsToChoose(model, tuple(candidates), max_size, np.inf if max_parameters is None else max_parameters)
     kept = pools.promising(values, rule, seed)
     numbers = np.array([pools.candidate_of(pool) for pool in kept])
@@ -132,7 +130,7 @@ class PoolsToChoose:
             raise InputError(
                 f"there are more than {MOST_LISTED:,} pools of up to {max_size} of {len(names)} models",
                 "fewer pools to compare",
-                f"use max_size={max_size - 1}, or a limit on parameters",
+                f"use a max_size far below {max_size}, or a limit on parameters",
             )
         return [[names[member] for member in pool if member >= 0] for pool in pools if (pool >= 0).any()]
 
@@ -151,7 +149,7 @@ class PoolsToChoose:
                 f"use max_parameters={smallest:.6g} or more",
             )
         scored = self._lowest(self.of_scored, {name: draws[:1] for name, draws in values.items()}, rule, seed)
-        first = {name: draws[:: max(1, len(draws) // FIRST_DRAWS)] for name, draws in values.items()}
+        first = thinned(values, values, FIRST_DRAWS)
         found = list(scored)
         for candidate in self.candidates:
             own = [pool for pool in self.of_candidates if pool[-1] == candidate.model]

@@ -1,8 +1,7 @@
 """What to score next: by how much each further score is expected to lower the regret of choosing, for what it costs."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from os import PathLike
 from typing import Any
 
@@ -17,7 +16,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional, shown
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.losses.sizes import count_label, read_counts
+from bayeslaw.losses.sizes import count_label, some_counts
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 3
@@ -140,11 +139,8 @@ class NextScores:
 
 def _counts(name: str, value: Any) -> tuple[int, ...]:
     """Accept one or more whole numbers of samples, which may be written as sizes."""
-    given = [value] if isinstance(value, str | Real) else value
-    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
-        raise InputError(f"{name} is {shown(value)}", "numbers of samples", f"write {name}=[1000]")
-    counts = read_counts(name, list(given))
-    if not counts or any(not 1 <= count <= MOST_SAMPLES or count != round(count) for count in counts):
+    counts = some_counts(name, value, of="samples", example="[1000]")
+    if any(count > MOST_SAMPLES or count != round(count) for count in counts):
         raise InputError(f"{name} is {shown(value)}", "whole numbers of samples, 1 or more", f"write {name}=[1000]")
     return tuple(dict.fromkeys(round(count) for count in counts))
 

@@ -22,7 +22,7 @@ from bayeslaw.pools.attained_gains import too_small
 from bayeslaw.pools.cluster_intervals import Estimate
 from bayeslaw.pools.folds import FOLDS, assign_folds
 from bayeslaw.pools.pool_members import check_table
-from bayeslaw.pools.rules import RULES, Rule, check_mixing, find_rule, usual_attainable
+from bayeslaw.pools.rules import RULES, Rule, decided_by
 
 MORE_FOLDS = 10
 DIGITS, TINY = 13, 1e-200
@@ -41,8 +41,7 @@ def decide(losses: xr.Dataset, limits: Limits, *, rule: str | None, cost: str, t
             "a table of two clusters or more",
             "declare a finer cluster",
         )
-    unit = loss_unit(losses)
-    wanted = check_mixing(find_rule(usual_attainable(unit) if rule is None else rule), unit)
+    wanted = decided_by(rule, loss_unit(losses))
     folds = assign_folds(clusters, seed, FOLDS if wanted.cross_fitted else MORE_FOLDS)
     return Decision(losses, limits, admitted, wanted, cost, clusters, folds, top)
 

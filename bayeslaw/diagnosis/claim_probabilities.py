@@ -2,8 +2,6 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from numbers import Real
-from typing import Any
 
 import numpy as np
 
@@ -17,13 +15,12 @@ from bayeslaw.diagnosis.claim_quantities import (
 )
 from bayeslaw.diagnosis.independent_rows import fit_of_independent_rows
 from bayeslaw.diagnosis.left_out_families import LeftOutFamilies, left_out_families
-from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_flag, accepts, optional, shown
+from bayeslaw.inputs.arguments import a_flag, accepts, optional
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Claim
-from bayeslaw.losses.sizes import read_counts
+from bayeslaw.losses.sizes import some_counts
 
 PAIRS = (("heterogeneous", "single"), ("heterogeneous", "homogeneous"))
 """Of which groups the paper claims that the first does better than the second."""
@@ -34,21 +31,7 @@ IN_WORDS = {
 }
 
 
-def some_budgets(name: str, value: Any) -> tuple[float, ...]:
-    """Read budgets, one or more, as sizes such as ``3e4`` or ``"7B"``."""
-    if isinstance(value, (str, Real)):
-        value = [value]
-    if not isinstance(value, Iterable) or isinstance(value, (dict, bytes)):
-        raise InputError(f"{name} is {shown(value)}", "numbers of parameters", f'write {name}=[1e8, "7B"]')
-    counts = tuple(dict.fromkeys(read_counts(name, list(value))))
-    if not counts:
-        raise InputError(
-            f"{name} is empty", "one or more numbers of parameters", f"leave out {name} for the usual ones"
-        )
-    return counts
-
-
-@accepts(fit=a_fit, budgets=optional(some_budgets), independent_rows=a_flag)
+@accepts(fit=a_fit, budgets=optional(some_counts), independent_rows=a_flag)
 def claims(fit: Fit, *, budgets: Iterable[float] | None = None, independent_rows: bool = False) -> tuple[Claim, ...]:
     """Give what is claimed of pools as probabilities.
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from bayeslaw.errors import check_whole
-from bayeslaw.joint.draw_blocks import map_draws
+from bayeslaw.joint.draw_blocks import map_draws, thinned
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.replicated_losses import ReplicatedLosses
 from bayeslaw.joint.sample_scales import scales_at_mean
@@ -27,10 +27,8 @@ def check_fit(
     fit: "Fit", *, rule: str = USUAL_RULE, max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
 ) -> pd.DataFrame:
     """Compare the observed pools of a fit with replicates of them; arguments as of `bayeslaw.pool_check`."""
-    values = fit.values()
-    every = max(1, len(values["floor"]) // draws)
-    thinned = {name: values[name][::every][:draws] for name in fit.model.sites}
-    return check_pools(fit.model, thinned, rule=rule, max_size=max_size, interval=interval, seed=seed)
+    values = thinned(fit.values(), fit.model.sites, draws)
+    return check_pools(fit.model, values, rule=rule, max_size=max_size, interval=interval, seed=seed)
 
 
 def check_pools(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from bayeslaw.errors import InputError
 
+FIT_ENDINGS = (".nc", ".zarr")
 ACCEPTED_FIT = "a netCDF file or a Zarr folder written by bayeslaw fit"
 ACCEPTED_CSV = "a CSV file in UTF-8, or a folder that bayeslaw wrote"
 

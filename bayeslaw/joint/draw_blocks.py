@@ -1,6 +1,6 @@
 """Work on many draws, some at a time, on all cores."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +9,11 @@ from bayeslaw.pools.cpu_cores import one_blas_thread, usable_cores
 
 MOST_DRAWS = 16
 MOST_NUMBERS = 2**20
+
+
+def thinned(values: Mapping[str, np.ndarray], names: Iterable[str], most: int) -> dict[str, np.ndarray]:
+    """Take every so many of the draws of some sites, each [draw, ...], so that there are so many at most."""
+    return {name: values[name][:: max(1, len(values[name]) // most)][:most] for name in names}
 
 
 def map_draws(

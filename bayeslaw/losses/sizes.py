@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from numbers import Real
 from typing import Any
 
 from bayeslaw.errors import InputError
@@ -130,6 +131,35 @@ def read_counts(what: str, values: Iterable[Any]) -> list[float]:
     for count in counts:
         if not 1 <= count < math.inf:
             raise InputError(f"{what} is {count!r}", "positive numbers of at least 1", f"use {what} such as 7e9")
+    return counts
+
+
+def some_counts(name: str, value: Any, *, of: str = "parameters", example: str = '["1B", "7B"]') -> tuple[float, ...]:
+    """Read counts, one or more, as an argument of a public function; each is kept once, in the order given.
+
+    Parameters
+    ----------
+    name, value
+        The argument: a size such as ``3e4`` or ``"7B"``, or several.
+    of, example
+        What is counted, and a right value, for messages.
+
+    Returns
+    -------
+    tuple of float
+        The counts.
+
+    Raises
+    ------
+    InputError
+        If it is neither, or empty.
+    """
+    given = [value] if isinstance(value, str | Real) else value
+    if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
+        raise InputError(f"{name} is {shown(value)}", f"numbers of {of}", f"write {name}={example}")
+    counts = tuple(dict.fromkeys(read_counts(name, list(given))))
+    if not counts:
+        raise InputError(f"{name} is empty", f"one or more numbers of {of}", f"leave out {name} for the usual")
     return counts
 
 

@@ -74,7 +74,7 @@ def _title(figure: Any, found: Crossovers) -> None:
     level = f"{100 * found.interval:g} % equal-tailed intervals"
     figure.text(0.01, 0.58, f"{said}\n{level}", fontsize=9, color="#55555c", va="top")
     handles = [
-        Line2D([], [], color=LINE, label="mean"),
+        Line2D([], [], color=LINE, label="median"),
         Patch(facecolor=(LINE, BAND), label="interval"),
         Line2D([], [], color=CROSSOVER, linewidth=3, marker="|", markersize=9, label="crossover, if there is one"),
         Patch(color=SHADE, label="beyond the data"),
@@ -139,7 +139,7 @@ def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
     ax.fill_between(
         regime.budgets, lower, upper, step=step, color=LINE, alpha=BAND, linewidth=0, zorder=1, label="_advantage"
     )
-    ax.plot(regime.budgets, regime.draws.mean(axis=0), color=LINE, linewidth=1.6, zorder=3, **_style(regime))
+    ax.plot(regime.budgets, np.median(regime.draws, axis=0), color=LINE, linewidth=1.6, zorder=3, **_style(regime))
     ax.axhline(0, color=INK, linewidth=0.9, zorder=2)
     crossing = regime.crossing[np.isfinite(regime.crossing)]
     text = f"crossover: P = {share_text(len(crossing) / len(regime.crossing))}".replace("P = over", "P >")
@@ -153,12 +153,12 @@ def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
 
 
 def _range(regimes: tuple[RegimeAdvantage, ...], interval: float) -> tuple[float, float]:
-    """All bands and zero, with some air; what reaches far beyond all means is cut."""
-    means = np.concatenate([each.draws.mean(axis=0) for each in regimes])
+    """All bands and zero, with some air; what reaches far beyond all medians is cut."""
+    middles = np.concatenate([np.median(each.draws, axis=0) for each in regimes])
     ends = np.concatenate(
         [np.quantile(each.draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0).ravel() for each in regimes]
     )
-    reach = 3 * np.abs(means).max()
+    reach = 3 * np.abs(middles).max()
     low, high = min(0.0, max(ends.min(), -reach)), max(0.0, min(ends.max(), reach))
     air = AIR * (high - low or 1.0)
     return low - air, high + air

@@ -298,6 +298,29 @@ def check_mixing(rule: Rule, unit: str) -> Rule:
     return rule
 
 
+def decided_by(name: str | None, unit: str) -> Rule:
+    """Return the rule by which pools are decided on.
+
+    Parameters
+    ----------
+    name
+        The rule asked for, or None: that of a system that can be built.
+    unit
+        As in `check_mixing`.
+
+    Returns
+    -------
+    Rule
+        The rule.
+
+    Raises
+    ------
+    InputError
+        As `find_rule` and `check_mixing`.
+    """
+    return check_mixing(find_rule(usual_attainable(unit) if name is None else name), unit)
+
+
 def usual_attainable(unit: str) -> str:
     """Name the rule of a system that can be built, where none is asked for; `unit` as in `check_mixing`."""
     return USUAL_OF_ANSWERS if unit == WRONG else USUAL_ATTAINABLE

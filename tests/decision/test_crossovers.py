@@ -16,10 +16,10 @@ from bayeslaw.decision.best_affordable import AffordablePools, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings, step_crossings
 from bayeslaw.decision.crossover_words import sentences, share_text
-from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets, rule_of
+from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.metrics import WRONG
-from bayeslaw.pools.rules import RULES
+from bayeslaw.pools.rules import RULES, decided_by
 from bayeslaw.prediction.row_prediction import law_draws
 from bayeslaw.simulation.simulated_pools import REGIME_TRUTHS
 
@@ -237,12 +237,12 @@ def test_its_own_rule_may_be_named(collaboration_fit):
 def test_answers_are_not_mixed(joint_fit):
     table = joint_fit.model.table
     answers = replace(table, unit=WRONG), replace(table, losses=(table.losses > 1).astype(float))
-    assert rule_of(table, None) == rule_of(table, "mixture") == "mixture"
+    assert decided_by(None, table.answer_unit).name == decided_by("mixture", table.answer_unit).name == "mixture"
     for each in answers:
-        assert rule_of(each, None) == "best"
-        assert rule_of(each, "oracle") == "oracle"
+        assert decided_by(None, each.answer_unit).name == "best"
+        assert decided_by("oracle", each.answer_unit).name == "oracle"
         with pytest.raises(bl.InputError, match="right and wrong answers"):
-            rule_of(each, "mixture")
+            decided_by("mixture", each.answer_unit)
 
 
 def test_pools_that_there_are_not_are_said(joint_fit):
