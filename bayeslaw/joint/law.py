@@ -144,6 +144,12 @@ class JointLaw:
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     asymptote: ClassVar[str | None] = "floor"
+    units: ClassVar[Mapping[str, str]] = {
+        "exponent_drift": "standard deviation of local exponents",
+        "model_spread": "standard deviation of the log loss above the floor",
+        "family_difference": "share of correlation lost between families",
+        "length": "standard deviations of quality",
+    }
     covariates: ClassVar[tuple[str, ...]] = ("parameters",)
     parameter_names: ClassVar[tuple[str, ...]] = tuple(DEFAULTS)
 

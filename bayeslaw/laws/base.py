@@ -56,6 +56,9 @@ class Law(ABC):
         Parameter that is left at infinite budgets, which pictures mark; by default ``floor``, if there is one. A
         parameter of that name is what the others add to: its prior may be ``"Share(1, 1)"``, of its share of the law's
         loss at the largest budgets fitted.
+    units
+        Unit of each parameter that is neither the asymptote, an exponent nor an amplitude, for summaries; in it
+        ``{unit}`` is that of the loss, ``{N0}`` and ``{D0}`` are the references. One that is not named has no unit.
     settings
         Fields beside the priors: texts, numbers or lists of them, kept in files. ``pooling`` is one.
     smooth
@@ -84,6 +87,7 @@ class Law(ABC):
     ...     equation = "level - slope * log(N / N0)"
     ...     function = staticmethod(log_law)
     ...     signed = ("slope",)
+    ...     units = {"level": "{unit}", "slope": "{unit} per unit of log parameters"}
     ...
     ...     def default_priors(self, observations):
     ...         middle = float(observations.loss.mean())
@@ -110,6 +114,7 @@ class Law(ABC):
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {}
     asymptote: ClassVar[str | None] = None
+    units: ClassVar[Mapping[str, str]] = {}
     settings: ClassVar[tuple[str, ...]] = ("pooling",)
     former_names: ClassVar[Mapping[str, str]] = {}
     smooth: ClassVar[bool] = False

@@ -47,6 +47,14 @@ class LawKind(Protocol):
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
 
+    def reported(self, fit: Any) -> Mapping[str, str]:
+        """Name the variables of the posterior that a reader wants, each with its unit, in the order to show them in."""
+        ...
+
+    def compares_pools(self, fit: Any) -> bool:
+        """Say whether `advantages` answers for a fit, and in seconds rather than minutes."""
+        ...
+
     def row_groups(self, fit: Any, names: Iterable[str]) -> Mapping[str, xr.DataTree]:
         """Make groups of the tree that have a number for each row and draw, from the draws of a fit."""
         ...
@@ -162,6 +170,8 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
     "variables": "bayeslaw.fitting.tree:variables",
+    "reported": "bayeslaw.reporting.reported_variables:reported_of_rows",
+    "compares_pools": "bayeslaw.decision.regime_advantages:compares_regimes",
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
@@ -188,6 +198,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.fitting.row_fitting:fit_gains",
     "predicted": "bayeslaw.prediction.gain_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:no_advantages",
+    "compares_pools": lambda fit: False,
     "columns": "bayeslaw.prediction.diversity_targets:columns",
     "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
@@ -200,6 +211,8 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",
     "variables": "bayeslaw.fitting.joint_tree:variables",
+    "reported": "bayeslaw.reporting.reported_variables:reported_of_joint",
+    "compares_pools": lambda fit: False,
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",
