@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +18,7 @@ from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.storage import atomic_file
 
 STANDARD_OUTPUT = "-"
+MEMBERS_BETWEEN = " + "
 CsvOption = Annotated[
     str | None,
     typer.Option(
@@ -34,7 +35,7 @@ class Results:
     ctx
         The context of the command.
     columns
-        Every column that this command's CSV may have: a file whose header has others is not replaced.
+        What every CSV of this command has: a file whose header lacks one of them is not replaced.
     as_json
         Whether JSON goes to standard output.
     csv
@@ -52,6 +53,7 @@ class Results:
         self, ctx: typer.Context, columns: Sequence[str], *, as_json: bool, csv: str | None, inputs: Inputs = ()
     ) -> None:
         self._ctx, self._columns, self._csv = ctx, columns, csv
+        self._as_json = as_json
         self.shown = not as_json and csv != STANDARD_OUTPUT
         if as_json and csv == STANDARD_OUTPUT:
             raise InputError(
@@ -61,7 +63,7 @@ class Results:
             check_output_file(csv, replaceable=self._is_own, inputs=inputs)
 
     def write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write the rows as CSV, if that was asked for; their columns are among `columns`."""
+        """Write the rows as CSV, if that was asked for; they have all of `columns`."""
         if self._csv is None:
             return
         text = csv_text(rows, self._columns)
@@ -72,9 +74,23 @@ class Results:
             path.write_text(text, encoding="utf-8", newline="")
         note(self._ctx, f"wrote {self._csv}")
 
-    def print_record(self, record: Any) -> None:
-        """Print a record as JSON."""
-        print_json(record)
+    def print(self, record: Any, rows: Iterable[Mapping[str, Any]], show: Callable[[], None]) -> None:
+        """Write the rows as CSV, and print the record as JSON or else what `show` prints, as was asked for.
+
+        Parameters
+        ----------
+        record
+            Plain values.
+        rows
+            As in `csv_text`.
+        show
+            Prints for people.
+        """
+        self.write(rows)
+        if self._as_json:
+            print_json(record)
+        elif self.shown:
+            show()
 
     def _is_own(self, path: Path) -> bool:
         """Say whether a file is a CSV of this command."""
@@ -83,7 +99,7 @@ class Results:
                 header = next(csv.reader([file.readline(10_000)]), [])
         except (OSError, UnicodeDecodeError, csv.Error):
             return False
-        return bool(header) and set(header) <= set(self._columns)
+        return bool(header) and set(self._columns) <= set(header)
 
 
 def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
@@ -94,7 +110,7 @@ def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
     rows
         From column to value; a value that is missing, None or no finite number is an empty cell.
     columns
-        Columns in order; one that no row has is left out.
+        Columns that are there even where there are no rows.
 
     Returns
     -------
@@ -104,12 +120,12 @@ def csv_text(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> str:
     Raises
     ------
     ValueError
-        If a row has a column that is not one of them.
+        If a row lacks one of the columns.
     """
     given = [dict(row) for row in rows]
-    if strange := {name for row in given for name in row} - set(columns):
-        raise ValueError(f"rows have the columns {sorted(strange)}, which are not among {list(columns)}")
-    held = [name for name in columns if not given or any(name in row for row in given)]
+    if lacking := {name for row in given for name in set(columns) - set(row)}:
+        raise ValueError(f"rows lack the columns {sorted(lacking)}")
+    held = list(dict.fromkeys(name for row in given for name in row)) or list(columns)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(held)
@@ -122,5 +138,7 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, list | tuple):
+        return MEMBERS_BETWEEN.join(map(_cell, value))
     # A float of NumPy prints its type in its repr.
     return repr(float(value)) if isinstance(value, float) else printable(str(value))

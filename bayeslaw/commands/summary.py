@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,10 @@ from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
+if TYPE_CHECKING:
+    from bayeslaw.reporting.summaries import Summary
+
+PriorsOption = Annotated[bool, typer.Option("--priors", help="Also print the law with every prior.")]
 COLUMNS = ("name", "group", "mean", "lower", "upper", "unit", "interval", "interval_kind")
 
 
@@ -19,7 +23,7 @@ def summary(
     ctx: typer.Context,
     fit: FitArgument,
     interval: IntervalOption = 0.9,
-    priors: Annotated[bool, typer.Option("--priors", help="Also print every prior.")] = False,
+    priors: PriorsOption = False,
     as_json: JsonOption = False,
     csv: CsvOption = None,
 ) -> None:
@@ -31,11 +35,29 @@ def summary(
     from bayeslaw.reporting.summaries import summary as summarise
 
     found = summarise(load_fit(fit, keep=("prior", "log_prior")), interval=interval)
-    level = {"interval": found.interval, "interval_kind": found.interval_kind}
-    results.write([asdict(parameter) | level for parameter in found.parameters])
-    if as_json:
-        results.print_record(found.to_dict())
-    elif results.shown:
-        console().print(str(found), soft_wrap=True)
+    print_summary(results, found, priors=priors)
+
+
+def print_summary(results: Results, found: Summary, *, priors: bool, compact: bool = False) -> None:
+    """Print a summary as text, JSON or CSV.
+
+    Parameters
+    ----------
+    results
+        Where it goes.
+    found
+        The summary.
+    priors
+        Whether the text has every prior too.
+    compact
+        As in `bayeslaw.reporting.summary_text.summary_text`.
+    """
+    from bayeslaw.reporting.summary_text import summary_text
+
+    def show() -> None:
+        console().print(summary_text(found, compact=compact), soft_wrap=True)
         if priors:
             console().print(f"\n{found.priors}", soft_wrap=True)
+
+    level = {"interval": found.interval, "interval_kind": found.interval_kind}
+    results.print(found.to_dict(), [asdict(parameter) | level for parameter in found.parameters], show)
