@@ -10,8 +10,9 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcParams, rcParamsDefault
 from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
@@ -37,13 +38,9 @@ STYLE: Any = {
     "figure.dpi": 100,
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "legend.fontsize": 8,
-    # A family or unit with a dollar sign is shown as it is.
-    "text.parse_math": False,
+    "legend.fontsize": "small",
     "legend.frameon": False,
-    "pdf.fonttype": 42,
     "savefig.dpi": DPI,
-    "svg.hashsalt": "bayeslaw",
     "text.color": INK,
     "xtick.color": FAINT,
     "xtick.labelcolor": INK,
@@ -52,6 +49,16 @@ STYLE: Any = {
     "ytick.labelcolor": INK,
     "ytick.major.width": 0.7,
 }
+FORCED: Any = {
+    # A family or unit with a dollar sign is shown as it is.
+    "text.parse_math": False,
+    "text.usetex": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "bayeslaw",
+}
+WIDTH, NARROW = 7.6, 4.6
+"""Usual width of a picture, and the width below which letters are smaller, in inches."""
+SMALL_LETTERS = 7
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,71 @@ GROUP_STYLES = (
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in our style, whatever the caller's settings are, and leave those as they were."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        with matplotlib.rc_context(STYLE):
-            yield
+def house_style(width: float = WIDTH) -> Iterator[None]:
+    """Draw in our style where the caller's settings are Matplotlib's own, and leave all settings as they were.
+
+    What a style of the caller changes, such as ``plt.style.use("dark_background")``, stays changed.
+
+    Parameters
+    ----------
+    width
+        Width of the picture in inches: narrow ones have smaller letters.
+    """
+    ours = STYLE | {"font.size": SMALL_LETTERS} if width < NARROW else STYLE
+    with matplotlib.rc_context({name: value for name, value in ours.items() if _is_usual(name)} | FORCED):
+        yield
+
+
+def _is_usual(name: str) -> bool:
+    return rcParams[name] == rcParamsDefault[name]
+
+
+def usual_width() -> float:
+    """Width of a new picture in inches: that of the caller's settings, where they say one."""
+    return WIDTH if _is_usual("figure.figsize") else float(rcParams["figure.figsize"][0])
+
+
+def group_styles() -> tuple[GroupStyle, ...]:
+    """Styles in the order of the groups, in the colours of the caller's style where it has some."""
+    if _is_usual("axes.prop_cycle"):
+        return GROUP_STYLES
+    colours = rcParams["axes.prop_cycle"].by_key().get("color", [style.colour for style in GROUP_STYLES])
+    return tuple(
+        GroupStyle(to_hex(colours[place % len(colours)]), style.dashes, style.marker)
+        for place, style in enumerate(GROUP_STYLES)
+    )
+
+
+@dataclass(frozen=True)
+class Palette:
+    """Colours of a picture that are no group's, mixed of the letters' colour and the ground's.
+
+    Parameters
+    ----------
+    ink, ground
+        Colour of letters, and of the axes.
+    muted, faint, context, shade
+        From dark to light: smaller words, lines that guide, rows of other groups, what lies beyond the data.
+    line, other
+        Colours of what the picture is about, and of what it is set against.
+    """
+
+    ink: str
+    ground: str
+    muted: str
+    faint: str
+    context: str
+    shade: str
+    line: str
+    other: str
+
+
+def palette() -> Palette:
+    """Return the colours of the settings at work."""
+    ink, ground = np.array(to_rgb(rcParams["text.color"])), np.array(to_rgb(rcParams["axes.facecolor"]))
+    mixed = [to_hex(share * ink + (1 - share) * ground) for share in (1.0, 0.0, 0.78, 0.52, 0.24, 0.055)]
+    line, other = (style.colour for style in group_styles()[:2])
+    return Palette(*mixed, line, other)
 
 
 def lightness(colour: str) -> float:
@@ -246,9 +312,10 @@ def _write_png(figure: Figure, path: Path) -> None:
     figure.savefig(buffer, format="png")
     with Image.open(buffer) as drawn:
         small = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    palette = small.getpalette() or []
+        ground = drawn.convert("RGB").getpixel((0, 0))
+    colours = small.getpalette() or []
     corner = 3 * int(np.asarray(small)[0, 0])
-    # The nearest of few colours to a white background need not be white.
-    palette[corner : corner + 3] = [255, 255, 255]
-    small.putpalette(palette)
+    # The nearest of few colours to the ground need not be the ground's.
+    colours[corner : corner + 3] = list(ground) if isinstance(ground, tuple) else [255, 255, 255]
+    small.putpalette(colours)
     small.save(path, format="png", optimize=True, dpi=(DPI, DPI))
