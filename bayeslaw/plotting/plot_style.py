@@ -59,6 +59,7 @@ FORCED: Any = {
 WIDTH, NARROW = 7.6, 4.6
 """Usual width of a picture, and the width below which letters are smaller, in inches."""
 SMALL_LETTERS = 7
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -190,21 +191,29 @@ def nice_numbers(low: float, high: float, *, most: int) -> np.ndarray:
     -------
     np.ndarray
         Increasing; of the densest series (1 2 3 5, 1 2 5, 1 3, powers of ten, of a hundred, ...) that has few enough,
-        or over a range of less than a factor of four multiples of a round step.
+        or multiples of a round step over a range of less than a factor of four, or of ten
+        where the series have fewer than three.
     """
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     if high / low < 4:
-        steps = sorted(m * 10.0**e for m in (1, 2, 5) for e in range(first - 3, last + 1))
-        for step in steps:
-            ticks = step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
-            if len(ticks) <= most:
-                return ticks
+        return _even_numbers(low, high, most)
     for digits in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         ticks = np.array([digit * 10.0**e for e in range(first, last + 1) for digit in digits])
         ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
         if len(ticks) <= most:
-            return ticks
+            return ticks if len(ticks) >= FEWEST or high / low >= 10 else _even_numbers(low, high, most)
     return ticks[:: int(np.ceil(len(ticks) / most))]
+
+
+def _even_numbers(low: float, high: float, most: int) -> np.ndarray:
+    """Multiples of a round step between two positive numbers."""
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    ticks = np.array([])
+    for step in sorted(m * 10.0**e for m in (1, 2, 5) for e in range(first - 3, last + 1)):
+        ticks = step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+        if len(ticks) <= most:
+            break
+    return ticks
 
 
 def budget_axis(ax: Axes, low: float, high: float, *, most: int = 8) -> None:

@@ -110,7 +110,7 @@ def draw_by_size(
                 color=mark.colour,
                 edgecolors=palette().ground,
                 linewidths=0.35,
-                zorder=2.6,
+                zorder=2.9,
                 label=f"_{label} {size}",
             )
 
