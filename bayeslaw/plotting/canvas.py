@@ -170,6 +170,32 @@ def one_panel(
     return ax
 
 
+def panel_words(ax: Axes, title: str, words: str, width: float) -> None:
+    """Write the title of a panel and, smaller, what else is told of it, broken at the panel's width in inches."""
+    below = _wrapped(words, width, "small") if words else ""
+    lines = (below.count("\n") + 1) * bool(below)
+    small = FontProperties(size="small").get_size_in_points()
+    ax.set_title(_wrapped(title, width, "medium", 1.14), fontweight="bold", fontsize="medium", pad=4 + 1.25 * small * lines)
+    if below:
+        told = ax.annotate(
+            below,
+            (0, 1),
+            (0, 3),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize="small",
+            color=palette().muted,
+            linespacing=1.1,
+        )
+        # The title above it keeps its place free; words wider than their panel narrow no other.
+        told.set_in_layout(False)
+
+
+def axis_words(text: str, width: float) -> str:
+    """Break the words of an axis at a width in inches."""
+    return _wrapped(text, width, "medium")
+
+
 def one_given(ax: Axes | None, figure: Canvas | None) -> None:
     """Refuse axes and a figure together.
 

@@ -3,11 +3,10 @@
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
-from matplotlib.font_manager import FontProperties
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.plotting.canvas import Canvas, Heading, body_below, one_panel, panels_beside, root_of, width_of
+from bayeslaw.plotting.canvas import Canvas, Heading, body_below, one_panel, panel_words, panels_beside, root_of, width_of
 from bayeslaw.plotting.floor_strip import draw_floor_strip, floor_digits, floor_text
 from bayeslaw.plotting.law_artists import (
     THIN,
@@ -75,23 +74,13 @@ def _draw_panel(ax: Axes, scene: Scene, group: str, width: float) -> None:
     draw_rows(ax, scene, group)
     for curve, style in zip(scene.curves_of(group), curve_styles(scene, group), strict=True):
         draw_curve(ax, curve, style, width=1.0 + THIN * (width > WIDEST / 3) * 0.5)
-    count = int(scene.own_rows(group).sum())
     floor = scene.floor(group)
     if floor is not None:
         draw_floor_strip(ax, floor, colour=palette().line)
-    small = FontProperties(size="small").get_size_in_points()
-    ax.set_title(scene.label(group), fontweight="bold", fontsize="medium", pad=1.45 * small + 2)
-    told = f"n = {count:,}"
-    words = told if floor is None else f"{told}; floor {floor_text(floor, floor_digits(scene.floors))}"
-    ax.annotate(
-        words,
-        (0, 1),
-        (0, 3),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize="small",
-        color=palette().muted,
-    )
+    count = int(scene.own_rows(group).sum())
+    words = f"n = {count:,}"
+    words += "" if floor is None else f"; floor {floor_text(floor, floor_digits(scene.floors))}"
+    panel_words(ax, scene.label(group), words, width - 0.4)
 
 
 def _together(ax: Axes, figure: Canvas | None, scene: Scene) -> Axes:

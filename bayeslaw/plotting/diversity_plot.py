@@ -19,9 +19,9 @@ from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS
 NUMBERS = ("effective_families", "decorrelation", "win_entropy")
 AXIS_WORDS = {
     "families": "families",
-    "effective_families": "effective number of families",
-    "decorrelation": "1 − mean correlation of losses",
-    "win_entropy": "entropy of win shares (nats)",
+    "effective_families": "effective families",
+    "decorrelation": "1 − correlation",
+    "win_entropy": "win entropy (nats)",
 }
 AIR = 0.06
 WIDEST = 4.2
@@ -88,7 +88,7 @@ def plot_diversity(pools: xr.Dataset, *, numbers: Sequence[str] = NUMBERS, figur
             ax.axhline(0, color=palette().faint, linewidth=0.8, zorder=1)
             draw_by_size(ax, values, gain[several], sizes[several], marks=marks)
             ax.set_xlabel(AXIS_WORDS.get(name, name.replace("_", " ")))
-            ax.xaxis.set_major_locator(MaxNLocator(4))
+            ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             ax.set_title(correlation_words(values, gain[several], sizes[several]), fontsize="small")
         body.supylabel(f"gain ({pools.attrs.get('loss_unit', 'unit unknown')})", fontsize="medium")
     return root_of(body)

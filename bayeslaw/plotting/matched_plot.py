@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bayeslaw.inputs.arguments import accepts, an_instance
-from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, an_axes, one_panel, root_of, width_of
+from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, an_axes, axis_words, one_panel, root_of, width_of
 from bayeslaw.plotting.plot_style import group_styles, house_style, palette
 from bayeslaw.pools.advantages import Advantage, Parts
 
@@ -56,7 +56,7 @@ def plot_matched(found: Advantage, *, ax: Axes | None = None, figure: Canvas | N
         told = Heading(
             f"Pools of matched budgets: advantage of heterogeneous ones, rule {found.rule}",
             (
-                f"budgets within {100 * found.tolerance:g} log points; {100 * found.interval:g} % intervals "
+                f"natural logs of budgets at most {found.tolerance:g} apart; {100 * found.interval:g} % intervals "
                 f"({found.interval_kind})",
             ),
             handles,
@@ -78,7 +78,7 @@ def plot_matched(found: Advantage, *, ax: Axes | None = None, figure: Canvas | N
         ax.set_yticks(range(len(found.parts)), [_called(parts) for parts in found.parts])
         ax.set_ylim(len(found.parts) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
-        ax.set_xlabel(f"advantage ({found.unit}); right of 0 heterogeneous pools are better")
+        ax.set_xlabel(axis_words(f"advantage ({found.unit}); right of 0 heterogeneous pools are better", width - 0.8))
     return root_of(ax.get_figure() or Figure())
 
 

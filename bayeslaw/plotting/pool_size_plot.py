@@ -1,8 +1,7 @@
 """The picture of attainability by pool size: what pools lose, from their best member to an oracle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.axes import Axes
@@ -11,14 +10,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from bayeslaw.inputs.arguments import a_level, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.arguments import a_whole_number, accepts, optional, texts
 from bayeslaw.losses.table_arguments import loss_table
-from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
-from bayeslaw.plotting.plot_style import group_styles, house_style, palette
+from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panel_words, panels_beside, root_of, width_of
+from bayeslaw.plotting.plot_style import GroupStyle, group_styles, house_style, palette
+from bayeslaw.pools.attained_gains import LEAST_SHARE
 from bayeslaw.pools.losses_by_size import USUAL_SIZE, losses_by_size
 from bayeslaw.pools.rules import RULES
 
-BAND = 0.16
+SHADE = 0.45
+BOUNDS = ("best", "oracle")
 WIDEST = 4.2
 
 
@@ -26,7 +27,6 @@ WIDEST = 4.2
     losses=loss_table,
     rules=optional(texts),
     max_size=optional(a_whole_number(lowest=2, suggested=USUAL_SIZE, words="max size {value}")),
-    interval=a_level,
     figure=a_figure,
 )
 def plot_pool_sizes(
@@ -34,13 +34,12 @@ def plot_pool_sizes(
     *,
     rules: Sequence[str] | None = None,
     max_size: int | None = None,
-    interval: float = 0.9,
     figure: Canvas | None = None,
 ) -> Figure:
     """Draw what pools lose by their number of members, from the best member to the oracle, a panel a regime.
 
-    Lines are means over pools of a size; bands hold the middle share `interval` of these pools, and are no intervals
-    for the means. Below the panels stands how much of what the oracle gains over the best member each rule attains.
+    Lines are means over pools of a size. What lies between the best member, chosen on other samples, and the oracle is
+    shaded; each panel says how much of it a rule attains at the largest size.
 
     Parameters
     ----------
@@ -48,8 +47,6 @@ def plot_pool_sizes(
         A loss table with losses on samples.
     rules, max_size
         As of `bayeslaw.pools.losses_by_size.losses_by_size`.
-    interval
-        Share of the pools of a size that bands hold.
     figure
         Figure or SubFigure to draw into; a new one by default.
 
@@ -70,7 +67,7 @@ def plot_pool_sizes(
     >>> len(bl.plot_pool_sizes(losses, max_size=2).axes)
     2
     """
-    table = losses_by_size(losses, rules=rules, max_size=max_size, interval=interval)
+    table = losses_by_size(losses, rules=rules, max_size=max_size)
     regimes, names = list(table["regime"].unique()), list(table["rule"].unique())
     width = width_of(figure)
     with house_style(width):
@@ -79,9 +76,10 @@ def plot_pool_sizes(
             Line2D([], [], color=s.colour, linestyle=s.dashes, marker=s.marker, markersize=4.5, label=_called(name))
             for name, s in styles.items()
         ]
-        band = Patch(facecolor=(palette().ink, BAND * 1.2), label=f"the middle {interval:.0%} of the pools")
+        if set(BOUNDS) <= set(names):
+            handles.append(Patch(facecolor=palette().context, alpha=SHADE, label="what the oracle gains"))
         told = Heading(
-            "What pools lose, by their number of members", ("means over pools of a size",), (*handles, band)
+            "What pools lose, by their number of members", ("means over the pools of a size",), tuple(handles)
         )
         columns = panels_beside(len(regimes), width)
         rows = -(-len(regimes) // columns)
@@ -91,8 +89,9 @@ def plot_pool_sizes(
         for ax in axes[len(regimes) :]:
             ax.set_axis_off()
         for ax, regime in zip(axes, regimes, strict=False):
-            _draw_regime(ax, table[table["regime"] == regime], styles)
-            ax.set_title(f"{regime} pools", fontweight="bold", fontsize="medium")
+            of_regime = table[table["regime"] == regime]
+            _draw_regime(ax, of_regime, styles)
+            panel_words(ax, f"{regime} pools", attained_words(of_regime), width / columns - 0.5)
         body.supylabel(f"loss ({table['unit'].iloc[0]})", fontsize="medium")
         body.supxlabel("members", fontsize="medium")
     return root_of(body)
@@ -102,37 +101,26 @@ def _called(rule: str) -> str:
     return rule if RULES[rule].attainable else f"{rule} (not attainable)"
 
 
-def _draw_regime(ax: Axes, table: pd.DataFrame, styles: dict) -> None:
+def _draw_regime(ax: Axes, table: pd.DataFrame, styles: Mapping[str, GroupStyle]) -> None:
+    losses = table.pivot(index="size", columns="rule", values="loss")
+    if set(BOUNDS) <= set(losses):
+        best, oracle = (losses[name] for name in BOUNDS)
+        ax.fill_between(losses.index, oracle, best, color=palette().context, alpha=SHADE, linewidth=0, label="_gain")
     for rule, style in styles.items():
-        rows = table[table["rule"] == rule].sort_values("size")
-        ax.fill_between(
-            rows["size"], rows["lower"], rows["upper"], color=style.colour, alpha=BAND, linewidth=0, label=f"_band {rule}"
-        )
-        ax.plot(
-            rows["size"],
-            rows["loss"],
-            color=style.colour,
-            linestyle=style.dashes,
-            marker=style.marker,
-            markersize=4.5,
-            linewidth=1.5,
-            zorder=3,
-            label=f"_{rule}",
-        )
+        if rule in losses:
+            ax.plot(
+                losses.index,
+                losses[rule],
+                color=style.colour,
+                linestyle=style.dashes,
+                marker=style.marker,
+                markersize=4.5,
+                linewidth=1.5,
+                zorder=3,
+                label=f"_{rule}",
+            )
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
     ax.margins(x=0.05)
-    ax.annotate(
-        attained_words(table),
-        (1, 1),
-        (-2, -2),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        ha="right",
-        va="top",
-        fontsize="small",
-        color=palette().muted,
-        linespacing=1.25,
-    )
 
 
 def attained_words(table: pd.DataFrame) -> str:
@@ -146,18 +134,18 @@ def attained_words(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A line a rule; empty where there is no oracle, no best member, or nothing that the oracle gains.
+        The words; no share is told where the oracle gains hardly anything.
     """
-    largest = table[table["size"] == table["size"].max()].set_index("rule")
-    if not {"oracle", "best"} <= set(largest.index):
+    largest = table[table["size"] == table["size"].max()].set_index("rule")["loss"]
+    if not set(BOUNDS) <= set(largest.index):
         return ""
-    best = float(largest["loss"]["best"])
-    gain = best - float(largest["loss"]["oracle"])
-    if not gain > 0:
-        return ""
-    shares = [
-        (name, (best - float(loss)) / gain) for name, loss in largest["loss"].items() if name not in ("best", "oracle")
-    ]
-    size = int(np.max(table["size"]))
-    lines = [f"{name}: {share:.0%} of the oracle's gain at {size} members" for name, share in shares]
-    return "\n".join(lines)
+    best, oracle = (float(largest[name]) for name in BOUNDS)
+    size, gain = int(table["size"].max()), best - oracle
+    if gain < LEAST_SHARE * best:
+        return f"{size} members: the oracle gains under {LEAST_SHARE:.0%} of the best member's loss"
+    words = []
+    for name, loss in largest.items():
+        if name not in BOUNDS:
+            share = (best - float(loss)) / gain
+            words.append(f"{name} attains {share:.0%} of the gain" if share > 0 else f"{name} loses more than the best")
+    return f"{size} members: {', '.join(words)}" if words else ""

@@ -10,8 +10,9 @@ from matplotlib.figure import SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from bayeslaw.plotting.plot_style import group_styles, palette
+from bayeslaw.plotting.canvas import panel_words, width_of
 from bayeslaw.plotting.law_scene import GROUP_WORDS
+from bayeslaw.plotting.plot_style import group_styles, palette
 
 MOST_BARS = 250
 """Up to how many rows of a panel have a bar each for their interval."""
@@ -60,10 +61,11 @@ def draw_predicted(
     unit
         Unit of the losses.
     """
+    wide = width_of(body) / columns - 0.4
     axes = body.subplots(-(-len(panels) // columns), columns, squeeze=False).ravel()
     for index, ax in enumerate(axes):
         if index < len(panels):
-            _draw_panel(ax, *panels[index], _styles(groups))
+            _draw_panel(ax, *panels[index], _styles(groups), wide)
         else:
             ax.set_axis_off()
     body.supxlabel(f"predicted loss ({unit})", fontsize="medium")
@@ -76,7 +78,7 @@ def coverage(rows: pd.DataFrame) -> tuple[int, int]:
     return int(inside.sum()), len(rows)
 
 
-def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any]) -> None:
+def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any], width: float) -> None:
     colours, column = palette(), "regime" if "regime" in rows else "group"
     ends = rows[["observed", "median"]].to_numpy()
     low, high = float(ends.min()), float(ends.max())
@@ -117,16 +119,7 @@ def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any]
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     inside, all_rows = coverage(rows)
-    ax.set_title(title, fontweight="bold", fontsize="medium", pad=13)
-    ax.annotate(
-        f"{inside:,} of {all_rows:,} inside ({inside / all_rows:.0%})",
-        (0, 1),
-        (0, 3),
-        xycoords="axes fraction",
-        textcoords="offset points",
-        fontsize="small",
-        color=colours.muted,
-    )
+    panel_words(ax, title, f"{inside:,} of {all_rows:,} inside ({inside / all_rows:.0%})", width)
 
 
 def _draw_band(ax: Axes, rows: pd.DataFrame) -> None:

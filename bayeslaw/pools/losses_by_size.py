@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_whole
-from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.pool_losses import make_pools
@@ -22,7 +22,6 @@ MOST_POOLS = 1000
     losses=loss_table,
     rules=optional(texts),
     max_size=optional(a_whole_number(lowest=2, suggested=USUAL_SIZE, words="max size {value}")),
-    interval=a_level,
     seed=a_seed,
 )
 def losses_by_size(
@@ -30,7 +29,6 @@ def losses_by_size(
     *,
     rules: Sequence[str] | None = None,
     max_size: int | None = None,
-    interval: float = 0.9,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Average what pools lose by their number of members, by regime and rule.
@@ -44,8 +42,6 @@ def losses_by_size(
         oracle.
     max_size
         Largest number of members; by default 4, or all models where there are fewer.
-    interval
-        Share of the pools of a size that lie between ``lower`` and ``upper``, as many beyond either.
     seed
         Seed of folds, and of the pools where there are more than a thousand: a sample spread evenly over sizes, numbers
         of families and budgets, the same for all rules.
@@ -53,8 +49,8 @@ def losses_by_size(
     Returns
     -------
     pandas.DataFrame
-        One row a rule, regime and size: ``rule``, ``regime``, ``size``, ``pools``, their mean ``loss``, ``lower``,
-        ``upper``, and ``unit``. Single models are the pools of size one of either regime.
+        One row a rule, regime and size: ``rule``, ``regime``, ``size``, ``pools``, their mean ``loss`` and
+        ``unit``. Single models are the pools of size one of either regime.
 
     Raises
     ------
@@ -74,8 +70,8 @@ def losses_by_size(
     for rule in names:
         check_mixing(find_rule(rule), unit)
         pools = make_pools(losses, rule=rule, max_size=largest, limit=max(MOST_POOLS, models), seed=seed)
-        found += _rows(pools, rule, interval)
-    columns = ["rule", "regime", "size", "pools", "loss", "lower", "upper"]
+        found += _rows(pools, rule)
+    columns = ["rule", "regime", "size", "pools", "loss"]
     return pd.DataFrame(found, columns=columns).assign(unit=unit)
 
 
@@ -91,7 +87,7 @@ def _usual(unit: str) -> list[str]:
     return suited
 
 
-def _rows(pools: xr.Dataset, rule: str, interval: float) -> list[tuple[str, str, int, int, float, float, float]]:
+def _rows(pools: xr.Dataset, rule: str) -> list[tuple[str, str, int, int, float]]:
     size, regime, loss = (pools[name].to_numpy() for name in ("size", "regime", "loss"))
     rows = []
     for each in ("homogeneous", "heterogeneous"):
@@ -100,6 +96,5 @@ def _rows(pools: xr.Dataset, rule: str, interval: float) -> list[tuple[str, str,
         for members in np.unique(size):
             own = loss[(size == members) & ((regime == each) | (members == 1))]
             if len(own) and np.isfinite(own).all():
-                lower, upper = np.quantile(own, [(1 - interval) / 2, (1 + interval) / 2])
-                rows.append((rule, each, int(members), len(own), float(own.mean()), float(lower), float(upper)))
+                rows.append((rule, each, int(members), len(own), float(own.mean())))
     return rows
