@@ -47,7 +47,7 @@ from .plotting.forest_plot import plot_forest
 from .plotting.law_plot import plot_law
 from .plotting.matched_plot import plot_matched
 from .plotting.pareto_plot import plot_pareto, save_pareto
-from .plotting.pictures import save_plot
+from .plotting.pictures import plot_posterior, save_plot
 from .plotting.pool_size_plot import plot_pool_sizes
 from .plotting.predicted_plot import plot_predicted
 from .plotting.predictive_plot import plot_predictive
@@ -137,6 +137,7 @@ __all__ = [
     "plot_matched",
     "plot_pareto",
     "plot_pool_sizes",
+    "plot_posterior",
     "plot_predicted",
     "plot_predictive",
     "plot_ranks",

@@ -12,11 +12,11 @@ from matplotlib.font_manager import FontProperties
 
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import an_instance, optional
-from bayeslaw.plotting.plot_style import palette, usual_width
+from bayeslaw.plotting.palettes import palette, usual_width
 
 Canvas = Figure | SubFigure
 POINTS_AN_INCH = 72
-LETTER = 0.56
+LETTER = 0.53
 """Usual width of a letter in multiples of its size."""
 HANDLE = 3.6
 """Width of a legend's mark with its margins, in letter sizes."""
@@ -49,7 +49,10 @@ class Heading:
 
     def laid_out(self, width: float) -> tuple[str, str, int, float]:
         """Break lines at a width in inches: the title, the lines, the columns of the legend and the height of all."""
-        title, lines = _wrapped(self.title, width, "medium", 1.14), [_wrapped(line, width, "small") for line in self.lines]
+        title, lines = (
+            _wrapped(self.title, width, "medium", 1.14),
+            [_wrapped(line, width, "small") for line in self.lines],
+        )
         columns = _legend_columns([handle.get_label() for handle in self.handles], width)
         rows = -(-len(self.handles) // columns)
         below = "\n".join(lines)
@@ -142,9 +145,7 @@ def root_of(figure: Canvas) -> Figure:
     return root
 
 
-def one_panel(
-    ax: Axes | None, figure: Canvas | None, heading: Heading, *, width: float, height: float
-) -> Axes:
+def one_panel(ax: Axes | None, figure: Canvas | None, heading: Heading, *, width: float, height: float) -> Axes:
     """Return the axes of a picture of one panel with its heading: those given, or new ones.
 
     Parameters
@@ -164,7 +165,15 @@ def one_panel(
     one_given(ax, figure)
     if ax is None:
         return body_below(figure, heading, width=width, height=height).subplots()
-    ax.set_title("\n".join([_wrapped(heading.title, width, "medium", 1.14), *(_wrapped(line, width, "medium") for line in heading.lines)]), loc="left")
+    ax.set_title(
+        "\n".join(
+            [
+                _wrapped(heading.title, width, "medium", 1.14),
+                *(_wrapped(line, width, "medium") for line in heading.lines),
+            ]
+        ),
+        loc="left",
+    )
     if heading.handles:
         ax.legend(handles=list(heading.handles), fontsize="small")
     return ax
@@ -175,7 +184,9 @@ def panel_words(ax: Axes, title: str, words: str, width: float) -> None:
     below = _wrapped(words, width, "small") if words else ""
     lines = (below.count("\n") + 1) * bool(below)
     small = FontProperties(size="small").get_size_in_points()
-    ax.set_title(_wrapped(title, width, "medium", 1.14), fontweight="bold", fontsize="medium", pad=4 + 1.25 * small * lines)
+    ax.set_title(
+        _wrapped(title, width, "medium", 1.14), fontweight="bold", fontsize="medium", pad=4 + 1.25 * small * lines
+    )
     if below:
         told = ax.annotate(
             below,

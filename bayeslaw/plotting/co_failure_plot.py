@@ -11,13 +11,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from bayeslaw.inputs.arguments import a_level, accepts, optional, texts
+from bayeslaw.losses.statistics import sample_weights
 from bayeslaw.losses.table_arguments import loss_table
+from bayeslaw.losses.weighted_means import loss_scale
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, an_axes, one_panel, root_of, width_of
-from bayeslaw.plotting.plot_style import group_styles, house_style, palette
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import house_style
 from bayeslaw.pools.co_failures import CO_FAILURE_KIND, co_failure
 from bayeslaw.pools.combinations import combine
-from bayeslaw.losses.statistics import sample_weights
-from bayeslaw.losses.weighted_means import loss_scale
 
 THRESHOLDS = 60
 SHARES = (0.02, 0.995)
@@ -73,19 +74,23 @@ def plot_co_failure(
         handles = (
             Line2D([], [], color=pool.colour, linestyle=pool.dashes, linewidth=1.6, label="all members fail"),
             Patch(facecolor=(pool.colour, 0.25), label=f"{interval:.0%} interval ({CO_FAILURE_KIND})"),
-            Line2D([], [], color=best.colour, linestyle=best.dashes, linewidth=1.6, label="the best member alone fails"),
+            Line2D(
+                [], [], color=best.colour, linestyle=best.dashes, linewidth=1.6, label="the best member alone fails"
+            ),
         )
         which = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} models"
         told = Heading(
             f"How often all fail: {which}",
             (
-                "to fail is to lose more than the threshold on a sample; the best member is chosen anew at every threshold",
+                "to fail is to lose more than the threshold; the best member is chosen anew at every threshold",
             ),
             handles,
         )
         ax = one_panel(ax, figure, told, width=width, height=min(0.5 * width, 3.4))
         at = table["threshold"]
-        ax.fill_between(at, table["lower"], table["upper"], color=pool.colour, alpha=0.2, linewidth=0, label="_interval")
+        ax.fill_between(
+            at, table["lower"], table["upper"], color=pool.colour, alpha=0.2, linewidth=0, label="_interval"
+        )
         ax.plot(at, table["probability"], color=pool.colour, linestyle=pool.dashes, linewidth=1.6, label="_pool")
         ax.plot(at, table["best_member"], color=best.colour, linestyle=best.dashes, linewidth=1.6, label="_best")
         _probability_axis(ax, float(table["probability"][table["probability"] > 0].min()))

@@ -6,7 +6,16 @@ from matplotlib.figure import Figure, SubFigure
 
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.plotting.canvas import Canvas, Heading, body_below, one_panel, panel_words, panels_beside, root_of, width_of
+from bayeslaw.plotting.canvas import (
+    Canvas,
+    Heading,
+    body_below,
+    one_panel,
+    panel_words,
+    panels_beside,
+    root_of,
+    width_of,
+)
 from bayeslaw.plotting.floor_strip import draw_floor_strip, floor_digits, floor_text
 from bayeslaw.plotting.law_artists import (
     THIN,
@@ -17,7 +26,8 @@ from bayeslaw.plotting.law_artists import (
     prepare_axes,
 )
 from bayeslaw.plotting.law_scene import LawChoices, Scene, scene_of
-from bayeslaw.plotting.plot_style import GROUP_STYLES, palette
+from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import GROUP_STYLES
 
 PANEL_HEIGHT = 0.86
 """Height of a panel as a share of its width, beside what its title takes."""
@@ -80,7 +90,7 @@ def _draw_panel(ax: Axes, scene: Scene, group: str, width: float) -> None:
     count = int(scene.own_rows(group).sum())
     words = f"n = {count:,}"
     words += "" if floor is None else f"; floor {floor_text(floor, floor_digits(scene.floors))}"
-    panel_words(ax, scene.label(group), words, width - 0.4)
+    panel_words(ax, scene.label(group), words, width - 0.25)
 
 
 def _together(ax: Axes, figure: Canvas | None, scene: Scene) -> Axes:

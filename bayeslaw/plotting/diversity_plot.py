@@ -1,4 +1,4 @@
-"""The picture of gains against diversity: how much pools gain over their best member, by how different its members are."""
+"""The picture of gains against diversity: what pools gain over their best member, by how different members are."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,8 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.inputs.arguments import accepts, texts
 from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
-from bayeslaw.plotting.plot_style import house_style, palette
+from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import house_style
 from bayeslaw.plotting.size_marks import draw_by_size, size_marks
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS
 

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from bayeslaw.plotting.law_curves import Floor
-from bayeslaw.plotting.plot_style import palette
+from bayeslaw.plotting.palettes import palette
 
 WIDTH = 0.035
 EDGE = 0.012

@@ -15,7 +15,8 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_level, accepts
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, axis_words, body_below, panels_beside, root_of, width_of
 from bayeslaw.plotting.law_scene import GROUP_WORDS
-from bayeslaw.plotting.plot_style import group_styles, house_style, palette
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import house_style
 
 ROW, BETWEEN = 0.2, 0.45
 """Height of a row in inches, and room between parameters in rows."""
@@ -86,20 +87,22 @@ def plot_forest(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = None
     return root_of(body)
 
 
-def rows_by_unit(fit: Fit) -> Mapping[str, list[ForestRow]]:
+def rows_by_unit(fit: Fit, group: str = "posterior") -> Mapping[str, list[ForestRow]]:
     """Put the parameters of a law in order by their unit.
 
     Parameters
     ----------
     fit
         A fitted law.
+    group
+        Which draws: ``"posterior"`` or ``"prior"``.
 
     Returns
     -------
     dict
         Rows by unit: floors and amplitudes in the unit of the loss, exponents without one, and what else a law has.
     """
-    law, values = fit.law, fit.values()
+    law, values = fit.law, fit.values(group)
     exponents = set(chain.from_iterable(law.exponents.values()))
     found: dict[str, list[ForestRow]] = {f"loss ({fit.unit})": [], f"exponents ({NO_UNIT})": [], OF_EQUATION: []}
     in_loss, without, others = found
@@ -110,8 +113,8 @@ def rows_by_unit(fit: Fit) -> Mapping[str, list[ForestRow]]:
         columns = draws.reshape(len(draws), -1).T
         names: Sequence[str] = fit.model.groups if len(columns) == len(fit.model.groups) and draws.ndim > 1 else ()
         for place, column in enumerate(columns):
-            group = names[place] if names else f"{place + 1}" if len(columns) > 1 else ""
-            found[unit].append(ForestRow(parameter.name, group, column))
+            label = names[place] if names else f"{place + 1}" if len(columns) > 1 else ""
+            found[unit].append(ForestRow(parameter.name, label, column))
     return {unit: rows for unit, rows in found.items() if rows}
 
 
@@ -119,9 +122,7 @@ def _height(rows: Sequence[ForestRow]) -> float:
     return ROW * (len(rows) + BETWEEN * len({row.parameter for row in rows}))
 
 
-def _draw_panel(
-    ax: Axes, rows: Sequence[ForestRow], style_of: Mapping, interval: float, *, named: bool
-) -> None:
+def _draw_panel(ax: Axes, rows: Sequence[ForestRow], style_of: Mapping, interval: float, *, named: bool) -> None:
     plain, place, ticks, labels = group_styles()[0], 0.0, [], []
     for number, row in enumerate(rows):
         if number and row.parameter != rows[number - 1].parameter:
@@ -133,8 +134,10 @@ def _draw_panel(
         ax.plot([low, high], [place, place], color=style.colour, linewidth=1, label=f"_{name}")
         ax.plot([inner_low, inner_high], [place, place], color=style.colour, linewidth=2.6, solid_capstyle="butt")
         ax.plot([middle], [place], style.marker, color=style.colour, markersize=4.2, markeredgecolor=palette().ground)
-        if named or not row.group or number == 0 or row.parameter != rows[number - 1].parameter:
-            ticks.append(place)
+        of_parameter = [each for each, other in enumerate(rows) if other.parameter == row.parameter]
+        if named or number == of_parameter[0]:
+            # One name for all groups stands in their middle.
+            ticks.append(place if named else place + (len(of_parameter) - 1) / 2)
             labels.append(_called(row, named=named))
         place += 1
     ax.set_yticks(ticks, labels)

@@ -12,7 +12,8 @@ from matplotlib.patches import Patch
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.plotting.law_curves import Curve
 from bayeslaw.plotting.law_scene import Scene
-from bayeslaw.plotting.plot_style import GroupStyle, budget_axis, group_styles, loss_axis, palette
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import GroupStyle, budget_axis, loss_axis
 from bayeslaw.plotting.size_marks import draw_by_size, draw_others
 
 BAND_OPACITY = {"new": 0.15, "mean": 0.4}
@@ -30,12 +31,13 @@ def token_norm(scene: Scene) -> LogNorm:
 
 
 def curve_styles(scene: Scene, group: str, *, together: bool = False) -> list[GroupStyle]:
-    """Styles of the curves of a group: by training tokens where the law has them, else by group where they share axes."""
+    """Styles of the curves of a group: by training tokens where the law has them, else by group on shared axes."""
     levels = [curve.training_tokens for curve in scene.curves_of(group) if curve.training_tokens is not None]
     if levels:
         colours = [to_hex(TOKEN_COLOURS(float(token_norm(scene)(level)))) for level in levels]
         return [
-            GroupStyle(colour, dashes, "o") for colour, dashes in zip(colours, TOKEN_DASHES[-len(levels) :], strict=True)
+            GroupStyle(colour, dashes, "o")
+            for colour, dashes in zip(colours, TOKEN_DASHES[-len(levels) :], strict=True)
         ]
     return [group_styles()[scene.groups.index(group) if together else 0]]
 
@@ -145,9 +147,7 @@ def legend_handles(scene: Scene, *, together: bool = False) -> tuple[Any, ...]:
             handles.append(curve_handle(style, scene.label(group) if together else words))
     band = colours.ink if scene.tokens is not None or together else colours.line
     for kind in [kind for kind in BAND_OPACITY if any(kind in curve.bands for curve in scene.curves)][::-1]:
-        handles.append(
-            Patch(facecolor=(band, BAND_OPACITY[kind] * 1.15), label=BAND_WORDS[kind].format(row=scene.row))
-        )
+        handles.append(Patch(facecolor=(band, BAND_OPACITY[kind] * 1.15), label=BAND_WORDS[kind].format(row=scene.row)))
     if scene.tokens is None:
         handles += [mark.handle for mark in scene.marks.values() if len(scene.marks) > 1 or scene.row != "pool"]
     if any(not scene.own_rows(group).all() for group in shown) and not together:

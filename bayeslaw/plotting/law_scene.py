@@ -108,7 +108,7 @@ class Scene:
     @cached_property
     def marks(self) -> dict[int, SizeMark]:
         """Marks of the sizes of pools."""
-        return size_marks(self.sizes)
+        return size_marks(self.sizes, alone="1 member" if self.row == "pool" else "model observed")
 
     @property
     def loss_range(self) -> tuple[float, float]:

@@ -6,7 +6,8 @@ from matplotlib.lines import Line2D
 
 from bayeslaw.inputs.arguments import accepts, an_instance
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, an_axes, axis_words, one_panel, root_of, width_of
-from bayeslaw.plotting.plot_style import group_styles, house_style, palette
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import house_style
 from bayeslaw.pools.advantages import Advantage, Parts
 
 WORDS = {"total": "heterogeneous over homogeneous", "better_partners": "better partners", "diversity": "diversity"}

@@ -12,7 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib import rcParams, rcParamsDefault
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from PIL import Image
@@ -22,6 +22,7 @@ from bayeslaw.losses.sizes import count_label
 from bayeslaw.storage import atomic_file
 
 ENDINGS = (".png", ".svg", ".pdf")
+PAGE = ".html"
 DPI = 200
 INK = "#26262b"
 FAINT = "#8a8a91"
@@ -102,60 +103,13 @@ def house_style(width: float = WIDTH) -> Iterator[None]:
         Width of the picture in inches: narrow ones have smaller letters.
     """
     ours = STYLE | {"font.size": SMALL_LETTERS} if width < NARROW else STYLE
-    with matplotlib.rc_context({name: value for name, value in ours.items() if _is_usual(name)} | FORCED):
+    with matplotlib.rc_context({name: value for name, value in ours.items() if is_usual(name)} | FORCED):
         yield
 
 
-def _is_usual(name: str) -> bool:
+def is_usual(name: str) -> bool:
+    """Say whether a setting is as Matplotlib has it, and not the caller's."""
     return rcParams[name] == rcParamsDefault[name]
-
-
-def usual_width() -> float:
-    """Width of a new picture in inches: that of the caller's settings, where they say one."""
-    return WIDTH if _is_usual("figure.figsize") else float(rcParams["figure.figsize"][0])
-
-
-def group_styles() -> tuple[GroupStyle, ...]:
-    """Styles in the order of the groups, in the colours of the caller's style where it has some."""
-    if _is_usual("axes.prop_cycle"):
-        return GROUP_STYLES
-    colours = rcParams["axes.prop_cycle"].by_key().get("color", [style.colour for style in GROUP_STYLES])
-    return tuple(
-        GroupStyle(to_hex(colours[place % len(colours)]), style.dashes, style.marker)
-        for place, style in enumerate(GROUP_STYLES)
-    )
-
-
-@dataclass(frozen=True)
-class Palette:
-    """Colours of a picture that are no group's, mixed of the letters' colour and the ground's.
-
-    Parameters
-    ----------
-    ink, ground
-        Colour of letters, and of the axes.
-    muted, faint, context, shade
-        From dark to light: smaller words, lines that guide, rows of other groups, what lies beyond the data.
-    line, other
-        Colours of what the picture is about, and of what it is set against.
-    """
-
-    ink: str
-    ground: str
-    muted: str
-    faint: str
-    context: str
-    shade: str
-    line: str
-    other: str
-
-
-def palette() -> Palette:
-    """Return the colours of the settings at work."""
-    ink, ground = np.array(to_rgb(rcParams["text.color"])), np.array(to_rgb(rcParams["axes.facecolor"]))
-    mixed = [to_hex(share * ink + (1 - share) * ground) for share in (1.0, 0.0, 0.78, 0.52, 0.24, 0.055)]
-    line, other = (style.colour for style in group_styles()[:2])
-    return Palette(*mixed, line, other)
 
 
 def lightness(colour: str) -> float:
@@ -234,52 +188,32 @@ def loss_axis(ax: Axes, low: float, high: float, *, most: int = 9) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:.4g}"))
 
 
-def spread_labels(positions: np.ndarray, *, gap: float, low: float, high: float) -> np.ndarray:
-    """Move labels apart as little as needed.
+def check_picture_file(path: str | os.PathLike[str], *, page: bool = False) -> Path:
+    """Return the path of a picture if its ending is one that can be written.
 
     Parameters
     ----------
-    positions
-        Where labels would stand, shape ``[label]``.
-    gap
-        Smallest distance between two.
-    low, high
-        Range to stay in, where it is wide enough.
+    path
+        The path.
+    page
+        Whether the picture is a page, as plotly writes them.
 
     Returns
     -------
-    np.ndarray
-        Positions at least `gap` apart, in the same order, shape ``[label]``.
-    """
-    order = np.argsort(positions, kind="stable")
-    offsets = gap * np.arange(len(positions))
-    # Least squares under an order is the mean over pooled blocks: shift by the offsets, pool, shift back.
-    blocks: list[list[float]] = []
-    for value in positions[order] - offsets:
-        blocks.append([float(value)])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
-    pooled = np.clip(pooled, low, max(low, high - offsets[-1]))
-    result = np.empty(len(positions))
-    result[order] = pooled + offsets
-    return result
-
-
-def check_picture_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture if its ending is one that can be written.
+    pathlib.Path
+        The path.
 
     Raises
     ------
     InputError
-        If the ending is not png, svg or pdf.
+        If the ending is not png, svg or pdf, or html for a page.
     """
-    path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        kinds = [ending.removeprefix(".") for ending in ENDINGS]
+    path, endings = Path(path), (PAGE,) if page else ENDINGS
+    if path.suffix.lower() not in endings:
+        kinds = [ending.removeprefix(".") for ending in endings]
         problem = f"no picture can be written to {str(path)!r}, whose ending is {path.suffix or 'missing'!r}"
         raise InputError(
-            problem, f"a file that ends in {', '.join(ENDINGS)}", nearest(path.suffix.removeprefix("."), kinds)
+            problem, f"a file that ends in {', '.join(endings)}", nearest(path.suffix.removeprefix("."), kinds)
         )
     return path
 
@@ -289,6 +223,31 @@ def is_picture(path: Path) -> bool:
     with path.open("rb") as stream:
         start = stream.read(1024)
     return start.startswith((b"\x89PNG\r\n\x1a\n", b"%PDF-")) or b"<svg" in start
+
+
+def is_page(path: Path) -> bool:
+    """Say whether a file is a page such as plotly writes."""
+    with path.open("rb") as stream:
+        return b"<html" in stream.read(1024).lower()
+
+
+def write_page(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure of plotly as one page that needs no network.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    path
+        A path that `check_picture_file` accepts for a page.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with atomic_file(path, replaceable=is_page) as temporary:
+        figure.write_html(temporary, include_plotlyjs=True, div_id="picture")
 
 
 def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:

@@ -12,8 +12,18 @@ from matplotlib.ticker import MaxNLocator
 
 from bayeslaw.inputs.arguments import a_whole_number, accepts, optional, texts
 from bayeslaw.losses.table_arguments import loss_table
-from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panel_words, panels_beside, root_of, width_of
-from bayeslaw.plotting.plot_style import GroupStyle, group_styles, house_style, palette
+from bayeslaw.plotting.canvas import (
+    Canvas,
+    Heading,
+    a_figure,
+    body_below,
+    panel_words,
+    panels_beside,
+    root_of,
+    width_of,
+)
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import GroupStyle, house_style
 from bayeslaw.pools.attained_gains import LEAST_SHARE
 from bayeslaw.pools.losses_by_size import USUAL_SIZE, losses_by_size
 from bayeslaw.pools.rules import RULES

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from bayeslaw.plotting.canvas import panel_words, width_of
 from bayeslaw.plotting.law_scene import GROUP_WORDS
-from bayeslaw.plotting.plot_style import group_styles, palette
+from bayeslaw.plotting.palettes import group_styles, palette
 
 MOST_BARS = 250
 """Up to how many rows of a panel have a bar each for their interval."""
@@ -116,6 +116,7 @@ def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any]
     ax.plot(limits, limits, color=colours.ink, linewidth=0.9, linestyle=(0, (4, 2)), zorder=3, label="_identity")
     ax.set_xlim(limits)
     ax.set_ylim(limits)
+    ax.set_box_aspect(1)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     inside, all_rows = coverage(rows)
@@ -129,6 +130,8 @@ def _draw_band(ax: Axes, rows: pd.DataFrame) -> None:
     middle = [float(ordered["median"].iloc[part].median()) for part in parts]
     below = [float((ordered["lower"] - ordered["median"]).iloc[part].median()) for part in parts]
     above = [float((ordered["upper"] - ordered["median"]).iloc[part].median()) for part in parts]
+    # The outer bins reach to the ends.
+    middle[0], middle[-1] = float(ordered["median"].iloc[0]), float(ordered["median"].iloc[-1])
     ax.fill_between(
         middle,
         np.array(middle) + below,

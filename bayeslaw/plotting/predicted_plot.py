@@ -14,8 +14,8 @@ from bayeslaw.laws.observations import observe
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
-from bayeslaw.plotting.predicted_panels import draw_predicted, predicted_handles
 from bayeslaw.plotting.plot_style import house_style
+from bayeslaw.plotting.predicted_panels import draw_predicted, predicted_handles
 
 CLASSES = (
     ("inside the data", -np.inf, 0.0),
@@ -115,7 +115,9 @@ def predicted_rows(fit: Fit, data: xr.Dataset | None, interval: float) -> pd.Dat
     if data is not None:
         read = getattr(law, "observe", None)
         parameters = fit.parameters_kind
-        rows = observe(data, law.covariates, parameters=parameters) if read is None else read(data, parameters=parameters)
+        rows = (
+            observe(data, law.covariates, parameters=parameters) if read is None else read(data, parameters=parameters)
+        )
     if (rows.unit, rows.row_dimension) != (fit.unit, fit.observations.row_dimension):
         raise InputError(
             f"the table has losses of {_words(rows.row_dimension)} in {rows.unit}",

@@ -13,17 +13,27 @@ from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_level, accepts
 from bayeslaw.likelihood.responses import RESPONSES
-from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panel_words, panels_beside, root_of, width_of
+from bayeslaw.plotting.canvas import (
+    Canvas,
+    Heading,
+    a_figure,
+    body_below,
+    panel_words,
+    panels_beside,
+    root_of,
+    width_of,
+)
 from bayeslaw.plotting.kernel_density import kernel_density
 from bayeslaw.plotting.law_curves import EVERYTHING, MOST_GROUPS, rows_of
 from bayeslaw.plotting.law_scene import GROUP_WORDS
-from bayeslaw.plotting.plot_style import house_style, palette
+from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import house_style
 
 POINTS = 160
 REPLICATES = 100
 PRIOR_NUMBERS = 20_000
 POSTERIOR_SHOWN, PRIOR_SHOWN = (0.001, 0.999), (0.1, 0.9)
-MOST_WIDENED = 1.0
+MOST_WIDENED = 0.35
 BAND, PRIOR = 0.35, 0.55
 DASHES = (0, (4, 2))
 WIDEST, HEIGHT = 4.2, 0.62
@@ -75,7 +85,9 @@ def plot_predictive(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = 
             own = rows_of(fit, group)
             of_prior = None if prior is None else prior[:, own]
             _draw_group(ax, fit.observations.loss[own], posterior[:, own], of_prior, grid, interval)
-            panel_words(ax, GROUP_WORDS.get(group, group or "all rows"), f"n = {int(own.sum()):,}", width / columns - 0.3)
+            panel_words(
+                ax, GROUP_WORDS.get(group, group or "all rows"), f"n = {int(own.sum()):,}", width / columns - 0.3
+            )
             ax.tick_params(labelbottom=place + columns >= len(groups))
         body.supxlabel(f"loss ({fit.unit})", fontsize="medium")
         body.supylabel("density", fontsize="medium")

@@ -10,7 +10,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
-from bayeslaw.plotting.plot_style import palette
+from bayeslaw.plotting.palettes import palette
 
 MARKERS = ("o", "s", "^", "D", "P")
 LARGEST = len(MARKERS)
@@ -45,13 +45,15 @@ class SizeMark:
         return Line2D([], [], linestyle="none", marker=self.marker, color=self.colour, markersize=5, label=self.label)
 
 
-def size_marks(sizes: np.ndarray) -> dict[int, SizeMark]:
+def size_marks(sizes: np.ndarray, *, alone: str = "1 member") -> dict[int, SizeMark]:
     """Choose marks for the sizes of pools that there are.
 
     Parameters
     ----------
     sizes
         Number of members of each row, [row].
+    alone
+        Words for rows of one member.
 
     Returns
     -------
@@ -60,18 +62,18 @@ def size_marks(sizes: np.ndarray) -> dict[int, SizeMark]:
     """
     found = sorted({int(size) for size in np.unique(sizes)})
     if len(found) == 1:
-        return {found[0]: SizeMark(_words(found[0]), palette().other, MARKERS[0])}
+        return {found[0]: SizeMark(_words(found[0], alone), palette().other, MARKERS[0])}
     last = min(len(found), LARGEST) - 1
     marks = {}
     for place, size in enumerate(found):
         place = min(place, last)
-        label = _words(size) if len(found) <= LARGEST or place < last else f"{found[last]} members or more"
+        label = _words(size, alone) if len(found) <= LARGEST or place < last else f"{found[last]} members or more"
         marks[size] = SizeMark(label, to_hex(_SHADES(0.38 + 0.57 * place / last)), MARKERS[place])
     return marks
 
 
-def _words(size: int) -> str:
-    return "1 member" if size == 1 else f"{size} members"
+def _words(size: int, alone: str) -> str:
+    return alone if size == 1 else f"{size} members"
 
 
 def draw_by_size(
