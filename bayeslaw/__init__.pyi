@@ -60,6 +60,7 @@ from .pools.co_failures import co_failure
 from .pools.combinations import combine
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
+from .reporting.reports import report
 from .reporting.summaries import ParameterSummary, Summary, summary
 from .simulation.simulated_pools import simulate_pools
 from .simulation.tables import simulate_chinchilla, simulate_losses
@@ -154,6 +155,7 @@ __all__ = [
     "read_token_losses",
     "recommend",
     "register_law",
+    "report",
     "sample_weights",
     "save_attainability",
     "save_pareto",

@@ -21,6 +21,7 @@ from bayeslaw.commands.next import next_
 from bayeslaw.commands.plot import plot
 from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
+from bayeslaw.commands.report import report
 from bayeslaw.commands.score import score
 from bayeslaw.commands.standard_output import with_standard_output
 from bayeslaw.commands.summary import summary
@@ -62,6 +63,7 @@ add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heter
 add(app, when, example="bayeslaw when f.nc --budgets 1M,10M")
 add(app, next_, name="next", example="bayeslaw next f.nc --candidates candidates.csv --max-parameters 20B")
 add(app, plot, example="bayeslaw plot f.nc --out f.png")
+add(app, report, example="bayeslaw report f.nc --out page.html")
 add(app, compare, example="bayeslaw compare power.nc separate.nc --leave-out model")
 add(app, calibrate, example="bayeslaw calibrate --law power --simulations 200 --out calibration")
 add(app, demo, example="bayeslaw demo --out demo")

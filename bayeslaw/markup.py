@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from bayeslaw.inputs.foreign_text import printable
 
@@ -35,7 +35,7 @@ def escaped(text: object) -> Html:
     return text if isinstance(text, Html) else Html(html.escape(printable(str(text)), quote=True))
 
 
-def element(tag: str, *parts: object, style: str = "") -> Html:
+def element(tag: str, *parts: object, style: str = "", attributes: Mapping[str, object] | None = None) -> Html:
     """Put parts into an element.
 
     Parameters
@@ -46,6 +46,8 @@ def element(tag: str, *parts: object, style: str = "") -> Html:
         Texts, which are escaped, and `Html`.
     style
         CSS of this package.
+    attributes
+        Further attributes: names of this package, and values, which are escaped.
 
     Returns
     -------
@@ -56,9 +58,13 @@ def element(tag: str, *parts: object, style: str = "") -> Html:
     --------
     >>> element("p", "a < b")
     '<p>a &lt; b</p>'
+    >>> element("p", "a", attributes={"title": 'say "b"'})
+    '<p title="say &quot;b&quot;">a</p>'
     """
-    attribute = f' style="{style}"' if style else ""
-    return Html(f"<{tag}{attribute}>{''.join(map(escaped, parts))}</{tag}>")
+    given = ({"style": style} if style else {}) | dict(attributes or {})
+    # What is `Html` may hold quotes of its own, which would end the value.
+    within = "".join(f' {name}="{html.escape(printable(str(value)), quote=True)}"' for name, value in given.items())
+    return Html(f"<{tag}{within}>{''.join(map(escaped, parts))}</{tag}>")
 
 
 def joined(parts: Iterable[object]) -> Html:

@@ -125,6 +125,24 @@ def draw_others(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
         ax.scatter(x, y, s=7, color=palette().context, linewidths=0, zorder=1.4, label="_others")
 
 
+class CountedCells(PolyCollection):
+    """Hexagons that know how many rows lie in each, for pictures that tell it.
+
+    Parameters
+    ----------
+    corners
+        Corners of each hexagon, [cell][corner, 2].
+    counts
+        Number of rows in each, [cell].
+    **style
+        As of `matplotlib.collections.PolyCollection`.
+    """
+
+    def __init__(self, corners: list[np.ndarray], counts: np.ndarray, **style: Any) -> None:
+        super().__init__(corners, **style)
+        self.counts = counts
+
+
 @dataclass(frozen=True)
 class _Cells:
     """Hexagons: their centres [cell, 2] and half width in shares of the axes, counts [cell], and that of each row."""
@@ -156,4 +174,4 @@ def _draw_cells(ax: Axes, cells: _Cells, *, zorder: float = 2.2, **style: Any) -
     to_data = ax.transAxes + ax.transData.inverted()
     polygons = to_data.transform(corners.reshape(-1, 2)).reshape(corners.shape)
     # Autoscaling would fit the limits to the corners.
-    ax.add_collection(PolyCollection(list(polygons), linewidths=0, zorder=zorder, **style), autolim=False)
+    ax.add_collection(CountedCells(list(polygons), cells.counts, linewidths=0, zorder=zorder, **style), autolim=False)

@@ -37,10 +37,10 @@ def summary_text(found: Summary, *, compact: bool = False) -> str:
         they are printable.
     """
     lines = [*_fitted(found), "", *_aligned(found, compact=compact), *_findings(found)]
-    stated, left_out = _stated(found.claims)
-    if stated:
+    told, left_out = stated(found.claims)
+    if told:
         lines += ["", f"{CLAIMS}:"]
-        lines += [f"  {sentence}" for sentence in stated]
+        lines += [f"  {sentence}" for sentence in told]
         lines += [f"  {left_out} more at other budgets: bayeslaw check, or bl.claims"] if left_out else []
     if found.crossover:
         lines += ["", *found.crossover]
@@ -62,15 +62,15 @@ def summary_html(found: Summary) -> Html:
         A fragment without style sheets or scripts.
     """
     first, *more = _fitted(found)
-    stated, left_out = _stated(found.claims)
-    stated += [f"{left_out} more at other budgets: bl.claims"] if left_out else []
+    told, left_out = stated(found.claims)
+    told += [f"{left_out} more at other budgets: bl.claims"] if left_out else []
     rows = [_cells(parameter) for parameter in found.parameters]
     return joined(
         (
             element("p", element("strong", first), *(joined((BREAK, line)) for line in more)),
             table(COLUMNS, rows, caption=_caption(found), left=TEXT_COLUMNS),
-            element("p", f"{CLAIMS}:") if stated else "",
-            listing(stated),
+            element("p", f"{CLAIMS}:") if told else "",
+            listing(told),
             *(element("p", sentence) for sentence in found.crossover),
             listing(f"{finding.severity} {finding}" for finding in found.findings),
             element("p", *(joined((line, BREAK)) for line in found.trust), element("strong", verdict(found))),
@@ -134,12 +134,23 @@ def _findings(found: Summary) -> list[str]:
     return ["", *(f"{finding.severity} {finding}" for finding in found.findings)] if found.findings else []
 
 
-def _stated(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
-    """Write the claims of no budget and of the largest one inside the data; and count the others."""
+def stated(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
+    """Write the claims of no budget and of the largest one inside the data; and count the others.
+
+    Parameters
+    ----------
+    claims
+        Claims with the keys of `bayeslaw.Claim`.
+
+    Returns
+    -------
+    tuple
+        Sentences, and the number of claims left out.
+    """
     inside = [claim["budget"] for claim in claims if claim["budget"] is not None and not claim["extrapolation"]]
     at = (None, max(inside)) if inside else (None,)
-    told = [claim for claim in claims if claim["budget"] in at]
-    return [_sentence(claim) for claim in told], len(claims) - len(told)
+    chosen = [claim for claim in claims if claim["budget"] in at]
+    return [_sentence(claim) for claim in chosen], len(claims) - len(chosen)
 
 
 def _sentence(claim: Mapping[str, Any]) -> str:
