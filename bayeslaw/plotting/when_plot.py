@@ -139,7 +139,8 @@ def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
     ax.fill_between(
         regime.budgets, lower, upper, step=step, color=LINE, alpha=BAND, linewidth=0, zorder=1, label="_advantage"
     )
-    ax.plot(regime.budgets, np.median(regime.draws, axis=0), color=LINE, linewidth=1.6, zorder=3, **_style(regime))
+    middle = np.median(regime.draws, axis=0)
+    ax.plot(regime.budgets, middle, color=LINE, linewidth=1.6, zorder=3, label="_median", **_style(regime))
     ax.axhline(0, color=INK, linewidth=0.9, zorder=2)
     crossing = regime.crossing[np.isfinite(regime.crossing)]
     text = f"crossover: P = {share_text(len(crossing) / len(regime.crossing))}".replace("P = over", "P >")

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 
 import matplotlib
+import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.path import Path
 
 from bayeslaw.inputs.foreign_text import printable
 from bayeslaw.markup import Html, element
@@ -31,6 +33,10 @@ STYLES = frozenset(
 )
 """Properties that matplotlib writes into style, all of which may be attributes: a page allows no style of elements."""
 DECIMALS = re.compile(r"-?\d+\.\d{3,}")
+CORNERED = re.compile(r"[-\d.\sMLz]*")
+"""Paths of straight lines alone."""
+MANY = 40
+"""Corners from which on those are left out that nobody would miss."""
 SIZE = re.compile(r"(?:^|\s)([\d.]+)px(?:\s|$)")
 POINTED = re.compile(r"url\(#([^)]*)\)")
 DRAWN = ("path", "use")
@@ -157,6 +163,8 @@ def _clean(root: ElementTree.Element) -> None:
         for key in ("d", "transform", "x", "y", "stroke-dasharray", "width", "height"):
             if key in each.attrib:
                 each.attrib[key] = DECIMALS.sub(_rounded, " ".join(each.attrib[key].split()))
+        if "d" in each.attrib:
+            each.attrib["d"] = _thinned(each.attrib["d"])
 
 
 def _is_title(part: ElementTree.Element) -> bool:
@@ -164,7 +172,26 @@ def _is_title(part: ElementTree.Element) -> bool:
 
 
 def _rounded(found: re.Match[str]) -> str:
-    return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+    return _short(float(found[0]))
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def _thinned(drawn: str) -> str:
+    """Leave out corners of long paths that lie within a ninth of a point of the line without them."""
+    if not CORNERED.fullmatch(drawn):
+        return drawn
+    parts = []
+    for part in drawn.split("M")[1:]:
+        corners = np.array(part.replace("L", " ").replace("z", " ").split(), dtype=float).reshape(-1, 2)
+        if len(corners) > MANY:
+            # The last vertex only says that the path stops.
+            corners = Path(corners).cleaned(simplify=True).vertices[:-1]
+        line = " L ".join(f"{_short(x)} {_short(y)}" for x, y in np.asarray(corners).tolist())
+        parts.append(f"M {line}{' z' if part.rstrip().endswith('z') else ''}")
+    return " ".join(parts)
 
 
 def _as_attributes(style: str) -> dict[str, str]:
@@ -183,8 +210,12 @@ def _font(value: str) -> dict[str, str]:
     size = SIZE.search(value)
     before = value[: size.start()].split() if size else []
     given = {"font-size": size[1]} if size else {}
-    given |= {"font-weight": part for part in before if part == "bold" or part.isdigit()}
-    return given | {"font-style": part for part in before if part in ("italic", "oblique")}
+    for part in before:
+        if part == "bold" or part.isdigit():
+            given["font-weight"] = part
+        elif part in ("italic", "oblique"):
+            given["font-style"] = part
+    return given
 
 
 def _name_parts(root: ElementTree.Element, name: str) -> None:

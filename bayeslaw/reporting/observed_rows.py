@@ -58,9 +58,11 @@ def rows_by_group(fit: Fit) -> Html:
         for name in dict.fromkeys(group.tolist()):
             own = group == name
             ends = [
-                covariate(budget, end(rows.covariates[budget][own])) for budget in budgets for end in (np.min, np.max)
+                covariate(budget, float(end(rows.covariates[budget][own])))
+                for budget in budgets
+                for end in (np.min, np.max)
             ]
-            told = [loss(part(rows.loss[own])) for part in (np.min, np.median, np.max)]
+            told = [loss(float(part(rows.loss[own]))) for part in (np.min, np.median, np.max)]
             yield [name or "all", Cell(f"{own.sum():,}", float(own.sum())), *ends, *told]
 
     return page_table(names, lines(), caption=f"Rows fitted, by {fit.law.group}; losses in {fit.unit}")

@@ -106,7 +106,7 @@ def band_sentences(fit: Fit, found: pd.DataFrame) -> Iterator[str]:
     new = found[found["kind"] == "new"]
     columns = [name for name in fit.law.covariates if name in BUDGETS and name in found]
     for name in dict.fromkeys(new["group"]):
-        target = new[new["group"] == name].iloc[-1]
+        target = new.loc[new["group"] == name].to_dict(orient="records")[-1]
         budgets = " and ".join(f"{covariate(each, target[each]).text} {each.replace('_', ' ')}" for each in columns)
         beyond = float(target["extrapolation"])
         where = f"{beyond:.1f} ranges of log budgets beyond the data" if beyond > 0 else "inside the data"

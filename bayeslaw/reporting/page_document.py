@@ -1,4 +1,4 @@
-"""A page as one file: its head with what may run in it, its style and script inside, and the marks by which it is ours."""
+"""A page as one file: what may run in it, its style and script inside, and the mark by which it is ours."""
 
 from __future__ import annotations
 

@@ -16,7 +16,6 @@ from bayeslaw.plotting.size_marks import CountedCells
 
 STRIPS = 36
 """Places along the axis of a panel at which its curves are told."""
-FEWEST_OF_CURVE = 8
 MOST_POINTS = 600
 """Panels of more points tell none of them: titles would take more room than the picture."""
 MOST_NAMES = 3
@@ -26,6 +25,7 @@ WORDS = {
     "mean": "interval of the law",
     "new": "interval of one new row",
     "probability": "P(pool better)",
+    "median": "median",
     "advantage": "interval",
 }
 """Of the curves and bands of our pictures, by the first word of their labels."""
@@ -127,9 +127,8 @@ def _titles(ax: Axes, artist: Any, names: Names) -> Iterator[str]:
 
 def _strips(ax: Axes, height: float) -> Iterator[Strip]:
     curves = list(_curves(ax))
-    bands = [each for each in ax.collections if isinstance(each, FillBetweenPolyCollection)]
-    bands = [band for band in bands if len(band.get_paths()) and _is_along_x(band)]
-    if not bands or not curves:
+    bands = [each for each in ax.collections if isinstance(each, FillBetweenPolyCollection) and _words(each)]
+    if not bands and not curves:
         return
     box = ax.get_window_extent()
     edges = np.linspace(box.x0, box.x1, STRIPS + 1)
@@ -146,14 +145,13 @@ def _strips(ax: Axes, height: float) -> Iterator[Strip]:
 def _curves(ax: Axes) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     for line in ax.lines:
         x, y = (np.asarray(values, dtype=float) for values in line.get_data())
-        told = _words(line, "")
-        if told or len(x) >= FEWEST_OF_CURVE:
-            yield told or "line", x, y
+        if told := _words(line):
+            yield told, x, y
 
 
-def _words(artist: Line2D | FillBetweenPolyCollection, otherwise: str) -> str:
-    label = str(artist.get_label()).removeprefix("_")
-    return WORDS.get(label.split(" ")[0], otherwise)
+def _words(artist: Line2D | FillBetweenPolyCollection) -> str:
+    """Say what a curve or band of ours is; nothing for other artists."""
+    return WORDS.get(str(artist.get_label()).removeprefix("_").split(" ")[0], "")
 
 
 def _at_curves(ax: Axes, curves: list[tuple[str, np.ndarray, np.ndarray]], x: float) -> Iterator[str]:
@@ -162,16 +160,11 @@ def _at_curves(ax: Axes, curves: list[tuple[str, np.ndarray, np.ndarray]], x: fl
             yield f"{words} {ax.format_ydata(y)}"
 
 
-def _is_along_x(band: FillBetweenPolyCollection) -> bool:
-    return band.t_direction == "x"
-
-
 def _at_bands(ax: Axes, bands: list[FillBetweenPolyCollection], x: float) -> Iterator[str]:
     for band in bands:
-        corners = band.get_paths()[0].vertices
-        ends = np.asarray([_crossings(np.asarray(corners), x)]).ravel()
-        if len(ends) >= 2:
-            yield f"{_words(band, 'interval')} {ax.format_ydata(ends.min())} to {ax.format_ydata(ends.max())}"
+        ends = np.concatenate([_crossings(np.asarray(path.vertices), x) for path in band.get_paths()])
+        if len(ends) > 1:
+            yield f"{_words(band)} {ax.format_ydata(ends.min())} to {ax.format_ydata(ends.max())}"
 
 
 def _crossings(corners: np.ndarray, x: float) -> np.ndarray:

@@ -110,12 +110,14 @@ def page_text(given: Sequence[Given], asked: Asked) -> str:
     """
     if len(given) == 1:
         ((one, path),) = given
-        if isinstance(one, Fit):
-            chapter = FitReport(one, path, "fit", asked).chapter()
-        else:
-            chapter = _of_table(one, path, asked)
+        of_fit = isinstance(one, Fit)
+        chapter = FitReport(one, path, "fit", asked).chapter() if of_fit else _of_table(one, path, asked)
         return document(chapter.title, LEAD, [chapter])
-    reports = [FitReport(fit, path, f"fit{place + 1}", asked) for place, (fit, path) in enumerate(given)]
+    reports = [
+        FitReport(fit, path, f"fit{place + 1}", asked)
+        for place, (fit, path) in enumerate(given)
+        if isinstance(fit, Fit)
+    ]
     names = [_name(path, place) for place, (_, path) in enumerate(given)]
     chapters = [each.chapter() for each in reports]
     named = [Chapter(f"{name}: {each.title}", each.sections) for name, each in zip(names, chapters, strict=True)]
