@@ -81,9 +81,7 @@ def plot_co_failure(
         which = ", ".join(names) if len(names) <= MOST_NAMES else f"{len(names)} models"
         told = Heading(
             f"How often all fail: {which}",
-            (
-                "to fail is to lose more than the threshold; the best member is chosen anew at every threshold",
-            ),
+            ("to fail is to lose more than the threshold; the best member is chosen anew at every threshold",),
             handles,
         )
         ax = one_panel(ax, figure, told, width=width, height=min(0.5 * width, 3.4))

@@ -62,7 +62,7 @@ def draw_gains(fit: Fit, choices: LawChoices, *, ax: Axes | None, figure: Canvas
     told = Heading(
         "What pools gain over their best member, by diversity",
         (
-            f"lines: the law at {count_label(budget)} parameters, all other numbers usual, for each size of pool; {tails}",
+            f"lines: the law at {count_label(budget)} parameters, other numbers usual, for each size of pool; {tails}",
             "diversity in standard deviations of the pools fitted",
         ),
         (

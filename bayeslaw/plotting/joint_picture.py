@@ -40,7 +40,8 @@ def draw_pools(fit: Fit, choices: LawChoices, *, ax: Axes | None, figure: Canvas
     height = panels_height(len(sizes), columns, width)
     regimes = [regime for regime in ("homogeneous", "heterogeneous") if (pools["regime"] == regime).any()]
     lines = [
-        f"observed pools against {len(next(iter(values.values())))} replicates of the table, rule {USUAL_RULE}; "
+        f"pools against {len(next(iter(values.values())))} replicated tables that keep each model's mean loss, rule "
+        f"{USUAL_RULE}; "
         f"{100 * choices.interval:g} % equal-tailed intervals"
     ]
     handles = predicted_handles(regimes)
