@@ -107,8 +107,8 @@ def reading(stated: Sequence[Claim]) -> tuple[str, str]:
     failed = sum(claim.probability < 1 - SURE for claim in stated)
     left = len(stated) - held - failed
     return (
-        f"Of {len(stated)} claims {held} hold with a probability over {SURE:g} and {failed} fail with one; "
-        f"the data leave {left} open.",
+        f"Of {len(stated)}, posterior probability over {SURE:g}: {held}; under {1 - SURE:.2g}: {failed}; left open: "
+        f"{left}.",
         "Right of the line at 0 a claim holds; its posterior probability stands at the right, and densities have one "
         "height."
         + (f" At budgets with{BEYOND} nothing was seen." if any(claim.extrapolation > 0 for claim in stated) else ""),

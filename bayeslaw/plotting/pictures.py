@@ -243,7 +243,7 @@ def write_picture(draw: Callable[[], Figure], path: str | os.PathLike[str], *, w
         If it cannot be drawn or written.
     """
     high = matplotlib.rcParams["figure.figsize"][1]
-    sized = {} if width is None else {"figure.figsize": (width, high)}
+    sized: Any = {} if width is None else {"figure.figsize": (width, high)}
     with _closing_new_figures(), matplotlib.rc_context(sized):
         write_figure(draw(), path)
 

@@ -44,7 +44,7 @@ def draw_forest(fit: Fit, *, interval: float, backend: str) -> Any:
     """Draw intervals of all numbers of a law on one axis."""
     tree = _tree(fit, numbers_of(fit, "posterior"))
     return _draw(
-        fit, "plot_forest", tree, interval=interval, backend=backend, combined=True, ci_probs=(interval / 2, interval)
+        "plot_forest", tree, interval=interval, backend=backend, combined=True, ci_probs=(interval / 2, interval)
     )
 
 
