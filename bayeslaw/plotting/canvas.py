@@ -14,7 +14,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import an_instance, optional
 from bayeslaw.plotting.palettes import palette, usual_width
 
-Canvas = Figure | SubFigure
+type Canvas = Figure | SubFigure
 POINTS_AN_INCH = 72
 LETTER = 0.53
 """Usual width of a letter in multiples of its size."""

@@ -85,13 +85,13 @@ def plot_co_failure(
             handles,
         )
         ax = one_panel(ax, figure, told, width=width, height=min(0.5 * width, 3.4))
-        at = table["threshold"]
+        at, likely = table["threshold"].to_numpy(), table["probability"].to_numpy()
         ax.fill_between(
             at, table["lower"], table["upper"], color=pool.colour, alpha=0.2, linewidth=0, label="_interval"
         )
-        ax.plot(at, table["probability"], color=pool.colour, linestyle=pool.dashes, linewidth=1.6, label="_pool")
+        ax.plot(at, likely, color=pool.colour, linestyle=pool.dashes, linewidth=1.6, label="_pool")
         ax.plot(at, table["best_member"], color=best.colour, linestyle=best.dashes, linewidth=1.6, label="_best")
-        _probability_axis(ax, float(table["probability"][table["probability"] > 0].min()))
+        _probability_axis(ax, float(likely[likely > 0].min()))
         ax.set_xlim(float(at.min()), float(at.max()))
         ax.set_xlabel(f"threshold ({unit})")
         ax.set_ylabel("probability of failing")

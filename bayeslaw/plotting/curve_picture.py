@@ -31,7 +31,7 @@ from bayeslaw.plotting.plot_style import GROUP_STYLES
 
 PANEL_HEIGHT = 0.86
 """Height of a panel as a share of its width, beside what its title takes."""
-WIDEST = 5.2
+WIDEST = 3.8
 
 
 def draw_curves(fit: Fit, choices: LawChoices, *, ax: Axes | None, figure: Canvas | None) -> Figure:

@@ -62,7 +62,7 @@ def draw_gains(fit: Fit, choices: LawChoices, *, ax: Axes | None, figure: Canvas
     told = Heading(
         "What pools gain over their best member, by diversity",
         (
-            f"lines: the law at {count_label(budget)} parameters, all other numbers usual, for each size of pool; {tails}",
+            f"lines: the law at {count_label(budget)} parameters, other numbers usual, for each size of pool; {tails}",
             "diversity in standard deviations of the pools fitted",
         ),
         (
@@ -71,8 +71,8 @@ def draw_gains(fit: Fit, choices: LawChoices, *, ax: Axes | None, figure: Canvas
             Patch(facecolor=(palette().line, BAND_OPACITY["mean"]), label="interval"),
         ),
     )
-    columns = max(panels_beside(len(numbers), width), 1)
     panels = [(group, number) for group in groups for number in numbers]
+    columns = panels_beside(len(panels), width)
     lines = -(-len(panels) // columns)
     height = lines * (HEIGHT * min(width / columns, WIDEST) + 0.3) + 0.2
     body = body_below(figure, told, width=width, height=height)
@@ -107,7 +107,9 @@ def _draw_panel(ax: Axes, fit: Fit, group: str, number: str, interval: float) ->
     ax.axhline(0, color=palette().faint, linewidth=0.8, zorder=1)
     draw_others(ax, scores[~own], gain[~own])
     draw_by_size(ax, scores[own], gain[own], sizes[own], marks=size_marks(sizes))
-    grid = np.linspace(low, high, POINTS)
+    # Of a number that does not vary in a regime the law is told where it stands.
+    reach = 0.04 * (high - low or 1.0) * float(np.ptp(scores[own]) == 0)
+    grid = np.linspace(scores[own].min() - reach, scores[own].max() + reach, POINTS)
     for place, size in enumerate(_drawn_sizes(sizes)):
         draws = gain_draws(fit, group, number, grid, size)
         lower, middle, upper = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)

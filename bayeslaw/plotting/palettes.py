@@ -52,6 +52,10 @@ class Palette:
 def palette() -> Palette:
     """Return the colours of the settings at work."""
     ink, ground = np.array(to_rgb(rcParams["text.color"])), np.array(to_rgb(rcParams["axes.facecolor"]))
-    mixed = [to_hex(share * ink + (1 - share) * ground) for share in (1.0, 0.0, 0.78, 0.52, 0.24, 0.055)]
+
+    def mixed(share: float) -> str:
+        red, green, blue = share * ink + (1 - share) * ground
+        return to_hex((red, green, blue))
+
     line, other = (style.colour for style in group_styles()[:2])
-    return Palette(*mixed, line, other)
+    return Palette(mixed(1.0), mixed(0.0), mixed(0.78), mixed(0.52), mixed(0.24), mixed(0.055), line, other)

@@ -31,11 +31,22 @@ from bayeslaw.plotting.predictive_plot import plot_predictive
 from bayeslaw.plotting.when_plot import plot_when
 from bayeslaw.pools.advantages import advantage
 
-__all__ = ["BACKENDS", "PLOTS", "TABLE_PLOTS", "Choices", "check_plot", "plot_posterior", "save_plot", "write_picture"]
+__all__ = [
+    "BACKENDS",
+    "OF_POOLS",
+    "PLOTS",
+    "TABLE_PLOTS",
+    "Choices",
+    "a_width",
+    "check_plot",
+    "plot_posterior",
+    "save_plot",
+    "write_picture",
+]
 
 PARETO_SIZE = 3
 BACKENDS = ("matplotlib", "plotly")
-NARROWEST, WIDEST = 2.5, 40.0
+NARROWEST = 2.5
 
 
 @dataclass(frozen=True)
@@ -84,7 +95,9 @@ TABLE_PLOTS: Mapping[str, Callable[[Any, Choices], Figure]] = {
     "co_failure": lambda losses, asked: plot_co_failure(losses, members=asked.members, interval=asked.interval),
     "diversity": lambda pools, asked: plot_diversity(pools),
 }
-"""Pictures of tables by name: of losses, and the last of pools."""
+"""Pictures of tables by name: of losses, or of pools where they are among `OF_POOLS`."""
+OF_POOLS = ("diversity",)
+a_width = optional(a_number(lowest=NARROWEST, accepted="a width in inches of 2.5 or more", suggested=7.6))
 
 
 @accepts(
@@ -93,7 +106,7 @@ TABLE_PLOTS: Mapping[str, Callable[[Any, Choices], Figure]] = {
     what=a_choice(lambda: PLOTS, called="plot"),
     interval=a_level,
     groups=optional(texts),
-    width=optional(a_number(lowest=NARROWEST, accepted="a width in inches of 2.5 or more", suggested=7.6)),
+    width=a_width,
     backend=a_choice(BACKENDS),
 )
 def save_plot(
@@ -230,7 +243,7 @@ def write_picture(draw: Callable[[], Figure], path: str | os.PathLike[str], *, w
         If it cannot be drawn or written.
     """
     high = matplotlib.rcParams["figure.figsize"][1]
-    sized = {} if width is None else {"figure.figsize": (width, high)}
+    sized: Any = {} if width is None else {"figure.figsize": (width, high)}
     with _closing_new_figures(), matplotlib.rc_context(sized):
         write_figure(draw(), path)
 

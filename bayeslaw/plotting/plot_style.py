@@ -107,7 +107,7 @@ def house_style(width: float = WIDTH) -> Iterator[None]:
         yield
 
 
-def is_usual(name: str) -> bool:
+def is_usual(name: Any) -> bool:
     """Say whether a setting is as Matplotlib has it, and not the caller's."""
     return rcParams[name] == rcParamsDefault[name]
 

@@ -1,6 +1,7 @@
 """The picture of attainability by pool size: what pools lose, from their best member to an oracle."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -82,7 +83,7 @@ def plot_pool_sizes(
     width = width_of(figure)
     with house_style(width):
         styles = dict(zip(names, group_styles() * len(names), strict=False))
-        handles = [
+        handles: list[Any] = [
             Line2D([], [], color=s.colour, linestyle=s.dashes, marker=s.marker, markersize=4.5, label=_called(name))
             for name, s in styles.items()
         ]
@@ -99,7 +100,7 @@ def plot_pool_sizes(
         for ax in axes[len(regimes) :]:
             ax.set_axis_off()
         for ax, regime in zip(axes, regimes, strict=False):
-            of_regime = table[table["regime"] == regime]
+            of_regime = table.query("regime == @regime")
             _draw_regime(ax, of_regime, styles)
             panel_words(ax, f"{regime} pools", attained_words(of_regime), width / columns - 0.5)
         body.supylabel(f"loss ({table['unit'].iloc[0]})", fontsize="medium")
@@ -146,16 +147,17 @@ def attained_words(table: pd.DataFrame) -> str:
     str
         The words; no share is told where the oracle gains hardly anything.
     """
-    largest = table[table["size"] == table["size"].max()].set_index("rule")["loss"]
-    if not set(BOUNDS) <= set(largest.index):
+    size = int(table["size"].to_numpy().max())
+    rows = table.to_dict(orient="records")
+    largest = {str(row["rule"]): float(row["loss"]) for row in rows if row["size"] == size}
+    if not set(BOUNDS) <= set(largest):
         return ""
-    best, oracle = (float(largest[name]) for name in BOUNDS)
-    size, gain = int(table["size"].max()), best - oracle
+    best, gain = largest["best"], largest["best"] - largest["oracle"]
     if gain < LEAST_SHARE * best:
         return f"{size} members: the oracle gains under {LEAST_SHARE:.0%} of the best member's loss"
     words = []
     for name, loss in largest.items():
         if name not in BOUNDS:
-            share = (best - float(loss)) / gain
+            share = (best - loss) / gain
             words.append(f"{name} attains {share:.0%} of the gain" if share > 0 else f"{name} loses more than the best")
     return f"{size} members: {', '.join(words)}" if words else ""

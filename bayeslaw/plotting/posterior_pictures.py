@@ -13,29 +13,38 @@ from matplotlib.lines import Line2D
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.plotting.forest_plot import ForestRow, rows_by_unit
-from bayeslaw.plotting.palettes import palette, usual_width
+from bayeslaw.plotting.palettes import usual_width
 from bayeslaw.plotting.plot_style import NARROW, house_style
+from bayeslaw.plotting.prior_panels import plot_prior_posterior
 
 PAIRED, PAIRED_NARROW = 4, 3
 """How many numbers are paired with each other, on wide pictures and narrow ones."""
-MOST_NUMBERS = 24
+MOST_NUMBERS, MOST_TRACES = 24, 12
 """How many panels other pictures may have."""
 REPLICATES = 50
-POSTERIOR_SHOWN, PRIOR_SHOWN = (0.0005, 0.9995), (0.05, 0.95)
-MOST_WIDENED = 1.5
+LOW = 0.45
+"""Height of the picture of replicates as a share of its width."""
+TRACE = 0.95
+"""Height of a number's densities and draws, in inches."""
 
 
 def draw_trace(fit: Fit, *, interval: float, backend: str) -> Any:
     """Draw the densities of the numbers of a law, and their draws in the order they were drawn."""
-    chosen = numbers_of(fit, "posterior")[:MOST_NUMBERS]
-    return _draw(fit, "plot_trace_dist", _tree(fit, chosen), interval=interval, backend=backend, compact=False)
+    chosen = numbers_of(fit, "posterior")[:MOST_TRACES]
+    figure = _draw("plot_trace_dist", _tree(fit, chosen), interval=interval, backend=backend, compact=False)
+    if isinstance(figure, Figure):
+        figure.set_size_inches(usual_width(), TRACE * len(chosen) + 0.3)
+        for ax in figure.axes:
+            # The name stands below the densities already.
+            ax.set_ylabel("")
+    return figure
 
 
 def draw_forest(fit: Fit, *, interval: float, backend: str) -> Any:
     """Draw intervals of all numbers of a law on one axis."""
     tree = _tree(fit, numbers_of(fit, "posterior"))
     return _draw(
-        fit, "plot_forest", tree, interval=interval, backend=backend, combined=True, ci_probs=(interval / 2, interval)
+        "plot_forest", tree, interval=interval, backend=backend, combined=True, ci_probs=(interval / 2, interval)
     )
 
 
@@ -44,36 +53,43 @@ def draw_pairs(fit: Fit, *, interval: float, backend: str) -> Any:
     rows = numbers_of(fit, "posterior")
     chosen = dependent(rows, PAIRED_NARROW if usual_width() < NARROW else PAIRED)
     visuals = {"scatter": {"alpha": 0.12}} if backend != "matplotlib" else {"scatter": {"alpha": 0.12, "linewidths": 0}}
-    return _draw(fit, "plot_pair", _tree(fit, chosen), interval=interval, backend=backend, visuals=visuals)
+    figure = _draw("plot_pair", _tree(fit, chosen), interval=interval, backend=backend, visuals=visuals)
+    if isinstance(figure, Figure):
+        width = usual_width()
+        figure.set_size_inches(width, 0.85 * width)
+        for ax in figure.axes:
+            for axis in (ax.xaxis, ax.yaxis):
+                axis.label.set_text(axis.label.get_text().replace(", ", "\n"))
+    return figure
 
 
 def draw_prior_posterior(fit: Fit, *, interval: float, backend: str) -> Any:
     """Draw the densities of the numbers of a law before and after the data."""
     check_kept(fit, "prior")
     rows = numbers_of(fit, "posterior")[:MOST_NUMBERS]
-    before = {_name(row): row for row in numbers_of(fit, "prior")}
-    tree = _tree(fit, rows)
-    tree["prior"] = _dataset(fit, [before[_name(row)] for row in rows], "prior")
-    drawn = _draw(fit, "plot_prior_posterior", tree, interval=interval, backend=backend, collection=True)
+    before = {number_name(row): row for row in numbers_of(fit, "prior")}
     if backend == "matplotlib":
-        for row in rows:
-            drawn.viz["plot"][_name(row)].item().set_xlim(*_window(before[_name(row)].draws, row.draws))
-    return drawn.viz["figure"].item()
+        return plot_prior_posterior(fit, [(before[number_name(row)], row) for row in rows], interval)
+    tree = _tree(fit, rows)
+    tree["prior"] = _dataset(fit, [before[number_name(row)] for row in rows], "prior")
+    return _draw("plot_prior_posterior", tree, interval=interval, backend=backend)
 
 
 def draw_replicates(fit: Fit, *, interval: float, backend: str) -> Any:
     """Draw the density of the rows observed and those of replicated tables."""
     fit = fit.with_groups(["posterior_predictive"])
     check_kept(fit, "posterior_predictive")
-    drawn = _draw(
-        fit, "plot_ppc_dist", fit.tree, interval=interval, backend=backend, num_samples=REPLICATES, collection=True
-    )
-    figure = drawn.viz["figure"].item()
-    if backend == "matplotlib":
-        for ax in figure.axes:
-            ax.set_title("")
-            ax.set_xlabel(f"{fit.noise.response.replace('_', ' ')} ({fit.unit})")
-            ax.legend(handles=_replicate_handles(ax), loc="upper right")
+    figure = _draw("plot_ppc_dist", fit.tree, interval=interval, backend=backend, num_samples=REPLICATES)
+    if isinstance(figure, Figure):
+        width = usual_width()
+        with house_style(width):
+            figure.set_size_inches(width, LOW * width)
+            for ax in figure.axes:
+                ax.set_title("", loc="left")
+                # In grey the colours alone would not tell what was observed.
+                ax.lines[-1].set_linestyle((0, (5, 1.5)))
+                ax.set_xlabel(f"{fit.noise.response.replace('_', ' ')} ({fit.unit})")
+                ax.legend(handles=_replicate_handles(ax), loc="upper right")
     return figure
 
 
@@ -146,14 +162,15 @@ def check_kept(fit: Fit, group: str) -> None:
         )
 
 
-def _name(row: ForestRow) -> str:
+def number_name(row: ForestRow) -> str:
+    """Name one number of a law."""
     return f"{row.parameter}, {row.group}" if row.group else row.parameter
 
 
 def _dataset(fit: Fit, rows: Sequence[ForestRow], group: str) -> xr.Dataset:
     sizes = fit.tree[group].sizes
     shape = (sizes["chain"], sizes["draw"])
-    return xr.Dataset({_name(row): (("chain", "draw"), row.draws.reshape(shape)) for row in rows})
+    return xr.Dataset({number_name(row): (("chain", "draw"), row.draws.reshape(shape)) for row in rows})
 
 
 def _tree(fit: Fit, rows: Sequence[ForestRow]) -> xr.DataTree:
@@ -164,41 +181,15 @@ def _tree(fit: Fit, rows: Sequence[ForestRow]) -> xr.DataTree:
     return xr.DataTree.from_dict(groups)
 
 
-def _draw(
-    fit: Fit,
-    name: str,
-    tree: xr.DataTree,
-    *,
-    interval: float,
-    backend: str,
-    collection: bool = False,
-    **arguments: Any,
-) -> Any:
+def _draw(name: str, tree: xr.DataTree, *, interval: float, backend: str, **arguments: Any) -> Any:
     """Call a function of arviz_plots."""
     import arviz_base
     import arviz_plots
 
     settings = {"stats.ci_prob": interval, "stats.ci_kind": "eti", "plot.max_subplots": 200}
-    width = usual_width()
-    ours: AbstractContextManager[Any] = house_style(width) if backend == "matplotlib" else nullcontext()
+    ours: AbstractContextManager[Any] = house_style(usual_width()) if backend == "matplotlib" else nullcontext()
     with ours, arviz_base.rc_context(settings):
-        drawn = getattr(arviz_plots, name)(tree, backend=backend, **arguments)
-        figure = drawn.viz["figure"].item()
-        if isinstance(figure, Figure):
-            # ArviZ makes panels of one size; ours are as wide as all other pictures.
-            high = figure.get_figheight() / figure.get_figwidth()
-            figure.set_size_inches(width, max(width * high, 1.6))
-            for text in figure.texts:
-                text.set_color(palette().ink)
-    return drawn if collection else figure
-
-
-def _window(prior: np.ndarray, posterior: np.ndarray) -> tuple[float, float]:
-    """Range that holds the posterior, and so much of the prior as leaves the posterior to be seen."""
-    low, high = np.quantile(posterior, POSTERIOR_SHOWN)
-    room = MOST_WIDENED * (high - low)
-    below, above = np.quantile(prior, PRIOR_SHOWN)
-    return min(low, max(below, low - room)), max(high, min(above, high + room))
+        return getattr(arviz_plots, name)(tree, backend=backend, **arguments).viz["figure"].item()
 
 
 POSTERIOR_PICTURES: Mapping[str, Callable[..., Any]] = {

@@ -68,14 +68,20 @@ def draw_predicted(
             _draw_panel(ax, *panels[index], _styles(groups), wide)
         else:
             ax.set_axis_off()
-    body.supxlabel(f"predicted loss ({unit})", fontsize="medium")
-    body.supylabel(f"observed loss ({unit})", fontsize="medium")
+    words = f"predicted loss ({unit})", f"observed loss ({unit})"
+    if len(panels) == 1:
+        axes[0].set_anchor("W")
+        axes[0].set_xlabel(words[0])
+        axes[0].set_ylabel(words[1])
+        return
+    body.supxlabel(words[0], fontsize="medium")
+    body.supylabel(words[1], fontsize="medium")
 
 
 def coverage(rows: pd.DataFrame) -> tuple[int, int]:
     """Count the rows inside of their intervals, and all rows."""
-    inside = (rows["observed"] >= rows["lower"]) & (rows["observed"] <= rows["upper"])
-    return int(inside.sum()), len(rows)
+    observed, lower, upper = (rows[name].to_numpy() for name in ("observed", "lower", "upper"))
+    return int(((observed >= lower) & (observed <= upper)).sum()), len(rows)
 
 
 def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any], width: float) -> None:

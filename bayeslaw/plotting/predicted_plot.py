@@ -14,7 +14,7 @@ from bayeslaw.laws.observations import observe
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
-from bayeslaw.plotting.plot_style import house_style
+from bayeslaw.plotting.plot_style import GROUP_STYLES, house_style
 from bayeslaw.plotting.predicted_panels import draw_predicted, predicted_handles
 
 CLASSES = (
@@ -62,13 +62,16 @@ def plot_predicted(
     >>> bl.plot_predicted(fit, bl.read_losses("large_models.csv", models="models.csv"))  # doctest: +SKIP
     """
     rows = predicted_rows(fit, data, interval)
+    if rows["group"].nunique() > len(GROUP_STYLES):
+        # More marks than can be told apart tell nothing.
+        rows["group"] = ""
     panels = []
     for title, over, up_to in CLASSES:
         of_class = rows[(rows["extrapolation"] > over) & (rows["extrapolation"] <= up_to)]
         if len(of_class):
             panels.append((title, of_class))
     groups, width = list(dict.fromkeys(rows["group"])), width_of(figure)
-    error = float((rows["observed"] - rows["median"]).abs().mean())
+    error = float(np.abs(rows["observed"].to_numpy() - rows["median"].to_numpy()).mean())
     whose = "rows that the fit has seen" if data is None else "rows given"
     with house_style(width):
         told = Heading(

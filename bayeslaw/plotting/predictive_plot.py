@@ -34,6 +34,8 @@ REPLICATES = 100
 PRIOR_NUMBERS = 20_000
 POSTERIOR_SHOWN, PRIOR_SHOWN = (0.001, 0.999), (0.1, 0.9)
 MOST_WIDENED = 0.35
+FEW = 8
+"""Rows from which on their density is drawn."""
 BAND, PRIOR = 0.35, 0.55
 DASHES = (0, (4, 2))
 WIDEST, HEIGHT = 4.2, 0.62
@@ -70,7 +72,10 @@ def plot_predictive(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = 
     with house_style(width):
         told = Heading(
             f"Losses that the {fit.law.name.replace('_', ' ')} law expects, and those observed",
-            (f"densities of rows; {100 * interval:g} % of the replicated tables lie in the band at each loss",),
+            (
+                f"densities of rows; {100 * interval:g} % of the replicated tables lie in the band at each loss; of fewer "
+                f"than {FEW} rows the density of all replicates",
+            ),
             _handles(prior is not None),
         )
         columns = panels_beside(len(groups), width)
@@ -124,17 +129,19 @@ def _draw_group(
         density = kernel_density(rows[:: max(1, len(rows) // PRIOR_NUMBERS)], grid)
         ax.fill_between(grid, density, color=colours.context, alpha=PRIOR, linewidth=0, zorder=1, label="_prior")
         ax.plot(grid, density, color=colours.faint, linestyle=DASHES, linewidth=1, zorder=1.5)
-    replicated = kernel_density(posterior, grid)
-    lower, upper = np.quantile(replicated, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+    lower, upper = np.zeros(len(grid)), kernel_density(posterior.ravel(), grid)
+    if len(observed) >= FEW:
+        replicated = kernel_density(posterior, grid)
+        lower, upper = np.quantile(replicated, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
+        ax.plot(grid, kernel_density(observed, grid), color=colours.other, linewidth=1.5, zorder=3, label="_observed")
     ax.fill_between(grid, lower, upper, color=colours.line, alpha=BAND, linewidth=0, zorder=2, label="_posterior")
-    ax.plot(grid, kernel_density(observed, grid), color=colours.other, linewidth=1.5, zorder=3, label="_observed")
     ax.plot(
         observed,
         np.zeros(len(observed)),
         linestyle="none",
         marker="|",
-        markersize=5,
-        markeredgewidth=0.5,
+        markersize=5 if len(observed) >= FEW else 14,
+        markeredgewidth=0.5 if len(observed) >= FEW else 1.0,
         color=colours.other,
         alpha=float(np.interp(len(observed), (30, 1000), (0.9, 0.15))),
         rasterized=len(observed) > 500,

@@ -145,10 +145,10 @@ class CountedCells(PolyCollection):
 
 @dataclass(frozen=True)
 class _Cells:
-    """Hexagons: their centres [cell, 2] and half width in shares of the axes, counts [cell], and that of each row."""
+    """Hexagons: centres [cell, 2] and half widths [2] in shares of the axes, counts [cell], and which each row is in."""
 
     centres: np.ndarray
-    half: float
+    half: np.ndarray
     counts: np.ndarray
     which: np.ndarray
 
@@ -157,20 +157,22 @@ def _cells(ax: Axes, x: np.ndarray, y: np.ndarray) -> _Cells:
     """Bin rows into a lattice of hexagons, even in what is seen of the axes, whatever their scales."""
     to_axes = ax.transData + ax.transAxes.inverted()
     points = to_axes.transform(np.column_stack([x, y]))
-    # Panels are about square: rows of hexagons are sqrt(3) / 2 of their width apart.
-    place = points * [ACROSS, ACROSS / np.sqrt(3)]
+    # As even as the panel's shape is known before it is laid out; rows are sqrt(3) / 2 of a width apart.
+    shape = np.sqrt(ax.bbox.width / ax.bbox.height)
+    across = ACROSS * np.array([shape, 1 / shape])
+    place = points * across / [1.0, np.sqrt(3)]
     near, between = np.round(place), np.floor(place) + 0.5
     squares = [((place - lattice) ** 2) @ [1.0, 3.0] for lattice in (near, between)]
     cell = np.where((squares[0] <= squares[1])[:, None], near, between)
     centres, which, counts = np.unique(cell, axis=0, return_inverse=True, return_counts=True)
-    return _Cells(centres / [ACROSS, ACROSS / np.sqrt(3)], 0.5 / ACROSS, counts, which.ravel())
+    return _Cells(centres / across * [1.0, np.sqrt(3)], 0.5 / across, counts, which.ravel())
 
 
 def _draw_cells(ax: Axes, cells: _Cells, *, zorder: float = 2.2, **style: Any) -> None:
-    radius = cells.half * np.sqrt(SMALLEST**2 + (1 - SMALLEST**2) * (cells.counts - 1) / max(cells.counts.max() - 1, 1))
+    radius = np.sqrt(SMALLEST**2 + (1 - SMALLEST**2) * (cells.counts - 1) / max(cells.counts.max() - 1, 1))
     corner = np.deg2rad(30 + 60 * np.arange(6))
     shape = np.column_stack([np.cos(corner), np.sin(corner)]) * 2 / np.sqrt(3)
-    corners = cells.centres[:, None, :] + radius[:, None, None] * shape
+    corners = cells.centres[:, None, :] + radius[:, None, None] * cells.half * shape
     to_data = ax.transAxes + ax.transData.inverted()
     polygons = to_data.transform(corners.reshape(-1, 2)).reshape(corners.shape)
     # Autoscaling would fit the limits to the corners.
