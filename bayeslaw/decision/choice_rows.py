@@ -207,8 +207,8 @@ class Choices:
         return "\n".join(self.sentences)
 
     def __repr__(self) -> str:
-        best = self.rows[0]
-        return f"<Choices: {excerpt(' + '.join(best.members))} first of {self.pools} pools, P(best) {best.probability_best:.2f}>"
+        best = excerpt(" + ".join(self.rows[0].members))
+        return f"<Choices: {best} first of {self.pools} pools, P(best) {self.rows[0].probability_best:.2f}>"
 
     def _repr_html_(self) -> Html:
         kind = f"{self.level:.0%} intervals, {self.interval_kind}"
