@@ -132,10 +132,12 @@ def frame_table(frame: Any, *, caption: str = "") -> Html:
         The table.
     """
     counted = frame.index.name is None and frame.index.dtype.kind in "iu"
-    whole = frame if counted else frame.reset_index(names=frame.index.name or "")
-    names = [str(name) for name in whole.columns]
-    rows = [[cell_text(cell) for cell in row] for row in whole.itertuples(index=False)]
-    left = [str(name) for name, kind in whole.dtypes.items() if kind.kind not in "fiu"]
+    columns = [frame[name] for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    if not counted:
+        columns, names = [frame.index, *columns], [str(frame.index.name or ""), *names]
+    rows = [[cell_text(cell) for cell in row] for row in zip(*columns, strict=True)]
+    left = [name for name, column in zip(names, columns, strict=True) if column.dtype.kind not in "fiu"]
     return table(names, rows, caption=caption, left=left)
 
 

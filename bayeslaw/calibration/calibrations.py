@@ -177,6 +177,15 @@ def calibrate(
     InputError
         If the law cannot be fitted to the table, a number is out of range, no simulated table could be fitted, or the
         journal is of another run.
+
+    Examples
+    --------
+    Ten simulations find nothing but gross mistakes:
+
+    >>> import bayeslaw as bl
+    >>> found = bl.calibrate(bl.PowerLaw(pooling="complete"), simulations=10)
+    >>> found.simulations, sorted(found.ranks)
+    (10, ['amplitude', 'exponent', 'floor', 'log_likelihood', 'noise_scale'])
     """
     check_whole("simulations", simulations, lowest=FEWEST_SIMULATIONS, suggested=SIMULATIONS)
     subject = _subject(law, data, noise, seed)

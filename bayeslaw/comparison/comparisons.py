@@ -106,6 +106,15 @@ def compare(
     InputError
         If there are fewer than two fits, if they are not of the same rows, one was saved without its log likelihood, or
         as `bayeslaw.leave_out`.
+
+    Examples
+    --------
+    With fits of the same 40 models:
+
+    >>> import bayeslaw as bl
+    >>> found = bl.compare({"power": fit, "same": fit})
+    >>> found.table["weight"].sum().round(6).item(), found.table["elpd_diff"].tolist()
+    (1.0, [0.0, 0.0])
     """
     if by is None:
         return _compare_rows(fits)

@@ -259,6 +259,16 @@ def stack(
     ------
     InputError
         If there are fewer than two fits, they are not of the same rows, or something else was left out for one of them.
+
+    Examples
+    --------
+    With fits of the same 40 models, and what they predicted of families left out:
+
+    >>> import bayeslaw as bl
+    >>> left_out = bl.leave_out(fit, by="family", draws=50, chains=2)
+    >>> stack = bl.stack({"power": fit, "same": fit}, {"power": left_out, "same": left_out})
+    >>> round(sum(stack.weights.values()), 6)
+    1.0
     """
     check_same_rows(fits)
     if left_out is None:

@@ -172,9 +172,14 @@ def when(
 
     Examples
     --------
+    With a fit of the collaboration law:
+
     >>> import bayeslaw as bl
-    >>> found = bl.when("f.nc", budgets=["1M", "10M"])  # doctest: +SKIP
-    >>> print(found)  # doctest: +SKIP
+    >>> found = bl.when(pools_fit, budgets=["1B", "10B"], regimes="heterogeneous")
+    >>> found.rows["parameters"].tolist()
+    [1000000000.0, 10000000000.0]
+    >>> print(found)  # doctest: +ELLIPSIS
+    Heterogeneous pools are expected to lose less than a single model ...
     """
     # What was given has been read: tuples of numbers, or None.
     given: dict[str, Any] = {"budgets": budgets, "sizes": sizes}

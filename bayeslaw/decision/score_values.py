@@ -222,11 +222,12 @@ def next_scores(
 
     Examples
     --------
+    With a fit of the joint law:
+
     >>> import bayeslaw as bl
-    >>> fit = bl.fit(bl.JointLaw(), bl.simulate_losses(samples=60, clusters=30, sizes=3), draws=100, chains=2)
-    >>> found = bl.next_scores(fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
+    >>> found = bl.next_scores(joint_fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
     >>> sorted(row.words for row in found.rows)
-    ['60 more samples of the models scored', 'big']
+    ['240 more samples of the models scored', 'big']
     """
     choices = {"samples": samples, "max_parameters": max_parameters, "max_size": max_size, "rule": rule}
     return kind_of(fit.law).next_scores(fit, candidates or (), draws=draws, seed=seed, **choices)

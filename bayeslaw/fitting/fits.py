@@ -301,6 +301,13 @@ def fit(
     InputError
         If the law cannot be fitted to this table, a number is out of range or would take more memory than there is, or
         another process is at work in the checkpoint.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> fit = bl.fit("power", bl.load_dataset("zoo", unit="document"), draws=200, chains=2, seed=1)
+    >>> fit.law.name, dict(fit.tree["posterior"].sizes)
+    ('power', {'chain': 2, 'draw': 200, 'family': 4})
     """
     kept = Checkpoint(checkpoint, logging.getLogger(__name__).warning)
     choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters}

@@ -130,6 +130,13 @@ def loss_report(losses: xr.Dataset) -> LossReport:
     -------
     LossReport
         Counts, mean losses with clustered standard errors, win shares, and warnings.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> report = bl.loss_report(bl.load_dataset("zoo", unit="document"))
+    >>> len(report.models), report.loss_unit
+    (24, 'bits per byte')
     """
     means = mean_losses(losses)
     whole = "nll" not in losses

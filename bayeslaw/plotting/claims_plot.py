@@ -48,6 +48,14 @@ def plot_claims(fit: Fit) -> Figure:
     ------
     InputError
         If the fit makes none of the claims, or was saved without its prior.
+
+    Examples
+    --------
+    With a fit of the collaboration law:
+
+    >>> import bayeslaw as bl
+    >>> len(bl.plot_claims(pools_fit).axes) > 0
+    True
     """
     stated = claims(fit)
     if not stated:

@@ -77,6 +77,14 @@ def plot_law(
     InputError
         If the interval lies outside (0, 1), `beyond` is below 1, a kind or group is unknown, or one axes was given for
         several panels.
+
+    Examples
+    --------
+    With a fit of models of five families:
+
+    >>> import bayeslaw as bl
+    >>> len(bl.plot_law(fit, kinds=["mean"]).axes) > 0
+    True
     """
     scene = _scene(fit, interval, kinds, beyond, groups)
     names = list(scene.groups)

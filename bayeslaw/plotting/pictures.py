@@ -47,6 +47,16 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
     InputError
         If the ending or the picture is not known, the interval lies outside (0, 1), the fit lacks what the picture
         shows, or the file cannot be written. Nothing is written then.
+
+    Examples
+    --------
+    With a fit of models of five families:
+
+    >>> from pathlib import Path
+    >>> import bayeslaw as bl
+    >>> bl.save_plot(fit, "law.png", what="law")
+    >>> Path("law.png").exists()
+    True
     """
     check_output_file(check_picture_file(path))
     with _closing_new_figures():

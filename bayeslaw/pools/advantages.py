@@ -166,6 +166,15 @@ def advantage(
     InputError
         If the table has no losses on samples, one cluster, one family or no family of two models, if no pair is within
         the tolerance, or a choice is out of range.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> found = bl.advantage(bl.load_dataset("zoo", unit="document"), max_size=2, draws=200)
+    >>> found.table["part"].unique().tolist()
+    ['total', 'better_partners', 'diversity']
+    >>> found.overall.total.value == found.overall.better_partners.value + found.overall.diversity.value
+    True
     """
     losses = check_table(losses)
     check_mixing(find_rule(rule), loss_unit(losses))

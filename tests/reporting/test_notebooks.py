@@ -63,7 +63,7 @@ def test_numbers_are_those_of_the_object(shown, collaboration_fit):
 
 
 def test_names_are_escaped(tiny_fit):
-    stack = bl.Stack({"<b>a</b>": tiny_fit}, {"<b>a</b>": 1.0})
+    stack = bl.Stack({"<b>a</b>": tiny_fit, "other": tiny_fit}, {"<b>a</b>": 1.0, "other": 0.0})
     assert "<b>" not in stack._repr_html_()
     assert "&lt;b&gt;a&lt;/b&gt;" in stack._repr_html_()
 
