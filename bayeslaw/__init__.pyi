@@ -67,6 +67,8 @@ from .simulation.tables import simulate_chinchilla, simulate_losses
 from .simulation.truth import ChinchillaTruth, PowerTruth, Truth
 from .sources import CompletionsServer, ServedTexts, losses_from_completions, losses_from_harness
 
+__version__: str
+
 __all__ = [
     "Advantage",
     "Attainabilities",

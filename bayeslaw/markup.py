@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from bayeslaw.inputs.foreign_text import printable
 
@@ -12,6 +13,9 @@ class Html(str):
     """HTML that was made here; every other text is escaped where it is put into some."""
 
     __slots__ = ()
+
+
+BREAK = Html("<br>")
 
 
 def escaped(text: object) -> Html:
@@ -116,3 +120,42 @@ def table(
 def folded(title: str, *parts: object) -> Html:
     """Fold parts away under a title that opens them; works without a script."""
     return element("details", element("summary", title), *parts)
+
+
+def frame_table(frame: Any, *, caption: str = "") -> Html:
+    """Show a table of pandas, numbers to four digits.
+
+    Parameters
+    ----------
+    frame
+        A DataFrame; its index is shown where it has a name or is no count.
+    caption
+        What the table shows.
+
+    Returns
+    -------
+    Html
+        The table.
+    """
+    counted = frame.index.name is None and frame.index.dtype.kind in "iu"
+    columns = [frame[name] for name in frame.columns]
+    names = [str(name) for name in frame.columns]
+    if not counted:
+        columns, names = [frame.index, *columns], [str(frame.index.name or ""), *names]
+    rows = [[cell_text(cell) for cell in row] for row in zip(*columns, strict=True)]
+    left = [name for name, column in zip(names, columns, strict=True) if column.dtype.kind not in "fiu"]
+    return table(names, rows, caption=caption, left=left)
+
+
+def cell_text(value: object) -> str:
+    """Write a value for a table: numbers to four digits, nothing for what is missing, lists with commas."""
+    if value is None or type(value).__name__ == "NAType" or value != value:
+        return ""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def answer(sentences: Iterable[object], *parts: object) -> Html:
+    """Put sentences, a paragraph each, above tables and what else is shown with them."""
+    return joined((*(element("p", sentence) for sentence in sentences), *parts))

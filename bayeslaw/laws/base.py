@@ -14,6 +14,7 @@ from bayeslaw.laws.observations import Observations, observe
 from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Parameter, default_spread
 from bayeslaw.laws.priors import Prior, check_positive, parse_prior
 from bayeslaw.laws.protocol import read_priors
+from bayeslaw.markup import Html, element
 
 BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
@@ -301,6 +302,9 @@ class Law(ABC):
             grouping = "one value" if kind == "complete" else f"{kind} over {self.group}"
             lines.append(f"  {name} ~ {prior}   [{grouping}{spread}]")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> Html:
+        return element("pre", str(self))
 
     def describe(self, observations: Observations) -> str:
         """Print the law with the priors that the given rows lead to.

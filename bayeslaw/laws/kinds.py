@@ -55,6 +55,14 @@ class LawKind(Protocol):
         """Say whether `advantages` answers for a fit, and in seconds rather than minutes."""
         ...
 
+    def sampling_errors(self, fit: Any) -> list[Finding]:
+        """Say why the draws of a fit are not to be used; empty where nothing forbids it."""
+        ...
+
+    def html(self, fit: Any) -> str:
+        """Show a fit in a notebook."""
+        ...
+
     def row_groups(self, fit: Any, names: Iterable[str]) -> Mapping[str, xr.DataTree]:
         """Make groups of the tree that have a number for each row and draw, from the draws of a fit."""
         ...
@@ -183,7 +191,13 @@ class _Verbs:
         return getattr(import_module(module), name)
 
 
+_ALL: Mapping[str, str | Callable[..., Any]] = {
+    "sampling_errors": "bayeslaw.diagnosis.sampling_diagnostics:errors",
+    "html": "bayeslaw.reporting.fit_html:fit_html",
+}
+"""What is the same for every kind, and lies in rooms behind those that ask for it."""
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
+    **_ALL,
     "sample": "bayeslaw.fitting.row_fitting:fit_rows",
     "model": "bayeslaw.fitting.fits:model_of_rows",
     "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
@@ -227,6 +241,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "picture": "bayeslaw.plotting.gain_picture:draw_gains",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
+    **_ALL,
     "sample": "bayeslaw.fitting.joint_fitting:fit_joint",
     "model": "bayeslaw.fitting.joint_tree:model_of_fit",
     "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",

@@ -156,6 +156,24 @@ def register_law[Class: type](law: Class) -> Class:
     A fit of the law can be read back where the module that registers it was imported before. The command line imports
     no such module; it finds laws of installed packages, which name them in the group ``bayeslaw.laws`` of their entry
     points: ``[project.entry-points."bayeslaw.laws"]`` with the line ``my_law = "my_package.my_module:MyLaw"``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from typing import Any
+    >>> import bayeslaw as bl
+    >>> @bl.register_law
+    ... @dataclass(frozen=True)
+    ... class ConstantLaw(bl.Law):
+    ...     level: Any = None
+    ...     name = "constant"
+    ...     equation = "level"
+    ...     function = staticmethod(lambda parameters, *, level: level + 0 * parameters)
+    ...
+    ...     def default_priors(self, observations):
+    ...         return {"level": f"HalfNormal({2 * float(observations.loss.mean())})"}
+    >>> ConstantLaw(pooling="complete").parameter_names
+    ('level',)
     """
     return LAWS.register(law)
 

@@ -74,9 +74,11 @@ def plot_law(
 
     Examples
     --------
+    With a fit of models of five families:
+
     >>> import bayeslaw as bl
-    >>> fit = bl.load_fit("fit.nc")  # doctest: +SKIP
-    >>> bl.plot_law(fit, groups=["heterogeneous"]).savefig("law.pdf")  # doctest: +SKIP
+    >>> len(bl.plot_law(fit, kinds=["mean"]).axes) > 0
+    True
     """
     one_given(ax, figure)
     choices = LawChoices(interval, tuple(kinds), beyond, None if groups is None else tuple(groups))

@@ -148,8 +148,13 @@ def save_plot(
 
     Examples
     --------
+    With a fit of models of five families:
+
+    >>> from pathlib import Path
     >>> import bayeslaw as bl
-    >>> bl.save_plot(bl.load_fit("fit.nc"), "law.pdf", width=3.3)  # doctest: +SKIP
+    >>> bl.save_plot(fit, "law.png", what="law")
+    >>> Path("law.png").exists()
+    True
     """
     check_output_file(check_picture_file(path, page=backend == "plotly"))
     if backend == "plotly":

@@ -47,6 +47,14 @@ def plot_when(fit: Fit, *, interval: float = 0.9) -> Figure:
     ------
     InputError
         If the law says nothing of pools and single models.
+
+    Examples
+    --------
+    With a fit of the collaboration law:
+
+    >>> import bayeslaw as bl
+    >>> len(bl.plot_when(pools_fit).axes) > 0
+    True
     """
     found = when(fit, interval=interval)
     regimes = found.advantages.regimes

@@ -172,10 +172,12 @@ def summary(fit: Fit, *, interval: float = 0.9) -> Summary:
 
     Examples
     --------
+    With a fit of 40 models:
+
     >>> import bayeslaw as bl
     >>> found = bl.summary(fit, interval=0.8)
     >>> found.law, found.rows, found.parameters[0].name
-    ('power', 12, 'floor')
+    ('power', 40, 'floor')
     >>> sorted(found.to_dict())
     ['claims', 'findings', 'law', 'parameters', 'rows', 'trusted', 'unit']
     """

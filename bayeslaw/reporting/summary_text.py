@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bayeslaw.inputs.foreign_text import printable
-from bayeslaw.markup import Html, element, folded, joined, listing, table
+from bayeslaw.markup import BREAK, Html, element, folded, joined, listing, table
 
 if TYPE_CHECKING:
     from bayeslaw.reporting.summaries import ParameterSummary, Summary
@@ -17,7 +17,6 @@ COLUMNS = ("parameter", "of", "mean", "lower", "upper", "unit")
 ALL = "all"
 TEXT_COLUMNS = ("parameter", "of", "unit")
 CLAIMS = "Claims: probability (before the data; were families drawn from a population)"
-BREAK = Html("<br>")
 
 
 def summary_text(found: Summary, *, compact: bool = False) -> str:
@@ -64,7 +63,7 @@ def summary_html(found: Summary) -> Html:
     first, *more = _fitted(found)
     told, left_out = stated(found.claims)
     told += [f"{left_out} more at other budgets: bl.claims"] if left_out else []
-    rows = [_cells(parameter) for parameter in found.parameters]
+    rows = [parameter_cells(parameter) for parameter in found.parameters]
     return joined(
         (
             element("p", element("strong", first), *(joined((BREAK, line)) for line in more)),
@@ -107,7 +106,8 @@ def _caption(found: Summary) -> str:
     return f"posterior means and {100 * found.interval:.6g} % {found.interval_kind} intervals"
 
 
-def _cells(parameter: ParameterSummary) -> tuple[str, ...]:
+def parameter_cells(parameter: ParameterSummary) -> tuple[str, ...]:
+    """Write a parameter as the cells of `COLUMNS`."""
     numbers = (f"{value:.4g}" for value in (parameter.mean, parameter.lower, parameter.upper))
     return (parameter.name, ALL if parameter.group is None else parameter.group, *numbers, parameter.unit)
 
@@ -116,7 +116,7 @@ def _aligned(found: Summary, *, compact: bool) -> Iterator[str]:
     told = found.parameters
     if compact and len(found.groups) > MOST_GROUPS:
         told = tuple(parameter for parameter in told if parameter.group is None)
-    rows: list[Sequence[str]] = [COLUMNS, *(_cells(parameter) for parameter in told)]
+    rows: list[Sequence[str]] = [COLUMNS, *(parameter_cells(parameter) for parameter in told)]
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     yield f"{_caption(found).capitalize()}:"
@@ -134,8 +134,26 @@ def _findings(found: Summary) -> list[str]:
     return ["", *(f"{finding.severity} {finding}" for finding in found.findings)] if found.findings else []
 
 
+def told_claims(claims: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Choose the claims of no budget and of the largest one inside the data.
+
+    Parameters
+    ----------
+    claims
+        Claims with the keys of `bayeslaw.Claim`.
+
+    Returns
+    -------
+    list
+        Those that are told.
+    """
+    inside = [claim["budget"] for claim in claims if claim["budget"] is not None and not claim["extrapolation"]]
+    at = (None, max(inside)) if inside else (None,)
+    return [claim for claim in claims if claim["budget"] in at]
+
+
 def stated(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
-    """Write the claims of no budget and of the largest one inside the data; and count the others.
+    """Write the claims that are told, and count the others.
 
     Parameters
     ----------
@@ -147,10 +165,8 @@ def stated(claims: Sequence[Mapping[str, Any]]) -> tuple[list[str], int]:
     tuple
         Sentences, and the number of claims left out.
     """
-    inside = [claim["budget"] for claim in claims if claim["budget"] is not None and not claim["extrapolation"]]
-    at = (None, max(inside)) if inside else (None,)
-    chosen = [claim for claim in claims if claim["budget"] in at]
-    return [_sentence(claim) for claim in chosen], len(claims) - len(chosen)
+    told = told_claims(claims)
+    return [_sentence(claim) for claim in told], len(claims) - len(told)
 
 
 def _sentence(claim: Mapping[str, Any]) -> str:
