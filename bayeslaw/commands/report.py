@@ -24,6 +24,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import a_level, a_seed
 from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
@@ -66,8 +67,8 @@ def report(
 
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
+    asked = Asked(a_level("interval", interval), a_seed("seed", seed), _command(of, out, interval, seed, given))
     check_page(out, inputs=[*of, models])
-    asked = Asked(_level(interval), seed, _command(of, out, interval, seed, given))
     if of_fits:
         fits = [load_fit(path) for path in of]
         for fit, path in zip(fits, of, strict=True):
@@ -78,12 +79,6 @@ def report(
         read = [(read_any_table(ctx, of[0], **options), of[0])]
     write_document(page_text(read, asked), out)
     note(ctx, f"wrote {out}")
-
-
-def _level(interval: float) -> float:
-    from bayeslaw.inputs.arguments import a_level
-
-    return a_level("interval", interval)
 
 
 def _check(of: list[Path], given: dict[str, object], *, of_fits: bool) -> None:

@@ -78,6 +78,26 @@ def plot_claims(fit: Fit, *, figure: Canvas | None = None) -> Figure:
             "a collaboration law whose floor or exponent differs between single, homogeneous and heterogeneous pools",
             "fit --law collaboration to pools, or draw --what law",
         )
+    return draw_claims(fit, stated, figure=figure)
+
+
+def draw_claims(fit: Fit, stated: Sequence[Claim], *, figure: Canvas | None = None) -> Figure:
+    """Draw some claims, as `plot_claims` draws all.
+
+    Parameters
+    ----------
+    fit
+        The fit, with its prior.
+    stated
+        Claims of it, one or more.
+    figure
+        Figure or SubFigure to draw into; a new one by default.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure drawn into.
+    """
     pairs = list(dict.fromkeys(_pair(claim) for claim in stated))
     width = width_of(figure)
     beside = 1 if width / len(pairs) < NARROWEST_COLUMN else len(pairs)

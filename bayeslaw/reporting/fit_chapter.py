@@ -15,12 +15,13 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.observations import BUDGETS
+from bayeslaw.laws.results import Claim
 from bayeslaw.markup import Html, element, folded, listing
-from bayeslaw.plotting.claims_plot import plot_claims
+from bayeslaw.plotting.claims_plot import draw_claims
 from bayeslaw.plotting.forest_plot import plot_forest
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.predicted_plot import plot_predicted
-from bayeslaw.plotting.when_plot import plot_when
+from bayeslaw.plotting.when_plot import draw_when
 from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by_place, rows_by_group
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
@@ -29,7 +30,7 @@ from bayeslaw.reporting.page_parts import Section, findings_list, number, page_t
 from bayeslaw.reporting.picture_hover import Names
 from bayeslaw.reporting.provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.summaries import Summary, summary
-from bayeslaw.reporting.summary_text import ALL, stated, verdict
+from bayeslaw.reporting.summary_text import ALL, CLAIMS, stated, told_claims, verdict
 
 POOL_QUESTION = (
     "When does a pool of language models lose less than one model of as many parameters, and how sure can we be?"
@@ -71,17 +72,20 @@ class FitReport:
         What its pictures are named after, a word of this package.
     asked
         How the page is made.
+    known
+        Its summary, where that was worked out before.
     """
 
     fit: Fit
     path: str | PathLike[str] | None
     name: str
     asked: Asked
+    known: Summary | None = None
 
     @cached_property
     def found(self) -> Summary:
         """Summary of the fit."""
-        return summary(self.fit, interval=self.asked.interval)
+        return self.known or summary(self.fit, interval=self.asked.interval)
 
     @cached_property
     def predicted(self) -> pd.DataFrame:
@@ -135,7 +139,7 @@ class FitReport:
         claims, _ = stated(self.found.claims)
         yield paragraphs([element("strong", verdict(self.found)), *self.found.crossover])
         if claims:
-            yield element("p", "How probable the claims are after the data, and in brackets before them:")
+            yield element("p", f"{CLAIMS}:")
             yield listing(claims)
         yield listing(list(band_sentences(self.fit, self.predicted))[:MOST_SENTENCES])
 
@@ -185,7 +189,7 @@ class FitReport:
             f"When a pool pays: the probability that it is expected to lose less, and by how much, with {self._level} "
             f"intervals in {found.unit}, along budgets."
         )
-        yield self.drawn(lambda: plot_when(self.fit, interval=self.asked.interval), "when", describe)
+        yield self.drawn(lambda: draw_when(found, parameters=self.fit.parameters_kind), "when", describe)
         yield from when_tables(found)
 
     def trust(self) -> Iterator[Html]:
@@ -199,8 +203,9 @@ class FitReport:
         )
         yield self.drawn(lambda: plot_predicted(self.fit, interval=self.asked.interval), "predicted", describe)
         if found.claims:
+            told = [Claim(**claim) for claim in told_claims(found.claims)]
             describe = "What the claims compare, before the data and after them."
-            yield self.drawn(lambda: plot_claims(self.fit), "claims", describe)
+            yield self.drawn(lambda: draw_claims(self.fit, told), "claims", describe)
 
 
 def when_tables(found: Crossovers) -> Iterator[Html]:

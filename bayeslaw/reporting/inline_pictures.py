@@ -20,9 +20,24 @@ from bayeslaw.reporting.picture_hover import Hover, Names, Strip, add_strips, na
 
 POINTS_AN_INCH = 72
 PIXELS_A_POINT = 96 / 72
-TAGS = frozenset(("svg", "g", "path", "use", "defs", "clipPath", "rect", "text", "tspan", "image", "circle"))
+TAGS = frozenset(("svg", "g", "path", "use", "defs", "clipPath", "pattern", "rect", "text", "tspan", "image", "circle"))
 ATTRIBUTES = frozenset(
-    ("d", "x", "y", "width", "height", "transform", "clip-path", "viewBox", "id", "href", "r", "cx", "cy")
+    (
+        "d",
+        "x",
+        "y",
+        "width",
+        "height",
+        "transform",
+        "clip-path",
+        "viewBox",
+        "id",
+        "href",
+        "r",
+        "cx",
+        "cy",
+        "patternUnits",
+    )
 )
 STYLES = frozenset(
     (
@@ -85,7 +100,8 @@ def inline_svg(figure: Figure, *, name: str, describe: str, names: Names) -> Htm
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     add_strips(figure, hover)
     # Names of models may hold what no XML may; it is written out before anything reads it.
-    root = ElementTree.fromstring(printable(file.getvalue()[file.getvalue().index("<svg") :]))
+    written = file.getvalue().replace("\n", " ")
+    root = ElementTree.fromstring(printable(written[written.index("<svg") :]))
     _strip_namespaces(root)
     _tell(root, hover)
     _clean(root)

@@ -43,17 +43,19 @@ def bands(fit: Fit, *, interval: float, seed: int) -> pd.DataFrame:
     tables = [predict(fit, at, kind=kind, interval=interval, seed=seed).assign(group=groups) for kind in KINDS]
     for kind, table in zip(KINDS, tables, strict=True):
         table["kind"] = kind
-    return pd.concat(tables, ignore_index=True)
+    # Targets stay together, and groups in their order.
+    return pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
 
 
 def _targets(fit: Fit) -> tuple[dict[str, Any], list[str]]:
     rows, group, law = fit.observations, group_of_rows(fit), fit.law
-    counts = pd.Series(group).value_counts(sort=True)
+    counts = pd.Series(group).value_counts()
+    largest_groups = set(counts.index[:MOST_GROUPS])
     only_budgets = not set(law.covariates) - set(BUDGETS)
     largest = rows.covariates.get(BUDGETS[0], rows.loss)
     at: dict[str, list[Any]] = {name: [] for name in law.covariates}
     told = []
-    for name in counts.index[:MOST_GROUPS]:
+    for name in [name for name in fit.model.groups or ("",) if name in largest_groups]:
         own = np.flatnonzero(group == name)
         place = own[np.argmax(largest[own])]
         for factor in FACTORS if only_budgets else FACTORS[:1]:

@@ -104,7 +104,7 @@ def page_table(names: Sequence[str], rows: Iterable[Sequence[object]], *, captio
 
 def scrolled(part: Html, name: str) -> Html:
     """Put a part into a box that scrolls by itself, by keys too; its name is told to screen readers."""
-    return element("div", part, attributes={"class": "box", "role": "region", "aria-label": name, "tabindex": "0"})
+    return element("div", part, attributes={"class": "box", "role": "group", "aria-label": name, "tabindex": "0"})
 
 
 def _head(name: str, numeric: bool) -> Html:
@@ -173,5 +173,7 @@ def section_html(section: Section, *, prefix: str, level: int) -> Html:
     """
     place = f"{prefix}{section.name}"
     heading = element(f"h{level}", section.title, attributes={"id": f"{place}-title"})
-    attributes = {"id": place, "aria-labelledby": f"{place}-title"}
+    # Sections of several parts have the same headings, and are told apart by that of their part.
+    named = f"{prefix}title {place}-title" if prefix else f"{place}-title"
+    attributes = {"id": place, "aria-labelledby": named}
     return element("section", heading, *map(escaped, section.parts), attributes=attributes)

@@ -84,9 +84,14 @@ def report(
 
     Examples
     --------
+    With a fit of models of five families:
+
+    >>> from pathlib import Path
     >>> import bayeslaw as bl
-    >>> bl.report(bl.load_fit("fit.nc"), "page.html")  # doctest: +SKIP
-    >>> bl.report(["power.nc", "joint.nc"], "page.html")  # doctest: +SKIP
+    >>> bl.report(fit, "page.html")
+    >>> Path("page.html").exists()
+    True
+    >>> bl.report(["power.nc", "joint.nc"], "both.html")  # doctest: +SKIP
     """
     given: Any = of
     check_page(out, inputs=[path for _, path in given])

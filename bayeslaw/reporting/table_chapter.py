@@ -32,6 +32,8 @@ from bayeslaw.reporting.provenance import page_facts, provenance, table_facts
 MAX_SIZE = 3
 MOST_WORK = 2e9
 """Pools times samples that are gone through for a page, which is to be made in seconds."""
+OF_ANSWER = 2
+"""Sentences of a choice that say what to take and how sure that is; the others say how it was found."""
 QUESTION = "Which of these models, or which pool of them, loses least on new samples, and how sure can we be?"
 
 
@@ -126,7 +128,7 @@ class TableReport:
                 )
             )
             return
-        yield paragraphs(self.choices.sentences[:2])
+        yield paragraphs(self.choices.sentences[:OF_ANSWER])
         if isinstance(self.attained, Attainabilities):
             yield paragraphs((_oracle(self.attained),))
 
@@ -161,7 +163,7 @@ class TableReport:
         if isinstance(chosen, str):
             yield paragraphs((f"No pool is chosen here: {chosen}.",))
             return
-        yield paragraphs(chosen.sentences)
+        yield paragraphs(chosen.sentences[OF_ANSWER:])
         level = f"{100 * chosen.level:.6g} % intervals, {chosen.interval_kind}"
         yield choice_table(chosen, level)
         describe = f"Which loss the best pools reach for how many {chosen.cost.replace('_', ' ')}, with {level}."
