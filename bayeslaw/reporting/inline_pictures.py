@@ -204,8 +204,8 @@ def _thinned(drawn: str) -> str:
         corners = np.array(part.replace("L", " ").replace("z", " ").split(), dtype=float).reshape(-1, 2)
         if len(corners) > MANY:
             # The last vertex only says that the path stops.
-            corners = Path(corners).cleaned(simplify=True).vertices[:-1]
-        line = " L ".join(f"{_short(x)} {_short(y)}" for x, y in np.asarray(corners).tolist())
+            corners = np.asarray(Path(corners).cleaned(simplify=True).vertices)[:-1]
+        line = " L ".join(f"{_short(x)} {_short(y)}" for x, y in corners.tolist())
         parts.append(f"M {line}{' z' if part.rstrip().endswith('z') else ''}")
     return " ".join(parts)
 

@@ -21,13 +21,12 @@ LISTED = 25
 
 def covariate(name: str, value: float) -> Cell:
     """Show a covariate: budgets as counts, other numbers in digits."""
-    value = float(value)
     return Cell(count_label(value), value) if name in BUDGETS else number(value)
 
 
 def loss(value: float) -> Cell:
     """Show a loss."""
-    return Cell(loss_text(float(value)), float(value))
+    return Cell(loss_text(value), float(value))
 
 
 def group_of_rows(fit: Fit) -> np.ndarray:
@@ -79,8 +78,8 @@ def each_row(fit: Fit) -> Html:
         [
             str(rows.labels[place]),
             group[place],
-            *(covariate(name, rows.covariates[name][place]) for name in fit.law.covariates),
-            loss(rows.loss[place]),
+            *(covariate(name, float(rows.covariates[name][place])) for name in fit.law.covariates),
+            loss(float(rows.loss[place])),
         ]
         for place in order
     ]

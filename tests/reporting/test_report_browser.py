@@ -147,6 +147,8 @@ def test_axe_finds_nothing(name, scheme, browser, pages):
 @pytest.mark.slow
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: see .ci/browser")
 def test_axe_finds_what_is_wrong(browser, pages, tmp_path):
-    pale = (pages / "fit.html").read_text().replace("--muted: #55555c", "--muted: #bbbbbb").replace("lang=", "data-lang=")
+    pale = (
+        (pages / "fit.html").read_text().replace("--muted: #55555c", "--muted: #bbbbbb").replace("lang=", "data-lang=")
+    )
     (tmp_path / "pale.html").write_text(pale)
     assert {"color-contrast", "html-has-lang"} <= set(violations(browser, tmp_path / "pale.html", color_scheme="light"))
