@@ -11,6 +11,10 @@ _OTHER_NAMES = {"next": "next_scores"}
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
     if name in _FORMER_NAMES:
         from bayeslaw.inputs.former_names import say_former
 

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,10 @@ def test_a_module_is_what_its_path_says():
 
     assert module.Fit is bayeslaw.Fit
     assert module.fit is bayeslaw.fit
+
+
+def test_the_version_is_that_of_the_package():
+    assert bayeslaw.__version__ == version("bayeslaw")
 
 
 def test_a_law_goes_by_its_former_name():

@@ -123,9 +123,13 @@ def truth_coverage(
 
     Examples
     --------
+    Ten simulations find nothing but gross mistakes:
+
     >>> import bayeslaw as bl
     >>> truth = {"floor": 0.3, "amplitude": 1.2, "exponent": 0.3, "noise_scale": 0.02}
-    >>> bl.truth_coverage("power", truth, simulations=200).coverage  # doctest: +SKIP
+    >>> found = bl.truth_coverage(bl.PowerLaw(pooling="complete"), truth, simulations=10)
+    >>> sorted(found.coverage["kind"].unique())
+    ['mean', 'new', 'parameter']
     """
     check_whole("simulations", simulations, lowest=FEWEST_SIMULATIONS, suggested=SIMULATIONS)
     begun = time.perf_counter()

@@ -15,13 +15,13 @@ from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 def demo(
     ctx: typer.Context,
-    out: Annotated[Path, typer.Option("--out", help="Folder for losses, pools, fit, predictions and pictures.")] = Path(
-        "bayeslaw-demo"
-    ),
+    out: Annotated[
+        Path, typer.Option("--out", help="Folder for losses, pools, fit, predictions, pictures and a page.")
+    ] = Path("bayeslaw-demo"),
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     seed: SeedOption = 0,
 ) -> None:
-    """Go the whole path on models that come with the package: score, pools, fit, check, predictions, pictures."""
+    """Go the whole path on models that come with the package: score, pools, fit, check, predictions, pictures, page."""
     require_scoring_package()
     use_compilation_cache()
     import matplotlib

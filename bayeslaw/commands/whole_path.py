@@ -1,5 +1,6 @@
 """The whole path from texts to predictions, on models, texts and losses that come with the package."""
 
+import shlex
 import shutil
 import time
 from collections.abc import Callable
@@ -13,8 +14,6 @@ import xarray as xr
 from bayeslaw.commands.claims_table import probability_text
 from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
-from bayeslaw.diagnosis.checks import check, trusted
-from bayeslaw.diagnosis.claim_probabilities import claims
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fit_file import check_fit_output
 from bayeslaw.fitting.fits import FEWEST_DRAWS, Fit, fit
@@ -31,12 +30,16 @@ from bayeslaw.plotting.plot_style import is_picture
 from bayeslaw.pools.pool_losses import make_pools, write_pools
 from bayeslaw.pools.regimes import REGIMES
 from bayeslaw.prediction.predictions import predict
+from bayeslaw.reporting.fit_chapter import Asked, FitReport
+from bayeslaw.reporting.page_document import check_page, document, write_document
+from bayeslaw.reporting.reports import LEAD
+from bayeslaw.reporting.summaries import Summary, summary
 from bayeslaw.storage import atomic_file
 
 DATASET = "zoo"
 MAX_SIZE = 3
 BUDGET_FACTORS = (1, 10, 100)
-FILES = ("scored", "losses", "pools", "fit.nc", "predictions.csv", "law.png", "claims.png")
+FILES = ("scored", "losses", "pools", "fit.nc", "predictions.csv", "law.png", "claims.png", "page.html")
 
 
 class Score(Protocol):
@@ -102,7 +105,8 @@ def run_demo(
     fitted = fit(CollaborationLaw(), pools, draws=draws, seed=seed, progress=progress)
     fitted.save(out / "fit.nc")
     say(str(fitted))
-    _say_findings(fitted, say)
+    found = summary(fitted)
+    _say_findings(found, say)
     largest = float(pools["parameters"].max())
     predictions = _predict(fitted, largest, seed)
     with atomic_file(out / "predictions.csv", replaceable=_are_predictions) as path:
@@ -110,6 +114,9 @@ def run_demo(
     _say_predictions(predictions, largest, say)
     save_plot(fitted, out / "law.png", what="law")
     save_plot(fitted, out / "claims.png", what="claims")
+    asked = Asked(found.interval, seed, shlex.join(["bayeslaw", "demo", "--out", str(out)]))
+    chapter = FitReport(fitted, out / "fit.nc", "fit", asked, known=found).chapter()
+    write_document(document(chapter.title, LEAD, [chapter]), out / "page.html")
     say(f"\nWrote {', '.join(FILES)} into {out}.")
     return fitted
 
@@ -163,16 +170,16 @@ def _check_folder(out: Path) -> None:
     check_output_file(out / "predictions.csv", replaceable=_are_predictions)
     for name in ("law.png", "claims.png"):
         check_output_file(out / name, replaceable=is_picture)
+    check_page(out / "page.html")
 
 
-def _say_findings(fitted: Fit, say: Callable[[str], None]) -> None:
-    findings = check(fitted)
-    say("The sampler's diagnostics are in order." if trusted(findings) else "The fit must not be trusted:")
-    for finding in findings:
+def _say_findings(found: Summary, say: Callable[[str], None]) -> None:
+    say("The sampler's diagnostics are in order." if found.trusted else "The fit must not be trusted:")
+    for finding in found.findings:
         say(f"{finding.severity} {finding.code}: {finding.message}")
-    for claim in claims(fitted):
-        after, before = probability_text(claim.probability), probability_text(claim.prior_probability)
-        say(f"P({claim.claim}) = {after}, before the data {before}")
+    for claim in found.claims:
+        after, before = (probability_text(claim[name]) for name in ("probability", "prior_probability"))
+        say(f"P({claim['claim']}) = {after}, before the data {before}")
     say("A probability near that before the data says that they do not decide.")
 
 

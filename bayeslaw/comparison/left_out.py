@@ -237,6 +237,15 @@ def leave_out(
     InputError
         If a choice or number is out of range, there are fewer than two folds, a fold leaves too few sizes, or its group
         is new and the law's parameters are separate in every group.
+
+    Examples
+    --------
+    With a fit of models of five families:
+
+    >>> import bayeslaw as bl
+    >>> found = bl.leave_out(fit, by="family", draws=50, chains=2)
+    >>> len(found.table), found.by
+    (5, 'family')
     """
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=500)
     check_whole("chains", chains, lowest=1, suggested=4)

@@ -160,8 +160,9 @@ def load_dataset(name: str, *, unit: str | None = None) -> xr.Dataset:
     Examples
     --------
     >>> import bayeslaw as bl
-    >>> losses = bl.load_dataset("zoo")
-    >>> pools = bl.make_pools(losses, rule="oracle", max_size=3)
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> losses.sizes["lm"], losses.attrs["unit"]
+    (24, 'document')
     """
     from bayeslaw.losses.readers import read_losses
 
@@ -175,6 +176,12 @@ def list_datasets() -> str:
     -------
     str
         Name, description, units and data card of each; print it.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> "zoo" in bl.list_datasets()
+    True
     """
     entries = []
     for name, dataset in DATASETS.items():

@@ -14,9 +14,11 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional, shown
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label, some_counts
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 3
@@ -95,6 +97,13 @@ class NextScores:
     pools: int
     limits: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<NextScores: {excerpt(self.rows[0].words)} first of {len(self.rows)}>"
+
+    def _repr_html_(self) -> Html:
+        caption = f"regrets in {self.loss_unit}, costs in {self.cost_unit}"
+        return answer(self.sentences, frame_table(self.table, caption=caption))
 
     @property
     def table(self) -> pd.DataFrame:
@@ -213,11 +222,12 @@ def next_scores(
 
     Examples
     --------
+    With a fit of the joint law:
+
     >>> import bayeslaw as bl
-    >>> fit = bl.fit(bl.JointLaw(), bl.simulate_losses(samples=60, clusters=30, sizes=3), draws=100, chains=2)
-    >>> found = bl.next_scores(fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
+    >>> found = bl.next_scores(joint_fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
     >>> sorted(row.words for row in found.rows)
-    ['60 more samples of the models scored', 'big']
+    ['240 more samples of the models scored', 'big']
     """
     choices = {"samples": samples, "max_parameters": max_parameters, "max_size": max_size, "rule": rule}
     return kind_of(fit.law).next_scores(fit, candidates or (), draws=draws, seed=seed, **choices)

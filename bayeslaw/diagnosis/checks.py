@@ -34,6 +34,14 @@ def check(fit: Fit) -> list[Finding]:
     -------
     list of Finding
         Errors first; empty where nothing was found.
+
+    Examples
+    --------
+    With a fit of 40 models:
+
+    >>> import bayeslaw as bl
+    >>> [finding for finding in bl.check(fit) if finding.is_error]
+    []
     """
     return _findings(fit, kind_of(fit.law).pool_check(fit), _moved_predictions(fit))
 

@@ -66,9 +66,14 @@ def claims(fit: Fit, *, budgets: Iterable[float] | None = None, independent_rows
 
     Examples
     --------
+    With a fit of the collaboration law:
+
     >>> import bayeslaw as bl
-    >>> for claim in bl.claims("f.nc", budgets=["30k", "100M"]):  # doctest: +SKIP
-    ...     print(claim.claim, claim.probability, claim.prior_probability)
+    >>> first, *others = bl.claims(pools_fit, budgets=["7B"])
+    >>> first.claim
+    'the exponent is larger in heterogeneous pools than in single models'
+    >>> first.probability > first.prior_probability
+    True
     """
     given = None if budgets is None else tuple(budgets)
     return kind_of(fit.law).claims(fit, given, independent_rows=independent_rows)

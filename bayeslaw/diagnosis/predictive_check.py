@@ -47,6 +47,15 @@ def pool_check(
     ------
     InputError
         If the fit is of another law, or a number is out of range.
+
+    Examples
+    --------
+    With a fit of the joint law:
+
+    >>> import bayeslaw as bl
+    >>> found = bl.pool_check(joint_fit, max_size=2, draws=50)
+    >>> bool((found["lower"] <= found["upper"]).all())
+    True
     """
     check_whole("draws", draws, lowest=20, suggested=400)
     choices = {"rule": rule, "max_size": max_size, "interval": interval, "draws": draws, "seed": seed}

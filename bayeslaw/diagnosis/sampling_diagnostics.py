@@ -61,6 +61,15 @@ def diagnostics(fit: Fit) -> Diagnostics:
     -------
     Diagnostics
         Worst figures over all sampled parameters; R-hat is NaN for a single chain.
+
+    Examples
+    --------
+    With a fit of 40 models:
+
+    >>> import bayeslaw as bl
+    >>> found = bl.diagnostics(fit)
+    >>> found.divergences, found.rhat_max < found.rhat_limit
+    (0, True)
     """
     posterior, statistics = fit.tree["posterior"].dataset, fit.tree["sample_stats"].dataset
 

@@ -31,6 +31,15 @@ def load_fit(path: str | PathLike[str], *, keep: Iterable[str] = OPTIONAL_GROUPS
     InputError
         If the file is missing, truncated, damaged, not a fit, or of a format version that cannot be read, if its law is
         not registered here (see `bayeslaw.register_law`), or if what it holds does not go together.
+
+    Examples
+    --------
+    With a fit of 40 models:
+
+    >>> import bayeslaw as bl
+    >>> fit.save("fit.nc")
+    >>> bl.load_fit("fit.nc", keep=()).law == fit.law
+    True
     """
     loaded = Fit(with_current_names(read_fit(path, keep=keep), str(path)))
     check_fit(loaded, str(path))

@@ -44,6 +44,13 @@ def maximum_likelihood(
     InputError
         If the law cannot be fitted to this table, has no parameters to be maximised alone, as the joint law,
         or one that is partially pooled.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> found = bl.maximum_likelihood(bl.PowerLaw(pooling="complete"), bl.load_dataset("zoo", unit="document"))
+    >>> sorted(found)
+    ['amplitude', 'exponent', 'floor', 'noise_scale']
     """
     return kind_of(law).maximum_likelihood(law, data, noise=noise, parameters=parameters)
 

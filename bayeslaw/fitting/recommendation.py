@@ -64,6 +64,12 @@ def recommend(data: xr.Dataset, *, parameters: str = "total") -> Recommendation:
     ------
     InputError
         If the data is no such table, or no law can be fitted to it.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.recommend(bl.load_dataset("zoo", unit="document")).law.name
+    'joint'
     """
     kind = data.attrs.get("kind")
     if kind == "pools":

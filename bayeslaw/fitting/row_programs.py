@@ -11,7 +11,7 @@ from numpyro import handlers
 
 from bayeslaw.fitting.row_posterior import GivenRows, Outline, Rows, given_rows
 from bayeslaw.likelihood.compiled import one_by_one
-from bayeslaw.likelihood.noise import MEMBER_SCALE, combined_scale, draw_losses
+from bayeslaw.likelihood.noise import combined_scale, draw_losses
 from bayeslaw.likelihood.responses import RESPONSES
 from bayeslaw.likelihood.row_model import RowModel
 
@@ -79,39 +79,41 @@ class JointDensities:
 
 @dataclass(frozen=True)
 class RowDensities:
-    """From draws, keys and `Rows` to the log density of each row, [draw, row]; keys are not used."""
+    """From draws, keys and `Rows` to the log density of each independent row, [draw, row]; keys are not used."""
 
     outline: Outline
 
     def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
         """Evaluate at all draws."""
-        return _by_draw(given_rows(self.outline, rows), lambda model, one, _: model.log_likelihood(one), values, keys)
+        model = given_rows(self.outline, rows)
+        return jax.vmap(lambda one: model.log_likelihood(one).astype(jnp.float32))(dict(values))
 
 
 @dataclass(frozen=True)
 class Replicates:
-    """From draws of the posterior, keys and `Rows` to replicates of the rows, [draw, row].
+    """From draws, keys and `Rows` to replicates of independent rows, [draw, row]."""
 
-    Where rows share errors the replicates are of the same members on the same samples: what they share is drawn from
-    its distribution given the rows, what a row has of its own is drawn afresh.
+    outline: Outline
+
+    def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
+        """Draw for all draws."""
+        model = given_rows(self.outline, rows)
+        return jax.vmap(lambda one, key: _independent_rows(model, one, key).astype(jnp.float32))(dict(values), keys)
+
+
+@dataclass(frozen=True)
+class Locations:
+    """From draws and `Rows` that share errors to the law, [draw, row], and the variance of each group, [draw, group].
+
+    Both are in the response's unit.
     """
 
     outline: Outline
 
-    def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
-        """Draw for all draws."""
-        return _by_draw(given_rows(self.outline, rows), _replicate, values, keys)
-
-
-@dataclass(frozen=True)
-class PriorReplicates:
-    """From draws of the prior, keys and `Rows` to rows drawn from the model, with fresh effects, [draw, row]."""
-
-    outline: Outline
-
-    def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
-        """Draw for all draws."""
-        return _by_draw(given_rows(self.outline, rows), _prior_replicate, values, keys)
+    def __call__(self, values: Mapping[str, Array], rows: Rows) -> tuple[Array, Array]:
+        """Evaluate at all draws."""
+        model = given_rows(self.outline, rows)
+        return jax.vmap(lambda one: (model.location(one), model.variance(one)))(dict(values))
 
 
 @dataclass(frozen=True)
@@ -123,35 +125,6 @@ class SharedEffects:
     def __call__(self, values: Mapping[str, Array], keys: Array, rows: Rows) -> Array:
         """Draw for all draws."""
         return one_by_one(given_rows(self.outline, rows).draw_effects)(dict(values), keys)
-
-
-def _by_draw(model: GivenRows, function: Any, values: Mapping[str, Array], keys: Array) -> Array:
-    """Map a function of a model, one draw and one key over draws; in float32, [draw, row]."""
-    # What factorises matrices is not for batches.
-    over_draws = jax.vmap if model.dependence is None else one_by_one
-    return over_draws(lambda one, key: function(model, one, key).astype(jnp.float32))(dict(values), keys)
-
-
-def _replicate(model: GivenRows, values: Mapping[str, Any], key: Array) -> Array:
-    if model.dependence is None:
-        return _independent_rows(model, values, key)
-    effects, noise_key = jax.random.split(key)
-    return _rows_given_effects(model, values, model.draw_effects(values, effects), noise_key)
-
-
-def _prior_replicate(model: GivenRows, values: Mapping[str, Any], key: Array) -> Array:
-    if model.dependence is None:
-        return _independent_rows(model, values, key)
-    effects, noise_key = jax.random.split(key)
-    fresh = jax.random.normal(effects, (model.dependence.loadings.shape[1],))
-    return _rows_given_effects(model, values, fresh, noise_key)
-
-
-def _rows_given_effects(model: GivenRows, values: Mapping[str, Any], effects: Array, key: Array) -> Array:
-    assert model.dependence is not None
-    common = model.dependence.scaled_loadings(values[MEMBER_SCALE]) @ effects
-    deviation = jnp.sqrt(model.variance(values))[model.group_index]
-    return model.location(values) + common + deviation * jax.random.normal(key, common.shape)
 
 
 def _independent_rows(model: GivenRows, values: Mapping[str, Any], key: Array) -> Array:

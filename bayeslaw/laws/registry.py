@@ -24,7 +24,7 @@ OF_EVERY_LAW = ("law", "priors")
 """Keys of a specification beside the settings of a law."""
 NEEDED = (
     *("kind", "name", "equation", "group", "settings", "former_names", "exponents", "amplitudes"),
-    *("asymptote", "covariates", "parameter_names", "varies", "specification", "from_specification"),
+    *("asymptote", "units", "covariates", "parameter_names", "varies", "specification", "from_specification"),
 )
 """What `bayeslaw.laws.protocol.AnyLaw` asks for."""
 HOW = "derive it from bayeslaw.Law, and write @bayeslaw.register_law above @dataclass(frozen=True)"
@@ -156,6 +156,24 @@ def register_law[Class: type](law: Class) -> Class:
     A fit of the law can be read back where the module that registers it was imported before. The command line imports
     no such module; it finds laws of installed packages, which name them in the group ``bayeslaw.laws`` of their entry
     points: ``[project.entry-points."bayeslaw.laws"]`` with the line ``my_law = "my_package.my_module:MyLaw"``.
+
+    Examples
+    --------
+    >>> from dataclasses import dataclass
+    >>> from typing import Any
+    >>> import bayeslaw as bl
+    >>> @bl.register_law
+    ... @dataclass(frozen=True)
+    ... class ConstantLaw(bl.Law):
+    ...     level: Any = None
+    ...     name = "constant"
+    ...     equation = "level"
+    ...     function = staticmethod(lambda parameters, *, level: level + 0 * parameters)
+    ...
+    ...     def default_priors(self, observations):
+    ...         return {"level": f"HalfNormal({2 * float(observations.loss.mean())})"}
+    >>> ConstantLaw(pooling="complete").parameter_names
+    ('level',)
     """
     return LAWS.register(law)
 

@@ -59,6 +59,13 @@ def write_losses(dataset: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     ------
     InputError
         If the folder cannot be written.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.write_losses(bl.load_dataset("zoo", unit="document"), "table")
+    >>> bl.read_losses("table").sizes["lm"]
+    24
     """
     kind = dataset.attrs["kind"]
     with atomic_folder(folder, kind) as temporary:

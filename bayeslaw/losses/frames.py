@@ -93,6 +93,15 @@ def losses_from_frames(
     ------
     InputError
         If a column has no role, a model no column, a name is there twice, or a value is not what its column needs.
+
+    Examples
+    --------
+    >>> import pandas as pd, bayeslaw as bl
+    >>> table = pd.DataFrame({"sample": ["s1", "s2"], "small": [3.0, 2.0], "large": [2.5, 2.1]})
+    >>> models = pd.DataFrame({"model": ["small", "large"], "family": ["a", "a"], "parameters": ["70M", "7B"]})
+    >>> losses = bl.losses_from_frames(table, models)
+    >>> losses["parameters"].to_numpy().tolist()
+    [70000000.0, 7000000000.0]
     """
     table, lms = tidy(losses, "the losses"), model_frame(models)
     names = lms["model"].tolist()

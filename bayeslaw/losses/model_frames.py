@@ -63,6 +63,13 @@ def models_from_frame(frame: pd.DataFrame, *, unit: str | None = None, missing: 
     ------
     InputError
         If a column is missing, a model is there twice, or a value is not what its column needs.
+
+    Examples
+    --------
+    >>> import pandas as pd, bayeslaw as bl
+    >>> frame = pd.DataFrame({"model": ["s", "l"], "family": ["a", "a"], "parameters": [7e7, 7e9], "loss": [3.0, 2.2]})
+    >>> bl.models_from_frame(frame, unit="token").attrs["loss_unit"]
+    'nats per token'
     """
     source = source_of(frame, "the table of models")
     frame = tidy(frame, "the table of models")

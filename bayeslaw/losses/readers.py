@@ -51,7 +51,7 @@ def read_losses(
     missing: str = "error",
     metric: str | None = None,
 ) -> xr.Dataset:
-    """Read a loss table.
+    r"""Read a loss table.
 
     Parameters
     ----------
@@ -84,6 +84,15 @@ def read_losses(
     ------
     InputError
         If the file cannot be read or its content is not a loss table.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import bayeslaw as bl
+    >>> _ = Path("losses.csv").write_text("sample,small,large\ns1,3.0,2.5\ns2,2.0,2.1\n")
+    >>> _ = Path("models.csv").write_text("model,family,parameters\nsmall,a,70M\nlarge,a,7B\n")
+    >>> bl.read_losses("losses.csv", models="models.csv", unit="line")["nll"].to_numpy().tolist()
+    [[3.0, 2.5], [2.0, 2.1]]
     """
     path = Path(path)
     if path.is_dir():

@@ -62,6 +62,13 @@ def read_token_losses(
         If no tokens were kept, or none of a model named; if the models have several tokenizers, which are then listed;
         if files cannot be read; if two models of one tokenizer differ in their tokens; or if the tokens of a sample do
         not add up to its loss.
+
+    Examples
+    --------
+    Of a folder that was scored with ``--tokens``:
+
+    >>> import bayeslaw as bl
+    >>> tokens = bl.read_token_losses("scored", models=["zoo-gpt2-1.5m"])  # doctest: +SKIP
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "losses")

@@ -30,6 +30,13 @@ def sample_weights(losses: xr.Dataset) -> np.ndarray:
     ------
     InputError
         If no sample has any bytes.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> bl.sample_weights(losses).shape == (losses.sizes["sample"],)
+    True
     """
     if "bytes" in losses and metric_of(losses).log_losses:
         sizes = losses["bytes"].to_numpy().astype(np.float64, copy=False)
@@ -52,6 +59,12 @@ def loss_unit(losses: xr.Dataset) -> str:
     str
         ``"bits per byte"`` where bytes are known, else ``"nats per "`` and the unit of a sample; of right and wrong
         answers the share that is wrong; for whole models what the table says.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.loss_unit(bl.load_dataset("zoo", unit="document"))
+    'bits per byte'
     """
     if losses.attrs.get("kind") == "models":
         return str(losses.attrs.get("loss_unit", "nats"))
@@ -124,6 +137,13 @@ def clustered_standard_error(
     The linearised ratio estimator (Cochran, Sampling Techniques, 1977, section 11.8, on clusters as first-stage units):
     with ``e_s = values_s - ratio * weights_s`` summed to ``e_c`` over each of C clusters,
     :math:`\sqrt{\tfrac{C}{C-1} \sum_c e_c^2} / \sum_s w_s`.
+
+    Examples
+    --------
+    >>> import numpy as np, bayeslaw as bl
+    >>> values, clusters = np.array([1.0, 1.0, 3.0, 3.0]), np.array([0, 0, 1, 1])
+    >>> bool(bl.clustered_standard_error(values, clusters=clusters) > bl.clustered_standard_error(values))
+    True
     """
     weights = np.ones(len(values)) if weights is None else weights
     for name, given in (("weights", weights), ("clusters", clusters)):
@@ -163,6 +183,13 @@ def mean_losses(losses: xr.Dataset) -> xr.Dataset:
         ``loss`` and ``standard_error`` on ``lm``, in the unit of `loss_unit`, which is also the attribute
         ``loss_unit``. The standard error is clustered where the table names clusters, and NaN where nothing is known
         of it.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> means = bl.mean_losses(bl.load_dataset("zoo", unit="document"))
+    >>> sorted(means.data_vars), means.sizes["lm"]
+    (['loss', 'standard_error'], 24)
     """
     if losses.attrs.get("kind") == "models":
         means = losses["loss"].to_numpy()
@@ -192,6 +219,12 @@ def win_shares(losses: xr.Dataset) -> np.ndarray:
     -------
     numpy.ndarray
         Shares that add up to one, ties split evenly; shape (lm,).
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.win_shares(bl.load_dataset("zoo", unit="document")).sum().round(6).item()
+    1.0
     """
     nll, weights = losses["nll"].to_numpy(), sample_weights(losses)
     shares = np.zeros(nll.shape[1])

@@ -45,6 +45,14 @@ def plot_attainability(found: Attainabilities) -> Figure:
     ------
     InputError
         If nothing could be compared: a single model, or a table of one cluster.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> found = bl.attainability(losses, ["zoo-gpt2-1.5m", "zoo-llama-1.5m"], rules=["oracle", "mixture"], draws=100)
+    >>> len(bl.plot_attainability(found).axes) > 0
+    True
     """
     compared = {name: rule for name, rule in found.of_rules.items() if name != "best"}
     rules = sorted(compared.values(), key=lambda rule: -rule.difference.value)
@@ -108,6 +116,16 @@ def save_attainability(found: Attainabilities, path: str | os.PathLike[str]) -> 
     ------
     InputError
         If the ending is not known, nothing could be compared, or the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> found = bl.attainability(losses, ["zoo-gpt2-1.5m", "zoo-llama-1.5m"], rules=["oracle", "mixture"], draws=100)
+    >>> bl.save_attainability(found, "rules.png")
+    >>> Path("rules.png").exists()
+    True
     """
     check_attainability(path)
     write_figure(plot_attainability(found), path)

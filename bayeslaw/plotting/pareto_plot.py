@@ -48,6 +48,13 @@ def plot_pareto(choices: Choices) -> Figure:
     ------
     InputError
         If the cost of no pool is known.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> choices = bl.choose(bl.load_dataset("zoo", unit="document"), max_size=2)
+    >>> len(bl.plot_pareto(choices).axes) > 0
+    True
     """
     front = [pool for pool in choices.front if pool.cost > 0]
     if not front:
@@ -125,6 +132,14 @@ def save_pareto(choices: Choices, path: str | os.PathLike[str]) -> None:
     ------
     InputError
         If the ending is not known, the cost of no pool is known, or the file cannot be written.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import bayeslaw as bl
+    >>> bl.save_pareto(bl.choose(bl.load_dataset("zoo", unit="document"), max_size=2), "front.png")
+    >>> Path("front.png").exists()
+    True
     """
     check_pareto(path)
     write_figure(plot_pareto(choices), path)

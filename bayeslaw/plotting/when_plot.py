@@ -47,9 +47,34 @@ def plot_when(fit: Fit, *, interval: float = 0.9) -> Figure:
     ------
     InputError
         If the law says nothing of pools and single models.
+
+    Examples
+    --------
+    With a fit of the collaboration law:
+
+    >>> import bayeslaw as bl
+    >>> len(bl.plot_when(pools_fit).axes) > 0
+    True
     """
-    found = when(fit, interval=interval)
-    regimes = found.advantages.regimes
+    return draw_when(when(fit, interval=interval), parameters=fit.parameters_kind)
+
+
+def draw_when(found: Crossovers, *, parameters: str) -> Figure:
+    """Draw when a pool pays, as `plot_when` does, from what was found.
+
+    Parameters
+    ----------
+    found
+        What `bayeslaw.when` found.
+    parameters
+        Which count of parameters the budgets are.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        The figure.
+    """
+    regimes, interval = found.advantages.regimes, found.interval
     with house_style():
         figure = Figure(figsize=(max(7.6, 2.75 * len(regimes) + 0.7), 5.3))
         title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.72, 4.58)).flat
@@ -64,7 +89,7 @@ def plot_when(fit: Fit, *, interval: float = 0.9) -> Figure:
         axes[1, 0].set_ylim(low, high)
         axes[0, 0].set_ylabel("P(pool better)")
         axes[1, 0].set_ylabel(f"advantage of the pool ({found.unit})")
-        body.supxlabel(f"{fit.parameters_kind} parameters of the pool, and of the single model", fontsize=9)
+        body.supxlabel(f"{parameters} parameters of the pool, and of the single model", fontsize=9)
     return figure
 
 
@@ -139,7 +164,8 @@ def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
     ax.fill_between(
         regime.budgets, lower, upper, step=step, color=LINE, alpha=BAND, linewidth=0, zorder=1, label="_advantage"
     )
-    ax.plot(regime.budgets, np.median(regime.draws, axis=0), color=LINE, linewidth=1.6, zorder=3, **_style(regime))
+    middle = np.median(regime.draws, axis=0)
+    ax.plot(regime.budgets, middle, color=LINE, linewidth=1.6, zorder=3, label="_median", **_style(regime))
     ax.axhline(0, color=INK, linewidth=0.9, zorder=2)
     crossing = regime.crossing[np.isfinite(regime.crossing)]
     text = f"crossover: P = {share_text(len(crossing) / len(regime.crossing))}".replace("P = over", "P >")

@@ -13,6 +13,7 @@ from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
+from bayeslaw.markup import Html, answer, element, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
 from bayeslaw.pools.combinations import combine
 from bayeslaw.pools.designs import matched_pairs
@@ -106,6 +107,10 @@ class Advantage:
         """Give plain values for JSON."""
         return asdict(self) | {"parts": [asdict(parts) for parts in self.parts]}
 
+    def _repr_html_(self) -> Html:
+        caption = f"advantage of heterogeneous {self.rule} pools, {self.unit}, {self.interval:.0%} intervals"
+        return answer((), frame_table(self.table, caption=caption), element("p", self.definition))
+
 
 @accepts(
     losses=loss_table,
@@ -161,6 +166,15 @@ def advantage(
     InputError
         If the table has no losses on samples, one cluster, one family or no family of two models, if no pair is within
         the tolerance, or a choice is out of range.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> found = bl.advantage(bl.load_dataset("zoo", unit="document"), max_size=2, draws=200)
+    >>> found.table["part"].unique().tolist()
+    ['total', 'better_partners', 'diversity']
+    >>> found.overall.total.value == found.overall.better_partners.value + found.overall.diversity.value
+    True
     """
     losses = check_table(losses)
     check_mixing(find_rule(rule), loss_unit(losses))

@@ -10,9 +10,11 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
 from bayeslaw.losses.weighted_means import loss_scale
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differences, negated, too_small
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate, quantiles_together
 from bayeslaw.pools.rules import RULES, Rule, check_mixing, find_rule
@@ -105,6 +107,14 @@ class Attainabilities:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
         return f"{self.table.to_string(index=False)}\n{self.definition} ({kind})"
 
+    def __repr__(self) -> str:
+        return f"<Attainabilities of {excerpt(', '.join(self.members))} by {', '.join(self.of_rules)}>"
+
+    def _repr_html_(self) -> Html:
+        found = [f"{finding.severity} {finding}" for finding in self.findings]
+        caption = f"rules for {', '.join(self.members)}, {self.interval:.0%} intervals, {self.interval_kind}"
+        return answer([*found, self.definition], frame_table(self.table, caption=caption))
+
 
 def _some_rules(name: str, value: object) -> list[str]:
     found = texts(name, value)
@@ -192,6 +202,14 @@ def attainability(
     `bayeslaw.pools.cluster_intervals`; what a rule would choose on other clusters is in its error. Of
     ``"cascade_by_feature"`` the feature is held at what was chosen. `benchmarks/intervals.py` measures how often
     intervals hold the truth.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> found = bl.attainability(losses, ["zoo-gpt2-1.5m", "zoo-llama-1.5m"], rules=["oracle", "mixture"], draws=100)
+    >>> found["oracle"].value, found["mixture"].value < 1
+    (1.0, True)
     """
     pool = scored_pool(losses, members, seed=seed, token_losses=token_losses, features=features)
     tell_leaks(pool)

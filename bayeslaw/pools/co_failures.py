@@ -82,6 +82,14 @@ def co_failure(
     and the interval is the exact one of Clopper and Pearson (1934). Where clusters have several samples, clusters are
     the trials and a cluster fails in part: the same beta quantiles are taken at the sum of the shares, which scatters
     no more than as many zeros and ones of the same mean (Hoeffding 1963), so that the interval is, if anything, wide.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> found = bl.co_failure(losses, ["zoo-gpt2-1.5m", "zoo-llama-1.5m"], thresholds=[2.0, 3.0])
+    >>> found["threshold"].tolist(), found["probability"].is_monotonic_decreasing
+    ([2.0, 3.0], True)
     """
     pool = scored_pool(losses, members, seed=0)
     count = int(pool.clusters.max()) + 1

@@ -76,6 +76,14 @@ def combine(
     -----
     LossTableWarning
         If a feature was likely computed from losses.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> best = bl.combine(losses, ["zoo-gpt2-1.5m", "zoo-llama-1.5m"], rule="oracle")
+    >>> bool((best <= losses["nll"].sel(lm="zoo-llama-1.5m")).all())
+    True
     """
     wanted = check_mixing(find_rule(rule), loss_unit(losses))
     pool = scored_pool(losses, members, seed=seed, token_losses=token_losses, features=features)

@@ -38,6 +38,14 @@ def write_pools(pools: xr.Dataset, folder: str | os.PathLike[str]) -> None:
     ------
     InputError
         If the dataset does not hold pools, or the folder cannot be written.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> pools = bl.make_pools(bl.load_dataset("zoo", unit="document"), max_size=2, limit=50)
+    >>> bl.write_pools(pools, "pools")
+    >>> bl.read_pools("pools").sizes["pool"]
+    50
     """
     names = np.array([str(name) for name in pools["lm"].to_numpy()], dtype=object)
     member = pools["member"].transpose("pool", "slot").to_numpy()
@@ -88,6 +96,14 @@ def read_pools(folder: str | os.PathLike[str]) -> xr.Dataset:
     InputError
         If the folder does not hold pools, is of another format version, or a table in it is missing, cannot be read or
         contradicts another.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> bl.write_pools(bl.make_pools(losses, max_size=2, limit=50), "pools")
+    >>> bl.read_pools("pools").attrs["rule"]
+    'oracle'
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "pools")

@@ -111,6 +111,13 @@ def make_pools(
         single models or contradicts the design, there are more pools than can be handled without a limit, the table is
         one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
         ``"best"`` meets a table of one cluster, or a rule of tokens lacks the losses of tokens or is given others.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> pools = bl.make_pools(bl.load_dataset("zoo", unit="document"), rule="oracle", max_size=2)
+    >>> pools.sizes["pool"] == 24 + 24 * 23 // 2
+    True
     """
     wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
     losses = check_table(losses)
@@ -177,6 +184,13 @@ def pools_of(
     InputError
         If a choice or a member is not known, a member is named twice in a pool, a pool is named twice or none is, or
         the table is not one of losses on samples.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> bl.pools_of(losses, [["zoo-gpt2-1.5m", "zoo-llama-1.5m"]])["regime"].to_numpy().tolist()
+    ['heterogeneous']
     """
     losses = check_table(losses)
     if len(members) == 0:

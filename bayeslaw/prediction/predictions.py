@@ -93,6 +93,18 @@ def predict(
     InputError
         If a target is not positive, a group, kind, samples or row unknown, the interval outside (0, 1), or the fit
         knows nothing of other samples.
+
+    Examples
+    --------
+    With a fit of the collaboration law:
+
+    >>> import bayeslaw as bl
+    >>> at = {"parameters": ["7B", "7B"], "regime": ["single", "heterogeneous"]}
+    >>> bands = bl.predict(pools_fit, at, interval=0.9)
+    >>> bands[["regime", "kind", "interval"]].values.tolist()
+    [['single', 'new', 0.9], ['heterogeneous', 'new', 0.9]]
+    >>> bool((bands["lower"] < bands["mean"]).all())
+    True
     """
     drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
     infinite = mean_is_infinite(fit, kind)
@@ -126,6 +138,15 @@ def predict_draws(
     ------
     InputError
         As `predict`.
+
+    Examples
+    --------
+    With a fit of the collaboration law:
+
+    >>> import bayeslaw as bl
+    >>> draws = bl.predict_draws(pools_fit, {"parameters": [7e9], "regime": ["single"]})
+    >>> dict(draws.sizes)["target"], draws.attrs["unit"]
+    (1, 'nats per sample')
     """
     drawn = predicted(fit, at, kind=kind, samples=samples, rule=rule, seed=seed)
     coords = {"chain": fit.tree["posterior"]["chain"].to_numpy(), "draw": drawn.numbers}

@@ -78,6 +78,12 @@ def simulate_pools(
     ------
     InputError
         If a count is below one, a regime is unknown or has no pool, or the noise is negative.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.simulate_pools(families=2, sizes=3, max_size=2).sizes["pool"]
+    21
     """
     laws = dict(regimes or REGIME_TRUTHS)
     for name in laws:

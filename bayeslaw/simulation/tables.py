@@ -78,6 +78,12 @@ def simulate_losses(
     InputError
         If a count is below one (samples: two), there are more clusters than samples, or the sizes are not an
         increasing positive pair.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> dict(bl.simulate_losses(families=2, sizes=3, samples=50, clusters=10)["nll"].sizes)
+    {'sample': 50, 'lm': 6}
     """
     if clusters > samples:
         raise InputError(f"{clusters} clusters for {samples} samples", "at most one cluster a sample", "lower clusters")
@@ -150,6 +156,12 @@ def simulate_chinchilla(*, points: int = 240, truth: ChinchillaTruth | None = No
     ------
     InputError
         If `points` is below one.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> list(bl.simulate_chinchilla(points=5))[:3]
+    ['model', 'family', 'parameters']
     """
     truth = truth or ChinchillaTruth()
     rng = np.random.default_rng(seed)

@@ -147,6 +147,13 @@ def losses_from_completions(
     Notes
     -----
     The server's tokenizer may read a text such as ``</s>`` as a control token; the API has no way to forbid it.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> server = bl.CompletionsServer("http://localhost:8000/v1")  # doctest: +SKIP
+    >>> texts = bl.ServedTexts(["One text.", "Another."])  # doctest: +SKIP
+    >>> losses = bl.losses_from_completions(server, texts, names=["Qwen/Qwen3-0.6B"])  # doctest: +SKIP
     """
     names = _checked_names(names)
     facts = facts_of_models({name: {} for name in names}, models)

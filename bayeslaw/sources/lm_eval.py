@@ -76,6 +76,11 @@ def losses_from_harness(
     ------
     InputError
         If a file cannot be used, runs do not score the same texts, or the parameters of a model are not known.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.losses_from_harness(["results/small", "results/large"], tasks=["wikitext"])  # doctest: +SKIP
     """
     logs = _chosen(find_logs(runs, model_names(models)), tasks, of_losses=score is None)
     found = {name: {"parameters": _parameters(logs, name)} for name in dict.fromkeys(log.model for log in logs)}

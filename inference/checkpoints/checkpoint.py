@@ -164,6 +164,15 @@ def open_checkpoint(
     ------
     InputError
         If there is no such model, it cannot be fetched, or its files are missing, damaged or not in safetensors.
+
+    Examples
+    --------
+    With the folder of a checkpoint:
+
+    >>> import inference
+    >>> found = inference.open_checkpoint(checkpoint)
+    >>> type(found).__name__
+    'Checkpoint'
     """
     text = os.fspath(source)
     # Unlike pathlib's, these questions answer no to names that are too long or lie where nothing may be looked up.

@@ -34,6 +34,13 @@ def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh 
     ------
     InputError
         If the devices cannot be divided so.
+
+    Examples
+    --------
+    >>> import jax, inference
+    >>> mesh = inference.make_mesh(jax.devices()[:1])
+    >>> mesh is None or mesh.size == 1
+    True
     """
     devices = jax.devices() if devices is None else list(devices)
     if tensor < 1 or len(devices) % tensor:

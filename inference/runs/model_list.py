@@ -66,6 +66,12 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
     ------
     InputError
         If there is none, a YAML file is not a list of models, or two models would have one name.
+
+    Examples
+    --------
+    >>> import inference
+    >>> [request.source for request in inference.read_requests(["EleutherAI/pythia-160m"])]
+    ['EleutherAI/pythia-160m']
     """
     requests = []
     for model in models:

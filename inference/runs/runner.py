@@ -78,7 +78,7 @@ def run(
     say: Callable[[str], None] = lambda sentence: None,
     progress: bool = False,
 ) -> list[ModelResult]:
-    """Score texts under models into a loss table.
+    r"""Score texts under models into a loss table.
 
     Parameters
     ----------
@@ -107,6 +107,18 @@ def run(
     InputError
         If a model, the options or the texts cannot be used, or the folder holds other texts, another unit, or scores
         made differently. What is wrong with a model or the options is found before anything is written.
+
+    Examples
+    --------
+    With the folder of a checkpoint:
+
+    >>> from pathlib import Path
+    >>> import inference, bayeslaw as bl
+    >>> _ = Path("texts.txt").write_text("One line.\nAnother.\n")
+    >>> requests = inference.read_requests([str(checkpoint)])
+    >>> results = inference.run(requests, inference.read_texts(["texts.txt"]), "scored", inference.ScoreOptions())
+    >>> bl.read_losses("scored").sizes["lm"]
+    1
     """
     out = Path(out)
     if not out.is_dir():

@@ -64,6 +64,16 @@ def ensemble_score(
     InputError
         If there is no model, weights do not suit, or a combination of tokens is asked for of models whose tokenizers
         differ; otherwise as `inference.score`.
+
+    Examples
+    --------
+    With the folder of a checkpoint:
+
+    >>> import inference
+    >>> model = inference.load(checkpoint)
+    >>> together = inference.ensemble_score([model, model], ["A short text."])
+    >>> bool(abs(together[0] - inference.score(model, ["A short text."])[0]) < 1e-3)
+    True
     """
     check_choice("combination", combine, COMBINATIONS)
     texts = check_texts(texts)

@@ -110,6 +110,15 @@ def load(
     ------
     InputError
         If the checkpoint cannot be had, is not of a supported family, or does not fit its configuration.
+
+    Examples
+    --------
+    With the folder of a checkpoint, or the name of one on the hub:
+
+    >>> import inference
+    >>> model = inference.load(checkpoint)
+    >>> inference.score(model, ["A short text."]).shape
+    (1,)
     """
     dtype = check_choice("dtype", default_dtype() if dtype is None else dtype, DTYPES)
     checkpoint = open_checkpoint(source, revision=revision, offline=offline)
@@ -283,6 +292,16 @@ def token_log_probabilities(
     list of numpy.ndarray
         For each text the log-probability of each token in nats, [token], float32; NaN for a first token that nothing
         stands before.
+
+    Examples
+    --------
+    With the folder of a checkpoint:
+
+    >>> import inference
+    >>> model = inference.load(checkpoint)
+    >>> encodings = model.tokenizer.encode(["A short text."])
+    >>> [(row <= 0).all().item() for row in inference.token_log_probabilities(model, encodings)]
+    [True]
     """
     window, stride = check_window(model.config, window, stride)
     lengths = [len(encoding.ids) for encoding in encodings]
@@ -337,6 +356,15 @@ def score(
     InputError
         If a text is empty, or window and stride do not suit the model, or if the first tokens cannot be scored since
         nothing stands before them (``bos="never"``).
+
+    Examples
+    --------
+    With the folder of a checkpoint:
+
+    >>> import inference
+    >>> losses = inference.score(inference.load(checkpoint), ["A short text.", "A text that is longer than that."])
+    >>> losses.shape, bool((losses > 0).all())
+    ((2,), True)
     """
     texts = check_texts(texts)
     if model.tokenizer.prefix is None:

@@ -103,7 +103,7 @@ def text_hash(text: str) -> str:
 
 
 def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
-    """Read documents from files.
+    r"""Read documents from files.
 
     A ``.txt`` file is one document, named by the file without its ending. A ``.jsonl`` file has one JSON object a line
     and a ``.parquet`` file one row a document: ``text``, the name in ``id``, ``sample`` or ``name`` (the first that
@@ -128,6 +128,14 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
         If a file cannot be read, is not of one of the three kinds or not in UTF-8, if a record has no text, an empty
         one or one with lone surrogates, if all are white space, if a name is there twice, or if some documents have a
         cluster and some have none.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> import inference
+    >>> _ = Path("texts.txt").write_text("One line.\nAnother.\n")
+    >>> type(inference.read_texts(["texts.txt"])).__name__
+    'Corpus'
     """
     if isinstance(paths, str | os.PathLike):
         paths = [paths]

@@ -17,7 +17,7 @@ from bayeslaw.commands.demo import _score
 from bayeslaw.datasets.load import Dataset, find_dataset
 from bayeslaw.pools.pool_losses import make_pools
 
-FILES = {"scored", "losses", "pools", "fit.nc", "predictions.csv", "law.png", "claims.png"}
+FILES = {"scored", "losses", "pools", "fit.nc", "predictions.csv", "law.png", "claims.png", "page.html"}
 
 
 # Pools of the gate: all models alone, and some pairs.

@@ -16,6 +16,7 @@ from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, ROW_GROUPS
 from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.fitting.fits import fit
 from bayeslaw.laws import CollaborationLaw, PowerLaw
+from bayeslaw.likelihood import many_draws
 from bayeslaw.likelihood.noise import MEMBER_SCALE
 from bayeslaw.pools.pool_losses import make_pools
 from bayeslaw.simulation.tables import simulate_losses
@@ -74,11 +75,35 @@ def test_a_fit_holds_what_is_asked_for_or_small(monkeypatch):
 def test_parts_of_draws_are_put_together_as_they_are(dependent, monkeypatch):
     whole = dependent.keep(OTHERS).with_log_likelihood().tree
     # Neither 800 draws nor 1000 of the prior are a multiple of 7.
-    effects = dependent.model.dependence.loadings.size
-    monkeypatch.setattr(row_groups, "CELLS_AT_ONCE", 7 * effects)
+    rows, effects = dependent.model.dependence.loadings.shape
+    monkeypatch.setattr(row_groups, "CELLS_AT_ONCE", 7 * (rows + effects**2))
     parts = dependent.keep(OTHERS).with_log_likelihood().tree
     for group in ROW_GROUPS:
         np.testing.assert_allclose(parts[group].dataset["loss"], whole[group].dataset["loss"], rtol=1e-6)
+
+
+def test_densities_and_replicates_are_those_of_one_draw_after_the_other(dependent, monkeypatch):
+    # Several blocks of rows too.
+    monkeypatch.setattr(many_draws, "ROWS_AT_ONCE", 5)
+    model, values = dependent.model, dependent.values()
+    tree = dependent.keep(OTHERS).with_log_likelihood().tree
+    dense, drawn = (
+        tree[name]["loss"].to_numpy().reshape(800, -1) for name in ("log_likelihood", "posterior_predictive")
+    )
+    off = []
+    with jax.enable_x64(True):
+        for draw in range(0, 800, 8):
+            one = {name: values[name][draw] for name in model.needed_sites}
+            np.testing.assert_allclose(dense[draw], np.asarray(model.log_likelihood(one)), rtol=2e-5, atol=1e-5)
+            variance = np.asarray(model.variance(one))
+            shared = np.asarray(model.dependence.scaled_loadings(one[MEMBER_SCALE]))
+            core = np.eye(shared.shape[1]) + (shared / variance[model.group_index][:, None]).T @ shared
+            residual = model.response - np.asarray(model.location(one))
+            common = shared @ np.linalg.solve(core, shared.T @ (residual / variance[model.group_index]))
+            covariance = shared @ np.linalg.solve(core, shared.T) + np.diag(variance[model.group_index])
+            deviation = drawn[draw] - np.asarray(model.location(one)) - common
+            off.append(deviation @ np.linalg.solve(covariance, deviation) / len(deviation))
+    assert np.mean(off) == pytest.approx(1, abs=0.06)
 
 
 def test_rows_drawn_from_the_prior_scatter_as_the_prior_says(dependent):
