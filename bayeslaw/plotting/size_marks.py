@@ -117,6 +117,13 @@ def draw_by_size(
             )
 
 
+def crowd_words(most: int) -> str:
+    """Say what hexagons are, where a panel has so many rows that it shows them; empty where none has."""
+    if most <= MANY:
+        return ""
+    return "hexagons: many rows, the larger the more, coloured by their median number of members"
+
+
 def draw_others(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw rows that a panel is not about, in grey, on axes whose scales and limits are set."""
     if len(x) > MANY:
@@ -127,7 +134,7 @@ def draw_others(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Hexagons: centres [cell, 2] and half widths [2] in shares of the axes, counts [cell], and which each row is in."""
+    """Hexagons: centres [cell, 2] and half widths [2] in shares of the axes, counts [cell], and that of each row."""
 
     centres: np.ndarray
     half: np.ndarray
