@@ -13,7 +13,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.plotting.diversity_plot import correlation_words
 from bayeslaw.plotting.kernel_density import kernel_density
-from bayeslaw.plotting.pictures import plot_posterior, save_plot
+from bayeslaw.plotting.pictures import PLOTLY, plot_posterior, save_plot
 from bayeslaw.plotting.pool_size_plot import attained_words
 from bayeslaw.plotting.posterior_pictures import dependent, numbers_of
 from bayeslaw.plotting.predicted_plot import predicted_rows
@@ -304,14 +304,15 @@ def test_what_plotly_cannot_draw_is_refused(collaboration_fit, tmp_path, monkeyp
     with pytest.raises(InputError, match="no picture can be written to"):
         save_plot(collaboration_fit, tmp_path / "f.png", what="forest", backend="plotly")
     monkeypatch.setattr(pictures, "find_spec", lambda name: None)
-    with pytest.raises(InputError, match="plotly is not installed"):
+    with pytest.raises(InputError, match="plotly and webcolors are not installed"):
         save_plot(collaboration_fit, tmp_path / "f.html", what="forest", backend="plotly")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("what", ["forest", "pair", "prior_posterior", "ppc", "trace"])
 def test_plotly_draws_what_arviz_has(collaboration_fit, tmp_path, what):
-    pytest.importorskip("plotly", reason="plotly is not installed")
+    for package in PLOTLY:
+        pytest.importorskip(package, reason=f"{package} is not installed")
     save_plot(collaboration_fit, tmp_path / "f.html", what=what, backend="plotly")
     assert "<html" in (tmp_path / "f.html").read_text()[:2000].lower()
 
