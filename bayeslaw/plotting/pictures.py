@@ -152,6 +152,7 @@ def save_plot(
     >>> import bayeslaw as bl
     >>> bl.save_plot(bl.load_fit("fit.nc"), "law.pdf", width=3.3)  # doctest: +SKIP
     """
+    check_backend(what, backend)
     check_output_file(check_picture_file(path, page=backend == "plotly"))
     if backend == "plotly":
         write_page(plot_posterior(fit, what, interval=interval, backend=backend), path)

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
+from bayeslaw.calibration.ranks import envelope
 from bayeslaw.errors import InputError
 
 # What is made by functions, not by users: it holds what it is given.
@@ -106,7 +107,7 @@ def small_calibration() -> bl.Calibration:
         ranked_draws=99,
         values=values,
         ranks=(100 * values).astype(int),
-        envelope=envelope(4, 1),
+        envelope=envelope(4, 0.95),
         rank_table=pd.DataFrame({"quantity": ["floor"], "inside": [True]}),
         coverage=pd.DataFrame(),
         seconds=1.0,

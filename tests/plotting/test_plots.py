@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -72,7 +73,7 @@ def test_every_law_is_drawn_with_its_units(fitted):
 
 def panels(figure):
     """Panels of a picture by their titles, without the strips beside them."""
-    return {title(ax): ax for ax in figure.axes if title(ax)}
+    return {title(ax): ax for ax in figure.findobj(Axes) if title(ax)}
 
 
 REGIME_TITLES = {"single": "single models", "homogeneous": "homogeneous pools", "heterogeneous": "heterogeneous pools"}
@@ -168,7 +169,7 @@ def test_what_lies_beyond_the_data_is_marked(collaboration_fit):
     assert beyond.get_linewidth() < inside.get_linewidth()
     (shade,) = [each for each in ax.patches if each.get_label() == "_beyond the data"]
     assert shade.get_x() == pytest.approx(budgets[own].max())
-    assert "beyond the data" in words(ax.figure)
+    assert "beyond the data" in words(ax.get_figure(root=True))
     assert "beyond the data" not in words(plot_law(collaboration_fit, beyond=1))
 
 
@@ -258,7 +259,7 @@ def test_training_tokens_have_a_curve_each(chinchilla_fit):
     assert levels.max() <= tokens.max()
     ends = [curve.get_ydata()[-1] for curve in curves]
     assert ends == sorted(ends, reverse=True)
-    assert all(f"{count_label(level)} training tokens" in words(ax.figure) for level in levels)
+    assert all(f"{count_label(level)} training tokens" in words(ax.get_figure(root=True)) for level in levels)
 
 
 def test_complete_pooling_draws_one_curve(collaboration_fit):
@@ -286,7 +287,7 @@ def test_axes_and_figures_of_the_caller_are_drawn_into(collaboration_fit):
     assert plot_law(collaboration_fit, figure=left) is whole
     assert bl.plot_forest(collaboration_fit, figure=right) is whole
     assert panels(left).keys() == panels(plot_law(collaboration_fit)).keys()
-    assert len(panels(whole)) == 3
+    assert {ax.get_xlabel() for ax in right.findobj(Axes)} >= {f"loss ({collaboration_fit.unit})"}
     with pytest.raises(InputError, match="both ax and figure"):
         plot_law(collaboration_fit, ax=ax, figure=whole)
     with pytest.raises(InputError, match="figure is 3"):

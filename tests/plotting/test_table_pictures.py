@@ -117,7 +117,8 @@ def test_correlations_are_told_by_size_too():
 
 
 def test_matched_budgets_are_drawn_in_their_parts(losses):
-    found = bl.advantage(losses, max_size=2, tolerance=1, draws=100)
+    found = bl.advantage(losses, max_size=3, tolerance=1, draws=100)
+    assert [parts.size for parts in found.parts] == ["all", 2, 3]
     ax = Figure().subplots()
     assert bl.plot_matched(found, ax=ax) is ax.figure
     for parts in found.parts:
@@ -187,8 +188,10 @@ def test_larger_models_are_predicted_by_how_far_they_lie(power_fit):
     titles = [ax.get_title(loc="left") for ax in figure.axes]
     assert titles[0] == "inside the data"
     assert "over one range beyond" in titles
-    with pytest.raises(InputError, match="losses of pools"):
+    with pytest.raises(InputError, match="have no single family"):
         bl.plot_predicted(power_fit, bl.make_pools(other, max_size=2))
+    with pytest.raises(InputError, match="losses of models in nats per word"):
+        bl.plot_predicted(power_fit, other.assign_attrs(unit="word"))
 
 
 def test_prior_and_posterior_predictive_stand_beside_the_rows_of_each_regime(collaboration_fit):
@@ -301,6 +304,7 @@ def test_what_plotly_cannot_draw_is_refused(collaboration_fit, tmp_path, monkeyp
 
     with pytest.raises(InputError, match="law has no form for plotly"):
         save_plot(collaboration_fit, tmp_path / "f.html", backend="plotly")
+    monkeypatch.setattr(pictures, "find_spec", lambda name: "there")
     with pytest.raises(InputError, match="no picture can be written to"):
         save_plot(collaboration_fit, tmp_path / "f.png", what="forest", backend="plotly")
     monkeypatch.setattr(pictures, "find_spec", lambda name: None)
