@@ -276,7 +276,7 @@ def test_gains_are_drawn_against_diversity_with_the_law(fitted):
     rows = fitted.observations
     gains = rows.covariates["best_member_loss"] - rows.loss
     drawn = [ax for ax in figure.axes if ax.collections]
-    assert len(drawn) == len(numbers) * max(len(fitted.model.groups) if fitted.law.varies else 1, 1)
+    assert len(drawn) == len(numbers) * max(len(fitted.model.groups), 1)
     for ax in drawn:
         low, high = ax.get_ylim()
         assert low < gains.min() <= gains.max() < high
