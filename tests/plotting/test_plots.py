@@ -307,6 +307,9 @@ def test_the_style_of_the_caller_is_kept_and_left_as_it_was(collaboration_fit, t
         ax = next(iter(panels(figure).values()))
         assert figure.get_facecolor() == (0, 0, 0, 1)
         assert lightness(line(ax, "line single").get_color()) > 60
+        figure.canvas.draw()
+        assert {label.get_color() for label in ax.get_yticklabels()} == {"white"}
+        assert min(lightness(mark.get_facecolor()[0][:3]) for mark in marked(ax).values()) > 40
     assert dict(matplotlib.rcParams) == before
     assert matplotlib.get_backend() == backend
 
