@@ -3,6 +3,7 @@
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE / "extensions"))
@@ -22,9 +23,10 @@ extensions = [
     "sphinxcontrib.programoutput",
     # Of this folder.
     "prepared_files",
+    "every_command",
     "first_use",
 ]
-source_suffix = {".md": "myst-nb", ".rst": "restructuredtext"}
+source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 templates_path = ["templates"]
 exclude_patterns = ["_build", "extensions", "templates"]
 root_doc = "index"
@@ -46,7 +48,8 @@ autodoc_typehints = "none"
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-default_role = "code"
+# Names in backticks link where there is such a name; others are code, as they are in Markdown.
+default_role = "py:obj"
 add_module_names = False
 # Files whose names differ by case alone are one file on some systems.
 autosummary_filename_map = {
@@ -73,3 +76,13 @@ html_theme_options = {
     "pygments_light_style": "a11y-high-contrast-light",
     "pygments_dark_style": "a11y-high-contrast-dark",
 }
+
+
+def as_code(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Leave a name in backticks that is no public one as it is."""
+    return content if node.get("refdomain") == "py" and node["reftype"] == "obj" else None
+
+
+def setup(app: Any) -> None:
+    """Connect with Sphinx."""
+    app.connect("missing-reference", as_code)
