@@ -24,7 +24,9 @@ extensions = [
     # Of this folder.
     "prepared_files",
     "every_command",
+    "long_lines",
     "first_use",
+    "mathml",
 ]
 source_suffix = {".rst": "restructuredtext", ".md": "myst-nb"}
 templates_path = ["templates"]
@@ -38,7 +40,7 @@ nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
 nb_render_markdown_format = "myst"
-myst_enable_extensions = ["colon_fence", "deflist", "dollarmath", "attrs_inline"]
+myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 programoutput_prompt_template = "$ {command}\n{output}"
 copybutton_prompt_text = "$ "
@@ -60,6 +62,7 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(numpy|np|pandas|pd|xarray|xr|jax|flax|nnx|numpyro|arviz|matplotlib|os|pathlib|collections)\..*"),
 ]
 
+html_math_renderer = "mathml"
 html_theme = "pydata_sphinx_theme"
 html_title = "bayeslaw"
 html_static_path = ["static"]

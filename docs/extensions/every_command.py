@@ -20,7 +20,7 @@ class EveryCommand(SphinxDirective):
         from bayeslaw.cli import app
 
         sections: list[nodes.Node] = []
-        for name in get_command(app).commands:
+        for name in vars(get_command(app))["commands"]:
             section = nodes.section(ids=[f"command-{name}"], names=[f"bayeslaw {name}"])
             section += nodes.title("", f"bayeslaw {name}")
             section += help_of(f"bayeslaw {name} --help")

@@ -28,6 +28,11 @@ CHAINS = {
     ],
     "joint.nc": ["bayeslaw fit losses.csv --models models.csv --unit document --cluster file --out joint.nc"],
 }
+# Bars of progress are no part of a page, so that what draws them in a browser is not installed.
+STARTUP = f"""import os, warnings
+os.chdir(os.environ["{WORK}"])
+warnings.filterwarnings("ignore", message="IProgress not found")
+"""
 CANDIDATES = """name,family,parameters,price
 qwen3-4m,qwen3,4M,0.4
 llama-6m,llama,6M,0.6
@@ -68,7 +73,7 @@ def set_up_kernel(work: Path) -> None:
     """Let kernels start in that folder and draw pictures that are sharp on every screen."""
     profile = work / "ipython" / "profile_default"
     (profile / "startup").mkdir(parents=True, exist_ok=True)
-    (profile / "startup" / "folder.py").write_text(f"import os\nos.chdir(os.environ['{WORK}'])\n")
+    (profile / "startup" / "folder.py").write_text(STARTUP)
     settings = "c.InlineBackend.figure_formats = {'retina'}\nc.HistoryManager.enabled = False\n"
     (profile / "ipython_kernel_config.py").write_text(settings)
     os.environ["IPYTHONDIR"] = str(work / "ipython")
@@ -87,8 +92,9 @@ def make_files(app: Sphinx) -> None:
     (work / "texts.jsonl").symlink_to(zoo / "texts.jsonl")
     (work / "candidates.csv").write_text(CANDIDATES)
     write_tables(work)
+    wanted = [chain for name, chain in CHAINS.items() if not (work / name).exists()]
     with ThreadPoolExecutor() as threads:
-        list(threads.map(lambda chain: run(chain, work), [CHAINS[name] for name in CHAINS if not (work / name).exists()]))
+        list(threads.map(lambda chain: run(chain, work), wanted))
 
 
 def write_tables(work: Path) -> None:

@@ -38,7 +38,7 @@ def commands_of(text: str) -> list[str]:
 
 def wrong_words(command: str) -> list[str]:
     """Find a command that is not there, and options that its command does not have."""
-    known = get_command(app).commands
+    known = vars(get_command(app))["commands"]
     _, name, *words = command.split()
     if name not in known:
         return [] if name.startswith("-") or not name.islower() else [name]
@@ -109,7 +109,8 @@ def test_files_of_settings_in_pages_are_read(tmp_path):
         file = tmp_path / "config.yaml"
         file.write_text(text)
         law, noise = read_config(file, None)
-        assert law is not None and law.name == yaml.safe_load(text)["law"]
+        assert law is not None
+        assert law.name == yaml.safe_load(text)["law"]
         assert noise is not None
 
 
