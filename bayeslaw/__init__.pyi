@@ -49,6 +49,7 @@ from .pools.co_failures import co_failure
 from .pools.combinations import combine
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
+from .reporting.summaries import ParameterSummary, Summary, summary
 from .simulation.simulated_pools import simulate_pools
 from .simulation.tables import simulate_chinchilla, simulate_losses
 from .simulation.truth import ChinchillaTruth, PowerTruth, Truth
@@ -82,11 +83,13 @@ __all__ = [
     "LossTableWarning",
     "NextScores",
     "Noise",
+    "ParameterSummary",
     "PowerLaw",
     "PowerTruth",
     "Recommendation",
     "ServedTexts",
     "Stack",
+    "Summary",
     "Truth",
     "TruthCoverage",
     "advantage",
@@ -139,6 +142,7 @@ __all__ = [
     "simulate_losses",
     "simulate_pools",
     "stack",
+    "summary",
     "truth_coverage",
     "when",
     "win_shares",

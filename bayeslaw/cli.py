@@ -23,6 +23,7 @@ from bayeslaw.commands.pools import pools
 from bayeslaw.commands.predict import predict
 from bayeslaw.commands.score import score
 from bayeslaw.commands.standard_output import with_standard_output
+from bayeslaw.commands.summary import summary
 from bayeslaw.commands.when import when
 
 FATAL_ALONE = "3"
@@ -55,6 +56,7 @@ add(app, advantage, example="bayeslaw advantage zoo --unit document")
 add(app, attainability, example="bayeslaw attainability zoo --unit line --members zoo-gpt2-1.5m,zoo-llama-1.5m")
 add(app, choose, example="bayeslaw choose zoo --unit document --max-parameters 3M --max-size 3")
 add(app, fit, example="bayeslaw fit pools --law collaboration --out f.nc")
+add(app, summary, example="bayeslaw summary f.nc")
 add(app, check, example="bayeslaw check f.nc")
 add(app, predict, example="bayeslaw predict f.nc --parameters 7e9 --regime heterogeneous --interval 0.9")
 add(app, when, example="bayeslaw when f.nc --budgets 1M,10M")

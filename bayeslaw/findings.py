@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from bayeslaw.markup import BREAK, Html, element
+
 SEVERITIES = ("error", "warning", "info")
 """From what forbids a use to what is good to know."""
 
@@ -103,3 +105,7 @@ class Finding:
     def is_error(self) -> bool:
         """Whether nothing should be made of what it is about."""
         return self.severity == "error"
+
+    def _repr_html_(self) -> Html:
+        remedy = (BREAK, f"remedy: {self.remedy}") if self.remedy else ()
+        return element("p", element("strong", f"{self.severity} {self.code}"), f": {self.message}", *remedy)

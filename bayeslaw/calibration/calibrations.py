@@ -22,6 +22,7 @@ from bayeslaw.laws.protocol import AnyLaw
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.losses.table_arguments import any_table
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.progress import progress_bar
 
 SIMULATIONS = 200
@@ -96,6 +97,29 @@ class Calibration:
     def calibrated(self) -> bool:
         """Whether ranks stay in their envelope and bands hold."""
         return self.ranks_inside and self.bands_hold
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was found, in words."""
+        gross = "; so few find nothing but gross mistakes" if self.quick else ""
+        return (
+            f"{self.simulations} tables drawn from the {self.law} law, losses in {self.unit}: {self.failed} fits "
+            f"failed, {self.divergent} had divergences{gross}.",
+            f"Ranks of {'all quantities stay' if self.ranks_inside else 'some quantities leave'} "
+            f"{'in ' if self.ranks_inside else ''}their envelope; bands "
+            f"{'hold as often as they say' if self.bands_hold else 'do not hold as often as they say'}.",
+        )
+
+    def __str__(self) -> str:
+        return "\n".join([*self.sentences, self.coverage.to_string(index=False)])
+
+    def __repr__(self) -> str:
+        verdict = "calibrated" if self.calibrated else "not calibrated"
+        return f"<Calibration of the {self.law} law by {self.simulations} simulations, {verdict}>"
+
+    def _repr_html_(self) -> Html:
+        coverage = frame_table(self.coverage, caption="how often bands hold the truth")
+        return answer(self.sentences, frame_table(self.rank_table, caption="ranks"), coverage)
 
 
 @accepts(

@@ -9,6 +9,7 @@ import typer
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    IntervalOption,
     JsonOption,
     MetricOption,
     MissingOption,
@@ -19,9 +20,9 @@ from bayeslaw.commands.common import (
     TableArgument,
     UnitOption,
     console,
-    print_json,
     read_table,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
     from bayeslaw.pools.advantages import Advantage
     from bayeslaw.pools.cluster_intervals import Estimate
+
+COLUMNS = ("size", "pairs", "part", "value", "lower", "upper", "interval", "interval_kind", "unit", "rule")
 
 
 def advantage(
@@ -60,11 +63,13 @@ def advantage(
     tolerance: Annotated[
         float, typer.Option("--tolerance", help="Largest difference of the log budgets of a pair.")
     ] = 0.1,
-    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    interval: IntervalOption = 0.9,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Say how much of what heterogeneous pools are better by is diversity, and how much better partners."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, models))
     check_file_there(table)
     from bayeslaw.pools.advantages import advantage as split_advantage
 
@@ -89,10 +94,9 @@ def advantage(
         interval=interval,
         seed=seed,
     )
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        _show(found, console())
+    of_all = {"interval": found.interval, "interval_kind": found.interval_kind, "unit": found.unit, "rule": found.rule}
+    rows = [row | of_all for row in found.table.to_dict(orient="records")]
+    results.print(found.as_dict(), rows, lambda: _show(found, console()))
 
 
 def _show(found: Advantage, out: Console) -> None:

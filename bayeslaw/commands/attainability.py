@@ -10,6 +10,7 @@ import typer
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    IntervalOption,
     JsonOption,
     MetricOption,
     MissingOption,
@@ -21,10 +22,10 @@ from bayeslaw.commands.common import (
     UnitOption,
     console,
     note,
-    print_json,
     read_table,
     say,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     from bayeslaw.pools.attained_gains import Attainability
 
 TOKENS = "tokens"
+
+COLUMNS = (
+    *("rule", "loss", "difference", "difference_lower", "difference_upper", "share", "share_lower", "share_upper"),
+    *("unit", "parameters", "interval", "interval_kind"),
+)
+CO_FAILURE_COLUMNS = ("threshold", "probability", "lower", "upper", "best_member", "unit", "clusters", "interval")
 
 
 def attainability(
@@ -71,14 +78,17 @@ def attainability(
     co_failure: Annotated[
         bool, typer.Option("--co-failure", help="Print only how often all members fail together.")
     ] = False,
-    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    interval: IntervalOption = 0.9,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw what rules gain: a .png, .svg or .pdf file.")
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Say what a pool's members gain together, by every rule, over the best of them, and how often all fail."""
+    columns = CO_FAILURE_COLUMNS if co_failure else COLUMNS
+    results = Results(ctx, columns, as_json=as_json, csv=csv, inputs=(table, models, features))
     check_file_there(table)
     if features is not None:
         check_file_there(features)
@@ -111,7 +121,10 @@ def attainability(
     )
     names = [name.strip() for name in members.split(",") if name.strip()]
     if co_failure:
-        _print_co_failure(co_failure_of(losses, names, interval=interval), interval, as_json=as_json)
+        failures = co_failure_of(losses, names, interval=interval)
+        records = failures.to_dict(orient="records")
+        rows = [row | {"interval": interval} for row in records]
+        results.print(records, rows, lambda: _show_co_failure(failures, interval))
         return
     tokens = _token_losses(table, losses, names, wanted)
     known = None if features is None else a_features_table("features", features)
@@ -125,11 +138,14 @@ def attainability(
 
         save_attainability(found, picture)
         note(ctx, f"wrote {picture}")
-    if as_json:
-        print_json(found.records)
-        return
-    _show(found, console())
-    _print_co_failure(co_failure_of(losses, names, interval=interval), interval, as_json=False)
+    of_all = {"interval": found.interval, "interval_kind": found.interval_kind}
+    rows = [record | {"parameters": found.parameters.get(str(record["rule"]))} | of_all for record in found.records]
+
+    def show() -> None:
+        _show(found, console())
+        _show_co_failure(co_failure_of(losses, names, interval=interval), interval)
+
+    results.print(found.records, rows, show)
     for name, why in found.left_out.items():
         note(ctx, f"note: {name} is left out: {why}")
 
@@ -216,13 +232,10 @@ def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
     return f"{text}."
 
 
-def _print_co_failure(found: pd.DataFrame, interval: float, *, as_json: bool) -> None:
-    from bayeslaw.pools.co_failures import BOUND, CO_FAILURE_KIND
-
-    if as_json:
-        print_json(found.to_dict(orient="records"))
-        return
+def _show_co_failure(found: pd.DataFrame, interval: float) -> None:
     from rich.table import Table
+
+    from bayeslaw.pools.co_failures import BOUND, CO_FAILURE_KIND
 
     unit, clusters = found["unit"].iloc[0], int(found["clusters"].iloc[0])
     table = Table(

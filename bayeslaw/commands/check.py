@@ -14,8 +14,8 @@ from bayeslaw.commands.common import (
     JsonOption,
     coloured,
     console,
-    print_json,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_text
@@ -23,8 +23,11 @@ from bayeslaw.losses.loss_text import loss_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+COLUMNS = ("code", "severity", "message", "remedy")
+
 
 def check(
+    ctx: typer.Context,
     fit: FitArgument,
     budgets: Annotated[
         list[str] | None,
@@ -37,11 +40,13 @@ def check(
         ),
     ] = False,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
     details: Annotated[
         bool, typer.Option("--details", help="Also how far priors and data move each prediction and parameter.")
     ] = False,
 ) -> None:
     """Say whether a fit can be trusted, and how probable the claims are; exit code 1 where it must not be trusted."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit,))
     check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.diagnosis.checks import check_record
@@ -51,14 +56,15 @@ def check(
     at = None if not budgets else read_counts("budget", budgets)
     loaded = load_fit(fit, keep=("prior", "log_prior"))
     record = check_record(loaded, budgets=at, independent_rows=independent_rows)
-    if as_json:
-        print_json(record)
-    else:
+
+    def show() -> None:
         _show(record, console())
         if (at or independent_rows) and not record["claims"]:
             console().print("no claims: the law makes none, or the fit was saved without its prior")
         if details:
             _show_details(record, console())
+
+    results.print(record, record["findings"], show)
     if not record["trusted"]:
         raise typer.Exit(1)
 

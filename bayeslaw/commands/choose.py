@@ -21,10 +21,10 @@ from bayeslaw.commands.common import (
     UnitOption,
     console,
     note,
-    print_json,
     read_table,
     warn_if_untrusted,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bayeslaw.decision.choice_rows import Choices
+
+COLUMNS = (
+    *("members", "parameters", "active_parameters", "price", "rule", "unit", "loss", "lower", "upper"),
+    *("probability_best", "probability_better_than_single", "regret", "difference", "difference_lower"),
+    *("difference_upper", "share_of_oracle_gain", "interval", "interval_kind"),
+)
 
 
 def choose(
@@ -88,8 +94,10 @@ def choose(
     metric: MetricOption = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Choose a pool within limits, and say how sure that is: of a table's models, or by a joint fit also of others."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, models, candidates))
     options = {
         "models": models,
         "unit": unit,
@@ -143,10 +151,9 @@ def choose(
 
         save_pareto(found, picture)
         note(ctx, f"wrote {picture}")
-    if as_json:
-        print_json(found.as_list())
-    else:
-        _show(found, console())
+    of_all = {"interval": found.level, "interval_kind": found.interval_kind}
+    records = found.as_list()
+    results.print(records, [record | of_all for record in records], lambda: _show(found, console()))
 
 
 def _show(found: Choices, out: Console) -> None:

@@ -60,6 +60,7 @@ MetricOption = Annotated[
     str | None, typer.Option("--metric", help=f"What the table holds: {describe_metrics()}; default: nll.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+IntervalOption = Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="The same seed gives the same result.")]
 
 

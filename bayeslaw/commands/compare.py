@@ -13,15 +13,17 @@ from bayeslaw.commands.common import (
     coloured,
     console,
     is_quiet,
-    print_json,
     warn_if_untrusted,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
     from bayeslaw.comparison.comparisons import Comparison
+
+COLUMNS = ("fit", "rank", "weight", "unit", "left_out")
 
 
 def compare(
@@ -43,8 +45,10 @@ def compare(
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain of a refit.")] = 500,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Rank fits of the same rows by the log density they predict: of single rows, or of models or families left out."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(*fits,))
     # Fits are read one after the other: of the others the reader tells.
     check_fit_there(fits[0])
     use_compilation_cache()
@@ -62,10 +66,16 @@ def compare(
     comparison = compare_fits(loaded, by=leave_out, method=method, draws=draws, seed=seed, progress=not is_quiet(ctx))
     for name, fit in loaded.items():
         warn_if_untrusted(fit, Path(name))
-    if as_json:
-        print_json(comparison_record(comparison, stack=stack))
-    else:
-        _show(comparison, stack=stack)
+    results.print(comparison_record(comparison, stack=stack), _rows(comparison), lambda: _show(comparison, stack=stack))
+
+
+def _rows(comparison: Comparison) -> list[dict[str, Any]]:
+    of_all = {"unit": comparison.unit, "left_out": _left_out(comparison)}
+    return [row | of_all for row in comparison.table.reset_index(names="fit").to_dict(orient="records")]
+
+
+def _left_out(comparison: Comparison) -> str:
+    return next((left_out.by for left_out in comparison.left_out.values()), "row")
 
 
 def comparison_record(comparison: Comparison, *, stack: bool) -> dict[str, Any]:
@@ -84,7 +94,7 @@ def comparison_record(comparison: Comparison, *, stack: bool) -> dict[str, Any]:
         ``unit``, ``warnings``, ``left_out`` (row, model or family) and ``fits``, best first; where models or families
         were left out, ``folds`` of each; for a stack ``weights`` in place of the last two.
     """
-    by = next((left_out.by for left_out in comparison.left_out.values()), "row")
+    by = _left_out(comparison)
     record: dict[str, Any] = {"unit": comparison.unit, "warnings": list(comparison.warnings), "left_out": by}
     if stack:
         weights = comparison.table["weight"].to_dict()
@@ -104,7 +114,7 @@ def _show(comparison: Comparison, *, stack: bool) -> None:
     out = console()
     for warning in comparison.warnings:
         out.print(coloured("warning", "yellow") + f": {warning}", soft_wrap=True)
-    by = next((left_out.by for left_out in comparison.left_out.values()), "row")
+    by = _left_out(comparison)
     title = f"expected log predictive density of the loss in {comparison.unit}, each {by} left out"
     table = comparison.table
     if stack:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,6 +10,8 @@ import typer
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    IntervalOption,
+    JsonOption,
     MetricOption,
     MissingOption,
     ModelsOption,
@@ -23,7 +24,10 @@ from bayeslaw.commands.common import (
     read_any_table,
     say,
 )
+from bayeslaw.commands.results import CsvOption, Results
+from bayeslaw.commands.summary import COLUMNS, PriorsOption, print_summary
 from bayeslaw.errors import check_choice
+from bayeslaw.inputs.arguments import a_level
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
@@ -69,26 +73,32 @@ def fit(
     missing: MissingOption = "error",
     strict: StrictOption = False,
     metric: MetricOption = None,
+    interval: IntervalOption = 0.9,
+    priors: PriorsOption = False,
+    as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
-    """Fit a law by Hamiltonian Monte Carlo and save draws, predictions and data in one file that ArviZ reads.
+    """Fit a law by Hamiltonian Monte Carlo, save draws and data in one file that ArviZ reads, and print a summary.
 
     Without a law the one recommended for the table is fitted, and the reason is said. Where the command is interrupted,
     it goes on when it is given again: draws are kept in a hidden folder beside the output until that is written.
     Exit code 1 where the fit, which is written all the same, has an error and must not be trusted.
     """
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, models, config))
+    a_level("interval", interval)
     for path in (table, models):
         if path is not None:
             check_file_there(path)
     if law is not None:
         check_choice("law", LAWS.current_name(law), LAWS.names())
     use_compilation_cache()
-    from bayeslaw.diagnosis.checks import check, trusted
     from bayeslaw.fitting.fit_file import check_fit_output, kept_groups
     from bayeslaw.fitting.fits import SAMPLER_NAMES
     from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
     from bayeslaw.fitting.recommendation import recommend
     from bayeslaw.fitting.settings_file import read_config
     from bayeslaw.fitting.usual_noise import reason_for
+    from bayeslaw.reporting.summaries import summary
 
     check_fit_output(out, inputs=(table, models, config))
     groups = kept_groups(keep)
@@ -130,13 +140,17 @@ def fit(
         told = f"the same command goes on from the draws kept in {str(kept)!r}" if kept.exists() else "nothing is drawn"
         typer.echo(f"interrupted: {told}", err=True)
         raise typer.Exit(130) from None
-    note(ctx, str(result))
     if noise is None:
         note(ctx, reason_for(result.noise, result.observations))
-    findings = check(result)
-    for finding in findings:
-        tell = say if finding.is_error else partial(note, ctx)
-        tell(f"{finding.severity} {finding.code}: {finding.message}")
     note(ctx, f"wrote {out}")
-    if not trusted(findings):
+    found = summary(result, interval=interval)
+    wanted = as_json or csv is not None or not is_quiet(ctx)
+    if not (wanted and results.shown):
+        # A summary that is printed has them.
+        for finding in found.findings:
+            if finding.is_error:
+                say(f"error {finding}")
+    if wanted:
+        print_summary(results, found, priors=priors, compact=True)
+    if not found.trusted:
         raise typer.Exit(1)

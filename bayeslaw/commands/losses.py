@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import typer
+
 from bayeslaw.commands.common import (
     COLOURS,
     ClusterOption,
@@ -18,9 +20,9 @@ from bayeslaw.commands.common import (
     UnitOption,
     coloured,
     console,
-    print_json,
     say_errors,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
 
@@ -29,8 +31,11 @@ if TYPE_CHECKING:
 
     from bayeslaw.losses.table_report import LossReport
 
+COLUMNS = ("model", "family", "parameters", "loss", "standard_error", "loss_unit", "wins")
+
 
 def losses(
+    ctx: typer.Context,
     table: TableArgument,
     models: ModelsOption = None,
     unit: UnitOption = None,
@@ -41,8 +46,10 @@ def losses(
     strict: StrictOption = False,
     metric: MetricOption = None,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Say what is in a loss table: unit, samples, models, families, mean losses, warnings."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, models))
     check_file_there(table)
     from bayeslaw.losses.readers import read_losses
     from bayeslaw.losses.table_arguments import find_table
@@ -60,10 +67,8 @@ def losses(
             metric=metric,
         )
     )
-    if as_json:
-        print_json(report.as_dict())
-    else:
-        _show(report, console())
+    record = report.as_dict()
+    results.print(record, record["models"], lambda: _show(report, console()))
     if strict:
         say_errors([warning for warning in report.warnings if warning.is_error], strict=True)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, print_json, warn_if_untrusted
+from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, warn_if_untrusted
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import describe_rules
@@ -17,8 +19,14 @@ if TYPE_CHECKING:
 
     from bayeslaw.decision.score_values import NextScores
 
+COLUMNS = (
+    *("score", "model", "samples", "cost", "cost_unit", "expected_regret_now", "expected_regret_after", "error"),
+    *("per_cost", "effective_draws", "loss_unit", "rule"),
+)
+
 
 def next_(
+    ctx: typer.Context,
     fit: FitArgument,
     candidates: Annotated[
         Path | None,
@@ -43,8 +51,10 @@ def next_(
     draws: Annotated[int, typer.Option("--draws", help="Posterior draws, and outcomes, to look at.")] = 200,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Say which model to score next, or on how many more samples, by expected reduction of regret per cost."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit, candidates))
     check_fit_there(fit)
     if candidates is not None:
         check_file_there(candidates)
@@ -63,10 +73,12 @@ def next_(
         seed=seed,
     )
     warn_if_untrusted(fitted, fit)
-    if as_json:
-        print_json(found.as_list())
-    else:
-        _show(found, console())
+    results.print(found.as_list(), _rows(found), lambda: _show(found, console()))
+
+
+def _rows(found: NextScores) -> list[dict[str, Any]]:
+    units = {"cost_unit": found.cost_unit, "loss_unit": found.loss_unit, "rule": found.rule}
+    return [{"score": row.words} | asdict(row) | units for row in found.rows]
 
 
 def _show(found: NextScores, out: Console) -> None:

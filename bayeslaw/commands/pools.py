@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
+    JsonOption,
     MetricOption,
     MissingOption,
     ModelsOption,
@@ -18,9 +19,11 @@ from bayeslaw.commands.common import (
     StrictOption,
     TableArgument,
     UnitOption,
+    console,
     note,
     read_table,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
@@ -28,6 +31,9 @@ from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_nam
 
 if TYPE_CHECKING:
     import xarray as xr
+    from rich.console import Console
+
+COLUMNS = ("pool", "size", "regime", "parameters", "loss", "standard_error", "unit", "rule")
 
 
 def pools(
@@ -72,8 +78,11 @@ def pools(
         str, typer.Option("--params", help="Which count of parameters: total, non-embedding or active.")
     ] = "total",
     seed: SeedOption = 0,
+    as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Make pools of the models of a table: their losses, win shares, gains and diversity."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, models))
     check_file_there(table)
     from bayeslaw.inputs.output_paths import check_output_folder
     from bayeslaw.losses.table_arguments import find_table
@@ -101,7 +110,9 @@ def pools(
         losses = losses.assign_coords(sample=range(losses.sizes["sample"]))
     made = make_pools(losses, rule=rule, token_losses=tokens, **options)
     write_pools(made, out)
-    note(ctx, _summary(made, out))
+    record = pools_record(made)
+    results.print(record, _rows(made), lambda: _show(record, console()))
+    note(ctx, f"wrote {out}")
 
 
 def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
@@ -128,12 +139,66 @@ def _token_losses(table: Path, losses: xr.Dataset, rule: str, tokenizer: str | N
     return read_token_losses(table, models=losses["lm"].to_numpy().tolist(), tokenizer=tokenizer)
 
 
-def _summary(made: xr.Dataset, out: Path) -> str:
-    regimes = made["regime"].to_numpy().tolist()
-    counts = ", ".join(f"{regimes.count(name):,} {name}" for name in dict.fromkeys(regimes))
-    lowest = int(made["loss"].to_numpy().argmin())
-    pool, loss = made["pool"].to_numpy()[lowest], float(made["loss"][lowest])
-    return (
-        f"{out}: {len(regimes):,} pools ({counts}), rule {made.attrs['rule']}, design {made.attrs['design']}\n"
-        f"lowest loss: {loss_text(loss)} {made.attrs['loss_unit']}, {pool}"
+def pools_record(made: xr.Dataset) -> dict[str, Any]:
+    """Put what pools there are into plain values.
+
+    Parameters
+    ----------
+    made
+        The pools.
+
+    Returns
+    -------
+    dict
+        ``rule``, ``design``, ``unit``, number of ``pools``, ``lowest`` (the ``pool`` that loses least, and its
+        ``loss``), and ``regimes``: of each ``regime``, the number of ``pools``, the ``parameters_min`` and
+        ``parameters_max`` of one, and ``loss_min``, ``loss_mean`` and ``loss_max``.
+    """
+    loss, regimes, sizes = (made[name].to_numpy() for name in ("loss", "regime", "parameters"))
+    lowest = int(loss.argmin())
+    return {
+        "rule": str(made.attrs["rule"]),
+        "design": str(made.attrs["design"]),
+        "unit": str(made.attrs["loss_unit"]),
+        "pools": len(loss),
+        "lowest": {"pool": str(made["pool"].to_numpy()[lowest]), "loss": float(loss[lowest])},
+        "regimes": [
+            {
+                "regime": name,
+                "pools": int((regimes == name).sum()),
+                "parameters_min": float(sizes[regimes == name].min()),
+                "parameters_max": float(sizes[regimes == name].max()),
+                "loss_min": float(loss[regimes == name].min()),
+                "loss_mean": float(loss[regimes == name].mean()),
+                "loss_max": float(loss[regimes == name].max()),
+            }
+            for name in dict.fromkeys(map(str, regimes))
+        ],
+    }
+
+
+def _rows(made: xr.Dataset) -> list[dict[str, Any]]:
+    held = [name for name in COLUMNS if name in made or name == "pool"]
+    columns = [made[name].to_numpy().tolist() for name in held]
+    of_all = dict.fromkeys(COLUMNS) | {"unit": str(made.attrs["loss_unit"]), "rule": str(made.attrs["rule"])}
+    return [of_all | dict(zip(held, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _show(record: dict[str, Any], out: Console) -> None:
+    from rich.table import Table
+
+    from bayeslaw.losses.sizes import count_label
+
+    table = Table(
+        title=f"{record['pools']:,} pools, rule {record['rule']}, design {record['design']}, loss in {record['unit']}",
+        header_style="bold",
     )
+    for name in ("regime", "pools", "parameters", "lowest loss", "mean loss", "highest loss"):
+        table.add_column(name, justify="left" if name == "regime" else "right")
+    for each in record["regimes"]:
+        sizes = " to ".join(count_label(each[name]) for name in ("parameters_min", "parameters_max"))
+        losses = (loss_text(each[name]) for name in ("loss_min", "loss_mean", "loss_max"))
+        table.add_row(each["regime"], f"{each['pools']:,}", sizes, *losses)
+    out.print(table)
+    lowest = record["lowest"]
+    out.print(f"lowest loss: {loss_text(lowest['loss'])} {record['unit']}, {lowest['pool']}", soft_wrap=True)

@@ -9,13 +9,14 @@ import typer
 
 from bayeslaw.commands.common import (
     FitArgument,
+    IntervalOption,
     JsonOption,
     SeedOption,
     console,
     note,
-    print_json,
     warn_if_untrusted,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bayeslaw.fitting.fits import Fit
+
+COLUMNS = ("kind", "samples", "interval", "interval_kind", "unit", "mean", "median", "lower", "upper", "extrapolation")
 
 
 def predict(
@@ -68,7 +71,7 @@ def predict(
             f"{describe_rules(on_tokens=False, of_losses=True)} (default: {USUAL_RULE}).",
         ),
     ] = None,
-    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed interval.")] = 0.9,
+    interval: IntervalOption = 0.9,
     versus: Annotated[
         int | None,
         typer.Option(
@@ -77,8 +80,10 @@ def predict(
     ] = None,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Predict losses at new budgets, with bands."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit, at))
     check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.fitting.fit_reading import load_fit
@@ -105,10 +110,8 @@ def predict(
         fitted, targets, kind=kind, samples=samples, rule=rule, interval=interval, seed=seed, versus=beside
     )
     warn_if_untrusted(fitted, fit)
-    if as_json:
-        print_json(result.to_dict(orient="records"))
-    else:
-        _show(result, versus)
+    records = result.to_dict(orient="records")
+    results.print(records, records, lambda: _show(result, versus))
     note(ctx, _new_family_note(fitted, result))
     note(ctx, _negative_note(fitted, result))
     furthest = float(result["extrapolation"].to_numpy().max())

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bayeslaw.commands.common import (
     FitArgument,
+    IntervalOption,
     JsonOption,
     SeedOption,
     console,
-    print_json,
     warn_if_untrusted,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_text
@@ -24,8 +25,14 @@ if TYPE_CHECKING:
 
     from bayeslaw.decision.crossovers import Crossovers
 
+COLUMNS = (
+    *("rule", "kind", "regime", "parameters", "probability_better", "advantage", "lower", "upper", "extrapolation"),
+    *("interval", "interval_kind", "unit"),
+)
+
 
 def when(
+    ctx: typer.Context,
     fit: FitArgument,
     rule: Annotated[
         list[str] | None,
@@ -56,15 +63,17 @@ def when(
         Literal["mean", "new"],
         typer.Option("--kind", help="Expected losses, or one new pool and one new model drawn at random."),
     ] = "mean",
-    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    interval: IntervalOption = 0.9,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Say when a pool is better than one model of as many parameters, and how sure we can be.
 
     A collaboration fit answers for pools of each regime; a joint fit for pools of new models of one size, and for the
     best pool of the models scored.
     """
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit,))
     check_fit_there(fit)
     use_compilation_cache()
     from bayeslaw.decision.crossovers import when as when_pays
@@ -78,12 +87,20 @@ def when(
         when_pays(fitted, rule=each, kind=kind, interval=interval, seed=seed, **choices) for each in rule or [None]
     ]
     warn_if_untrusted(fitted, fit)
-    if as_json:
-        records = [each.as_dict() for each in found]
-        print_json(records if rule and len(rule) > 1 else records[0])
-        return
-    for each in found:
-        _show(each, console())
+    records = [each.as_dict() for each in found]
+
+    def show() -> None:
+        for each in found:
+            _show(each, console())
+
+    rows = [row for each in found for row in _rows(each)]
+    results.print(records if rule and len(rule) > 1 else records[0], rows, show)
+
+
+def _rows(found: Crossovers) -> list[dict[str, Any]]:
+    of_all = {"interval": found.interval, "interval_kind": found.interval_kind, "unit": found.unit}
+    first = {"rule": found.rule, "kind": found.kind}
+    return [first | row | of_all for row in found.rows.to_dict(orient="records")]
 
 
 def _show(found: Crossovers, out: Console) -> None:

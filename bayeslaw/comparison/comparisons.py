@@ -18,9 +18,10 @@ from bayeslaw.comparison.same_rows import check_same_rows
 from bayeslaw.comparison.stacking_weights import fold_weights
 from bayeslaw.fitting.fit_argument import fits_by_name
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, accepts, optional
+from bayeslaw.inputs.arguments import a_choice, accepts, optional, shown
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.likelihood.responses import RESPONSES
+from bayeslaw.markup import Html, answer, frame_table
 
 PARETO_LIMIT = 0.7
 OVERLAP_WARNING = (
@@ -52,6 +53,21 @@ class Comparison:
     unit: str
     warnings: tuple[str, ...]
     left_out: Mapping[str, LeftOut] = field(default_factory=dict)
+
+    @property
+    def _of_what(self) -> str:
+        """What was left out, and of which unit densities are."""
+        by = next((left_out.by for left_out in self.left_out.values()), "row")
+        return f"expected log predictive density of the loss in {self.unit}, each {by} left out"
+
+    def __str__(self) -> str:
+        return "\n".join([*self.warnings, f"{self._of_what}:", self.table.to_string()])
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.table)} fits, {shown(str(self.table.index[0]))} first>"
+
+    def _repr_html_(self) -> Html:
+        return answer(self.warnings, frame_table(self.table, caption=self._of_what))
 
 
 @accepts(fits=fits_by_name, by=optional(a_choice(LEFT_OUT)), **REFITS)

@@ -26,8 +26,10 @@ from bayeslaw.inputs.arguments import (
     check_fields,
     optional,
 )
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Predicted
+from bayeslaw.markup import Html, table
 from bayeslaw.prediction.band_table import band_table
 from bayeslaw.prediction.predictions import CHOICES, mean_is_infinite, predicted
 from bayeslaw.prediction.targets import read_frame
@@ -70,6 +72,15 @@ class Stack:
     def unit(self) -> str:
         """Unit of the loss."""
         return next(iter(self.fits.values())).unit
+
+    def __repr__(self) -> str:
+        return f"<Stack of {len(self.fits)} fits of losses in {excerpt(self.unit)}>"
+
+    def _repr_html_(self) -> Html:
+        rows = [(name, fit.law.name, f"{self.weights[name]:.3f}") for name, fit in self.fits.items()]
+        return table(
+            ("fit", "law", "weight"), rows, caption=f"stack of fits of losses in {self.unit}", left=("fit", "law")
+        )
 
     @accepts(self=as_given, interval=a_level, **CHOICES)
     def predict(

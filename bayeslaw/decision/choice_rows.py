@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND
 
 
@@ -203,6 +205,15 @@ class Choices:
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
+
+    def __repr__(self) -> str:
+        best = excerpt(" + ".join(self.rows[0].members))
+        return f"<Choices: {best} first of {self.pools} pools, P(best) {self.rows[0].probability_best:.2f}>"
+
+    def _repr_html_(self) -> Html:
+        kind = f"{self.level:.0%} intervals, {self.interval_kind}"
+        front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}")
+        return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}"), front)
 
 
 def counted(count: int, what: str) -> str:

@@ -13,9 +13,11 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.sizes import count_label
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 KINDS = ("mean", "new")
@@ -75,6 +77,16 @@ class Crossovers:
 
     def __str__(self) -> str:
         return "\n".join(self.sentences)
+
+    def __repr__(self) -> str:
+        regimes = ", ".join(self.crossover["regime"].astype(str))
+        return f"<Crossovers by the rule {self.rule}, losses in {excerpt(self.unit)}: {excerpt(regimes)}>"
+
+    def _repr_html_(self) -> Html:
+        kind = f"{self.interval:.0%} {self.interval_kind} intervals"
+        advantage = f"loss of the single model minus that of the pool, {self.unit}, {kind}"
+        crossover = frame_table(self.crossover, caption=f"budget above which pools lose less, {kind}")
+        return answer(self.sentences, frame_table(self.rows, caption=advantage), crossover)
 
 
 def _a_reach(name: str, value: Any) -> float:

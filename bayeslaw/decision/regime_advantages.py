@@ -35,6 +35,12 @@ def no_advantages(fit: Fit, **choices: object) -> BudgetAdvantages:
     )
 
 
+def compares_regimes(fit: Fit) -> bool:
+    """Say whether a fit tells of single models and of pools, so that `regime_advantages` does not refuse it."""
+    of_regimes = fit.law.group == "regime" and fit.law.covariates == (BUDGET,)
+    return of_regimes and SINGLE in fit.model.groups and len(fit.model.groups) > 1
+
+
 def regime_advantages(
     fit: Fit,
     *,

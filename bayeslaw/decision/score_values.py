@@ -14,9 +14,11 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional, shown
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label, some_counts
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.rules import a_rule, sample_rules
 
 USUAL_SIZE = 3
@@ -95,6 +97,13 @@ class NextScores:
     pools: int
     limits: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<NextScores: {excerpt(self.rows[0].words)} first of {len(self.rows)}>"
+
+    def _repr_html_(self) -> Html:
+        caption = f"regrets in {self.loss_unit}, costs in {self.cost_unit}"
+        return answer(self.sentences, frame_table(self.table, caption=caption))
 
     @property
     def table(self) -> pd.DataFrame:

@@ -27,6 +27,7 @@ from bayeslaw.inputs.arguments import (
     check_fields,
     optional,
 )
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.argument import a_law
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.observations import Observations
@@ -43,6 +44,7 @@ from bayeslaw.posterior.samplers import AUTO, SAMPLERS
 
 FEWEST_DRAWS = 50
 SAMPLER_NAMES = (AUTO, *SAMPLERS)
+MOST_OF_UNIT = 60
 MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
 a_count_of_parameters = a_choice(PARAMETER_COUNTS)
@@ -199,6 +201,23 @@ class Fit:
             If the output cannot be written.
         """
         write_fit(self.tree, path)
+
+    @cached_property
+    def _sampling_errors(self) -> tuple[str, ...]:
+        """Codes of what forbids to use the draws."""
+        return tuple(finding.code for finding in kind_of(self.law).sampling_errors(self))
+
+    def __repr__(self) -> str:
+        sizes, errors = self.tree["posterior"].sizes, self._sampling_errors
+        verdict = f"not to be trusted: {', '.join(errors)}" if errors else "sampler in order"
+        unit = excerpt(self.unit, MOST_OF_UNIT)
+        return (
+            f"<Fit of the {self.law.name} law to {len(self.observations.loss)} rows in {unit}, "
+            f"{sizes['chain']} chains of {sizes['draw']} draws, {verdict}>"
+        )
+
+    def _repr_html_(self) -> str:
+        return kind_of(self.law).html(self)
 
     def __str__(self) -> str:
         sizes = self.tree["posterior"].sizes

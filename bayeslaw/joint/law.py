@@ -8,6 +8,7 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.links import check_link
 from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
 from bayeslaw.laws.protocol import read_priors
+from bayeslaw.markup import Html, element
 
 FLOORS = SHRUNK, LEARNED = "shrunk", "learned"
 CURVE_SITES = (
@@ -144,6 +145,12 @@ class JointLaw:
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     asymptote: ClassVar[str | None] = "floor"
+    units: ClassVar[Mapping[str, str]] = {
+        "exponent_drift": "standard deviation of local exponents",
+        "model_spread": "standard deviation of the log loss above the floor",
+        "family_difference": "share of correlation lost between families",
+        "length": "standard deviations of quality",
+    }
     covariates: ClassVar[tuple[str, ...]] = ("parameters",)
     parameter_names: ClassVar[tuple[str, ...]] = tuple(DEFAULTS)
 
@@ -216,6 +223,9 @@ class JointLaw:
         link = self.link or "chosen by the data"
         lines = [type(self).__name__, f"  loss = {self.equation}   per family", f"  link: {link}"]
         return "\n".join([*lines, *(f"  {name} ~ {prior}" for name, prior in self.priors.items())])
+
+    def _repr_html_(self) -> Html:
+        return element("pre", str(self))
 
 
 def _checked(name: str, prior: Prior) -> Prior:

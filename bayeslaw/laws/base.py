@@ -14,6 +14,7 @@ from bayeslaw.laws.observations import Observations, observe
 from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Parameter, default_spread
 from bayeslaw.laws.priors import Prior, check_positive, parse_prior
 from bayeslaw.laws.protocol import read_priors
+from bayeslaw.markup import Html, element
 
 BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
 REFERENCE_SYMBOLS = {"parameters": "N0", "training_tokens": "D0"}
@@ -56,6 +57,9 @@ class Law(ABC):
         Parameter that is left at infinite budgets, which pictures mark; by default ``floor``, if there is one. A
         parameter of that name is what the others add to: its prior may be ``"Share(1, 1)"``, of its share of the law's
         loss at the largest budgets fitted.
+    units
+        Unit of each parameter that is neither the asymptote, an exponent nor an amplitude, for summaries; in it
+        ``{unit}`` is that of the loss, ``{N0}`` and ``{D0}`` are the references. One that is not named has no unit.
     settings
         Fields beside the priors: texts, numbers or lists of them, kept in files. ``pooling`` is one.
     smooth
@@ -84,6 +88,7 @@ class Law(ABC):
     ...     equation = "level - slope * log(N / N0)"
     ...     function = staticmethod(log_law)
     ...     signed = ("slope",)
+    ...     units = {"level": "{unit}", "slope": "{unit} per unit of log parameters"}
     ...
     ...     def default_priors(self, observations):
     ...         middle = float(observations.loss.mean())
@@ -110,6 +115,7 @@ class Law(ABC):
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {}
     asymptote: ClassVar[str | None] = None
+    units: ClassVar[Mapping[str, str]] = {}
     settings: ClassVar[tuple[str, ...]] = ("pooling",)
     former_names: ClassVar[Mapping[str, str]] = {}
     smooth: ClassVar[bool] = False
@@ -296,6 +302,9 @@ class Law(ABC):
             grouping = "one value" if kind == "complete" else f"{kind} over {self.group}"
             lines.append(f"  {name} ~ {prior}   [{grouping}{spread}]")
         return "\n".join(lines)
+
+    def _repr_html_(self) -> Html:
+        return element("pre", str(self))
 
     def describe(self, observations: Observations) -> str:
         """Print the law with the priors that the given rows lead to.

@@ -115,6 +115,11 @@ class BrokenPowerLaw(Law):
     function: ClassVar[Any] = staticmethod(broken_power_law)
     signed: ClassVar[tuple[str, ...]] = ("exponent", "exponent_change")
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent", "exponent_change")}
+    units: ClassVar[Mapping[str, str]] = {
+        "amplitude": "{unit} at {N0} parameters without the break",
+        "break_size": "times {N0} parameters",
+        "break_width": "units of log parameters",
+    }
     accepted_table: ClassVar[str] = "single models, or pools whose members are of one family"
     fix_for_table: ClassVar[str] = "use pooling='complete', or fit the law to the loss table"
 

@@ -203,6 +203,10 @@ class DiversityLaw(Law):
     exponents: ClassVar[Mapping[str, tuple[str, ...]]] = {"parameters": ("exponent",)}
     amplitudes: ClassVar[Mapping[str, tuple[str, str]]] = {"amplitude": ("parameters", "exponent")}
     asymptote: ClassVar[str | None] = "lasting_gain"
+    units: ClassVar[Mapping[str, str]] = {
+        "growth": "power of log2 of the number of members",
+        **dict.fromkeys(coefficient_names(DIVERSITY_NUMBERS), "log change per standard deviation"),
+    }
     former_names: ClassVar[Mapping[str, str]] = {
         "floor": "lasting_gain",
         **{f"{number}{ON}floor": f"{number}{ON}lasting_gain" for number in DIVERSITY_NUMBERS},

@@ -47,6 +47,22 @@ class LawKind(Protocol):
         """Name the variables of the posterior with the labels of their dimensions after chain and draw."""
         ...
 
+    def reported(self, fit: Any) -> Mapping[str, str]:
+        """Name the variables of the posterior that a reader wants, each with its unit, in the order to show them in."""
+        ...
+
+    def compares_pools(self, fit: Any) -> bool:
+        """Say whether `advantages` answers for a fit, and in seconds rather than minutes."""
+        ...
+
+    def sampling_errors(self, fit: Any) -> list[Finding]:
+        """Say why the draws of a fit are not to be used; empty where nothing forbids it."""
+        ...
+
+    def html(self, fit: Any) -> str:
+        """Show a fit in a notebook."""
+        ...
+
     def row_groups(self, fit: Any, names: Iterable[str]) -> Mapping[str, xr.DataTree]:
         """Make groups of the tree that have a number for each row and draw, from the draws of a fit."""
         ...
@@ -156,12 +172,20 @@ class _Verbs:
         return getattr(import_module(module), name)
 
 
+_ALL: Mapping[str, str | Callable[..., Any]] = {
+    "sampling_errors": "bayeslaw.diagnosis.sampling_diagnostics:errors",
+    "html": "bayeslaw.reporting.fit_html:fit_html",
+}
+"""What is the same for every kind, and lies in rooms behind those that ask for it."""
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
+    **_ALL,
     "sample": "bayeslaw.fitting.row_fitting:fit_rows",
     "model": "bayeslaw.fitting.fits:model_of_rows",
     "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
     "variables": "bayeslaw.fitting.tree:variables",
+    "reported": "bayeslaw.reporting.reported_variables:reported_of_rows",
+    "compares_pools": "bayeslaw.decision.regime_advantages:compares_regimes",
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
@@ -188,6 +212,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.fitting.row_fitting:fit_gains",
     "predicted": "bayeslaw.prediction.gain_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:no_advantages",
+    "compares_pools": lambda fit: False,
     "columns": "bayeslaw.prediction.diversity_targets:columns",
     "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
@@ -195,11 +220,14 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "findings": "bayeslaw.diagnosis.gain_findings:gain_findings",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
+    **_ALL,
     "sample": "bayeslaw.fitting.joint_fitting:fit_joint",
     "model": "bayeslaw.fitting.joint_tree:model_of_fit",
     "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",
     "variables": "bayeslaw.fitting.joint_tree:variables",
+    "reported": "bayeslaw.reporting.reported_variables:reported_of_joint",
+    "compares_pools": lambda fit: False,
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",

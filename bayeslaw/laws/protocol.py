@@ -32,6 +32,8 @@ class AnyLaw(Protocol):
     """Covariate and exponent of each parameter that is the factor of a power of a covariate."""
     asymptote: ClassVar[str | None]
     """Parameter that is what is left at infinite budgets, if there is one."""
+    units: ClassVar[Mapping[str, str]]
+    """Unit of each variable whose unit does not follow from the rest, ``{unit}`` being that of the loss."""
     covariates: ClassVar[tuple[str, ...]]
     """What the loss depends on."""
     parameter_names: ClassVar[tuple[str, ...]]

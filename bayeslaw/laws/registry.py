@@ -24,7 +24,7 @@ OF_EVERY_LAW = ("law", "priors")
 """Keys of a specification beside the settings of a law."""
 NEEDED = (
     *("kind", "name", "equation", "group", "settings", "former_names", "exponents", "amplitudes"),
-    *("asymptote", "covariates", "parameter_names", "varies", "specification", "from_specification"),
+    *("asymptote", "units", "covariates", "parameter_names", "varies", "specification", "from_specification"),
 )
 """What `bayeslaw.laws.protocol.AnyLaw` asks for."""
 HOW = "derive it from bayeslaw.Law, and write @bayeslaw.register_law above @dataclass(frozen=True)"

@@ -13,6 +13,7 @@ from bayeslaw.losses.statistics import loss_unit, mean_losses, win_shares
 from bayeslaw.losses.table_arguments import losses_or_models
 from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.losses.weighted_means import cluster_codes
+from bayeslaw.markup import Html, answer, cell_text, listing, table
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,18 @@ class LossReport:
             "warnings": [str(warning) for warning in self.warnings],
             "errors": [warning.code for warning in self.warnings if warning.is_error],
         }
+
+    def __repr__(self) -> str:
+        return f"<LossReport of {len(self.models)} models, {len(self.warnings)} warnings>"
+
+    def _repr_html_(self) -> Html:
+        names = ("model", "family", "parameters", "loss", "standard error", "wins")
+        rows = [[cell_text(getattr(each, name.replace(" ", "_"))) for name in names] for each in self.models]
+        return answer(
+            (),
+            table(names, rows, caption=f"losses in {self.loss_unit}", left=("model", "family")),
+            listing(f"{warning.severity} {warning}" for warning in self.warnings),
+        )
 
 
 @accepts(losses=losses_or_models)

@@ -13,6 +13,7 @@ from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.losses.statistics import loss_unit, sample_weights
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
+from bayeslaw.markup import Html, answer, element, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
 from bayeslaw.pools.combinations import combine
 from bayeslaw.pools.designs import matched_pairs
@@ -105,6 +106,10 @@ class Advantage:
     def as_dict(self) -> dict[str, Any]:
         """Give plain values for JSON."""
         return asdict(self) | {"parts": [asdict(parts) for parts in self.parts]}
+
+    def _repr_html_(self) -> Html:
+        caption = f"advantage of heterogeneous {self.rule} pools, {self.unit}, {self.interval:.0%} intervals"
+        return answer((), frame_table(self.table, caption=caption), element("p", self.definition))
 
 
 @accepts(

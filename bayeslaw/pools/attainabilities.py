@@ -10,9 +10,11 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit
 from bayeslaw.losses.table_arguments import loss_table, untold_losses
 from bayeslaw.losses.weighted_means import loss_scale
+from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differences, negated, too_small
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate, quantiles_together
 from bayeslaw.pools.rules import RULES, Rule, check_mixing, find_rule
@@ -104,6 +106,14 @@ class Attainabilities:
     def __str__(self) -> str:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
         return f"{self.table.to_string(index=False)}\n{self.definition} ({kind})"
+
+    def __repr__(self) -> str:
+        return f"<Attainabilities of {excerpt(', '.join(self.members))} by {', '.join(self.of_rules)}>"
+
+    def _repr_html_(self) -> Html:
+        found = [f"{finding.severity} {finding}" for finding in self.findings]
+        caption = f"rules for {', '.join(self.members)}, {self.interval:.0%} intervals, {self.interval_kind}"
+        return answer([*found, self.definition], frame_table(self.table, caption=caption))
 
 
 def _some_rules(name: str, value: object) -> list[str]:

@@ -318,6 +318,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "seed": 0,
         },
         "stack": {"fits": both, "left_out": None, "by": "model", "method": "exact", **refit, "progress": False},
+        "summary": {"fit": fit, "interval": 0.9},
         "truth_coverage": {
             "law": "power",
             "truth": {"floor": 1.5, "amplitude": 0.5, "exponent": 0.3},

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 REPOSITORY = Path(__file__).parents[2]
-TOP = ("errors", "findings", "storage", "progress", "journal", "cli")
+TOP = ("errors", "findings", "storage", "progress", "journal", "markup", "cli")
 """Files at the top of `bayeslaw`, which every room may import."""
 ROOMS = {
     "bayeslaw": (
@@ -31,6 +31,7 @@ ROOMS = {
         "simulation",
         "calibration",
         "plotting",
+        "reporting",
         "commands",
     ),
     "inference": ("decoder", "checkpoints", "texts", "scoring", "runs"),

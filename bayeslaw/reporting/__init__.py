@@ -1,0 +1,1 @@
+"""What a fit found, told to a reader: its summary."""
