@@ -40,8 +40,19 @@ from .losses.statistics import clustered_standard_error, loss_unit, mean_losses,
 from .losses.table_report import LossReport, loss_report
 from .losses.token_losses import read_token_losses
 from .plotting.attainability_plot import plot_attainability, save_attainability
+from .plotting.claims_plot import plot_claims
+from .plotting.co_failure_plot import plot_co_failure
+from .plotting.diversity_plot import plot_diversity
+from .plotting.forest_plot import plot_forest
+from .plotting.law_plot import plot_law
+from .plotting.matched_plot import plot_matched
 from .plotting.pareto_plot import plot_pareto, save_pareto
-from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
+from .plotting.pictures import plot_posterior, save_plot
+from .plotting.pool_size_plot import plot_pool_sizes
+from .plotting.predicted_plot import plot_predicted
+from .plotting.predictive_plot import plot_predictive
+from .plotting.rank_plot import plot_ranks
+from .plotting.when_plot import plot_when
 from .pools.advantages import Advantage, advantage
 from .pools.attainabilities import Attainabilities, attainability
 from .pools.attained_gains import Attainability
@@ -122,8 +133,17 @@ __all__ = [
     "numpyro_model",
     "plot_attainability",
     "plot_claims",
+    "plot_co_failure",
+    "plot_diversity",
+    "plot_forest",
     "plot_law",
+    "plot_matched",
     "plot_pareto",
+    "plot_pool_sizes",
+    "plot_posterior",
+    "plot_predicted",
+    "plot_predictive",
+    "plot_ranks",
     "plot_when",
     "pool_check",
     "pools_of",

@@ -72,13 +72,7 @@ def check_pools(
     InputError
         If the rule is not known or the size not a whole number of 2 or more.
     """
-    check_mixing(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit)
-    check_whole("max_size", max_size, lowest=2, suggested=4)
-    table = model.table
-    members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))
-    means, total = PoolMeans(members, len(table.names), table.clusters, rule), float(table.weights.sum())
-    kept = table.nll.sum(axis=1) * table.scale / total
-    observed, replicates = table.scale * means(table.nll, total), _replicates(model, values, means, kept, seed)
+    sizes, regimes, observed, replicates = _compared(model, values, rule, max_size, seed)
     tail = (1 - interval) / 2
     rows = []
     for size in np.unique(sizes):
@@ -92,6 +86,47 @@ def check_pools(
             rows.append((size, regime, int(in_row.sum()), seen, median, lower, upper, max(2 * side, 1 / len(drawn))))
     columns = ["size", "regime", "pools", "observed", "median", "lower", "upper", "tail"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def pool_losses(
+    model: JointModel,
+    values: Mapping[str, np.ndarray],
+    *,
+    rule: str = USUAL_RULE,
+    max_size: int = 4,
+    interval: float = 0.9,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Compare each observed pool with its replicates; arguments as of `check_pools`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a pool: ``size``, ``regime``, ``observed`` mean loss, and ``median``, ``lower`` and ``upper`` of the
+        replicates in the reported unit.
+
+    Raises
+    ------
+    InputError
+        As `check_pools`.
+    """
+    sizes, regimes, observed, replicates = _compared(model, values, rule, max_size, seed)
+    lower, median, upper = np.quantile(replicates, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)
+    columns = {"size": sizes, "regime": regimes, "observed": observed}
+    return pd.DataFrame({**columns, "median": median, "lower": lower, "upper": upper})
+
+
+def _compared(
+    model: JointModel, values: Mapping[str, np.ndarray], rule: str, max_size: int, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Sizes, regimes and observed losses of pools, each [pool], and their replicates, [draw, pool]."""
+    check_mixing(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit)
+    check_whole("max_size", max_size, lowest=2, suggested=4)
+    table = model.table
+    members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))
+    means, total = PoolMeans(members, len(table.names), table.clusters, rule), float(table.weights.sum())
+    kept = table.nll.sum(axis=1) * table.scale / total
+    return sizes, regimes, table.scale * means(table.nll, total), _replicates(model, values, means, kept, seed)
 
 
 def _pools(

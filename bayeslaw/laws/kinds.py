@@ -147,6 +147,25 @@ class LawKind(Protocol):
         """Draw the floor of a group, [draw]; None where the law has none."""
         ...
 
+    def picture(self, fit: Any, choices: Any, *, ax: Any, figure: Any) -> Any:
+        """Draw what the law says, as `bayeslaw.plot_law`.
+
+        Parameters
+        ----------
+        fit
+            The fit.
+        choices
+            A `bayeslaw.plotting.law_scene.LawChoices`.
+        ax, figure
+            Axes or figure of the caller, or None.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The figure that was drawn into.
+        """
+        ...
+
     def calibrated(self, law: Any, data: xr.Dataset | None, *, noise: Any, seed: int) -> Calibrated:
         """Return what draws tables from the law and fits them."""
         ...
@@ -204,6 +223,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "elpd_caveat": lambda: "",
     "curve": "bayeslaw.plotting.row_curves:curve_gradient",
     "floor": "bayeslaw.plotting.row_curves:floor_draws",
+    "picture": "bayeslaw.plotting.curve_picture:draw_curves",
     "calibrated": "bayeslaw.calibration.row_calibration:calibrated_rows",
     "at_truth": "bayeslaw.calibration.stated_truth:law_at_truth",
 }
@@ -218,6 +238,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
     "at_truth": "bayeslaw.calibration.stated_truth:no_truth",
     "findings": "bayeslaw.diagnosis.gain_findings:gain_findings",
+    "picture": "bayeslaw.plotting.gain_picture:draw_gains",
 }
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
     **_ALL,
@@ -246,6 +267,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "elpd_caveat": "bayeslaw.comparison.joint_refits:elpd_caveat",
     "curve": "bayeslaw.plotting.joint_curves:curve_gradient",
     "floor": "bayeslaw.plotting.joint_curves:floor_draws",
+    "picture": "bayeslaw.plotting.joint_picture:draw_pools",
     "calibrated": "bayeslaw.calibration.joint_calibration:calibrated_joint",
     "at_truth": "bayeslaw.calibration.stated_truth:no_truth",
 }

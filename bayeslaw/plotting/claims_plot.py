@@ -1,5 +1,6 @@
 """The picture of the claims: what the prior and what the posterior say of each."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,40 +15,57 @@ from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import accepts
 from bayeslaw.laws.results import Claim
-from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, house_style
+from bayeslaw.losses.sizes import count_label
+from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, axis_words, body_below, root_of, width_of
+from bayeslaw.plotting.kernel_density import kernel_density
+from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import house_style
 
 GRID_POINTS = 600
 SEEN = 0.01
 PRIOR_SHOWN = (0.04, 0.96)
 POSTERIOR_SHOWN = (0.001, 0.999)
 MOST_WIDENED = 3.0
-POSTERIOR = GROUP_STYLES[0].colour
-AGAINST = GROUP_STYLES[1].colour
-PRIOR_FILL = "#dedee3"
-PRIOR_DASHES = (0, (4, 2))
+SURE = 0.95
+DASHES = (0, (4, 2))
+HATCH = "/////"
+ROW, TITLED, NARROWEST_COLUMN = 0.42, 0.75, 3.7
+HIGH = 0.9
+"""Height of a density in rows."""
+BEYOND = " †"
+BESIDE = 1.15
+"""Room beside a panel for its budgets and probabilities, in inches."""
 
 
-@accepts(fit=a_fit)
-def plot_claims(fit: Fit) -> Figure:
+@accepts(fit=a_fit, figure=a_figure)
+def plot_claims(fit: Fit, *, figure: Canvas | None = None) -> Figure:
     """Draw what prior and posterior say of the paper's claims.
 
-    Each panel is a claim, as a difference that is positive where the claim holds, with the probability of that before
-    and after the data; those about the same two groups stand in one column.
+    Each panel is what is claimed of two groups, at one budget or several, as differences that are positive where the
+    claim holds, with the probability of that before and after the data; those about the same two groups stand in one
+    column. Two lines say what to read from them.
 
     Parameters
     ----------
     fit
         A fit of the collaboration or the diversity law that kept its prior.
+    figure
+        Figure or SubFigure to draw into; a new one by default.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure. It belongs to no window: write it with ``savefig`` or `save_plot`.
+        The figure drawn into. A new one belongs to no window: write it with ``savefig`` or `save_plot`.
 
     Raises
     ------
     InputError
         If the fit makes none of the claims, or was saved without its prior.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.plot_claims(bl.load_fit("fit.nc")).savefig("claims.png")  # doctest: +SKIP
     """
     stated = claims(fit)
     if not stated:
@@ -58,19 +76,43 @@ def plot_claims(fit: Fit) -> Figure:
             "fit --law collaboration to pools, or draw --what law",
         )
     pairs = list(dict.fromkeys(_pair(claim) for claim in stated))
-    columns = [[claim for claim in stated if _pair(claim) == pair] for pair in pairs]
-    length = max(map(len, columns))
-    with house_style():
-        figure = Figure(figsize=(7.6 * len(columns), 1.25 * length + 0.9))
-        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.5, 1.25 * length + 0.4)).flat
-        _title(title, fit)
-        axes = body.subplots(length, len(columns), squeeze=False, gridspec_kw={"hspace": 0.12})
-        for column, of_pair in zip(axes.T, columns, strict=True):
-            for ax, claim in zip(column, of_pair, strict=False):
-                _draw_claim(ax, fit, claim)
-            for ax in column[len(of_pair) :]:
+    width = width_of(figure)
+    beside = 1 if width / len(pairs) < NARROWEST_COLUMN else len(pairs)
+    panels = [
+        [_alike(stated, pair, quantity) for pair in pairs] for quantity in dict.fromkeys(c.quantity for c in stated)
+    ]
+    # Pairs of groups stand side by side, or all panels below each other.
+    lines = panels if beside > 1 else [[panel] for line in panels for panel in line]
+    heights = [ROW * max(map(len, line)) + TITLED for line in lines]
+    with house_style(width):
+        heading = Heading(f"Claims of the {fit.law.name} law", reading(stated), _handles())
+        body = body_below(figure, heading, width=width, height=sum(heights))
+        axes = body.subplots(len(lines), beside, squeeze=False, gridspec_kw={"height_ratios": heights})
+        for ax, panel in zip(axes.ravel(), [panel for line in lines for panel in line], strict=True):
+            if panel:
+                _draw_panel(ax, fit, panel, width / beside)
+            else:
                 ax.set_axis_off()
-    return figure
+    return root_of(body)
+
+
+def _alike(stated: Sequence[Claim], pair: frozenset[str], quantity: str) -> list[Claim]:
+    """Return what is claimed of one quantity of two groups, at whatever budget."""
+    return [claim for claim in stated if _pair(claim) == pair and claim.quantity == quantity]
+
+
+def reading(stated: Sequence[Claim]) -> tuple[str, str]:
+    """Say in two lines what the claims come to, and how their panels are read."""
+    held = sum(claim.probability > SURE for claim in stated)
+    failed = sum(claim.probability < 1 - SURE for claim in stated)
+    left = len(stated) - held - failed
+    return (
+        f"Of {len(stated)} claims {held} hold with a probability over {SURE:g} and {failed} fail with one; "
+        f"the data leave {left} open.",
+        "Right of the line at 0 a claim holds; its posterior probability stands at the right, and densities have one "
+        "height."
+        + (f" At budgets with{BEYOND} nothing was seen." if any(claim.extrapolation > 0 for claim in stated) else ""),
+    )
 
 
 def _pair(claim: Claim) -> frozenset[str]:
@@ -78,46 +120,65 @@ def _pair(claim: Claim) -> frozenset[str]:
     return frozenset((claim.larger, claim.smaller))
 
 
-def _title(figure: Figure, fit: Fit) -> None:
-    figure.text(0.01, 0.88, f"Claims of the {fit.law.name} law", fontsize=11, fontweight="bold", va="top")
-    figure.text(0.01, 0.36, "densities drawn to one height", fontsize=9, color="#55555c", va="top")
-    handles = [
-        Patch(facecolor=PRIOR_FILL, edgecolor=FAINT, linestyle=PRIOR_DASHES, label="prior"),
-        Patch(facecolor=POSTERIOR, label="posterior, claim holds"),
-        Patch(facecolor="white", edgecolor=AGAINST, hatch="/////", label="posterior, claim fails"),
-    ]
-    figure.legend(handles=handles, loc="upper right", ncols=3)
+def _handles() -> tuple[Patch, ...]:
+    colours = palette()
+    return (
+        Patch(facecolor=colours.context, edgecolor=colours.faint, linestyle=DASHES, label="prior"),
+        Patch(facecolor=colours.line, label="posterior, claim holds"),
+        Patch(facecolor=colours.ground, edgecolor=colours.other, hatch=HATCH, label="posterior, claim fails"),
+    )
 
 
-def _draw_claim(ax: Axes, fit: Fit, claim: Claim) -> None:
-    window = _window(fit, claim)
-    grid = np.union1d(np.linspace(*window, GRID_POINTS), 0.0)
-    prior, posterior = (_density(claim_differences(fit, claim, group=group), grid) for group in ("prior", "posterior"))
-    ax.fill_between(grid, prior, color=PRIOR_FILL, linewidth=0, zorder=1, label="_prior")
-    ax.plot(grid, prior, color=FAINT, linestyle=PRIOR_DASHES, linewidth=1, zorder=2)
-    ax.fill_between(
-        grid, posterior, where=grid >= 0, color=POSTERIOR, alpha=0.85, linewidth=0, zorder=3, label="_posterior"
-    )
-    ax.fill_between(
-        grid, posterior, where=grid <= 0, facecolor="white", edgecolor=AGAINST, hatch="/////", linewidth=0, zorder=3
-    )
-    seen = slice(int((posterior > SEEN).argmax()), len(grid) - int((posterior > SEEN)[::-1].argmax()))
-    ax.plot(grid[seen], posterior[seen], color=POSTERIOR, linewidth=1.2, zorder=4)
-    ax.axvline(0, color=INK, linewidth=1, zorder=5)
+def _draw_panel(ax: Axes, fit: Fit, panel: Sequence[Claim], width: float) -> None:
+    windows = [_window(fit, claim) for claim in panel]
+    window = min(low for low, _ in windows), max(high for _, high in windows)
+    for place, claim in enumerate(panel):
+        _draw_claim(ax, fit, claim, window, len(panel) - 1 - place)
+    first = panel[0]
+    ax.axvline(0, color=palette().ink, linewidth=1, zorder=5)
     ax.set_xlim(*window)
-    ax.set_ylim(0, 1.12)
-    ax.set_yticks([])
+    ax.set_ylim(-0.04, len(panel))
     ax.spines["left"].set_visible(False)
-    ax.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
-    ax.set_title(claim.claim[0].upper() + claim.claim[1:], fontsize=9, pad=3)
-    ax.set_xlabel(f"{claim.quantity} of {claim.larger} − {claim.smaller} ({claim.unit})", fontsize=8, labelpad=2)
-    text: Any = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "center"}
-    ax.annotate(
-        f"prior  {probability_text(claim.prior_probability)}", (1, 0.72), (8, 0), fontsize=8.5, color="#5f5f66", **text
+    ax.tick_params(axis="y", length=0)
+    names = [_budget(claim) for claim in reversed(panel)]
+    ax.set_yticks(np.arange(len(panel)) + 0.32 if any(names) else [], names if any(names) else [])
+    ax.xaxis.set_major_locator(MaxNLocator(6 if width > NARROWEST_COLUMN else 4, steps=[1, 2, 2.5, 5, 10]))
+    ax.set_title(axis_words(claim_words(first), width - BESIDE), fontsize="medium", pad=3)
+    label = f"{first.quantity} of {first.larger} − {first.smaller} ({first.unit})"
+    ax.set_xlabel(axis_words(label, width - 0.2), fontsize="small", labelpad=2)
+
+
+def claim_words(claim: Claim) -> str:
+    """Write what is claimed, at whatever budget."""
+    words = claim.claim[0].upper() + claim.claim[1:]
+    return words if claim.budget is None else words.removesuffix(f" at {count_label(claim.budget)} parameters")
+
+
+def _budget(claim: Claim) -> str:
+    if claim.budget is None:
+        return ""
+    return f"{count_label(claim.budget)}{BEYOND if claim.extrapolation > 0 else ''}"
+
+
+def _draw_claim(ax: Axes, fit: Fit, claim: Claim, window: tuple[float, float], base: int) -> None:
+    colours, grid = palette(), np.union1d(np.linspace(*window, GRID_POINTS), 0.0)
+    prior, posterior = (
+        base + HIGH * _density(claim_differences(fit, claim, group=group), grid) for group in ("prior", "posterior")
     )
-    ax.annotate(
-        f"posterior  {probability_text(claim.probability)}", (1, 0.4), (8, 0), fontsize=9, fontweight="bold", **text
-    )
+    ax.fill_between(grid, base, prior, color=colours.context, alpha=0.7, linewidth=0, zorder=1, label="_prior")
+    ax.plot(grid, prior, color=colours.faint, linestyle=DASHES, linewidth=0.9, zorder=2)
+    holds: Any = {"color": colours.line, "alpha": 0.85, "linewidth": 0}
+    ax.fill_between(grid, base, posterior, where=grid >= 0, zorder=3, label="_posterior", **holds)
+    fails: Any = {"facecolor": colours.ground, "edgecolor": colours.other, "hatch": HATCH, "linewidth": 0}
+    ax.fill_between(grid, base, posterior, where=grid <= 0, zorder=3, **fails)
+    seen = np.flatnonzero(posterior - base > SEEN)
+    shown = slice(seen[0], seen[-1] + 1) if len(seen) else slice(0)
+    ax.plot(grid[shown], posterior[shown], color=colours.line, linewidth=1.1, zorder=4)
+    ax.axhline(base, color=colours.faint, linewidth=0.5, zorder=1)
+    text: Any = {"xycoords": ax.get_yaxis_transform(), "textcoords": "offset points", "fontsize": "small"}
+    ax.annotate(probability_text(claim.probability), (1, base + 0.42), (6, 0), fontweight="bold", **text)
+    told = f"prior {probability_text(claim.prior_probability)}"
+    ax.annotate(told, (1, base + 0.04), (6, 0), color=colours.muted, **text)
 
 
 def _window(fit: Fit, claim: Claim) -> tuple[float, float]:
@@ -134,11 +195,8 @@ def _window(fit: Fit, claim: Claim) -> tuple[float, float]:
 
 
 def _density(draws: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Estimate a density by Gaussian kernels of Silverman's width, scaled to a peak of one; shape ``[point]``."""
-    quartiles = np.quantile(draws, [0.25, 0.75])
-    spread = min(draws.std(), float(np.ptp(quartiles)) / 1.34) or draws.std()
-    width = max(0.9 * spread * len(draws) ** -0.2, np.ptp(grid) / len(grid) / 2)
-    density = np.exp(-0.5 * ((grid[:, None] - draws) / width) ** 2).sum(axis=1)
+    """Estimate a density, scaled to a peak of one; shape ``[point]``."""
+    density = kernel_density(draws, grid)
     return density / max(density.max(), np.finfo(float).tiny)
 
 

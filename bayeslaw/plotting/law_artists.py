@@ -1,6 +1,5 @@
 """What pictures of laws are made of: axes, points, curves with bands, and the legend's entries."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,127 +9,40 @@ from matplotlib.colors import ListedColormap, LogNorm, to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayeslaw.fitting.fits import Fit
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.plotting.law_curves import Curve, Floor, rows_of
-from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, GroupStyle, budget_axis, loss_axis
-from bayeslaw.prediction.targets import NEW_FAMILY
+from bayeslaw.plotting.law_curves import Curve
+from bayeslaw.plotting.law_scene import Scene
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import GroupStyle, budget_axis, loss_axis
+from bayeslaw.plotting.size_marks import draw_by_size, draw_others
 
-TOGETHER = len(GROUP_STYLES)
-BAND_OPACITY = {"new": 0.12, "mean": 0.36}
-EDGE_OPACITY = 0.55
-BAND_WORDS = {"mean": "the law itself", "new": "one new {row}"}
-GROUP_WORDS = {
-    "single": "single models",
-    "homogeneous": "homogeneous pools",
-    "heterogeneous": "heterogeneous pools",
-    NEW_FAMILY: "a family not seen",
-}
-CONTEXT = "#c4c4ca"
+BAND_OPACITY = {"new": 0.15, "mean": 0.4}
+BAND_WORDS = {"mean": "where the law itself lies", "new": "where one new {row} may lie"}
 SHADE = "#f2f2f4"
 TOKEN_DASHES = ((0, (1.2, 1.2)), (0, (4, 1.5, 1.2, 1.5, 1.2, 1.5)), (0, (6, 1.5, 1.2, 1.5)), (0, (6, 1.5)), "solid")
 TOKEN_COLOURS = ListedColormap(colormaps["viridis"](np.linspace(0.88, 0.0, 256)))
-FEW, MANY = 20, 3000
-LINE, THIN = 1.9, 1.3
+LINE, THIN = 1.6, 0.9
 
 
-@dataclass(frozen=True)
-class Scene:
-    """What all panels of one picture of a law share.
-
-    Parameters
-    ----------
-    fit
-        The fit.
-    curves
-        Its curves, group by group, within a group by training tokens.
-    groups
-        Groups that are drawn.
-    floors
-        One a group, in the order of the groups; none where the law has no floor.
-    interval
-        Level of the intervals.
-    beyond
-        Where the curves end, in multiples of the largest budget observed.
-    """
-
-    fit: Fit
-    curves: tuple[Curve, ...]
-    groups: tuple[str, ...]
-    floors: tuple[Floor, ...]
-    interval: float
-    beyond: float
-
-    @property
-    def budgets(self) -> np.ndarray:
-        """Budget of each row, shape ``[row]``."""
-        return self.fit.observations.covariates["parameters"]
-
-    @property
-    def losses(self) -> np.ndarray:
-        """Loss of each row, shape ``[row]``."""
-        return self.fit.observations.loss
-
-    @property
-    def tokens(self) -> np.ndarray | None:
-        """Training tokens of each row, shape ``[row]``, where the law has them."""
-        return self.fit.observations.covariates.get("training_tokens")
-
-    @property
-    def row(self) -> str:
-        """What a row is."""
-        return "pool" if self.fit.observations.row_dimension == "pool" else "model"
-
-    @property
-    def loss_range(self) -> tuple[float, float]:
-        """All that is drawn, with some air; what reaches far below all losses, lines and floors is cut."""
-        ends = [end for curve in self.curves for band in curve.bands.values() for end in band]
-        lines = np.concatenate(
-            [self.losses, *(curve.centre for curve in self.curves), [floor.centre for floor in self.floors]]
-        )
-        lowest = lines[lines > 0].min()
-        drawn = np.concatenate([lines, *ends, [floor.lower for floor in self.floors]])
-        low = max(drawn.min(), 0.5 * lowest)
-        air = (drawn.max() / low) ** 0.04
-        return float(low / air), float(drawn.max() * air)
-
-    def label(self, group: str) -> str:
-        """Words for a group."""
-        return GROUP_WORDS.get(group, group or f"all {self.row}s")
-
-    def curves_of(self, group: str) -> tuple[Curve, ...]:
-        """Curves of one group."""
-        return tuple(curve for curve in self.curves if curve.group == group)
-
-    def own_rows(self, group: str) -> np.ndarray:
-        """Rows of a group, shape ``[row]``: none for a family not seen."""
-        return rows_of(self.fit, group) & (group != NEW_FAMILY)
-
-    @property
-    def token_norm(self) -> LogNorm:
-        """From numbers of training tokens to [0, 1]."""
-        assert self.tokens is not None
-        return LogNorm(float(self.tokens.min()), float(self.tokens.max()))
-
-    def styles(self, group: str) -> list[GroupStyle]:
-        """Styles of the curves of a group: by training tokens where the law has them, else that of the group."""
-        levels = [curve.training_tokens for curve in self.curves_of(group) if curve.training_tokens is not None]
-        if levels:
-            colours = [to_hex(TOKEN_COLOURS(float(self.token_norm(level)))) for level in levels]
-            return [
-                GroupStyle(colour, dashes, "o")
-                for colour, dashes in zip(colours, TOKEN_DASHES[-len(levels) :], strict=True)
-            ]
-        return [self.group_style(group)]
-
-    def group_style(self, group: str) -> GroupStyle:
-        """Style of a group whatever the training tokens, and of its floor."""
-        if self.tokens is not None:
-            return GroupStyle(INK, "solid", "o")
-        return GROUP_STYLES[self.groups.index(group) if len(self.groups) <= TOGETHER else 0]
+def token_norm(scene: Scene) -> LogNorm:
+    """From numbers of training tokens to [0, 1]."""
+    assert scene.tokens is not None
+    return LogNorm(float(scene.tokens.min()), float(scene.tokens.max()))
 
 
-def prepare_axes(ax: Axes, scene: Scene, largest: float, *, small: bool) -> None:
+def curve_styles(scene: Scene, group: str, *, together: bool = False) -> list[GroupStyle]:
+    """Styles of the curves of a group: by training tokens where the law has them, else by group on shared axes."""
+    levels = [curve.training_tokens for curve in scene.curves_of(group) if curve.training_tokens is not None]
+    if levels:
+        colours = [to_hex(TOKEN_COLOURS(float(token_norm(scene)(level)))) for level in levels]
+        return [
+            GroupStyle(colour, dashes, "o")
+            for colour, dashes in zip(colours, TOKEN_DASHES[-len(levels) :], strict=True)
+        ]
+    return [group_styles()[scene.groups.index(group) if together else 0]]
+
+
+def prepare_axes(ax: Axes, scene: Scene, largest: float, *, most: tuple[int, int]) -> None:
     """Set scales, limits and ticks, and shade what lies beyond a budget.
 
     Parameters
@@ -141,72 +53,55 @@ def prepare_axes(ax: Axes, scene: Scene, largest: float, *, small: bool) -> None
         The picture.
     largest
         The largest budget observed in this panel.
-    small
-        Whether the panel is a small one: fewer ticks, no note.
+    most
+        How many ticks the axes of budgets and of losses may have.
     """
     low, high = float(scene.budgets.min()), float(scene.budgets.max() * scene.beyond)
     air = (high / low) ** 0.02
-    budget_axis(ax, low / air, high * air, most=4 if small else 8)
-    loss_axis(ax, *scene.loss_range, most=6 if small else 9)
-    ax.grid(axis="y", color="#ececef", linewidth=0.6)
-    if scene.beyond == 1:
-        return
-    ax.axvspan(largest, high * air, color=SHADE, linewidth=0, zorder=0)
-    ax.axvline(largest, color=FAINT, linewidth=0.7, linestyle=(0, (1, 2)), zorder=0.5)
-    if not small:
-        where: Any = {"xycoords": ax.get_xaxis_transform(), "textcoords": "offset points"}
-        ax.annotate("extrapolated →", (largest, 0), (4, 5), fontsize=8, color="#5f5f66", **where)
+    budget_axis(ax, low / air, high * air, most=most[0])
+    loss_axis(ax, *scene.loss_range, most=most[1])
+    if scene.beyond > 1:
+        ax.axvspan(largest, high * air, color=palette().shade, linewidth=0, zorder=0, label="_beyond the data")
 
 
-def draw_points(ax: Axes, scene: Scene, group: str) -> None:
-    """Draw the rows of a group: the more there are, the smaller and lighter."""
-    chosen = scene.own_rows(group)
-    count = int(chosen.sum())
-    if not count:
-        return
-    budgets, losses = scene.budgets[chosen], scene.losses[chosen]
-    if scene.tokens is not None:
+def draw_rows(ax: Axes, scene: Scene, group: str, *, together: bool = False) -> None:
+    """Draw the rows of a group, by the size of pools or by training tokens, and all others in grey.
+
+    Where groups share axes, rows are marked by their group instead.
+    """
+    own = scene.own_rows(group)
+    if together:
+        (style,) = curve_styles(scene, group, together=True)
         ax.scatter(
-            budgets,
-            losses,
-            s=14,
-            c=scene.tokens[chosen],
-            cmap=TOKEN_COLOURS,
-            norm=scene.token_norm,
-            edgecolors="white",
-            linewidths=0.4,
-            zorder=2,
-            label=f"_points {group}",
+            scene.budgets[own],
+            scene.losses[own],
+            s=float(np.interp(own.sum(), (20, 2000), (18, 3))),
+            marker=style.marker,
+            color=style.colour,
+            alpha=float(np.interp(own.sum(), (20, 2000), (0.9, 0.3))),
+            linewidths=0,
+            rasterized=bool(own.sum() > 500),
+            zorder=1.5,
+            label="_points",
         )
         return
-    style, crowd = scene.group_style(group), np.log([FEW, MANY])
-    size, opacity = (float(np.interp(np.log(count), crowd, ends)) for ends in ((22, 6), (0.95, 0.28)))
+    draw_others(ax, scene.budgets[~own], scene.losses[~own])
+    if not own.any():
+        return
+    if scene.tokens is None:
+        draw_by_size(ax, scene.budgets[own], scene.losses[own], scene.sizes[own], marks=scene.marks)
+        return
     ax.scatter(
-        budgets,
-        losses,
-        s=size,
-        marker=style.marker,
-        color=style.colour,
-        alpha=opacity,
-        edgecolors="white" if count <= FEW else "none",
-        linewidths=0.5,
-        zorder=3.2 if count <= FEW else 2 + 1 / count,
-        rasterized=count > 500,
-        label=f"_points {group}",
-    )
-
-
-def draw_context(ax: Axes, scene: Scene, group: str) -> None:
-    """Draw the rows of all other groups in light grey."""
-    others = ~scene.own_rows(group)
-    ax.scatter(
-        scene.budgets[others],
-        scene.losses[others],
-        s=6,
-        color=CONTEXT,
-        linewidths=0,
-        zorder=1.9,
-        rasterized=bool(others.sum() > 500),
+        scene.budgets[own],
+        scene.losses[own],
+        s=14,
+        c=scene.tokens[own],
+        cmap=TOKEN_COLOURS,
+        norm=token_norm(scene),
+        edgecolors=palette().ground,
+        linewidths=0.4,
+        zorder=2,
+        label="_points",
     )
 
 
@@ -215,7 +110,6 @@ def draw_curve(ax: Axes, curve: Curve, style: GroupStyle, *, width: float = LINE
     # The wider band goes first, so that the narrower one lies on it.
     for kind in (kind for kind in ("new", "mean") if kind in curve.bands):
         lower, upper = (np.maximum(end, np.finfo(float).tiny) for end in curve.bands[kind])
-        name = f"_{kind} {curve.group}"
         ax.fill_between(
             curve.parameters,
             lower,
@@ -223,21 +117,11 @@ def draw_curve(ax: Axes, curve: Curve, style: GroupStyle, *, width: float = LINE
             color=style.colour,
             alpha=BAND_OPACITY[kind],
             linewidth=0,
-            zorder=1,
-            label=name,
+            zorder={"new": 1.6, "mean": 2.8}[kind],
+            label=f"_{kind} {curve.group}",
         )
-        for end in (lower, upper) if width > THIN else ():
-            ax.plot(
-                curve.parameters,
-                end,
-                color=style.colour,
-                alpha=EDGE_OPACITY,
-                linewidth=0.5,
-                linestyle=style.dashes,
-                zorder=1.2,
-            )
-    # White under the line keeps dashes apart from the band and points below.
-    ax.plot(curve.parameters, curve.centre, color="white", alpha=0.75, linewidth=width + 1.3, zorder=3)
+    # The ground's colour under the line keeps it apart from the band and points below.
+    ax.plot(curve.parameters, curve.centre, color=palette().ground, alpha=0.75, linewidth=width + 1.2, zorder=3)
     seen = int((curve.parameters <= curve.largest * (1 + 1e-9)).sum())
     for part, name, thickness in ((slice(0, seen), "line", width), (slice(seen - 1, None), "beyond", 0.6 * width)):
         ax.plot(
@@ -251,37 +135,34 @@ def draw_curve(ax: Axes, curve: Curve, style: GroupStyle, *, width: float = LINE
         )
 
 
-def legend_handles(scene: Scene, *, panels: bool) -> list[Line2D | Patch]:
-    """Entries of the legend: groups or training tokens, then bands."""
-    handles: list[Line2D | Patch] = []
-    first = scene.groups[0]
-    if scene.tokens is not None:
-        for curve, style in zip(scene.curves_of(first), scene.styles(first), strict=True):
-            handles.append(_line(style, f"{count_label(curve.training_tokens or 0)} training tokens"))
-    elif not panels:
-        for group in scene.groups:
-            count = int(scene.own_rows(group).sum())
-            handles.append(_line(scene.group_style(group), scene.label(group) + (f" ({count:,})" if count else "")))
-    for kind in sorted({kind for curve in scene.curves for kind in curve.bands}):
-        words = BAND_WORDS[kind].format(row=scene.row)
+def legend_handles(scene: Scene, *, together: bool = False) -> tuple[Any, ...]:
+    """Entries of the legend: lines, bands in the colour they are drawn in, points, and what is grey."""
+    colours, handles = palette(), []
+    shown = scene.groups if together else scene.groups[:1]
+    for group in shown:
+        for curve, style in zip(scene.curves_of(group), curve_styles(scene, group, together=together), strict=True):
+            words = "the law"
+            if curve.training_tokens is not None:
+                words = f"{count_label(curve.training_tokens)} training tokens"
+            handles.append(curve_handle(style, scene.label(group) if together else words))
+    band = colours.ink if scene.tokens is not None or together else colours.line
+    for kind in [kind for kind in BAND_OPACITY if any(kind in curve.bands for curve in scene.curves)][::-1]:
+        handles.append(Patch(facecolor=(band, BAND_OPACITY[kind] * 1.15), label=BAND_WORDS[kind].format(row=scene.row)))
+    if scene.tokens is None:
+        handles += [mark.handle for mark in scene.marks.values() if len(scene.marks) > 1 or scene.row != "pool"]
+    if any(not scene.own_rows(group).all() for group in shown) and not together:
+        others = Line2D([], [], color=colours.context, linestyle="none", marker="o", markersize=4)
+        others.set_label(f"other {scene.row}s")
+        handles.append(others)
+    if scene.floors and not together:
         handles.append(
-            Patch(facecolor=(INK, BAND_OPACITY[kind] * 1.2), edgecolor=(INK, EDGE_OPACITY), linewidth=0.5, label=words)
+            Line2D([], [], color=colours.line, marker="|", markersize=7, linewidth=1.4, label="floor, beside the axes")
         )
-    if panels:
-        grey: Any = {"linestyle": "none", "marker": "o", "markersize": 3}
-        handles.append(Line2D([], [], color=CONTEXT, label=f"{scene.row}s of other families", **grey))
-        handles.append(Patch(color=SHADE, label="extrapolated"))
-    return handles
+    if scene.beyond > 1:
+        handles.append(Patch(color=colours.shade, label="beyond the data"))
+    return tuple(handles)
 
 
-def _line(style: GroupStyle, label: str) -> Line2D:
-    return Line2D(
-        [],
-        [],
-        color=style.colour,
-        linestyle=style.dashes,
-        marker=style.marker,
-        markersize=4.5,
-        linewidth=LINE,
-        label=label,
-    )
+def curve_handle(style: GroupStyle, label: str) -> Line2D:
+    """Entry of a legend for a curve."""
+    return Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=LINE, label=label)

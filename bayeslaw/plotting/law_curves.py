@@ -1,10 +1,11 @@
 """The numbers behind the picture of a law: curves with bands, and floors with intervals."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.plotting.plot_style import nice_numbers
@@ -12,6 +13,8 @@ from bayeslaw.prediction.targets import NEW_FAMILY
 
 POINTS = 81
 MOST_LEVELS = 5
+MOST_GROUPS = 12
+"""Groups that a picture shows where none are asked for."""
 EVERYTHING = ""
 
 
@@ -118,12 +121,45 @@ def floor_of(fit: Fit, group: str, *, interval: float) -> Floor | None:
     return Floor(group, float(np.median(floor)), float(lower), float(upper))
 
 
-def shown_groups(fit: Fit) -> tuple[str, ...]:
-    """Name the groups that have a curve: all known ones, and a new family where the population tells of it."""
+def known_groups(fit: Fit) -> tuple[str, ...]:
+    """Name the groups that can have a curve: all of the fit, and a new family where the population tells of it."""
     if not fit.law.varies:
         return (EVERYTHING,) if not fit.model.groups else fit.model.groups
     drawn = fit.law.group == "family" and all(p.pooling != "separate" for p in fit.model.parameters)
     return (*fit.model.groups, *([NEW_FAMILY] if drawn else []))
+
+
+def shown_groups(fit: Fit, groups: Sequence[str] | None) -> tuple[str, ...]:
+    """Name the groups that a picture shows.
+
+    Parameters
+    ----------
+    fit
+        A fitted law.
+    groups
+        Those asked for; None for all known ones, or the `MOST_GROUPS` with the most rows.
+
+    Returns
+    -------
+    tuple of str
+        The groups; a family not seen is among them only where it was asked for.
+
+    Raises
+    ------
+    InputError
+        If one is not known, or there are none.
+    """
+    known = known_groups(fit)
+    if groups is not None:
+        chosen = tuple(dict.fromkeys(check_choice(fit.law.group, name, known) for name in groups))
+        if not chosen:
+            raise InputError("there are no groups to draw", f"some of {', '.join(known)}", "leave out groups")
+        return chosen
+    seen = [name for name in known if name != NEW_FAMILY]
+    if len(seen) <= MOST_GROUPS:
+        return tuple(seen)
+    most = sorted(seen, key=lambda name: -int(rows_of(fit, name).sum()))[:MOST_GROUPS]
+    return tuple(name for name in seen if name in most)
 
 
 def token_levels(tokens: np.ndarray) -> np.ndarray:

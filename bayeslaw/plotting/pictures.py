@@ -1,33 +1,124 @@
-"""Pictures of a fit, by name, and writing them to a file."""
+"""Pictures by name, of fits, pools and tables of losses, and writing them to a file."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import chain
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure
 
 from bayeslaw.decision.choices import choose
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, a_level, a_path, accepts
+from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_path, accepts, optional, texts
 from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
+from bayeslaw.plotting.co_failure_plot import plot_co_failure
+from bayeslaw.plotting.diversity_plot import plot_diversity
+from bayeslaw.plotting.forest_plot import plot_forest
 from bayeslaw.plotting.law_plot import plot_law
+from bayeslaw.plotting.matched_plot import plot_matched
 from bayeslaw.plotting.pareto_plot import plot_pareto
-from bayeslaw.plotting.plot_style import check_picture_file, house_style, is_picture, write_figure
+from bayeslaw.plotting.plot_style import check_picture_file, is_page, is_picture, write_figure, write_page
+from bayeslaw.plotting.pool_size_plot import plot_pool_sizes
+from bayeslaw.plotting.posterior_pictures import POSTERIOR_PICTURES
+from bayeslaw.plotting.predicted_plot import plot_predicted
+from bayeslaw.plotting.predictive_plot import plot_predictive
 from bayeslaw.plotting.when_plot import plot_when
+from bayeslaw.pools.advantages import advantage
 
-__all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "plot_when", "save_plot"]
+__all__ = [
+    "BACKENDS",
+    "OF_POOLS",
+    "PLOTS",
+    "TABLE_PLOTS",
+    "Choices",
+    "a_width",
+    "check_plot",
+    "plot_posterior",
+    "save_plot",
+    "write_picture",
+]
 
-LARGEST_PAIR = 9
 PARETO_SIZE = 3
+BACKENDS = ("matplotlib", "plotly")
+NARROWEST = 2.5
 
 
-@accepts(fit=a_fit, path=a_path, what=a_choice(lambda: PLOTS, called="plot"), interval=a_level)
-def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9) -> None:
+@dataclass(frozen=True)
+class Choices:
+    """What is asked of a picture beside its name.
+
+    Parameters
+    ----------
+    interval
+        Level of the equal-tailed intervals, where the picture has them.
+    groups
+        Regimes or families, where the picture has some of them.
+    against
+        Table to compare predictions with, where the picture has them.
+    members
+        Names of models, where the picture is of one pool.
+    max_size
+        Largest number of members, where pools are formed for the picture.
+    """
+
+    interval: float = 0.9
+    groups: tuple[str, ...] | None = None
+    against: Any = None
+    members: tuple[str, ...] | None = None
+    max_size: int | None = None
+
+
+def _of_arviz(name: str) -> Callable[[Fit, Choices], Figure]:
+    return lambda fit, asked: POSTERIOR_PICTURES[name](fit, interval=asked.interval, backend="matplotlib")
+
+
+PLOTS: Mapping[str, Callable[[Fit, Choices], Figure]] = {
+    "law": lambda fit, asked: plot_law(fit, interval=asked.interval, groups=asked.groups),
+    "claims": lambda fit, asked: plot_claims(fit),
+    "when": lambda fit, asked: plot_when(fit, interval=asked.interval),
+    "pareto": lambda fit, asked: plot_pareto(choose(fit, level=asked.interval, max_size=asked.max_size or PARETO_SIZE)),
+    "predicted": lambda fit, asked: plot_predicted(fit, asked.against, interval=asked.interval),
+    "predictive": lambda fit, asked: plot_predictive(fit, interval=asked.interval),
+    "forest": lambda fit, asked: plot_forest(fit, interval=asked.interval),
+    **{name: _of_arviz(name) for name in ("trace", "pair", "prior_posterior", "ppc")},
+}
+"""Pictures of fits by name."""
+TABLE_PLOTS: Mapping[str, Callable[[Any, Choices], Figure]] = {
+    "pool_sizes": lambda losses, asked: plot_pool_sizes(losses, max_size=asked.max_size),
+    "matched": lambda losses, asked: plot_matched(advantage(losses, interval=asked.interval, max_size=asked.max_size)),
+    "co_failure": lambda losses, asked: plot_co_failure(losses, members=asked.members, interval=asked.interval),
+    "diversity": lambda pools, asked: plot_diversity(pools),
+}
+"""Pictures of tables by name: of losses, or of pools where they are among `OF_POOLS`."""
+OF_POOLS = ("diversity",)
+a_width = optional(a_number(lowest=NARROWEST, accepted="a width in inches of 2.5 or more", suggested=7.6))
+
+
+@accepts(
+    fit=a_fit,
+    path=a_path,
+    what=a_choice(lambda: PLOTS, called="plot"),
+    interval=a_level,
+    groups=optional(texts),
+    width=a_width,
+    backend=a_choice(BACKENDS),
+)
+def save_plot(
+    fit: Fit,
+    path: str | os.PathLike[str],
+    *,
+    what: str = "law",
+    interval: float = 0.9,
+    groups: Any = None,
+    width: float | None = None,
+    backend: str = "matplotlib",
+) -> None:
     """Draw a picture of a fit and write it to a file; the same fit gives the same bytes.
 
     Parameters
@@ -35,31 +126,142 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
     fit
         A fitted law.
     path
-        Where to, ending in ``.png``, ``.svg`` or ``.pdf``; replaced atomically.
+        Where to, ending in ``.png``, ``.svg`` or ``.pdf``, or in ``.html`` for plotly; replaced atomically.
     what
         A key of `PLOTS`: ``"law"``, ``"claims"``, ``"when"``, ``"pareto"`` (of a joint fit: pools of up to three of its
-        models), or one of ArviZ's pictures of the posterior.
+        models), ``"predicted"``, ``"predictive"``, ``"forest"``, or one of ArviZ's pictures of the posterior.
     interval
         Level of the equal-tailed intervals, where the picture has them.
+    groups
+        Regimes or families of the picture of the law; as of `bayeslaw.plot_law`.
+    width
+        Width in inches, such as 3.3 for a column of a paper; by default that of the settings of Matplotlib.
+    backend
+        ``"matplotlib"``, or ``"plotly"`` for the pictures that ArviZ draws with it: see `plot_posterior`.
 
     Raises
     ------
     InputError
         If the ending or the picture is not known, the interval lies outside (0, 1), the fit lacks what the picture
-        shows, or the file cannot be written. Nothing is written then.
+        shows, plotly is asked for and missing or has no such picture, or the file cannot be written. Nothing is written
+        then.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.save_plot(bl.load_fit("fit.nc"), "law.pdf", width=3.3)  # doctest: +SKIP
     """
-    check_output_file(check_picture_file(path))
+    check_output_file(check_picture_file(path, page=backend == "plotly"))
+    if backend == "plotly":
+        write_page(plot_posterior(fit, what, interval=interval, backend=backend), path)
+        return
+    asked = Choices(interval=interval, groups=None if groups is None else tuple(groups))
+    write_picture(lambda: PLOTS[what](fit, asked), path, width=width)
+
+
+@accepts(fit=a_fit, what=a_choice(lambda: (*POSTERIOR_PICTURES,)), interval=a_level, backend=a_choice(BACKENDS))
+def plot_posterior(fit: Fit, what: str = "forest", *, interval: float = 0.9, backend: str = "matplotlib") -> Any:
+    """Draw the posterior by ArviZ.
+
+    Parameters
+    ----------
+    fit
+        A fitted law.
+    what
+        ``"forest"``, ``"pair"`` (of the few numbers that depend most on each other), ``"trace"``,
+        ``"prior_posterior"`` or ``"ppc"``.
+    interval
+        Level of the equal-tailed intervals.
+    backend
+        ``"matplotlib"``, or ``"plotly"`` where it is installed.
+
+    Returns
+    -------
+    matplotlib.figure.Figure or plotly.graph_objects.Figure
+        The figure.
+
+    Raises
+    ------
+    InputError
+        If the picture has no such form, plotly is not installed, or the fit lacks what the picture shows.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.plot_posterior(bl.load_fit("fit.nc"), "pair", backend="plotly").show()  # doctest: +SKIP
+    """
+    check_backend(what, backend)
+    if backend == "plotly":
+        return _bare(POSTERIOR_PICTURES[what](fit, interval=interval, backend=backend))
     with _closing_new_figures():
-        write_figure(PLOTS[what](fit, interval), path)
+        return POSTERIOR_PICTURES[what](fit, interval=interval, backend=backend)
 
 
-def check_plot(path: str | os.PathLike[str], *, what: str = "law", interval: float = 0.9, inputs: Inputs = ()) -> None:
+def check_backend(what: str, backend: str) -> None:
+    """Refuse a backend that is not installed, or that a picture has no form for.
+
+    Raises
+    ------
+    InputError
+        If it is so.
+    """
+    check_choice("backend", backend, BACKENDS)
+    if backend != "plotly":
+        return
+    if what not in POSTERIOR_PICTURES:
+        raise InputError(
+            f"the picture {what} has no form for plotly",
+            f"one that ArviZ draws: {', '.join(POSTERIOR_PICTURES)}",
+            "leave out the backend",
+        )
+    if find_spec("plotly") is None:
+        raise InputError(
+            "plotly is not installed", "an environment with plotly", "install plotly, or leave out the backend"
+        )
+
+
+def _bare(figure: Any) -> Any:
+    """Return the figure of plotly that ArviZ wraps."""
+    return getattr(figure, "chart", figure)
+
+
+def write_picture(draw: Callable[[], Figure], path: str | os.PathLike[str], *, width: float | None = None) -> None:
+    """Draw a picture and write it to a file, whole or not at all.
+
+    Parameters
+    ----------
+    draw
+        Draws it.
+    path
+        Where to.
+    width
+        Width in inches; None for that of the settings.
+
+    Raises
+    ------
+    InputError
+        If it cannot be drawn or written.
+    """
+    high = matplotlib.rcParams["figure.figsize"][1]
+    sized = {} if width is None else {"figure.figsize": (width, high)}
+    with _closing_new_figures(), matplotlib.rc_context(sized):
+        write_figure(draw(), path)
+
+
+def check_plot(
+    path: str | os.PathLike[str],
+    *,
+    what: str = "law",
+    interval: float = 0.9,
+    backend: str = "matplotlib",
+    inputs: Inputs = (),
+) -> None:
     """Refuse early a picture that could not be drawn or written; nothing is created.
 
     Parameters
     ----------
-    path, what, interval
-        As in `save_plot`.
+    path, what, interval, backend
+        As in `save_plot`, or pictures of `TABLE_PLOTS`.
     inputs
         What the picture is made of, which it may not replace.
 
@@ -68,8 +270,10 @@ def check_plot(path: str | os.PathLike[str], *, what: str = "law", interval: flo
     InputError
         If the ending or the picture is not known, the interval lies outside (0, 1), or the file cannot be written.
     """
-    check_output_file(check_picture_file(path), replaceable=is_picture, inputs=inputs)
-    check_choice("plot", what, PLOTS)
+    check_choice("plot", what, (*PLOTS, *TABLE_PLOTS))
+    check_backend(what, backend)
+    page = backend == "plotly"
+    check_output_file(check_picture_file(path, page=page), replaceable=is_page if page else is_picture, inputs=inputs)
     a_level("interval", interval)
 
 
@@ -84,91 +288,3 @@ def _closing_new_figures() -> Iterator[None]:
     finally:
         for number in set(plt.get_fignums()) - before:
             plt.close(number)
-
-
-def _draw(fit: Fit, name: str, *, needs: str, interval: float, **arguments: Any) -> Figure:
-    """Call a function of arviz_plots on the tree of a fit."""
-    import arviz_base
-    import arviz_plots
-
-    fit = fit.with_groups([needs])
-    _check_kept(fit, needs)
-    settings = {"stats.ci_prob": interval, "stats.ci_kind": "eti", "plot.max_subplots": 200}
-    with house_style(), arviz_base.rc_context(settings):
-        collection = getattr(arviz_plots, name)(fit.tree, backend="matplotlib", **arguments)
-    return collection.viz["figure"].item()
-
-
-def _check_kept(fit: Fit, group: str) -> None:
-    if group not in fit.tree.children:
-        raise InputError(
-            f"this fit was saved without its {group}", "a fit that keeps it", f"fit again with --keep {group}"
-        )
-
-
-def _parameters(fit: Fit) -> list[str]:
-    return [parameter.name for parameter in fit.model.parameters]
-
-
-def _few_parameters(fit: Fit) -> list[str]:
-    """As many parameters, with all their groups, as a square of panels can hold, floors and exponents first."""
-    sizes, law = {name: array[0].size for name, array in fit.values().items()}, fit.law
-    roles = [law.asymptote, *chain.from_iterable(law.exponents.values()), *law.amplitudes]
-    # A law need not have any of these.
-    first, *others = dict.fromkeys([*(name for name in roles if name), *_parameters(fit)])
-    chosen = [first]
-    for name in others:
-        if sum(sizes[each] for each in [*chosen, name]) <= LARGEST_PAIR:
-            chosen.append(name)
-    return chosen
-
-
-def _trace(fit: Fit, interval: float) -> Figure:
-    return _draw(
-        fit, "plot_trace_dist", needs="posterior", interval=interval, var_names=_parameters(fit), compact=False
-    )
-
-
-def _forest(fit: Fit, interval: float) -> Figure:
-    return _draw(
-        fit,
-        "plot_forest",
-        needs="posterior",
-        interval=interval,
-        var_names=_parameters(fit),
-        combined=True,
-        ci_probs=(interval / 2, interval),
-    )
-
-
-def _pair(fit: Fit, interval: float) -> Figure:
-    return _draw(
-        fit,
-        "plot_pair",
-        needs="posterior",
-        interval=interval,
-        var_names=_few_parameters(fit),
-        visuals={"scatter": {"alpha": 0.1, "linewidths": 0}},
-    )
-
-
-def _prior_posterior(fit: Fit, interval: float) -> Figure:
-    return _draw(fit, "plot_prior_posterior", needs="prior", interval=interval, var_names=_parameters(fit))
-
-
-def _predictive(fit: Fit, interval: float) -> Figure:
-    return _draw(fit, "plot_ppc_dist", needs="posterior_predictive", interval=interval)
-
-
-PLOTS: Mapping[str, Callable[[Fit, float], Figure]] = {
-    "law": lambda fit, interval: plot_law(fit, interval=interval),
-    "claims": lambda fit, _: plot_claims(fit),
-    "when": lambda fit, interval: plot_when(fit, interval=interval),
-    "pareto": lambda fit, interval: plot_pareto(choose(fit, level=interval, max_size=PARETO_SIZE)),
-    "trace": _trace,
-    "forest": _forest,
-    "pair": _pair,
-    "prior_posterior": _prior_posterior,
-    "ppc": _predictive,
-}
-"""Pictures by name: functions of a fit and the level of its intervals."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib import rcParams, rcParamsDefault
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -21,6 +22,7 @@ from bayeslaw.losses.sizes import count_label
 from bayeslaw.storage import atomic_file
 
 ENDINGS = (".png", ".svg", ".pdf")
+PAGE = ".html"
 DPI = 200
 INK = "#26262b"
 FAINT = "#8a8a91"
@@ -37,13 +39,9 @@ STYLE: Any = {
     "figure.dpi": 100,
     "font.family": "DejaVu Sans",
     "font.size": 9,
-    "legend.fontsize": 8,
-    # A family or unit with a dollar sign is shown as it is.
-    "text.parse_math": False,
+    "legend.fontsize": "small",
     "legend.frameon": False,
-    "pdf.fonttype": 42,
     "savefig.dpi": DPI,
-    "svg.hashsalt": "bayeslaw",
     "text.color": INK,
     "xtick.color": FAINT,
     "xtick.labelcolor": INK,
@@ -52,6 +50,17 @@ STYLE: Any = {
     "ytick.labelcolor": INK,
     "ytick.major.width": 0.7,
 }
+FORCED: Any = {
+    # A family or unit with a dollar sign is shown as it is.
+    "text.parse_math": False,
+    "text.usetex": False,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "bayeslaw",
+}
+WIDTH, NARROW = 7.6, 4.6
+"""Usual width of a picture, and the width below which letters are smaller, in inches."""
+SMALL_LETTERS = 7
+FEWEST = 3
 
 
 @dataclass(frozen=True)
@@ -83,12 +92,24 @@ GROUP_STYLES = (
 
 
 @contextmanager
-def house_style() -> Iterator[None]:
-    """Draw in our style, whatever the caller's settings are, and leave those as they were."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        with matplotlib.rc_context(STYLE):
-            yield
+def house_style(width: float = WIDTH) -> Iterator[None]:
+    """Draw in our style where the caller's settings are Matplotlib's own, and leave all settings as they were.
+
+    What a style of the caller changes, such as ``plt.style.use("dark_background")``, stays changed.
+
+    Parameters
+    ----------
+    width
+        Width of the picture in inches: narrow ones have smaller letters.
+    """
+    ours = STYLE | {"font.size": SMALL_LETTERS} if width < NARROW else STYLE
+    with matplotlib.rc_context({name: value for name, value in ours.items() if is_usual(name)} | FORCED):
+        yield
+
+
+def is_usual(name: str) -> bool:
+    """Say whether a setting is as Matplotlib has it, and not the caller's."""
+    return rcParams[name] == rcParamsDefault[name]
 
 
 def lightness(colour: str) -> float:
@@ -124,21 +145,29 @@ def nice_numbers(low: float, high: float, *, most: int) -> np.ndarray:
     -------
     np.ndarray
         Increasing; of the densest series (1 2 3 5, 1 2 5, 1 3, powers of ten, of a hundred, ...) that has few enough,
-        or over a range of less than a factor of four multiples of a round step.
+        or multiples of a round step over a range of less than a factor of four, or of ten
+        where the series have fewer than three.
     """
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     if high / low < 4:
-        steps = sorted(m * 10.0**e for m in (1, 2, 5) for e in range(first - 3, last + 1))
-        for step in steps:
-            ticks = step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
-            if len(ticks) <= most:
-                return ticks
+        return _even_numbers(low, high, most)
     for digits in ((1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
         ticks = np.array([digit * 10.0**e for e in range(first, last + 1) for digit in digits])
         ticks = ticks[(ticks >= low * (1 - 1e-9)) & (ticks <= high * (1 + 1e-9))]
         if len(ticks) <= most:
-            return ticks
+            return ticks if len(ticks) >= FEWEST or high / low >= 10 else _even_numbers(low, high, most)
     return ticks[:: int(np.ceil(len(ticks) / most))]
+
+
+def _even_numbers(low: float, high: float, most: int) -> np.ndarray:
+    """Multiples of a round step between two positive numbers."""
+    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
+    ticks = np.array([])
+    for step in sorted(m * 10.0**e for m in (1, 2, 5) for e in range(first - 3, last + 1)):
+        ticks = step * np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+        if len(ticks) <= most:
+            break
+    return ticks
 
 
 def budget_axis(ax: Axes, low: float, high: float, *, most: int = 8) -> None:
@@ -159,52 +188,32 @@ def loss_axis(ax: Axes, low: float, high: float, *, most: int = 9) -> None:
     ax.yaxis.set_major_formatter(FuncFormatter(lambda loss, _: f"{loss:.4g}"))
 
 
-def spread_labels(positions: np.ndarray, *, gap: float, low: float, high: float) -> np.ndarray:
-    """Move labels apart as little as needed.
+def check_picture_file(path: str | os.PathLike[str], *, page: bool = False) -> Path:
+    """Return the path of a picture if its ending is one that can be written.
 
     Parameters
     ----------
-    positions
-        Where labels would stand, shape ``[label]``.
-    gap
-        Smallest distance between two.
-    low, high
-        Range to stay in, where it is wide enough.
+    path
+        The path.
+    page
+        Whether the picture is a page, as plotly writes them.
 
     Returns
     -------
-    np.ndarray
-        Positions at least `gap` apart, in the same order, shape ``[label]``.
-    """
-    order = np.argsort(positions, kind="stable")
-    offsets = gap * np.arange(len(positions))
-    # Least squares under an order is the mean over pooled blocks: shift by the offsets, pool, shift back.
-    blocks: list[list[float]] = []
-    for value in positions[order] - offsets:
-        blocks.append([float(value)])
-        while len(blocks) > 1 and np.mean(blocks[-2]) > np.mean(blocks[-1]):
-            blocks[-2:] = [blocks[-2] + blocks[-1]]
-    pooled = np.concatenate([np.full(len(block), np.mean(block)) for block in blocks])
-    pooled = np.clip(pooled, low, max(low, high - offsets[-1]))
-    result = np.empty(len(positions))
-    result[order] = pooled + offsets
-    return result
-
-
-def check_picture_file(path: str | os.PathLike[str]) -> Path:
-    """Return the path of a picture if its ending is one that can be written.
+    pathlib.Path
+        The path.
 
     Raises
     ------
     InputError
-        If the ending is not png, svg or pdf.
+        If the ending is not png, svg or pdf, or html for a page.
     """
-    path = Path(path)
-    if path.suffix.lower() not in ENDINGS:
-        kinds = [ending.removeprefix(".") for ending in ENDINGS]
+    path, endings = Path(path), (PAGE,) if page else ENDINGS
+    if path.suffix.lower() not in endings:
+        kinds = [ending.removeprefix(".") for ending in endings]
         problem = f"no picture can be written to {str(path)!r}, whose ending is {path.suffix or 'missing'!r}"
         raise InputError(
-            problem, f"a file that ends in {', '.join(ENDINGS)}", nearest(path.suffix.removeprefix("."), kinds)
+            problem, f"a file that ends in {', '.join(endings)}", nearest(path.suffix.removeprefix("."), kinds)
         )
     return path
 
@@ -214,6 +223,31 @@ def is_picture(path: Path) -> bool:
     with path.open("rb") as stream:
         start = stream.read(1024)
     return start.startswith((b"\x89PNG\r\n\x1a\n", b"%PDF-")) or b"<svg" in start
+
+
+def is_page(path: Path) -> bool:
+    """Say whether a file is a page such as plotly writes."""
+    with path.open("rb") as stream:
+        return b"<html" in stream.read(1024).lower()
+
+
+def write_page(figure: Any, path: str | os.PathLike[str]) -> None:
+    """Write a figure of plotly as one page that needs no network.
+
+    Parameters
+    ----------
+    figure
+        The figure.
+    path
+        A path that `check_picture_file` accepts for a page.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be written.
+    """
+    with atomic_file(path, replaceable=is_page) as temporary:
+        figure.write_html(temporary, include_plotlyjs=True, div_id="picture")
 
 
 def write_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -246,9 +280,10 @@ def _write_png(figure: Figure, path: Path) -> None:
     figure.savefig(buffer, format="png")
     with Image.open(buffer) as drawn:
         small = drawn.convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    palette = small.getpalette() or []
+        ground = drawn.convert("RGB").getpixel((0, 0))
+    colours = small.getpalette() or []
     corner = 3 * int(np.asarray(small)[0, 0])
-    # The nearest of few colours to a white background need not be white.
-    palette[corner : corner + 3] = [255, 255, 255]
-    small.putpalette(palette)
+    # The nearest of few colours to the ground need not be the ground's.
+    colours[corner : corner + 3] = list(ground) if isinstance(ground, tuple) else [255, 255, 255]
+    small.putpalette(colours)
     small.save(path, format="png", optimize=True, dpi=(DPI, DPI))

@@ -8,15 +8,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bayeslaw.calibration.calibrations import Calibration
-from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, house_style
+from bayeslaw.inputs.arguments import accepts, an_instance
+from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
+from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import house_style
 
-PANELS_A_ROW = 4
-ENVELOPE_FILL = "#dedee3"
-INSIDE = GROUP_STYLES[0].colour
-OUTSIDE = GROUP_STYLES[1].colour
+_a_calibration = an_instance(
+    Calibration, accepted="what bayeslaw.calibrate returns", fix="call bl.calibrate(law) first"
+)
 
 
-def plot_ranks(calibration: Calibration) -> Figure:
+@accepts(calibration=_a_calibration, figure=a_figure)
+def plot_ranks(calibration: Calibration, *, figure: Canvas | None = None) -> Figure:
     """Draw how far the ranks of the truth are from uniform, with the envelope that uniform ranks stay in.
 
     Each panel is a quantity: the empirical distribution function of the ranks' uniform values minus that of the uniform
@@ -26,48 +29,63 @@ def plot_ranks(calibration: Calibration) -> Figure:
     ----------
     calibration
         What `bayeslaw.calibrate` found.
+    figure
+        Figure or SubFigure to draw into; a new one by default.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure. It belongs to no window: write it with ``savefig``.
+        The figure drawn into. A new one belongs to no window: write it with ``savefig``.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> bl.plot_ranks(bl.calibrate("power", simulations=50)).savefig("ranks.png")  # doctest: +SKIP
     """
-    table = calibration.rank_table
-    columns = min(PANELS_A_ROW, len(table))
+    table, width = calibration.rank_table, width_of(figure)
+    columns = panels_beside(len(table), width)
     rows = math.ceil(len(table) / columns)
-    with house_style():
-        figure = Figure(figsize=(2.2 * columns + 0.4, 1.55 * rows + 0.9))
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
+    with house_style(width):
+        told = Heading(f"Ranks of the {calibration.law} law", (_told(calibration),))
+        body = body_below(figure, told, width=width, height=1.55 * rows + 0.4)
+        axes = body.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax in axes.flat[len(table) :]:
             ax.remove()
         for ax, row in zip(axes.flat, table.to_dict(orient="records"), strict=False):
             _panel(ax, calibration, row["quantity"], inside=row["inside"])
-        figure.suptitle(_title(calibration), x=0.01, ha="left", fontsize=10, fontweight="bold")
-        figure.supxlabel("rank of the truth among draws, as a share", fontsize=9)
-        figure.supylabel("share of simulations minus uniform", fontsize=9)
-    return figure
+        body.supxlabel("rank of the truth among draws, as a share", fontsize="medium")
+        body.supylabel("share of simulations minus uniform", fontsize="medium")
+    return root_of(body)
 
 
-def _title(calibration: Calibration) -> str:
+def _told(calibration: Calibration) -> str:
     inside = np.count_nonzero(calibration.rank_table["inside"])
     quick = ", quick form" if calibration.quick else ""
     return (
-        f"Ranks of the {calibration.law} law, {calibration.simulations} simulations{quick}: "
+        f"{calibration.simulations} simulations{quick}: "
         f"{inside} of {len(calibration.rank_table)} inside their {calibration.envelope.level:.2%} envelope"
     )
 
 
 def _panel(ax: Axes, calibration: Calibration, quantity: str, *, inside: bool) -> None:
+    colours = palette()
     bounds = calibration.envelope
     points = np.concatenate([[0.0], bounds.points, [1.0]])
     shares = compute_ecdf(calibration.values[quantity].to_numpy(), bounds.points)
     lower, upper, middle = (
         np.concatenate([[0.0], each - bounds.points, [0.0]]) for each in (bounds.lower, bounds.upper, shares)
     )
-    ax.fill_between(points, lower, upper, color=ENVELOPE_FILL, linewidth=0, label="_envelope")
-    ax.axhline(0, color=FAINT, linewidth=0.7)
+    ax.fill_between(points, lower, upper, color=colours.context, alpha=0.6, linewidth=0, label="_envelope")
+    ax.axhline(0, color=colours.faint, linewidth=0.7)
     style = "solid" if inside else (0, (5, 1.6))
-    ax.plot(points, middle, color=INSIDE if inside else OUTSIDE, linestyle=style, linewidth=1.2, label="_ranks")
-    ax.set_title(quantity if inside else f"{quantity}: outside", fontsize=8, color=INK if inside else OUTSIDE, pad=3)
+    ax.plot(
+        points, middle, color=colours.line if inside else colours.other, linestyle=style, linewidth=1.2, label="_ranks"
+    )
+    ax.set_title(
+        quantity if inside else f"{quantity}: outside",
+        fontsize="small",
+        color=colours.ink if inside else colours.other,
+        pad=3,
+    )
     ax.set_xlim(0, 1)
     ax.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
