@@ -55,7 +55,7 @@ default_role = "py:obj"
 add_module_names = False
 # Files whose names differ by case alone are one file on some systems.
 autosummary_filename_map = {
-    f"bayeslaw.{name}": f"bayeslaw.{name}_class" for name in ("Advantage", "Attainability", "Fit", "Stack")
+    f"bayeslaw.{name}": f"bayeslaw.{name}_class" for name in ("Advantage", "Attainability", "Fit", "Stack", "Summary")
 }
 # Types of other packages, whose sites are not asked: the site builds without a network.
 nitpick_ignore_regex = [

@@ -47,7 +47,7 @@ def package_digest() -> str:
         for file in sorted((REPOSITORY / package).rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(file.read_bytes())
-    digest.update(Path(__file__).read_bytes())
+    digest.update(repr((CHAINS, STARTUP)).encode())
     return digest.hexdigest()[:16]
 
 

@@ -3,7 +3,6 @@
 import re
 import tomllib
 from itertools import chain
-from pathlib import Path
 
 import pytest
 import yaml
@@ -142,11 +141,3 @@ def test_terms_of_the_glossary_stand_once_and_in_order():
     assert terms == sorted(set(terms), key=str.lower)
     wanted = ("pool", "regime", "oracle", "win share", "gain", "decorrelation", "elpd", "Pareto k", "budget", "drift")
     assert {*wanted, "CRPS", "crossover", "regret", "attainability", "floor", "exponent", "joint law"} <= {*terms}
-
-
-def test_no_page_is_left_out_of_the_contents():
-    contents = "\n".join(page.read_text() for page in PAGES)
-    named = {*re.findall(r"^(?:\.\./)?([\w/]+)$", contents, re.MULTILINE)}
-    for page in PAGES:
-        place = page.relative_to(DOCS).with_suffix("").as_posix()
-        assert place == "index" or {place, Path(place).name} & named or place.startswith("formats/"), place
