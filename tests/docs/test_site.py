@@ -12,8 +12,11 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from house import REPOSITORY
 
-NEEDED = ("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "sphinx_design", "sphinx_copybutton", "ipykernel")
-ABSENT = [name for name in (*NEEDED, "sphinxcontrib.programoutput") if "." not in name and find_spec(name) is None]
+NEEDED = (
+    *("sphinx", "pydata_sphinx_theme", "numpydoc", "myst_nb", "jupyter_cache", "sphinx_design", "sphinx_copybutton"),
+    *("sphinxcontrib", "ipykernel"),
+)
+ABSENT = [name for name in NEEDED if find_spec(name) is None]
 PROXIES = ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")
 NOWHERE = "http://127.0.0.1:9"
 
