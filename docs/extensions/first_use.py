@@ -64,7 +64,8 @@ class FirstUse(SphinxPostTransform):
         for text in list(self.document.findall(nodes.Text)):
             if not left:
                 return
-            if not any(isinstance(above, ELSEWHERE) for above in ancestors(text)):
+            above = ancestors(text)
+            if above and not any(isinstance(node, ELSEWHERE) for node in above):
                 self.link(text, terms, left)
 
     def link(self, text: nodes.Text, terms: dict[str, Term], left: dict[str, str]) -> None:

@@ -26,7 +26,8 @@ def wrap_outputs(app: Sphinx, doctree: Any) -> None:
             # The command itself stays on one line, to be copied.
             text = "\n".join([lines[0], *map(wrapped, lines[1:])])
             block.rawsource = text
-            block.children = [nodes.Text(text)]
+            block.clear()
+            block += nodes.Text(text)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
