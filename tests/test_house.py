@@ -117,7 +117,8 @@ def _is_there(name):
 def test_what_texts_and_tables_name_is_there():
     """Names in backticks, and what is imported when it is needed, which no type checker sees."""
     gone = []
-    for file in [*modules().values(), REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md"]:
+    pages = [file for file in (REPOSITORY / "docs").rglob("*.md") if "_build" not in file.parts]
+    for file in [*modules().values(), *REPOSITORY.glob("*.md"), *pages]:
         text = file.read_text()
         gone += [(str(file), name) for name in NAMED.findall(text) if not _is_there(name)]
         for name in FOUND_LATER.findall(text):
