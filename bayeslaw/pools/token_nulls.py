@@ -19,7 +19,7 @@ from bayeslaw.pools.table_tokens import TableTokens
 # Numbers that are shuffled or sorted together.
 IN_MEMORY = 1 << 24
 # Values of a column that are looked at to cut it into buckets of about one size.
-LOOKED_AT = 1 << 16
+LOOKED_AT = 1 << 14
 
 
 def token_null_sums(
@@ -124,7 +124,8 @@ def _picked(count: int, models: int, buckets: int, seed: int) -> Iterator[np.nda
 def _sorted(tokens: TableTokens, buckets: int) -> list[ScratchFile]:
     """Sort the losses of each model."""
     step = max(1, tokens.count // LOOKED_AT)
-    some = [nll[::step] for nll, _, _ in tokens.batches()] if buckets > 1 else [np.zeros((1, len(tokens.columns)))]
+    # Copies, since views would hold on to all of it.
+    some = [nll[::step].copy() for nll, _, _ in tokens.batches()] if buckets > 1 else [np.zeros((1, len(tokens.columns)))]
     limits = np.quantile(np.concatenate(some), np.arange(1, buckets) / buckets, axis=0).T
     sizes = np.zeros((len(limits), buckets), np.int64)
     for nll, _, _ in tokens.batches():
