@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
 
+    from bayeslaw.losses.token_folders import TokenFolder
     from bayeslaw.pools.attainabilities import Attainabilities
     from bayeslaw.pools.attained_gains import Attainability
 
@@ -150,9 +151,9 @@ def attainability(
         note(ctx, f"note: {name} is left out: {why}")
 
 
-def _token_losses(table: Path, losses: xr.Dataset, names: list[str], wanted: list[str] | None) -> xr.Dataset | None:
-    """Read the losses of tokens where rules ask for them, or where all members have them by one tokenizer."""
-    from bayeslaw.losses.token_losses import read_token_losses
+def _token_losses(table: Path, losses: xr.Dataset, names: list[str], wanted: list[str] | None) -> TokenFolder | None:
+    """Find the losses of tokens where rules ask for them, or where all members have them by one tokenizer."""
+    from bayeslaw.losses.token_folders import TokenFolder
 
     if wanted is not None:
         there = any(RULES[name].on_tokens for name in wanted)
@@ -160,7 +161,7 @@ def _token_losses(table: Path, losses: xr.Dataset, names: list[str], wanted: lis
         known = set(names) <= {str(name) for name in losses["lm"].to_numpy()}
         hashes = losses["tokenizer"].sel(lm=names).to_numpy().tolist() if known and "tokenizer" in losses else []
         there = (table / TOKENS).is_dir() and len(set(hashes)) == 1
-    return read_token_losses(table, models=names) if there else None
+    return TokenFolder(table) if there else None
 
 
 def _check_defined(found: Attainabilities) -> None:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 COLUMNS = ("pool", "size", "regime", "parameters", "loss", "standard_error", "unit", "rule")
 
+    from bayeslaw.losses.token_folders import TokenFolder
+
 
 def pools(
     ctx: typer.Context,
@@ -105,7 +107,7 @@ def pools(
         metric=metric,
     )
     options = {"max_size": max_size, "limit": limit, "design": design, "parameters": params, "seed": seed}
-    tokens = _token_losses(table, losses, rule, tokenizer)
+    tokens = _token_losses(table, rule, tokenizer)
     if tokens is None and "sample" in losses.dims:
         # Pools of samples have no use for their names, which take more memory than the losses of a few models.
         losses = losses.assign_coords(sample=range(losses.sizes["sample"]))
@@ -132,12 +134,12 @@ def _check_tokens(table: Path, rule: str, tokenizer: str | None) -> None:
         )
 
 
-def _token_losses(table: Path, losses: xr.Dataset, rule: str, tokenizer: str | None) -> xr.Dataset | None:
-    from bayeslaw.losses.token_losses import read_token_losses
+def _token_losses(table: Path, rule: str, tokenizer: str | None) -> TokenFolder | None:
+    from bayeslaw.losses.token_folders import TokenFolder
 
     if not find_rule(rule).on_tokens:
         return None
-    return read_token_losses(table, models=losses["lm"].to_numpy().tolist(), tokenizer=tokenizer)
+    return TokenFolder(table, tokenizer)
 
 
 def pools_record(made: xr.Dataset) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def read_model_tokens(
     """
     rows = _Rows(sum(_count(folder, file) for file in files), samples)
     for file in files:
-        for batch in _batches(folder, file, name):
+        for batch in token_batches(folder, file, name):
             rows.add(batch)
             pa.default_memory_pool().release_unused()
     if not rows.number:
@@ -98,8 +98,28 @@ def _count(folder: Path, file: str) -> int:
         raise unreadable(folder, file, error) from error
 
 
-def _batches(folder: Path, file: str, name: str) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a model, a few at a time, with `LABELS` in dictionaries."""
+def token_batches(folder: Path, file: str, name: str) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a model in the order of a file, a few at a time.
+
+    Parameters
+    ----------
+    folder
+        A folder of losses.
+    file
+        Path in it of a file that holds tokens.
+    name
+        The model.
+
+    Yields
+    ------
+    pyarrow.RecordBatch
+        `COLUMNS` but ``lm``, with `LABELS` in dictionaries; it may have no row.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, lacks a column, or has gaps in one.
+    """
     accepted = f"a Parquet file with columns {', '.join(COLUMNS.names)}"
     schema = readable_schema(folder, file)
     absent = [column for column in COLUMNS.names if column not in schema.names]
@@ -107,7 +127,8 @@ def _batches(folder: Path, file: str, name: str) -> Iterator[pa.RecordBatch]:
         raise InputError(f"{str(folder / file)!r} has no column {absent[0]!r}", accepted, AGAIN)
     try:
         with pq.ParquetFile(folder / file, read_dictionary=["lm", *LABELS]) as opened:
-            for batch in opened.iter_batches(BATCH, columns=COLUMNS.names, use_threads=False):
+            groups = _row_groups(opened.metadata, name)
+            for batch in opened.iter_batches(BATCH, row_groups=groups, columns=COLUMNS.names, use_threads=False):
                 found = batch.filter(pc.field("lm").cast(pa.string()) == name)
                 for column in COLUMNS.names:
                     if found[column].null_count:
@@ -119,6 +140,19 @@ def _batches(folder: Path, file: str, name: str) -> Iterator[pa.RecordBatch]:
                 yield pa.RecordBatch.from_pydict(labels | numbers)
     except (pa.ArrowException, OSError) as error:
         raise unreadable(folder, file, error) from error
+
+
+def _row_groups(facts: pq.FileMetaData, name: str) -> list[int]:
+    """Return the groups of rows that may hold a model: a file often holds one model alone."""
+    found = []
+    for group in range(facts.num_row_groups):
+        columns = facts.row_group(group)
+        [place] = [each for each in range(columns.num_columns) if columns.column(each).path_in_schema == "lm"]
+        known = columns.column(place).statistics
+        bounded = known is not None and known.has_min_max and isinstance(known.min, str)
+        if not bounded or known.min <= name <= known.max:
+            found.append(group)
+    return found
 
 
 def _words(column: pa.Array) -> pa.DictionaryArray:
@@ -191,6 +225,22 @@ def _used(column: pa.DictionaryArray) -> tuple[list[str], np.ndarray]:
     """Return the words that rows have, and the number of each row's among them."""
     used, indices = np.unique(column.indices.to_numpy(), return_inverse=True)
     return column.dictionary.take(pa.array(used)).to_pylist(), indices
+
+
+def runs_of(column: pa.DictionaryArray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where rows begin that have another word than the row before, and the index of that word, both [run]."""
+    indices = column.indices.to_numpy()
+    starts = np.concatenate([[0], np.flatnonzero(indices[1:] != indices[:-1]) + 1])
+    return starts, indices[starts]
+
+
+def first_uses(column: pa.DictionaryArray, indices: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """Return words in the order in which indices first name them, and the place of each index's among them."""
+    used, first, inverse = np.unique(indices, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return column.dictionary.take(pa.array(used[order])).to_pylist(), rank[inverse]
 
 
 def _positions(words: list[str], known: pd.Index) -> np.ndarray:

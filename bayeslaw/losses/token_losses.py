@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,10 @@ def read_token_losses(
     models: str | Sequence[str] | None = None,
     tokenizer: str | None = None,
 ) -> xr.Dataset:
-    """Read the losses of single tokens that are kept beside a loss table.
+    """Read the losses of single tokens that are kept beside a loss table, all of them into memory.
+
+    That takes eight bytes a token and model, and some forty a token. Functions that take ``token_losses`` also take the
+    folder's path in their place, and read a few tokens at a time.
 
     Parameters
     ----------
@@ -72,12 +76,10 @@ def read_token_losses(
     """
     folder = Path(folder)
     manifest = read_manifest(folder, "losses")
-    files = _token_files(folder, manifest)
-    lms = model_frame(read_models(folder, manifest))
-    names, found = _one_tokenizer(_named(lms["model"].tolist(), models), tokenizers(manifest), tokenizer)
+    wanted = tokens_to_read(folder, manifest, models, tokenizer)
+    lms, names, files, samples, known = wanted.lms, wanted.names, wanted.files, wanted.samples, wanted.known
     for file in files:
         check_file(folder, manifest, file, fix=again(manifest))
-    samples, nll, known = _samples(folder, manifest, names)
     first = read_model_tokens(folder, files, names[0], samples)
     token_nll = np.empty((len(first.nll), len(names)))
     token_nll[:, 0] = first.nll
@@ -90,10 +92,8 @@ def read_token_losses(
         release_memory()
     dataset = xr.Dataset(coords={"sample": np.arange(len(first.nll)), "lm": np.array(names, dtype=str)})
     dataset["nll"] = (("sample", "lm"), token_nll)
-    check_token_sums(dataset["nll"].to_numpy(), first.sample, nll, samples=samples, names=names)
-    if "bytes" in known and (size := known["bytes"].sum()) < first.size.sum():
-        problem = f"the tokens in {str(folder)!r} have {first.size.sum():,} bytes, and their texts {size:,.0f}"
-        raise InputError(problem, "every byte of a text in one token", AGAIN)
+    check_token_sums(dataset["nll"].to_numpy(), first.sample, wanted.nll, samples=samples, names=names)
+    check_text_bytes(folder, int(first.size.sum()), known)
     dataset["bytes"] = ("sample", first.size)
     dataset["position"] = ("sample", first.position)
     dataset["document"] = on_samples(first.documents[first.document])
@@ -102,8 +102,66 @@ def read_token_losses(
     dataset = dataset.assign(model_variables(lms.set_index("model", drop=False).loc[names].reset_index(drop=True)))
     named = "cluster" if "cluster" in known else "document"
     dataset.attrs = {"kind": "losses", "unit": "token", "cluster": named, "missing": "{}"}
-    dataset.attrs |= {"source": str(folder), "tokenizer": found}
+    dataset.attrs |= {"source": str(folder), "tokenizer": wanted.tokenizer}
     return dataset
+
+
+@dataclass(frozen=True)
+class WantedTokens:
+    """Which tokens of a folder are to be read, and what its table says of them.
+
+    Attributes
+    ----------
+    names, tokenizer
+        Names of the models, and the hash of their tokenizer.
+    lms
+        The table of models.
+    files
+        Paths in the folder of the files that hold tokens.
+    samples
+        Names of the table's samples.
+    nll
+        Losses of the samples in nats, [sample, lm].
+    known
+        ``bytes`` and ``cluster`` of the samples, [sample], where the table has them.
+    """
+
+    names: list[str]
+    tokenizer: str
+    lms: pd.DataFrame
+    files: list[str]
+    samples: pd.Index
+    nll: np.ndarray
+    known: dict[str, np.ndarray]
+
+
+def tokens_to_read(
+    folder: Path, manifest: Mapping[str, Any], models: str | Sequence[str] | None, tokenizer: str | None
+) -> WantedTokens:
+    """Find the tokens of some models in a folder.
+
+    Parameters
+    ----------
+    folder, models, tokenizer
+        As in `read_token_losses`.
+    manifest
+        As `bayeslaw.inputs.manifests.read_manifest` returns it.
+
+    Returns
+    -------
+    WantedTokens
+        What is to be read.
+
+    Raises
+    ------
+    InputError
+        As `read_token_losses`, but for what the tokens themselves may be.
+    """
+    files = _token_files(folder, manifest)
+    lms = model_frame(read_models(folder, manifest))
+    names, found = _one_tokenizer(_named(lms["model"].tolist(), models), tokenizers(manifest), tokenizer)
+    samples, nll, known = _samples(folder, manifest, names)
+    return WantedTokens(names, found, lms, files, samples, nll, known)
 
 
 def _named(known: list[str], models: str | Sequence[str] | None) -> list[str]:
@@ -212,14 +270,54 @@ def check_token_sums(
     InputError
         If a sum is off by more than 1e-6 of the loss.
     """
-    for column, name in enumerate(names):
-        sums = np.bincount(sample, token_nll[:, column], minlength=len(nll))
-        # Below a nano-nat both are zero.
-        wrong = np.abs(sums - nll[:, column]) > SUM_TOLERANCE * nll[:, column] + 1e-9
-        if wrong.any():
-            row = int(wrong.argmax())
-            problem = (
-                f"the tokens of sample {str(samples[row])!r} by model {str(name)!r} add up to {sums[row]:.8g} nats, "
-                f"and its loss is {nll[row, column]:.8g}"
-            )
-            raise InputError(problem, "losses of tokens and of samples from one run", AGAIN)
+    columns = [np.bincount(sample, column, minlength=len(nll)) for column in token_nll.T]
+    check_sums(np.stack(columns, axis=1), nll, samples=samples, names=names)
+
+
+def check_sums(sums: np.ndarray, nll: np.ndarray, *, samples: np.ndarray | pd.Index, names: Sequence[str]) -> None:
+    """Refuse sums of tokens' losses that are not the losses of their samples.
+
+    Parameters
+    ----------
+    sums
+        Sums of the losses of tokens in nats, [sample, lm].
+    nll, samples, names
+        As in `check_token_sums`.
+
+    Raises
+    ------
+    InputError
+        As `check_token_sums`.
+    """
+    # Below a nano-nat both are zero.
+    wrong = np.abs(sums - nll) > SUM_TOLERANCE * nll + 1e-9
+    if wrong.any():
+        column = int(wrong.any(axis=0).argmax())
+        row = int(wrong[:, column].argmax())
+        problem = (
+            f"the tokens of sample {str(samples[row])!r} by model {str(names[column])!r} add up to "
+            f"{sums[row, column]:.8g} nats, and its loss is {nll[row, column]:.8g}"
+        )
+        raise InputError(problem, "losses of tokens and of samples from one run", AGAIN)
+
+
+def check_text_bytes(folder: Path, total: int, known: Mapping[str, np.ndarray]) -> None:
+    """Refuse tokens that have more bytes than their texts.
+
+    Parameters
+    ----------
+    folder
+        The folder, for the message.
+    total
+        Bytes of all tokens.
+    known
+        ``bytes`` of the samples, where the table has them.
+
+    Raises
+    ------
+    InputError
+        If there are more.
+    """
+    if "bytes" in known and (size := known["bytes"].sum()) < total:
+        problem = f"the tokens in {str(folder)!r} have {total:,} bytes, and their texts {size:,.0f}"
+        raise InputError(problem, "every byte of a text in one token", AGAIN)

@@ -12,7 +12,8 @@ from bayeslaw.findings import Finding
 from bayeslaw.inputs.arguments import a_level, a_seed, a_whole_number, accepts, optional, texts
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit
-from bayeslaw.losses.table_arguments import loss_table, untold_losses
+from bayeslaw.losses.table_arguments import loss_table
+from bayeslaw.losses.token_folders import TokenFolder, a_token_table
 from bayeslaw.losses.weighted_means import loss_scale
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differences, negated, too_small
@@ -130,7 +131,7 @@ def _some_rules(name: str, value: object) -> list[str]:
     interval=a_level,
     draws=a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=1000),
     seed=a_seed,
-    token_losses=optional(untold_losses),
+    token_losses=optional(a_token_table),
     features=optional(a_features_table),
 )
 def attainability(
@@ -141,7 +142,7 @@ def attainability(
     interval: float = 0.9,
     draws: int = 1000,
     seed: int = 0,
-    token_losses: xr.Dataset | None = None,
+    token_losses: xr.Dataset | TokenFolder | None = None,
     features: pd.DataFrame | None = None,
 ) -> Attainabilities:
     r"""Say what rules gain over the best member, and which share of the oracle's gain that is.
@@ -162,7 +163,7 @@ def attainability(
     seed
         Seed of the folds, of the clusters left out and of the bootstrap.
     token_losses
-        Losses of tokens for the rules that need them, as in `combine`.
+        Losses of tokens for the rules that need them, or the path of their folder, as in `combine`.
     features
         What is known of each sample before any model has run, as in `combine`.
 

@@ -10,7 +10,7 @@ from bayeslaw.pools.folds import choose_best
 from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.rule_functions import RuleFunctions
-from bayeslaw.pools.sampling_factor import Block, factor_of
+from bayeslaw.pools.sampling_factor import Block, Clusters, factor_of
 
 # Larger than any sum of losses, and finite, so that differences of sums are.
 WORST = 1e200
@@ -105,9 +105,8 @@ def _factor(table: PoolTable, chosen: np.ndarray, loss: np.ndarray) -> np.ndarra
     # What is chosen takes the place of members.
     parts = make_parts(chosen, table.columns.models)
     with ThreadPoolExecutor(1) as executor:
-        return factor_of(
-            table.columns, table.clusters, losses_of, loss, parts=parts, products=products, executor=executor
-        )
+        samples = Clusters(table.columns, table.clusters)
+        return factor_of(samples, losses_of, loss, parts=parts, products=products, executor=executor)
 
 
 BEST = RuleFunctions(

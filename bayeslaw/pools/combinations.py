@@ -8,6 +8,7 @@ import xarray as xr
 from bayeslaw.inputs.arguments import a_choice, a_seed, accepts, optional, texts
 from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import untold_losses
+from bayeslaw.losses.token_folders import TokenFolder, a_token_table
 from bayeslaw.pools.rules import USUAL_RULE, check_mixing, find_rule, rule_names
 from bayeslaw.pools.sample_features import a_features_table
 from bayeslaw.pools.scored_pool import scored_pool, tell_leaks
@@ -18,7 +19,7 @@ from bayeslaw.pools.scored_pool import scored_pool, tell_leaks
     members=texts,
     rule=a_choice(rule_names),
     seed=a_seed,
-    token_losses=optional(untold_losses),
+    token_losses=optional(a_token_table),
     features=optional(a_features_table),
 )
 def combine(
@@ -27,7 +28,7 @@ def combine(
     *,
     rule: str = USUAL_RULE,
     seed: int = 0,
-    token_losses: xr.Dataset | None = None,
+    token_losses: xr.Dataset | TokenFolder | None = None,
     features: pd.DataFrame | None = None,
 ) -> xr.DataArray:
     r"""Compute a pool's loss on every sample.
@@ -53,8 +54,10 @@ def combine(
     seed
         Seed of the folds; of use to rules that choose only.
     token_losses
-        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them; needed by, and of use to,
-        the rules of tokens only.
+        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them, or the path of the folder
+        that it would read, of which memory then holds a few tokens at a time; needed by, and of use to, the rules of
+        tokens only. Of a folder, they are kept meanwhile where Python's `tempfile` keeps files: eight bytes a token and
+        model, and for pools up to three times as much.
     features
         What is known of each sample before any model has run, as a frame or the path of a CSV or Parquet file: one row
         a sample, columns of numbers, and one called ``text`` of texts; see

@@ -86,5 +86,9 @@ def _products(block: Block, on_samples: np.ndarray) -> Callable[[Part], np.ndarr
 
 _KERNELS = SampleKernels(_losses_of_members, _make_step, _block_sums, _products)
 MIXTURE = RuleFunctions(
-    losses=_losses, gradients=_gradients, evaluate=partial(evaluate_by_sample, kernels=_KERNELS), sums=_sums
+    losses=_losses,
+    gradients=_gradients,
+    evaluate=partial(evaluate_by_sample, kernels=_KERNELS),
+    sums=_sums,
+    kernels=_KERNELS,
 )

@@ -59,5 +59,9 @@ def _products(block: Block, on_samples: np.ndarray) -> Callable[[Part], np.ndarr
 
 _KERNELS = SampleKernels(lambda members: members.min(axis=0), _make_step, _block_sums, _products)
 ORACLE = RuleFunctions(
-    losses=_losses, gradients=_gradients, evaluate=partial(evaluate_by_sample, kernels=_KERNELS), sums=_sums
+    losses=_losses,
+    gradients=_gradients,
+    evaluate=partial(evaluate_by_sample, kernels=_KERNELS),
+    sums=_sums,
+    kernels=_KERNELS,
 )

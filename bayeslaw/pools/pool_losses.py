@@ -11,7 +11,8 @@ from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import LARGEST_SEED, a_choice, a_number, a_whole_number, accepts, optional, shown, texts
 from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
 from bayeslaw.losses.statistics import loss_unit, sample_weights
-from bayeslaw.losses.table_arguments import loss_table, untold_losses
+from bayeslaw.losses.table_arguments import loss_table
+from bayeslaw.losses.token_folders import TokenFolder, a_token_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, PoolFacts, family_parameters
@@ -21,7 +22,8 @@ from bayeslaw.pools.pool_files import read_pools, write_pools
 from bayeslaw.pools.pool_members import check_table, member_positions
 from bayeslaw.pools.regimes import REGIMES
 from bayeslaw.pools.rules import USUAL_RULE, a_rule, check_mixing, find_rule, pool_rules, sample_rules
-from bayeslaw.pools.token_rules import token_rows
+from bayeslaw.pools.table_tokens import TableTokens, span_table, table_tokens
+from bayeslaw.pools.token_pools import evaluate_token_pools
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
 
@@ -46,7 +48,7 @@ def _lists_of_members(name: str, value: Any) -> list[list[str]]:
     parameters=a_choice(PARAMETER_COUNTS),
     tolerance=a_tolerance,
     seed=_seed,
-    token_losses=optional(untold_losses),
+    token_losses=optional(a_token_table),
 )
 def make_pools(
     losses: xr.Dataset,
@@ -58,7 +60,7 @@ def make_pools(
     parameters: str = "total",
     tolerance: float = 0.1,
     seed: int = 0,
-    token_losses: xr.Dataset | None = None,
+    token_losses: xr.Dataset | TokenFolder | None = None,
 ) -> xr.Dataset:
     """Make pools of the models of a table, and evaluate them.
 
@@ -86,8 +88,10 @@ def make_pools(
     seed
         Seed of the sample, of the folds and of the shuffles.
     token_losses
-        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them; needed by, and of use to,
-        the rules of tokens only.
+        Losses of the tokens of the same texts, as `bayeslaw.read_token_losses` returns them, or the path of the folder
+        that it would read, of which memory then holds a few tokens at a time; needed by, and of use to, the rules of
+        tokens only. Of a folder, they are kept meanwhile where Python's `tempfile` keeps files: eight bytes a token and
+        model, and for pools up to three times as much.
 
     Returns
     -------
@@ -121,8 +125,9 @@ def make_pools(
     """
     wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
     losses = check_table(losses)
-    if wanted.on_tokens:
-        losses = check_table(token_rows(losses, token_losses, rule=rule))
+    tokens = table_tokens(losses, token_losses, rule=rule) if wanted.on_tokens else None
+    if tokens is not None:
+        losses = check_table(span_table(losses, tokens))
     budgets = parameter_counts(losses, parameters)
     codes = pd.factorize(losses["family"].to_numpy())[0]
     max_size = min(USUAL_SIZE, losses.sizes["lm"]) if max_size is None else max_size
@@ -136,8 +141,8 @@ def make_pools(
         members = stratified_subsets(codes, budgets, max_size, wanted, generator)
     else:
         members, match = matched_pairs(codes, budgets, max_size, limit=limit, tolerance=tolerance, generator=generator)
-    attributes = {"design": design, "max_size": int(max_size)}
-    pools = _evaluated(losses, members, budgets, rule=rule, seed=seed, parameters=parameters, attributes=attributes)
+    choices = {"rule": rule, "seed": seed, "parameters": parameters, "tokens": tokens}
+    pools = _evaluated(losses, members, budgets, attributes={"design": design, "max_size": int(max_size)}, **choices)
     if match is not None:
         pools["match"] = ("pool", match)
         pools.attrs["tolerance"] = float(tolerance)
@@ -219,17 +224,20 @@ def _evaluated(
     seed: int,
     parameters: str,
     attributes: dict[str, Any],
+    tokens: TableTokens | None = None,
 ) -> xr.Dataset:
     """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
     weights, clusters = sample_weights(losses), cluster_codes(losses)
     wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
     if wanted.cross_fitted:
         check_two_clusters(clusters, rule)
-    nll = losses["nll"].to_numpy()
-    # What a token costs does not grow with its bytes, of which it may have none: it is shuffled whole.
-    equal = np.ones(len(nll)) if wanted.on_tokens else None
-    choices = {"rule": rule, "seed": seed, "null_weights": equal}
-    evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, **choices)
+    if tokens is None:
+        nll = losses["nll"].to_numpy()
+        evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, rule=rule, seed=seed)
+    else:
+        kernels = wanted.functions.kernels
+        assert kernels is not None, f"{rule} is a rule of tokens"
+        evaluation = evaluate_token_pools(tokens, kernels, members, clusters=clusters, seed=seed)
     every = {
         "kind": "pools",
         "rule": rule,
@@ -237,7 +245,7 @@ def _evaluated(
         "loss_unit": loss_unit(losses),
         **attributes,
         "seed": int(seed),
-        "samples": int(losses.sizes["sample"]),
+        "samples": int(losses.sizes["sample"]) if tokens is None else tokens.count,
         "clusters": int(clusters.max()) + 1,
         "parameters_kind": parameters,
         "source": str(losses.attrs.get("source", "")),

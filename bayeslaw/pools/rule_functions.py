@@ -3,13 +3,17 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayeslaw.pools.cross_fitted import cross_fitted
 from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
-from bayeslaw.pools.sampling_factor import factor_of
+from bayeslaw.pools.sampling_factor import Clusters, factor_of
+
+if TYPE_CHECKING:
+    from bayeslaw.pools.sample_rules import SampleKernels
 
 Pointwise = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Redrawn = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -40,6 +44,9 @@ class RuleFunctions:
     runs
         Of losses and folds as above: one for each member that has to be run on a sample, else zero, [sample, member].
         None where all are.
+    kernels
+        What it does with the losses of some samples, where what a pool loses on a sample depends on that sample alone.
+        Rules of tokens need it: of tokens there are too many to be in memory together.
     """
 
     losses: Pointwise
@@ -48,6 +55,7 @@ class RuleFunctions:
     sums: Callable[[np.ndarray, Sequence[Part], np.ndarray], np.ndarray]
     redrawn: Redrawn | None = None
     runs: Pointwise | None = None
+    kernels: "SampleKernels | None" = None
 
 
 def one_by_one(
@@ -94,8 +102,7 @@ def _evaluate(table: PoolTable, losses: Pointwise, gradients: Pointwise) -> Eval
     parts = make_parts(table.members, table.columns.models)
     with ThreadPoolExecutor(1) as executor:
         factor = factor_of(
-            table.columns,
-            clusters,
+            Clusters(table.columns, clusters),
             lambda block, pool: values[pool][block.rows],
             loss,
             parts=parts,

@@ -12,7 +12,7 @@ from bayeslaw.pools.cross_fitted import cross_fitted
 from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.rule_sums import BlockSums, MakeStep, null_sums, rule_sums
-from bayeslaw.pools.sampling_factor import Block, Products, factor_of
+from bayeslaw.pools.sampling_factor import Block, Clusters, Products, factor_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def evaluate_by_sample(table: PoolTable, kernels: SampleKernels) -> Evaluation:
         release_memory()
         loss = sums[0] / total
         choices = {"parts": parts, "products": kernels.products, "executor": executor}
-        factor = factor_of(columns, table.clusters, losses_of, loss, **choices)
+        factor = factor_of(Clusters(columns, table.clusters), losses_of, loss, **choices)
         release_memory()
         nulls = null_sums(columns, parts, kernels.block_sums, table.seed, table.null_weights, executor) / total
     single = pools[:, 1:].max(axis=1, initial=-1) < 0

@@ -10,7 +10,7 @@ from the factor, so that the squares of its row never exceed the pool's variance
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Block:
         Number of each sample's cluster among those of the block, [row].
     cluster_weights
         Weights of the clusters, [cluster].
+    weights
+        Weight of each sample, [row].
     losses
         Losses, [lm, row].
     """
@@ -50,7 +52,26 @@ class Block:
     rows: np.ndarray
     clusters: np.ndarray
     cluster_weights: np.ndarray
+    weights: np.ndarray
     losses: np.ndarray
+
+
+class Blocks(Protocol):
+    """Samples cluster by cluster."""
+
+    @property
+    def count(self) -> int:
+        """Number of clusters."""
+        ...
+
+    @property
+    def total(self) -> float:
+        """Weight of all samples."""
+        ...
+
+    def makers(self, size: int) -> Iterator[Callable[[], Block]]:
+        """Yield what makes one block of about `size` samples after the other; a cluster is never cut."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,13 +84,10 @@ class Clusters:
         The losses.
     clusters
         Number of each sample's cluster, [sample], from 0 without gaps.
-    size
-        About how many samples are taken at a time; a cluster is never cut.
     """
 
     columns: LossColumns
     clusters: np.ndarray
-    size: int = SAMPLES
     order: np.ndarray = field(init=False)
     ends: np.ndarray = field(init=False)
 
@@ -82,25 +100,29 @@ class Clusters:
         """Number of clusters."""
         return len(self.ends)
 
-    def makers(self) -> Iterator[Callable[[], Block]]:
-        """Yield what makes one block after the other."""
+    @property
+    def total(self) -> float:
+        """Weight of all samples."""
+        return float(self.columns.weights.sum())
+
+    def makers(self, size: int) -> Iterator[Callable[[], Block]]:
+        """Yield what makes one block of about `size` samples after the other; a cluster is never cut."""
         first, start = 0, 0
         while first < self.count:
-            last = max(int(np.searchsorted(self.ends, start + self.size, side="right")), first + 1)
+            last = max(int(np.searchsorted(self.ends, start + size, side="right")), first + 1)
             stop = int(self.ends[last - 1])
             yield lambda first=first, last=last, start=start, stop=stop: self._block(first, last, start, stop)
             first, start = last, stop
 
     def _block(self, first: int, last: int, start: int, stop: int) -> Block:
         rows = self.order[start:stop]
-        clusters = self.clusters[rows] - first
-        weights = np.bincount(clusters, self.columns.weights[rows], minlength=last - first)
-        return Block(rows, clusters, weights, self.columns.block(rows))
+        clusters, weights = self.clusters[rows] - first, self.columns.weights[rows]
+        of_clusters = np.bincount(clusters, weights, minlength=last - first)
+        return Block(rows, clusters, of_clusters, weights, self.columns.block(rows))
 
 
 def factor_of(
-    columns: LossColumns,
-    clusters: np.ndarray,
+    blocks: Blocks,
     losses_of: PoolLosses,
     loss: np.ndarray,
     *,
@@ -112,10 +134,8 @@ def factor_of(
 
     Parameters
     ----------
-    columns
-        Losses.
-    clusters
-        Number of the cluster of each sample, [sample].
+    blocks
+        The samples.
     losses_of
         Gives the losses of a pool on the samples of a block, [row], from its position.
     loss
@@ -133,10 +153,10 @@ def factor_of(
     np.ndarray or None
         The factor, [pool, direction], in the unit of `loss`; None for one cluster.
     """
-    if int(clusters.max()) == 0:
+    count = blocks.count
+    if count == 1:
         return None
     looked_at = np.unique(np.linspace(0, len(loss) - 1, min(len(loss), POOLS_LOOKED_AT)).round().astype(int))
-    blocks = Clusters(columns, clusters, size=min(SAMPLES, max(TOGETHER // len(looked_at), 1)))
     pools = Residuals(blocks, losses_of, looked_at, loss[looked_at])
     turned = find_directions(pools.products(executor, parts))
     whole, moments = np.zeros((len(loss), len(turned))), np.zeros(len(turned))
@@ -144,7 +164,7 @@ def factor_of(
     def made(make: Callable[[], tuple[Block, np.ndarray]]) -> tuple[Callable[["Part"], np.ndarray], np.ndarray]:
         block, residuals = make()
         on_samples = np.ascontiguousarray((turned @ residuals)[:, block.clusters])
-        return products(block, on_samples), on_samples @ columns.weights[block.rows]
+        return products(block, on_samples), on_samples @ block.weights
 
     def add(part: "Part", found: tuple[np.ndarray, np.ndarray]) -> None:
         nonlocal moments
@@ -154,8 +174,7 @@ def factor_of(
 
     makers = (lambda make=make: made(make) for make in pools.makers())
     stream(executor, makers, parts, lambda block, part: (block[0](part), block[1]), add)
-    count = blocks.count
-    return (whole - loss[:, None] * moments) * np.sqrt(count / (count - 1)) / columns.weights.sum()
+    return (whole - loss[:, None] * moments) * np.sqrt(count / (count - 1)) / blocks.total
 
 
 class Residuals:
@@ -171,13 +190,14 @@ class Residuals:
         Positions of the pools, and their losses per unit of weight, [pool].
     """
 
-    def __init__(self, blocks: Clusters, losses_of: PoolLosses, looked_at: np.ndarray, loss: np.ndarray) -> None:
+    def __init__(self, blocks: Blocks, losses_of: PoolLosses, looked_at: np.ndarray, loss: np.ndarray) -> None:
         self.blocks, self.losses_of, self.looked_at, self.loss = blocks, losses_of, looked_at, loss
         self._kept: list[np.ndarray] | None = [] if len(looked_at) * blocks.count <= KEPT else None
 
     def makers(self) -> Iterator[Callable[[], tuple[Block, np.ndarray]]]:
         """Yield what makes one block and its residuals, [pool, cluster], after the other."""
-        for place, maker in enumerate(self.blocks.makers()):
+        size = min(SAMPLES, max(TOGETHER // len(self.looked_at), 1))
+        for place, maker in enumerate(self.blocks.makers(size)):
             yield lambda place=place, maker=maker: self._made(place, maker())
 
     def _made(self, place: int, block: Block) -> tuple[Block, np.ndarray]:

@@ -13,6 +13,7 @@ import xarray as xr
 from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.statistics import sample_weights
+from bayeslaw.losses.token_folders import TokenFolder
 from bayeslaw.losses.weighted_means import cluster_codes
 from bayeslaw.pools.feature_leaks import leaking_features
 from bayeslaw.pools.folds import assign_folds, check_two_clusters
@@ -21,7 +22,8 @@ from bayeslaw.pools.pool_members import check_table, member_positions
 from bayeslaw.pools.rule_functions import RuleFunctions
 from bayeslaw.pools.rules import Rule
 from bayeslaw.pools.sample_features import Features, given_features
-from bayeslaw.pools.token_rules import combine_tokens
+from bayeslaw.pools.table_tokens import TableTokens, table_tokens
+from bayeslaw.pools.token_rules import token_losses_of
 
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -45,9 +47,11 @@ class ScoredPool:
     given
         Features that the user brought; None where there are none.
     token_losses
-        Losses of tokens; None where there are none.
+        Losses of tokens, or their folder; None where there are none.
     leaks
         Features that were likely computed from losses.
+    found_tokens
+        The tokens of the samples, once a rule has asked for them.
     """
 
     losses: xr.Dataset
@@ -58,13 +62,21 @@ class ScoredPool:
     folds: np.ndarray
     positions: np.ndarray
     given: Features | None = None
-    token_losses: xr.Dataset | None = None
+    token_losses: xr.Dataset | TokenFolder | None = None
     leaks: list[Finding] = field(default_factory=list)
+    found_tokens: list[TableTokens] = field(default_factory=list)
 
     @cached_property
     def known(self) -> Known:
         """What is known beside losses."""
         return what_is_known(self.losses, self.positions, self.given)
+
+    def tokens(self, rule: Rule) -> TableTokens:
+        """Return the tokens of the samples by all members, which are looked for once."""
+        if not self.found_tokens:
+            found = table_tokens(self.losses, self.token_losses, rule=rule.name, members=self.names)
+            self.found_tokens.append(found)
+        return self.found_tokens[0]
 
     def functions(self, rule: Rule) -> RuleFunctions:
         """Return what is computed by a rule on this pool."""
@@ -101,7 +113,7 @@ class ScoredPool:
             If the rule needs what is not there.
         """
         if rule.on_tokens:
-            return combine_tokens(self.losses, self.names, rule=rule.name, token_losses=self.token_losses)
+            return token_losses_of(self.tokens(rule), rule.name, len(self.nll))
         if rule.cross_fitted:
             check_two_clusters(self.clusters, rule.name)
         if not rule.of_losses:
@@ -114,7 +126,7 @@ def scored_pool(
     members: Sequence[str],
     *,
     seed: int,
-    token_losses: xr.Dataset | None = None,
+    token_losses: xr.Dataset | TokenFolder | None = None,
     features: pd.DataFrame | None = None,
 ) -> ScoredPool:
     """Take a pool of a table.

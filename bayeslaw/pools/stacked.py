@@ -10,7 +10,7 @@ from bayeslaw.pools.cross_fitted import cross_fitted
 from bayeslaw.pools.pool_parts import Part, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
 from bayeslaw.pools.rule_functions import RuleFunctions
-from bayeslaw.pools.sampling_factor import Block, factor_of
+from bayeslaw.pools.sampling_factor import Block, Clusters, factor_of
 from bayeslaw.pools.simplex_weights import TOLERANCE, relative_likelihoods, simplex_weights
 
 # Losses of subsets of clusters tell how far chance moves the weights, and need few digits.
@@ -143,9 +143,8 @@ def _factor(table: PoolTable, weights: np.ndarray, loss: np.ndarray) -> np.ndarr
 
     parts = make_parts(pools, table.columns.models)
     with ThreadPoolExecutor(1) as executor:
-        return factor_of(
-            table.columns, table.clusters, losses_of, loss, parts=parts, products=products, executor=executor
-        )
+        samples = Clusters(table.columns, table.clusters)
+        return factor_of(samples, losses_of, loss, parts=parts, products=products, executor=executor)
 
 
 STACKED = RuleFunctions(losses=_losses, gradients=_gradients, evaluate=_evaluate, sums=_sums, redrawn=_redrawn)

@@ -102,7 +102,7 @@ def test_a_pool_of_one_and_of_equals_is_the_model(examples):
 
 
 def test_samples_may_be_fewer_and_in_another_order_than_the_tokens(monkeypatch):
-    monkeypatch.setattr("bayeslaw.pools.token_rules.TOKEN_BLOCK", 3)
+    monkeypatch.setattr("bayeslaw.losses.token_columns.TOKENS_AT_ONCE", 3)
     token_nll, sample = np.random.default_rng(0).gamma(2, 1, (14, 2)), np.repeat(np.arange(7), 2)
     losses, tokens = tables(token_nll, sample)
     order = [5, 0, 3]
