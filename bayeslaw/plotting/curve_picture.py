@@ -28,6 +28,7 @@ from bayeslaw.plotting.law_artists import (
 from bayeslaw.plotting.law_scene import LawChoices, Scene, scene_of
 from bayeslaw.plotting.palettes import palette
 from bayeslaw.plotting.plot_style import GROUP_STYLES
+from bayeslaw.plotting.size_marks import crowd_words
 
 PANEL_HEIGHT = 0.86
 """Height of a panel as a share of its width, beside what its title takes."""
@@ -53,7 +54,9 @@ def heading(scene: Scene, *, together: bool = False) -> Heading:
     left_out = len(scene.fit.model.groups) - len(scene.groups) if not together else 0
     of_most = f"; the {len(scene.groups)} largest of {len(scene.fit.model.groups)} families" if left_out > 0 else ""
     line = f"{100 * scene.interval:g} % equal-tailed intervals{of_most}"
-    return Heading(title, (line,), legend_handles(scene, together=together))
+    most = max(int(scene.own_rows(group).sum()) for group in scene.groups)
+    crowd = crowd_words(most) if scene.tokens is None and not together else ""
+    return Heading(title, ("; ".join(filter(None, (line, crowd))),), legend_handles(scene, together=together))
 
 
 def panels_height(count: int, columns: int, width: float) -> float:

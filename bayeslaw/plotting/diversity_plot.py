@@ -14,7 +14,7 @@ from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, body_below, panels_beside, root_of, width_of
 from bayeslaw.plotting.palettes import palette
 from bayeslaw.plotting.plot_style import house_style
-from bayeslaw.plotting.size_marks import draw_by_size, size_marks
+from bayeslaw.plotting.size_marks import crowd_words, draw_by_size, size_marks
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS
 
 NUMBERS = ("effective_families", "decorrelation", "win_entropy")
@@ -73,7 +73,15 @@ def plot_diversity(pools: xr.Dataset, *, numbers: Sequence[str] = NUMBERS, figur
         rule = str(pools.attrs.get("rule", "")) or "unknown"
         told = Heading(
             f"What {rule} pools gain over their best member, by diversity",
-            (f"{int(several.sum()):,} pools; r: rank correlation with the gain, over all pools and by size",),
+            tuple(
+                filter(
+                    None,
+                    (
+                        f"{int(several.sum()):,} pools; r: rank correlation with the gain, over all pools and by size",
+                        crowd_words(int(several.sum())),
+                    ),
+                )
+            ),
             tuple(mark.handle for mark in marks.values()),
         )
         height = rows * (0.72 * min(width / columns, WIDEST) + 0.5) + 0.1

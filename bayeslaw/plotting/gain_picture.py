@@ -120,7 +120,7 @@ def _draw_panel(ax: Axes, fit: Fit, group: str, number: str, interval: float) ->
             color=palette().line,
             alpha=BAND_OPACITY["mean"],
             linewidth=0,
-            zorder=3,
+            zorder=2.8,
             label=f"_band {size}",
         )
         ax.plot(grid, middle, color=palette().ground, linewidth=LINE + 1.2, alpha=0.7, zorder=3.1)

@@ -47,6 +47,8 @@ def plot_matched(found: Advantage, *, ax: Axes | None = None, figure: Canvas | N
     >>> losses = bl.simulate_losses(samples=60, clusters=20, families=2, sizes=3)
     >>> figure = bl.plot_matched(bl.advantage(losses, max_size=2, tolerance=5, draws=50))
     """
+    # Where all pairs are of one size, they are all sizes.
+    shown = found.parts if len(found.parts) > 2 else found.parts[1:]
     width = width_of(figure, ax)
     with house_style(width):
         styles = dict(zip(WORDS, group_styles(), strict=False))
@@ -62,8 +64,8 @@ def plot_matched(found: Advantage, *, ax: Axes | None = None, figure: Canvas | N
             ),
             handles,
         )
-        ax = one_panel(ax, figure, told, width=width, height=0.62 * len(found.parts) + 0.6)
-        for place, parts in enumerate(found.parts):
+        ax = one_panel(ax, figure, told, width=width, height=0.62 * len(shown) + 0.6)
+        for place, parts in enumerate(shown):
             for step, (part, style) in enumerate(styles.items()):
                 estimate, at = getattr(parts, part), place + STEP * (step - 1)
                 ax.plot(
@@ -76,8 +78,8 @@ def plot_matched(found: Advantage, *, ax: Axes | None = None, figure: Canvas | N
                 )
                 ax.plot([estimate.value], [at], style.marker, color=style.colour, markersize=5, zorder=3)
         ax.axvline(0, color=palette().faint, linewidth=0.9, zorder=0.8)
-        ax.set_yticks(range(len(found.parts)), [_called(parts) for parts in found.parts])
-        ax.set_ylim(len(found.parts) - 0.5, -0.5)
+        ax.set_yticks(range(len(shown)), [_called(parts) for parts in shown])
+        ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.tick_params(axis="y", length=0)
         ax.set_xlabel(axis_words(f"advantage ({found.unit}); right of 0 heterogeneous pools are better", width - 0.8))
     return root_of(ax.get_figure() or Figure())

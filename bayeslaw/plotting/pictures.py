@@ -46,6 +46,7 @@ __all__ = [
 
 PARETO_SIZE = 3
 BACKENDS = ("matplotlib", "plotly")
+PLOTLY = ("plotly", "webcolors")
 NARROWEST = 2.5
 
 
@@ -156,6 +157,7 @@ def save_plot(
     >>> Path("law.png").exists()
     True
     """
+    check_backend(what, backend)
     check_output_file(check_picture_file(path, page=backend == "plotly"))
     if backend == "plotly":
         write_page(plot_posterior(fit, what, interval=interval, backend=backend), path)
@@ -219,9 +221,11 @@ def check_backend(what: str, backend: str) -> None:
             f"one that ArviZ draws: {', '.join(POSTERIOR_PICTURES)}",
             "leave out the backend",
         )
-    if find_spec("plotly") is None:
+    if missing := [name for name in PLOTLY if find_spec(name) is None]:
         raise InputError(
-            "plotly is not installed", "an environment with plotly", "install plotly, or leave out the backend"
+            f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not installed",
+            f"an environment with {' and '.join(PLOTLY)}, which ArviZ draws with",
+            f"pip install {' '.join(missing)}, or leave out the backend",
         )
 
 

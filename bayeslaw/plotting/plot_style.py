@@ -57,6 +57,8 @@ FORCED: Any = {
     "pdf.fonttype": 42,
     "svg.hashsalt": "bayeslaw",
 }
+FOLLOWS = {"xtick.labelcolor": "xtick.color", "ytick.labelcolor": "ytick.color"}
+"""Settings that are the caller's where another is."""
 WIDTH, NARROW = 7.6, 4.6
 """Usual width of a picture, and the width below which letters are smaller, in inches."""
 SMALL_LETTERS = 7
@@ -103,7 +105,8 @@ def house_style(width: float = WIDTH) -> Iterator[None]:
         Width of the picture in inches: narrow ones have smaller letters.
     """
     ours = STYLE | {"font.size": SMALL_LETTERS} if width < NARROW else STYLE
-    with matplotlib.rc_context({name: value for name, value in ours.items() if is_usual(name)} | FORCED):
+    kept = {name: value for name, value in ours.items() if is_usual(name) and is_usual(FOLLOWS.get(name, name))}
+    with matplotlib.rc_context(kept | FORCED):
         yield
 
 

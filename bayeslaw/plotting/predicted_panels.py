@@ -124,7 +124,7 @@ def _draw_panel(ax: Axes, title: str, rows: pd.DataFrame, styles: dict[str, Any]
     ax.set_ylim(limits)
     ax.set_box_aspect(1)
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        axis.set_major_locator(MaxNLocator(4 if width > 1.6 else 3, steps=[1, 2, 2.5, 5, 10]))
     inside, all_rows = coverage(rows)
     panel_words(ax, title, f"{inside:,} of {all_rows:,} inside ({inside / all_rows:.0%})", width)
 

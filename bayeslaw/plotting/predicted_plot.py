@@ -62,7 +62,7 @@ def plot_predicted(
     >>> bl.plot_predicted(fit, bl.read_losses("large_models.csv", models="models.csv"))  # doctest: +SKIP
     """
     rows = predicted_rows(fit, data, interval)
-    if rows["group"].nunique() > len(GROUP_STYLES):
+    if len(set(rows["group"])) > len(GROUP_STYLES):
         # More marks than can be told apart tell nothing.
         rows["group"] = ""
     panels = []

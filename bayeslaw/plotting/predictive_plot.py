@@ -73,8 +73,8 @@ def plot_predictive(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = 
         told = Heading(
             f"Losses that the {fit.law.name.replace('_', ' ')} law expects, and those observed",
             (
-                f"densities of rows; {100 * interval:g} % of the replicated tables lie in the band at each loss; of fewer "
-                f"than {FEW} rows the density of all replicates",
+                f"densities of rows; {100 * interval:g} % of the replicated tables lie in the band at each loss; of "
+                f"fewer than {FEW} rows the density of all replicates",
             ),
             _handles(prior is not None),
         )

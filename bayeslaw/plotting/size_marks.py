@@ -11,6 +11,7 @@ from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 
 from bayeslaw.plotting.palettes import palette
+from bayeslaw.plotting.plot_style import lightness
 
 MARKERS = ("o", "s", "^", "D", "P")
 LARGEST = len(MARKERS)
@@ -20,6 +21,9 @@ ACROSS = 28
 """Hexagons from one side of a panel to the other."""
 SMALLEST = 0.6
 """Width of the hexagon of one point, as a share of the largest."""
+SHADES, SHADES_ON_DARK = (0.38, 0.95), (0.8, 0.05)
+"""Parts of the colour map from few members to many, towards what stands out most from the ground."""
+MIDDLE = 50.0
 _SHADES = colormaps["YlOrBr"]
 
 
@@ -32,7 +36,7 @@ class SizeMark:
     label
         Words for the legend.
     colour, marker
-        Colour, the darker the more members, and marker.
+        Colour, the further from the ground's the more members, and marker.
     """
 
     label: str
@@ -64,11 +68,12 @@ def size_marks(sizes: np.ndarray, *, alone: str = "1 member") -> dict[int, SizeM
     if len(found) == 1:
         return {found[0]: SizeMark(_words(found[0], alone), palette().other, MARKERS[0])}
     last = min(len(found), LARGEST) - 1
+    start, end = SHADES if lightness(palette().ground) > MIDDLE else SHADES_ON_DARK
     marks = {}
     for place, size in enumerate(found):
         place = min(place, last)
         label = _words(size, alone) if len(found) <= LARGEST or place < last else f"{found[last]} members or more"
-        marks[size] = SizeMark(label, to_hex(_SHADES(0.38 + 0.57 * place / last)), MARKERS[place])
+        marks[size] = SizeMark(label, to_hex(_SHADES(start + (end - start) * place / last)), MARKERS[place])
     return marks
 
 
@@ -117,6 +122,13 @@ def draw_by_size(
             )
 
 
+def crowd_words(most: int) -> str:
+    """Say what hexagons are, where a panel has so many rows that it shows them; empty where none has."""
+    if most <= MANY:
+        return ""
+    return "hexagons: many rows, the larger the more, coloured by their median number of members"
+
+
 def draw_others(ax: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw rows that a panel is not about, in grey, on axes whose scales and limits are set."""
     if len(x) > MANY:
@@ -145,7 +157,7 @@ class CountedCells(PolyCollection):
 
 @dataclass(frozen=True)
 class _Cells:
-    """Hexagons: centres [cell, 2] and half widths [2] in shares of the axes, counts [cell], and which each row is in."""
+    """Hexagons: centres [cell, 2] and half widths [2] in shares of the axes, counts [cell], and that of each row."""
 
     centres: np.ndarray
     half: np.ndarray

@@ -16,6 +16,7 @@ import pytest
 import xarray as xr
 
 import bayeslaw as bl
+from bayeslaw.calibration.ranks import envelope
 from bayeslaw.errors import InputError
 
 # What is made by functions, not by users: it holds what it is given.
@@ -93,6 +94,26 @@ WRONG: dict[str, Any] = {
 }
 
 
+def small_calibration() -> bl.Calibration:
+    """Return what four simulations of one quantity might have found."""
+    values = pd.DataFrame({"floor": [0.1, 0.4, 0.6, 0.9]})
+    return bl.Calibration(
+        law="power",
+        unit="nats per sample",
+        simulations=4,
+        failed=0,
+        divergent=0,
+        slow=0,
+        ranked_draws=99,
+        values=values,
+        ranks=(100 * values).astype(int),
+        envelope=envelope(4, 0.95),
+        rank_table=pd.DataFrame({"quantity": ["floor"], "inside": [True]}),
+        coverage=pd.DataFrame(),
+        seconds=1.0,
+    )
+
+
 def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     """Return every public callable with arguments that are right."""
     losses = bl.simulate_losses(families=2, sizes=3, samples=40, clusters=10)
@@ -109,6 +130,8 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     parameters = {"parameters": "total"}
     choices = bl.choose(losses, max_size=2, draws=20)
     attained = bl.attainability(losses, names, rules=["mixture"], draws=5)
+    formed, drawn_into = bl.make_pools(losses, max_size=2), {"ax": None, "figure": None}
+    calibration = small_calibration()
     arguments: dict[str, dict[str, Any]] = {
         "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
         "ChinchillaLaw": dict.fromkeys(bl.ChinchillaLaw.parameter_names),
@@ -270,9 +293,25 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "numpyro_model": {"law": bl.PowerLaw(), "data": losses, "noise": None, **parameters},
         "mean_losses": {"losses": losses},
         "models_from_frame": {"frame": whole, "unit": None, "missing": "error"},
-        "plot_claims": {"fit": fit},
+        "plot_claims": {"fit": fit, "figure": None},
+        "plot_co_failure": {"losses": losses, "members": names, "interval": 0.9, **drawn_into},
+        "plot_diversity": {"pools": formed, "numbers": ("decorrelation",), "figure": None},
+        "plot_forest": {"fit": fit, "interval": 0.9, "figure": None},
+        "plot_matched": {"found": bl.advantage(losses, max_size=2, tolerance=9, draws=10), **drawn_into},
         "plot_pareto": {"choices": choices},
-        "plot_law": {"fit": fit, "interval": 0.9, "kinds": ("mean",), "beyond": 10.0, "groups": None, "ax": None},
+        "plot_law": {
+            "fit": fit,
+            "interval": 0.9,
+            "kinds": ("mean",),
+            "beyond": 10.0,
+            "groups": None,
+            **drawn_into,
+        },
+        "plot_pool_sizes": {"losses": losses, "rules": None, "max_size": 2, "figure": None},
+        "plot_posterior": {"fit": fit, "what": "forest", "interval": 0.9, "backend": "matplotlib"},
+        "plot_predicted": {"fit": fit, "data": None, "interval": 0.9, "figure": None},
+        "plot_predictive": {"fit": fit, "interval": 0.9, "figure": None},
+        "plot_ranks": {"calibration": calibration, "figure": None},
         "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
         "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
         "plot_attainability": {"found": attained},
@@ -296,7 +335,15 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "sample_weights": {"losses": losses},
         "save_attainability": {"found": attained, "path": folder / "rules.png"},
         "save_pareto": {"choices": choices, "path": folder / "front.png"},
-        "save_plot": {"fit": fit, "path": folder / "f.png", "what": "law", "interval": 0.9},
+        "save_plot": {
+            "fit": fit,
+            "path": folder / "f.png",
+            "what": "law",
+            "interval": 0.9,
+            "groups": None,
+            "width": None,
+            "backend": "matplotlib",
+        },
         "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
         "simulate_losses": {
             "families": 2,
@@ -365,7 +412,16 @@ WORK = (
     ("bayeslaw.comparison.left_out", "refits_of"),
     ("bayeslaw.comparison.k_folds", "loo_kfold"),
     ("bayeslaw.plotting.claims_plot", "_draw_claim"),
-    ("bayeslaw.plotting.law_plot", "law_curve"),
+    ("bayeslaw.plotting.co_failure_plot", "co_failure"),
+    ("bayeslaw.plotting.diversity_plot", "draw_by_size"),
+    ("bayeslaw.plotting.forest_plot", "_draw_panel"),
+    ("bayeslaw.plotting.law_scene", "law_curve"),
+    ("bayeslaw.plotting.matched_plot", "one_panel"),
+    ("bayeslaw.plotting.pool_size_plot", "losses_by_size"),
+    ("bayeslaw.plotting.posterior_pictures", "numbers_of"),
+    ("bayeslaw.plotting.predicted_plot", "predicted_rows"),
+    ("bayeslaw.plotting.predictive_plot", "_losses"),
+    ("bayeslaw.plotting.rank_plot", "_panel"),
     # What imports a function comes before what has it: else it would keep what stands in for it here.
     ("bayeslaw.decision.regime_advantages", "law_draws"),
     ("bayeslaw.diagnosis.row_residuals", "law_draws"),

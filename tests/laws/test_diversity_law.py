@@ -19,6 +19,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.settings_file import read_config
 from bayeslaw.laws import DiversityLaw, law_from_specification
 from bayeslaw.laws.diversity import coefficient_names, diversity_law
+from bayeslaw.plotting.gain_picture import gain_draws
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, effective_number
 from bayeslaw.pools.gains import explained_shares
 
@@ -267,8 +268,27 @@ def test_check_and_arviz_take_the_fit(fitted):
     record = {finding.code for finding in bl.check(fitted)}
     assert "collinear-diversity" not in record
     assert np.isfinite(loo(fitted.tree).elpd)
-    with pytest.raises(bl.InputError, match="a law of budgets alone"):
-        bl.plot_law(fitted)
+
+
+def test_gains_are_drawn_against_diversity_with_the_law(fitted):
+    figure = bl.plot_law(fitted, interval=0.8)
+    numbers = [name for name in fitted.law.covariates if name.startswith("relative_")]
+    rows = fitted.observations
+    gains = rows.covariates["best_member_loss"] - rows.loss
+    drawn = [ax for ax in figure.axes if ax.collections]
+    assert len(drawn) == len(numbers) * max(len(fitted.model.groups), 1)
+    for ax in drawn:
+        low, high = ax.get_ylim()
+        assert low < gains.min() <= gains.max() < high
+        assert {line.get_label() for line in ax.lines} >= {
+            f"_law {int(size)}" for size in np.unique(rows.covariates["size"])
+        }
+    number = numbers[0]
+    drawn_gain = gain_draws(fitted, "", number, np.array([-1.0, 1.0]), 2)
+    assert drawn_gain.shape == (len(fitted.values()["noise_scale"]), 2)
+    assert (drawn_gain > 0).all()
+    with pytest.raises(bl.InputError, match="several panels"):
+        bl.plot_law(fitted, ax=figure.axes[0])
 
 
 def test_collinear_numbers_are_warned_of(fitted):
