@@ -20,6 +20,7 @@ from bayeslaw.commands.common import (
     TableArgument,
     UnitOption,
     console,
+    is_quiet,
     note,
     read_table,
 )
@@ -111,7 +112,7 @@ def pools(
     made = make_pools(losses, rule=rule, token_losses=tokens, **options)
     write_pools(made, out)
     record = pools_record(made)
-    results.print(record, _rows(made), lambda: _show(record, console()))
+    results.print(record, _rows(made), lambda: None if is_quiet(ctx) else _show(record, console()))
     note(ctx, f"wrote {out}")
 
 

@@ -123,7 +123,7 @@ def k_fold(
     >>> import bayeslaw as bl
     >>> found = bl.k_fold(fit, folds=2, draws=50, chains=2)
     >>> found.kind, found.n_data_points
-    ('k-fold-cv', 40)
+    ('loo_kfold', 40)
     """
     check_whole("draws", draws, lowest=FEWEST_DRAWS, suggested=500)
     check_whole("chains", chains, lowest=1, suggested=4)

@@ -225,7 +225,7 @@ def next_scores(
     With a fit of the joint law:
 
     >>> import bayeslaw as bl
-    >>> found = bl.next_scores(joint_fit, {"name": ["big"], "family": ["new"], "parameters": [1e11]}, draws=50)
+    >>> found = bl.next_scores(joint_fit, {"name": ["big"], "family": ["alder"], "parameters": [1e11]}, draws=50)
     >>> sorted(row.words for row in found.rows)
     ['240 more samples of the models scored', 'big']
     """

@@ -50,7 +50,7 @@ def maximum_likelihood(
     >>> import bayeslaw as bl
     >>> found = bl.maximum_likelihood(bl.PowerLaw(pooling="complete"), bl.load_dataset("zoo", unit="document"))
     >>> sorted(found)
-    ['amplitude', 'exponent', 'floor', 'noise_scale']
+    ['amplitude', 'exponent', 'floor', 'noise_scale', 'reference']
     """
     return kind_of(law).maximum_likelihood(law, data, noise=noise, parameters=parameters)
 

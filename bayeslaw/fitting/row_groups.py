@@ -66,7 +66,7 @@ def _densities(draws: ManyDraws, response: np.ndarray, location: np.ndarray, gen
 
 def _replicates(draws: ManyDraws, response: np.ndarray, location: np.ndarray, generators: Generators) -> np.ndarray:
     """Draw rows of the same members on the same samples: what they share is drawn given the rows."""
-    standard = generators.effects.standard_normal(draws.scale.shape)
+    standard = generators.effects.standard_normal((len(location), draws.directions))
     effects = draws.effects(response - location, standard)
     return draws.rows(location, effects, generators.rows.standard_normal(location.shape))
 
@@ -74,7 +74,7 @@ def _replicates(draws: ManyDraws, response: np.ndarray, location: np.ndarray, ge
 def _prior_replicates(
     draws: ManyDraws, response: np.ndarray, location: np.ndarray, generators: Generators
 ) -> np.ndarray:
-    effects = generators.effects.standard_normal(draws.scale.shape)
+    effects = generators.effects.standard_normal((len(location), draws.directions))
     return draws.rows(location, effects, generators.rows.standard_normal(location.shape))
 
 

@@ -4,11 +4,14 @@ It is done with NumPy: batches of factorisations that JAX compiles take many tim
 (see `bayeslaw.likelihood.compiled.one_by_one`).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from bayeslaw.likelihood.dependence import LOG_TWO_PI, Dependence
+from bayeslaw.likelihood.effect_parts import EffectPart
 
 ROWS_AT_ONCE = 2048
 """Of so many rows the products of each two loadings are held at a time."""
@@ -33,14 +36,9 @@ class ManyDraws:
     member_scale: np.ndarray
 
     @property
-    def scale(self) -> np.ndarray:
-        """Scale of each effect, shape ``[draw, effect]``."""
-        return np.where(self.dependence.by_member, self.member_scale[:, None], 1.0)
-
-    @property
-    def row_precision(self) -> np.ndarray:
-        """One over the variance that each row has of its own, shape ``[draw, row]``."""
-        return (1 / self.variance)[:, self.dependence.group]
+    def directions(self) -> int:
+        """Number of directions that effects have, over all parts of `Dependence.parts`."""
+        return sum(part.turn.shape[1] for part in self.dependence.parts)
 
     def conditional_log_densities(self, residual: np.ndarray) -> np.ndarray:
         """Evaluate the log density of each row given all others; see `Dependence.conditional_log_density`.
@@ -53,14 +51,22 @@ class ManyDraws:
         Returns
         -------
         np.ndarray
-            Shape ``[draw, row]``.
+            In float32, shape ``[draw, row]``.
         """
-        precision, loadings, scale = self.row_precision, self.dependence.loadings, self.scale
-        covariance = scale[:, :, None] * scale[:, None, :] * np.linalg.inv(self._core)
-        common = _times(covariance, (residual * precision) @ loadings) @ loadings.T
-        solved = (residual - common) * precision
-        given_others = precision - self._squares(covariance) * precision**2
-        return 0.5 * (np.log(given_others) - LOG_TWO_PI - solved**2 / given_others)
+        deviation, explained = residual.copy(), np.zeros_like(residual)
+        for part, weighted in zip(self.dependence.parts, self._weighted(residual), strict=True):
+            scale, loadings = self._scale(part), self.dependence.loadings @ part.turn
+            covariance = scale[:, :, None] * scale[:, None, :] * np.linalg.inv(self._core(part))
+            deviation -= _times(covariance, weighted) @ loadings.T
+            _add_squares(covariance, loadings, explained)
+        result = np.empty(residual.shape, dtype=np.float32)
+        for rows, variance in self._groups():
+            # What is left of the variance given the others, as a share of one over the precision.
+            left = (1 - explained[:, rows] / variance).astype(np.float32)
+            squares = (deviation[:, rows] / np.sqrt(variance)).astype(np.float32) ** 2
+            constant = (0.5 * (np.log(variance) + LOG_TWO_PI)).astype(np.float32)
+            result[:, rows] = 0.5 * (np.log(left) - squares / left) - constant
+        return result
 
     def effects(self, residual: np.ndarray, standard: np.ndarray) -> np.ndarray:
         """Draw the effects from their distribution given the rows.
@@ -70,18 +76,23 @@ class ManyDraws:
         residual
             Response minus location, shape ``[draw, row]``.
         standard
-            Standard normal numbers, shape ``[draw, effect]``.
+            Standard normal numbers, shape ``[draw, direction]``.
 
         Returns
         -------
         np.ndarray
-            Effects in units of their scales, shape ``[draw, effect]``.
+            Effects on the directions in units of their scales, shape ``[draw, direction]``.
         """
-        weighted = self.scale * ((residual * self.row_precision) @ self.dependence.loadings)
-        lower = np.linalg.cholesky(self._core)
-        # Solving with both halves of the factor one after the other gives the mean and the deviation at once.
-        half = np.linalg.solve(lower, weighted[:, :, None])[:, :, 0] + standard
-        return np.linalg.solve(lower.transpose(0, 2, 1), half[:, :, None])[:, :, 0]
+        found, begin = [], 0
+        for part, weighted in zip(self.dependence.parts, self._weighted(residual), strict=True):
+            end = begin + part.turn.shape[1]
+            lower = np.linalg.cholesky(self._core(part))
+            # Solving with both halves of the factor one after the other gives the mean and the deviation at once.
+            half = np.linalg.solve(lower, (self._scale(part) * weighted)[:, :, None])[:, :, 0]
+            half += standard[:, begin:end]
+            found.append(np.linalg.solve(lower.transpose(0, 2, 1), half[:, :, None])[:, :, 0])
+            begin = end
+        return np.concatenate(found, axis=1)
 
     def rows(self, location: np.ndarray, effects: np.ndarray, standard: np.ndarray) -> np.ndarray:
         """Put rows together of the law, what they share, and what they have of their own.
@@ -91,34 +102,56 @@ class ManyDraws:
         location
             Of the law, in the response's unit, shape ``[draw, row]``.
         effects
-            In units of their scales, shape ``[draw, effect]``.
+            On the directions, in units of their scales, shape ``[draw, direction]``.
         standard
-            Standard normal numbers, shape ``[draw, row]``.
+            Standard normal numbers, shape ``[draw, row]``; used up.
 
         Returns
         -------
         np.ndarray
             Responses, shape ``[draw, row]``.
         """
-        own = np.sqrt(self.variance)[:, self.dependence.group] * standard
-        return location + (effects * self.scale) @ self.dependence.loadings.T + own
+        scale = np.concatenate([self._scale(part) for part in self.dependence.parts], axis=1)
+        turn = np.concatenate([part.turn for part in self.dependence.parts], axis=1)
+        for rows, variance in self._groups():
+            standard[:, rows] *= np.sqrt(variance)
+        standard += (effects * scale) @ (self.dependence.loadings @ turn).T
+        standard += location
+        return standard
 
-    @property
-    def _core(self) -> np.ndarray:
-        """``I + F' D^-1 F`` with loadings ``F`` in the scales of the effects, shape ``[draw, effect, effect]``."""
-        scale = self.scale
-        products = np.tensordot(1 / self.variance, self.dependence.products, 1)
+    def _groups(self) -> Iterator[tuple[Any, np.ndarray]]:
+        """Rows of each group, as a slice where they lie together, and their variance, ``[draw, 1]``."""
+        for group in range(self.dependence.groups):
+            rows = np.flatnonzero(self.dependence.group == group)
+            together = len(rows) and rows[-1] - rows[0] + 1 == len(rows)
+            yield slice(rows[0], rows[-1] + 1) if together else rows, self.variance[:, [group]]
+
+    def _weighted(self, residual: np.ndarray) -> list[np.ndarray]:
+        """Sum residuals over variances with the loadings on the directions of each part, ``[draw, direction]``."""
+        sums = np.zeros((len(residual), self.dependence.loadings.shape[1]))
+        for rows, variance in self._groups():
+            sums += residual[:, rows] @ self.dependence.loadings[rows] / variance
+        return [sums @ part.turn for part in self.dependence.parts]
+
+    def _scale(self, part: EffectPart) -> np.ndarray:
+        """Scale of the effects on the directions of a part, shape ``[draw, direction]``."""
+        by_member = np.arange(part.turn.shape[1]) >= part.first_member
+        return np.where(by_member, self.member_scale[:, None], 1.0)
+
+    def _core(self, part: EffectPart) -> np.ndarray:
+        """``I + F' D^-1 F`` with the loadings ``F`` of a part, scaled, shape ``[draw, direction, direction]``."""
+        scale = self._scale(part)
+        products = np.tensordot(1 / self.variance, part.products, 1)
         return np.eye(scale.shape[1]) + scale[:, :, None] * scale[:, None, :] * products
 
-    def _squares(self, covariance: np.ndarray) -> np.ndarray:
-        """Evaluate ``f' covariance f`` with the loadings f of each row, shape ``[draw, row]``."""
-        loadings, (first, second) = self.dependence.loadings, np.triu_indices(covariance.shape[1])
-        entries = covariance[:, first, second] * np.where(first == second, 1.0, 2.0)
-        result = np.empty((len(covariance), len(loadings)))
-        for begin in range(0, len(loadings), ROWS_AT_ONCE):
-            some = loadings[begin : begin + ROWS_AT_ONCE]
-            result[:, begin : begin + ROWS_AT_ONCE] = entries @ (some[:, first] * some[:, second]).T
-        return result
+
+def _add_squares(covariance: np.ndarray, loadings: np.ndarray, result: np.ndarray) -> None:
+    """Add ``f' covariance f`` with the loadings f of each row to a result of shape ``[draw, row]``."""
+    first, second = np.triu_indices(covariance.shape[1])
+    entries = covariance[:, first, second] * np.where(first == second, 1.0, 2.0)
+    for begin in range(0, len(loadings), ROWS_AT_ONCE):
+        some = loadings[begin : begin + ROWS_AT_ONCE]
+        result[:, begin : begin + ROWS_AT_ONCE] += entries @ (some[:, first] * some[:, second]).T
 
 
 def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:

@@ -299,7 +299,7 @@ def token_log_probabilities(
 
     >>> import inference
     >>> model = inference.load(checkpoint)
-    >>> encodings = model.tokenizer.encode(["A short text."])
+    >>> encodings = model.tokenizer.encode_batch(["A short text."])
     >>> [(row <= 0).all().item() for row in inference.token_log_probabilities(model, encodings)]
     [True]
     """

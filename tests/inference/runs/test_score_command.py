@@ -120,7 +120,7 @@ def test_pools_and_laws_are_made_of_a_table(tables, scored, tmp_path):
     result = command("fit", tables["word"], "--config", law, *quick, "--out", tmp_path / "fit.nc")
     # One chain of a few draws is not to be trusted, and written all the same.
     assert result.exit_code == 1
-    assert f"{len(scored['word'])} rows" in result.stderr
+    assert f"{len(scored['word'])} models" in result.stdout
     assert (tmp_path / "fit.nc").exists()
 
 
