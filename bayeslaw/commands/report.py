@@ -63,17 +63,17 @@ def report(
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.reporting.fit_chapter import Asked
     from bayeslaw.reporting.page_document import check_page, write_document
-    from bayeslaw.reporting.reports import page_text, some_reported
+    from bayeslaw.reporting.reports import check_count, page_text
 
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
     asked = Asked(a_level("interval", interval), a_seed("seed", seed), _command(of, out, interval, seed, given))
     check_page(out, inputs=[*of, models])
     if of_fits:
+        check_count(len(of))
         fits = [load_fit(path) for path in of]
         for fit, path in zip(fits, of, strict=True):
             warn_if_untrusted(fit, path)
-        some_reported("FIT", fits)
         read = list(zip(fits, of, strict=True))
     else:
         read = [(read_any_table(ctx, of[0], **options), of[0])]

@@ -109,7 +109,7 @@ def inline_svg(figure: Figure, *, name: str, describe: str, names: Names) -> Htm
     _, _, wide, high = root.attrib["viewBox"].split()
     root.attrib.update(
         {"width": f"{float(wide) * PIXELS_A_POINT:.0f}", "height": f"{float(high) * PIXELS_A_POINT:.0f}"},
-        **{"role": "img", "aria-label": describe, "class": "picture"},
+        **{"role": "img", "aria-label": printable(describe), "class": "picture"},
     )
     return Html(ElementTree.tostring(root, encoding="unicode"))
 

@@ -34,12 +34,23 @@ def _one(name: str, value: Any) -> Given:
     return (a_fit if of_fit else any_table)(name, value), path
 
 
+def check_count(count: int) -> None:
+    """Refuse no fits, and more than a page has room for.
+
+    Raises
+    ------
+    InputError
+        If it is so.
+    """
+    if not 1 <= count <= MOST_FITS:
+        raise InputError(f"{count} fits are given", f"one to {MOST_FITS} fits", "make a page for some of them")
+
+
 def some_reported(name: str, value: Any) -> list[Given]:
     """Accept a fit or a table, or the path of either; or several fits, or paths of fits."""
     if not isinstance(value, list | tuple):
         return [_one(name, value)]
-    if not 1 <= len(value) <= MOST_FITS:
-        raise InputError(f"{name} has {len(value)} entries", f"one to {MOST_FITS} fits", "make a page for some of them")
+    check_count(len(value))
     given = [_one(f"{name}[{place}]", each) for place, each in enumerate(value)]
     if len(given) > 1 and not all(isinstance(each, Fit) for each, _ in given):
         raise InputError(

@@ -167,9 +167,9 @@ def test_the_level_is_what_was_asked_for(page, power_fit):
     assert "90 %" not in narrow.words().replace("ends of a 90 % interval", "")
 
 
-@pytest.mark.parametrize("name", ["power_fit", "chinchilla_fit", "joint_fit", "few_rows_fit"])
-def test_every_kind_of_fit_has_a_page(name, page, request):
-    found = page(request.getfixturevalue(name))
+@pytest.mark.parametrize("name", ["power", "quick_chinchilla", "quick_joint", "quick_few_rows"])
+def test_every_kind_of_fit_has_a_page(name, page, read_fit):
+    found = page(read_fit(name))
     check_alone(found)
     assert sections(found) == list(OF_FIT)
     assert len(found.all("svg")) >= 3
@@ -207,7 +207,7 @@ class BentLaw(bl.Law):
 def test_a_law_of_ones_own_has_a_page(page, monkeypatch):
     monkeypatch.setattr(LAWS, "_loaded", {**LAWS._loaded})
     bl.register_law(BentLaw)
-    table = family_table(one_law=True, noise=0.02, temperature=np.linspace(1, 2, 24))
+    table = family_table(one_law=True, noise=0.02).assign(temperature=("lm", np.linspace(1, 2, 24)))
     with quick_fits():
         fit = bl.fit(BentLaw(pooling="complete"), table, draws=100, chains=2)
     found = page(fit)
@@ -241,8 +241,8 @@ def test_a_page_of_pools_before_a_fit(page, small_pools):
     assert "No law was fitted to these pools" in found.words()
 
 
-def test_two_fits_are_beside_each_other(page, power_fit, joint_fit):
-    found = page([power_fit, joint_fit])
+def test_two_fits_are_beside_each_other(page, power_fit, read_fit):
+    found = page([power_fit, read_fit("quick_joint")])
     check_alone(found)
     assert sections(found) == ["part1-beside", *(f"part{part}-{name}" for part in (2, 3) for name in OF_FIT)]
     assert headings(found)[:3] == [1, 2, 3]
@@ -261,6 +261,7 @@ def test_names_are_shown_and_never_markup(page, hostile_fit):
             assert name in found.words()
 
 
+@pytest.mark.slow
 def test_a_page_of_thousands_of_pools_is_small(page):
     pools = bl.simulate_pools(families=4, sizes=6, max_size=3, seed=1)
     assert pools.sizes["pool"] == 2324
