@@ -20,6 +20,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--tables", type=int, default=60)
     parser.add_argument("--draws", type=int, default=500, help="draws of each of two chains (default: 500)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, help="file of finished tables: read, and added to")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--smoke", action="store_true", help="four tables")
     options = parser.parse_args(arguments)
@@ -152,12 +154,28 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
+def kept_records(path: Path | None, of: Mapping[str, Any]) -> dict[int, list[dict[str, Any]]]:
+    """Read the statements of tables that an earlier run wrote, by table; those asked otherwise are left out."""
+    if path is None or not path.exists():
+        return {}
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    return {line["table"]: line["records"] for line in lines if line["of"] == of}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    records: list[dict[str, Any]] = []
+    of = {"seed": options.seed, "draws": options.draws}
+    kept = kept_records(options.checkpoint, of)
     for table in range(options.tables):
-        records += look_at(table, options.seed, options.draws)
-        print(f"table {table + 1} of {options.tables}", file=sys.stderr)
+        if table in kept:
+            continue
+        kept[table] = look_at(table, options.seed, options.draws)
+        if options.checkpoint is not None:
+            line = json.dumps({"of": of, "table": table, "records": kept[table]})
+            with options.checkpoint.open("a", encoding="utf-8") as file:
+                file.write(line + "\n")
+        print(f"table {table + 1} of {options.tables}", file=sys.stderr, flush=True)
+    records = [record for table in range(options.tables) for record in kept[table]]
     frame = pd.DataFrame(records)
     record = {"tables": options.tables, "reliability": reliability(frame), "coverage": coverage(frame)}
     if options.json:
