@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslaw.decision.pool_posterior import PoolPosterior
 from bayeslaw.decision.pool_search import Search
 from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.rule_functions import RuleFunctions
@@ -19,7 +20,7 @@ NEAR_FRONT = 8
 
 @dataclass(frozen=True)
 class Contenders:
-    """Pools with what they lose on every cluster, those that lose least on all of them first.
+    """Pools with what they lose on every cluster, those that are expected to lose least in truth first.
 
     Where members are required, single models that a pool is compared to need not be pools to choose: they come last.
 
@@ -27,10 +28,8 @@ class Contenders:
     ----------
     pools
         Members, as places among the admitted models, [pool, slot], padded with -1.
-    sums
-        Sum over each cluster of what a pool loses, [cluster, pool].
-    weights
-        Weight of each cluster, [cluster].
+    posterior
+        What they lose in truth.
     folds
         Number of each cluster's fold, [cluster].
     seen
@@ -40,11 +39,20 @@ class Contenders:
     """
 
     pools: np.ndarray
-    sums: np.ndarray
-    weights: np.ndarray
+    posterior: PoolPosterior
     folds: np.ndarray
     seen: np.ndarray
     eligible: int
+
+    @property
+    def sums(self) -> np.ndarray:
+        """Sum over each cluster of what a pool loses, [cluster, pool]."""
+        return self.posterior.sums
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weight of each cluster, [cluster]."""
+        return self.posterior.models.weights
 
     @property
     def single(self) -> np.ndarray:
@@ -56,12 +64,15 @@ class Contenders:
         """Mean losses over all clusters, [pool]."""
         return self.sums.sum(axis=0) / self.weights.sum()
 
-    def by_fold(self, kept: np.ndarray) -> np.ndarray:
-        """Sum over the clusters of each fold with weights [..., cluster]: [..., fold, pool]."""
+    @property
+    def expected(self) -> np.ndarray:
+        """Expected losses in truth, by which pools are ranked, [pool]."""
+        return self.posterior.expected_sums.sum(axis=0) / self.weights.sum()
+
+    def by_fold(self, kept: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """Add up sums, [cluster, pool], over each fold with weights of clusters, [..., cluster]: [..., fold, pool]."""
         number = self.seen.shape[0]
-        return np.stack(
-            [kept[..., self.folds == fold] @ self.sums[self.folds == fold] for fold in range(number)], axis=-2
-        )
+        return np.stack([kept[..., self.folds == fold] @ sums[self.folds == fold] for fold in range(number)], axis=-2)
 
 
 def most_contenders(clusters: int) -> int:

@@ -3,6 +3,8 @@ r"""What is chosen on some clusters, judged on others.
 A pool that is chosen since it lost least is flattered by the samples that it was chosen on. Here whole clusters are
 dealt to folds, and what is chosen on the others is judged on each: the mean over folds is what a choice by such a table
 is expected to lose on new samples. Where every fold chooses alike it is the mean of that pool over all samples.
+Chosen is by expected losses in truth, a linear map of what all pools lose (`bayeslaw.decision.pool_posterior`): only
+how far models and gains are drawn to their means, a few numbers, is known from all clusters.
 """
 
 from dataclasses import dataclass
@@ -46,14 +48,20 @@ class CrossFit:
 
     def judged(self, kept: np.ndarray) -> np.ndarray:
         """Return what is lost by the choices, with weights of clusters [..., cluster]: [..., choice]."""
-        by_fold = self.contenders.by_fold(kept)
-        lost = np.take_along_axis(by_fold, self.choose(by_fold), axis=-1).sum(axis=-2)
+        lost, expected = (self.contenders.by_fold(kept, sums) for sums in self._lost_and_expected)
+        lost = np.take_along_axis(lost, self.choose(expected), axis=-1).sum(axis=-2)
         return lost / (kept @ self.contenders.weights)[..., None]
+
+    @property
+    def _lost_and_expected(self) -> tuple[np.ndarray, np.ndarray]:
+        """What pools lose on clusters, by which they are judged, and what they are chosen by."""
+        return self.contenders.sums, self.contenders.posterior.expected_sums
 
     @property
     def chosen(self) -> np.ndarray:
         """The pool that each choice takes without a fold, [fold, choice]."""
-        return self.choose(self.contenders.by_fold(np.ones(len(self.contenders.weights))))
+        every = np.ones(len(self.contenders.weights))
+        return self.choose(self.contenders.by_fold(every, self.contenders.posterior.expected_sums))
 
     def estimates(self, contrasts: np.ndarray, level: float, draws: int, seed: int) -> list[Estimate]:
         """Find linear combinations of what the choices lose, with their intervals.

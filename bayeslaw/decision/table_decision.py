@@ -12,7 +12,9 @@ from bayeslaw.decision.cluster_draws import Odds, draw_odds
 from bayeslaw.decision.contenders import Contenders, choose_contenders, cluster_sums, most_contenders
 from bayeslaw.decision.cross_fitting import CrossFit
 from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
+from bayeslaw.decision.model_shrinkage import ModelShrinkage
 from bayeslaw.decision.pareto_front import pareto_front
+from bayeslaw.decision.pool_posterior import PoolPosterior, member_shares
 from bayeslaw.decision.pool_search import Search, search_pools
 from bayeslaw.decision.preselection import preselect
 from bayeslaw.errors import InputError
@@ -120,14 +122,24 @@ class Decision:
         seen = np.ones((search.sums.shape[0], len(every)), dtype=bool)
         for number in range(len(seen)):
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])
+        posterior = self._posterior(every, loss_scale(self.losses) * sums)
         # By losses that are not rounded, and of pools that lose the same the smallest and cheapest first.
-        total = sums[:, : len(pools)].sum(axis=0)
+        total = posterior.expected_sums[:, : len(pools)].sum(axis=0)
         total = np.round(total, DIGITS - int(np.ceil(np.log10(max(np.abs(total).max(), TINY)))))
         order = np.lexsort([self.costs("parameters", pools), (pools >= 0).sum(axis=1), total])
         order = np.concatenate([order, len(pools) + np.arange(len(singles))])
-        weights = np.bincount(self.clusters, sample_weights(self.losses), count)
-        scaled = loss_scale(self.losses) * sums[:, order]
-        return Contenders(every[order], scaled, weights, fold, seen[:, order], len(pools))
+        return Contenders(every[order], posterior.ordered(order), fold, seen[:, order], len(pools))
+
+    def _posterior(self, pools: np.ndarray, sums: np.ndarray) -> PoolPosterior:
+        """What pools that lose sums, [cluster, pool], lose in truth."""
+        count, of_samples = sums.shape[0], sample_weights(self.losses)
+        weights = np.bincount(self.clusters, of_samples, count)
+        models = np.stack([np.bincount(self.clusters, column, count) for column in self.nll.T], axis=1)
+        families = self.losses["family"].to_numpy()[self.admitted.models].astype(str)
+        families = np.unique(families, return_inverse=True)[1]
+        shares = member_shares(self.nll, of_samples, pools, self.folds, self.rule.functions)
+        models = ModelShrinkage(loss_scale(self.losses) * models, weights, families)
+        return PoolPosterior(sums, models, shares, (pools >= 0).sum(axis=1))
 
     def _other_singles(self, pools: np.ndarray) -> np.ndarray:
         alone = {int(pool[0]) for pool in pools[(pools >= 0).sum(axis=1) == 1]}
@@ -155,7 +167,8 @@ class Decision:
         """Find out what is asked."""
         contenders, rows = self.contenders, self.rows
         costs = self.costs(self.cost, contenders.pools)
-        front = pareto_front(costs[: contenders.eligible], contenders.means[: contenders.eligible])
+        expected = contenders.expected
+        front = pareto_front(costs[: contenders.eligible], expected[: contenders.eligible])
         fit = self.cross_fit(front)
         identity, single = np.eye(rows + 1 + len(front)), np.eye(rows + 1 + len(front))[rows]
         contrasts = np.concatenate([identity, identity[:rows] - single])
@@ -163,7 +176,7 @@ class Decision:
         odds = draw_odds(contenders, costs, draws, seed)
         lost, compared = estimates[: rows + 1 + len(front)], estimates[rows + 1 + len(front) :]
         singles = np.flatnonzero(contenders.single)
-        best_single = singles[contenders.means[singles].argmin()]
+        best_single = singles[expected[singles].argmin()]
         shares = self._shares(fit, [each.value for each in compared], lost[rows].value, seed)
         told = [
             self._row(contenders.pools[place], lost[place], compared[place], share, odds, place)
@@ -195,7 +208,7 @@ class Decision:
             folds=contenders.seen.shape[0],
             pools=len(self.search.pools),
             bound=None if bound is None else bound * to_unit,
-            lowest=float(contenders.means[0]),
+            lowest=float(contenders.means[: contenders.eligible].min()),
             level=level,
         )
 
