@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -67,7 +68,25 @@ class Contenders:
     @property
     def expected(self) -> np.ndarray:
         """Expected losses in truth, by which pools are ranked, [pool]."""
-        return self.posterior.expected_sums.sum(axis=0) / self.weights.sum()
+        return self.posterior.expected_means
+
+    @cached_property
+    def without_fold(self) -> list[PoolPosterior]:
+        """What the clusters of all folds but one tell, of each fold."""
+        several = len(self.weights) > 2
+        return [self.posterior.on(self.folds != fold) if several else self.posterior for fold in range(len(self.seen))]
+
+    def expected_on_others(self, kept: np.ndarray) -> np.ndarray:
+        """Expected losses in truth by the clusters of other folds, sums, with weights as of `by_fold`, [..., fold, pool].
+
+        How far models and gains are drawn to their means is known from the other folds as well.
+        """
+        sums, of_models = (self.by_fold(kept, each) for each in (self.sums, self.posterior.models.sums))
+        sums, of_models = (each.sum(axis=-2, keepdims=True) - each for each in (sums, of_models))
+        found = [
+            each.expected(sums[..., fold, :], of_models[..., fold, :]) for fold, each in enumerate(self.without_fold)
+        ]
+        return np.stack(found, axis=-2)
 
     def by_fold(self, kept: np.ndarray, sums: np.ndarray) -> np.ndarray:
         """Add up sums, [cluster, pool], over each fold with weights of clusters, [..., cluster]: [..., fold, pool]."""

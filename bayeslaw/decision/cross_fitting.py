@@ -3,8 +3,8 @@ r"""What is chosen on some clusters, judged on others.
 A pool that is chosen since it lost least is flattered by the samples that it was chosen on. Here whole clusters are
 dealt to folds, and what is chosen on the others is judged on each: the mean over folds is what a choice by such a table
 is expected to lose on new samples. Where every fold chooses alike it is the mean of that pool over all samples.
-Chosen is by expected losses in truth, a linear map of what all pools lose (`bayeslaw.decision.pool_posterior`): only
-how far models and gains are drawn to their means, a few numbers, is known from all clusters.
+Chosen is by expected losses in truth (`bayeslaw.decision.pool_posterior`), of which how far models and gains are drawn
+to their means is found without the fold as well: known from all clusters it would flatter the choice.
 """
 
 from dataclasses import dataclass
@@ -35,10 +35,20 @@ class CrossFit:
     ranks: int
     among: np.ndarray
 
-    def choose(self, by_fold: np.ndarray) -> np.ndarray:
-        """Choose for each fold on the others, of sums [..., fold, pool]: numbers of pools, [..., fold, choice]."""
-        others = by_fold.sum(axis=-2, keepdims=True) - by_fold
-        others = np.where(self.contenders.seen, others, np.inf)
+    def choose(self, kept: np.ndarray) -> np.ndarray:
+        """Choose for each fold on the others, with weights of clusters [..., cluster]: numbers of pools.
+
+        Parameters
+        ----------
+        kept
+            The weights.
+
+        Returns
+        -------
+        numpy.ndarray
+            [..., fold, choice].
+        """
+        others = np.where(self.contenders.seen, self.contenders.expected_on_others(kept), np.inf)
         eligible = others[..., : self.contenders.eligible]
         # Pools that lose the same keep their order.
         place = np.sort(np.argpartition(eligible, self.ranks - 1, axis=-1)[..., : self.ranks], axis=-1)
@@ -48,20 +58,14 @@ class CrossFit:
 
     def judged(self, kept: np.ndarray) -> np.ndarray:
         """Return what is lost by the choices, with weights of clusters [..., cluster]: [..., choice]."""
-        lost, expected = (self.contenders.by_fold(kept, sums) for sums in self._lost_and_expected)
-        lost = np.take_along_axis(lost, self.choose(expected), axis=-1).sum(axis=-2)
+        lost = self.contenders.by_fold(kept, self.contenders.sums)
+        lost = np.take_along_axis(lost, self.choose(kept), axis=-1).sum(axis=-2)
         return lost / (kept @ self.contenders.weights)[..., None]
-
-    @property
-    def _lost_and_expected(self) -> tuple[np.ndarray, np.ndarray]:
-        """What pools lose on clusters, by which they are judged, and what they are chosen by."""
-        return self.contenders.sums, self.contenders.posterior.expected_sums
 
     @property
     def chosen(self) -> np.ndarray:
         """The pool that each choice takes without a fold, [fold, choice]."""
-        every = np.ones(len(self.contenders.weights))
-        return self.choose(self.contenders.by_fold(every, self.contenders.posterior.expected_sums))
+        return self.choose(np.ones(len(self.contenders.weights)))
 
     def estimates(self, contrasts: np.ndarray, level: float, draws: int, seed: int) -> list[Estimate]:
         """Find linear combinations of what the choices lose, with their intervals.

@@ -54,7 +54,8 @@ def joint_advantages(
         the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
         population. All on new samples, which are the same for both sides.
     """
-    model, sizes, rule = fit.model, sizes or SIZES, decided_by(rule, fit.model.table.answer_unit).name
+    model, sizes = fit.model, sizes or SIZES
+    rule = decided_by(rule, model.table.answer_unit, votes=model.table.votes).name
     parameters = model.table.parameters
     low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
     usual = readable_budgets(min(low, high / 2), high)

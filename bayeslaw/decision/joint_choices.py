@@ -45,7 +45,7 @@ def joint_choices(
     # A scored model among the candidates says what it costs, which no fit knows.
     priced = {candidate.name: candidate for candidate in candidates if candidate.name in scored}
     candidates = [candidate for candidate in candidates if candidate.name not in scored]
-    chosen_rule = decided_by(rule, table.answer_unit).name
+    chosen_rule = decided_by(rule, table.answer_unit, votes=table.votes).name
     models = _models(fit, candidates, priced)
     admitted = admit(models, limits, told_in="the candidates, with rows of the scored models")
     values = thinned(fit.values(), fit.model.sites, draws)

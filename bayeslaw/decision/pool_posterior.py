@@ -44,12 +44,35 @@ class PoolPosterior:
         less = self.sums[:, some] - self.models.sums @ self.shares[some].T
         return GainShrinkage(less, self.models.weights, self.sizes[some])
 
-    @cached_property
-    def expected_sums(self) -> np.ndarray:
-        """Sums over each cluster whose mean is the expected loss in truth, [cluster, pool]."""
-        found = self.sums + self.models.sums @ self.models.expected @ self.shares.T
-        found[:, self._several] -= self._gains.expected_share * self._gains.centred(self._gains.sums)
+    def expected(self, sums: np.ndarray, of_models: np.ndarray) -> np.ndarray:
+        """Turn what pools lost into what they are expected to lose in truth: a linear map.
+
+        Parameters
+        ----------
+        sums, of_models
+            What pools and models lost in all on some clusters, [..., pool] and [..., model].
+
+        Returns
+        -------
+        numpy.ndarray
+            [..., pool].
+        """
+        found, some = sums + of_models @ self.models.expected @ self.shares.T, self._several
+        gains = sums[..., some] - of_models @ self.shares[some].T
+        found[..., some] -= self._gains.expected_share * self._gains.centred(gains)
         return found
+
+    @cached_property
+    def expected_means(self) -> np.ndarray:
+        """Expected losses in truth, [pool]."""
+        total = self.models.weights.sum()
+        return self.expected(self.sums.sum(axis=0), self.models.sums.sum(axis=0)) / total
+
+    def on(self, clusters: np.ndarray) -> "PoolPosterior":
+        """Return what some of the clusters tell, [cluster]."""
+        models = self.models
+        models = ModelShrinkage(models.sums[clusters], models.weights[clusters], models.families)
+        return PoolPosterior(self.sums[clusters], models, self.shares, self.sizes)
 
     def draw(self, weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Draw what pools lose.

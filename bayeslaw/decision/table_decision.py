@@ -25,6 +25,7 @@ from bayeslaw.pools.cluster_intervals import Estimate
 from bayeslaw.pools.folds import FOLDS, assign_folds
 from bayeslaw.pools.pool_members import check_table
 from bayeslaw.pools.rules import RULES, Rule, decided_by
+from bayeslaw.pools.table_rules import holds_votes
 
 MORE_FOLDS = 10
 DIGITS, TINY = 13, 1e-200
@@ -43,7 +44,7 @@ def decide(losses: xr.Dataset, limits: Limits, *, rule: str | None, cost: str, t
             "a table of two clusters or more",
             "declare a finer cluster",
         )
-    wanted = decided_by(rule, loss_unit(losses))
+    wanted = decided_by(rule, loss_unit(losses), votes=holds_votes(losses))
     folds = assign_folds(clusters, seed, FOLDS if wanted.cross_fitted else MORE_FOLDS)
     return Decision(losses, limits, admitted, wanted, cost, clusters, folds, top)
 
@@ -86,7 +87,7 @@ class Decision:
     def search(self) -> Search:
         """The pools looked at."""
         if self.rule.cross_fitted:
-            return preselect(self.nll, self.clusters, self.folds, self.admitted, self.rule)
+            return preselect(self.nll, self.clusters, self.folds, self.admitted, self.rule, unit=loss_unit(self.losses))
         return search_pools(self.nll, self.folds, self.admitted, self.rule)
 
     def costs(self, name: str, pools: np.ndarray) -> np.ndarray:
@@ -124,7 +125,7 @@ class Decision:
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])
         posterior = self._posterior(every, loss_scale(self.losses) * sums)
         # By losses that are not rounded, and of pools that lose the same the smallest and cheapest first.
-        total = posterior.expected_sums[:, : len(pools)].sum(axis=0)
+        total = posterior.expected_means[: len(pools)]
         total = np.round(total, DIGITS - int(np.ceil(np.log10(max(np.abs(total).max(), TINY)))))
         order = np.lexsort([self.costs("parameters", pools), (pools >= 0).sum(axis=1), total])
         order = np.concatenate([order, len(pools) + np.arange(len(singles))])

@@ -20,7 +20,8 @@ from bayeslaw.pools.folds import check_two_clusters
 from bayeslaw.pools.pool_files import read_pools, write_pools
 from bayeslaw.pools.pool_members import check_table, member_positions
 from bayeslaw.pools.regimes import REGIMES
-from bayeslaw.pools.rules import USUAL_RULE, a_rule, check_mixing, find_rule, pool_rules, sample_rules
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, find_rule, pool_rules, sample_rules
+from bayeslaw.pools.table_rules import check_of_table
 from bayeslaw.pools.token_rules import token_rows
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
@@ -112,7 +113,7 @@ def make_pools(
         one of whole models or holds losses that are not finite, the parameter counts asked for are missing, or the rule
         ``"best"`` meets a table of one cluster, or a rule of tokens lacks the losses of tokens or is given others.
     """
-    wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
+    wanted = check_of_table(find_rule(rule, of_losses=True), losses)
     losses = check_table(losses)
     if wanted.on_tokens:
         losses = check_table(token_rows(losses, token_losses, rule=rule))
@@ -208,7 +209,7 @@ def _evaluated(
 ) -> xr.Dataset:
     """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
     weights, clusters = sample_weights(losses), cluster_codes(losses)
-    wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
+    wanted = check_of_table(find_rule(rule, of_losses=True), losses)
     if wanted.cross_fitted:
         check_two_clusters(clusters, rule)
     nll = losses["nll"].to_numpy()
