@@ -118,7 +118,7 @@ def of_collaboration(table: int, *, seed: int, draws: int) -> Records:
 
 
 def of_joint(table: int, *, seed: int, draws: int) -> Records:
-    """The same of a loss table and a joint fit."""
+    """Draw a loss table, fit it jointly, ask, and return the same."""
     simulated = SimulatedLosses.of(seed, table)
     fit = bl.fit(bl.JointLaw(), simulated.losses, draws=draws, chains=2)
     found = bl.when(fit, budgets=JOINT_BUDGETS, sizes=2, interval=LEVEL)

@@ -111,7 +111,7 @@ class SimulatedLosses:
         return advantage, float(last_crossings(regime.budgets, advantage(regime.budgets)[None])[0])
 
     def _of_best(self, regime: RegimeAdvantage, table: JointTable) -> Truth:
-        """What is chosen on some folds of the table, on new samples."""
+        """Look at what is chosen on some folds of the table, on new samples."""
         pools = AffordablePools(table, "mixture", 2)
         names = [str(name) for name in pools.table.names]
         families = self.losses["family"].sel(lm=names).to_numpy().tolist()

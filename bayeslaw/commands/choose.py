@@ -26,6 +26,7 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.former_names import say_former
 from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import describe_rules
@@ -74,7 +75,8 @@ def choose(
         typer.Option("--cost", help="What the Pareto front is of, beside the loss."),
     ] = "parameters",
     top: Annotated[int, typer.Option("--top", help="How many pools to print.")] = 10,
-    level: Annotated[float, typer.Option("--level", help="Level of the equal-tailed intervals.")] = 0.9,
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    level: Annotated[float | None, typer.Option("--level", hidden=True)] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw the Pareto front: a .png, .svg or .pdf file.")
     ] = None,
@@ -98,6 +100,9 @@ def choose(
         "describe": describe,
         "metric": metric,
     }
+    if level is not None:
+        say_former("--level", "--interval")
+        interval = level
     of_fit = table.suffix in FIT_ENDINGS
     if of_fit:
         check_fit_there(table)
@@ -135,7 +140,7 @@ def choose(
         rule=rule,
         cost=cost,
         top=top,
-        level=level,
+        interval=interval,
         seed=seed,
     )
     if picture is not None:
@@ -154,12 +159,12 @@ def _show(found: Choices, out: Console) -> None:
 
     from bayeslaw.decision.limits import COSTS
 
-    answer, confidence, *how = found.sentences
-    for sentence in (answer, confidence):
+    *answer, method, search = found.sentences
+    for sentence in answer:
         out.print(sentence, soft_wrap=True)
     first = found.rows[0]
     priced = any(row.price is not None for row in found.rows)
-    table = Table(title=f"loss in {first.unit}, rule {first.rule}, {found.level:.0%} intervals", header_style="bold")
+    table = Table(title=f"loss in {first.unit}, rule {first.rule}, {found.interval:.0%} intervals", header_style="bold")
     table.add_column("pool")
     names = [
         "parameters",
@@ -186,5 +191,5 @@ def _show(found: Choices, out: Console) -> None:
             "unknown" if share is None else f"{share:.2f}",
         )
     out.print(table)
-    for sentence in how:
+    for sentence in (method, search):
         out.print(sentence, soft_wrap=True)

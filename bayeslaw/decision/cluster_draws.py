@@ -38,7 +38,7 @@ class Odds:
     on_front: np.ndarray
 
 
-def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) -> Odds:
+def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) -> tuple[Odds, np.ndarray]:
     """Find probabilities and expectations over draws of clusters.
 
     Parameters
@@ -54,14 +54,17 @@ def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) 
 
     Returns
     -------
-    Odds
+    odds : Odds
         What was found.
+    away : numpy.ndarray
+        What pools that come into question lose more than the first, [draw, pool].
     """
-    found = np.zeros((4, len(contenders.single)))
+    found, away = np.zeros((4, len(contenders.single))), []
     for lost in drawn_losses(contenders, draws, seed):
         odds = odds_of(lost, contenders.single, contenders.eligible, costs)
         found += len(lost) * np.array([odds.best, odds.better_than_single, odds.regret, odds.on_front])
-    return Odds(*(found / draws))
+        away.append((lost - lost[:, :1])[:, : contenders.eligible].astype(np.float32))
+    return Odds(*(found / draws)), np.concatenate(away)
 
 
 def drawn_losses(contenders: Contenders, draws: int, seed: int) -> Iterator[np.ndarray]:

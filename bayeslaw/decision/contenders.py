@@ -37,6 +37,8 @@ class Contenders:
         Whether a search without a fold looks at the pool, [fold, pool].
     eligible
         How many, the first, may be chosen.
+    idle
+        How many were left out that hold a member that never matters, and lose what a part of them does.
     """
 
     pools: np.ndarray
@@ -44,6 +46,7 @@ class Contenders:
     folds: np.ndarray
     seen: np.ndarray
     eligible: int
+    idle: int = 0
 
     @property
     def sums(self) -> np.ndarray:
@@ -77,7 +80,7 @@ class Contenders:
         return [self.posterior.on(self.folds != fold) if several else self.posterior for fold in range(len(self.seen))]
 
     def expected_on_others(self, kept: np.ndarray) -> np.ndarray:
-        """Expected losses in truth by the clusters of other folds, sums, with weights as of `by_fold`, [..., fold, pool].
+        """Find expected losses in truth by the clusters of other folds, weights as of `by_fold`: [..., fold, pool].
 
         How far models and gains are drawn to their means is known from the other folds as well.
         """

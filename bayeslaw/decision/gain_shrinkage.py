@@ -3,8 +3,8 @@ r"""What pools gain over their members in truth, drawn towards each other as far
 A gain is what a pool loses less than its members, each with its share of the pool. The gains of pools that have
 members in common vary together, over samples and in truth: so the prior of the true gains of pools of one size is
 normal around their mean, which is flat, with the sampling covariance times an unknown factor,
-:math:`\gamma \sim N(\bar\gamma, \frac{1 - b}{b} \Sigma)` (the g-prior of Zellner 1986), and the share b by which a gain is
-drawn to the mean is uniform (Daniels 1999). Squares of gains around their means add up to about
+:math:`\gamma \sim N(\bar\gamma, \frac{1 - b}{b} \Sigma)` (the g-prior of Zellner 1986), and the share b by which a gain
+is drawn to the mean is uniform (Daniels 1999). Squares of gains around their means add up to about
 :math:`tr \Sigma / b` times a chi-squared variable over its degrees of freedom
 :math:`\nu = (tr \Sigma)^2 / tr \Sigma^2` (Satterthwaite 1946), which tells of b.
 """

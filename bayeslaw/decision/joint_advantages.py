@@ -240,14 +240,14 @@ def _beyond(model: JointModel, sizes: np.ndarray) -> np.ndarray:
 
 
 def _suggest(pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], regime: str, budget: float) -> str:
-    """Name the family whose curve is the least certain at a budget, or more texts for models that are scored."""
+    """Name the family whose curve is the least certain at a budget, or what is open of models that are scored."""
     if regime == BEST:
-        return "more texts, since its models are scored and what is open is their loss on other texts"
+        return "what its models, which are all scored, lose on other texts"
     if pools.new:
-        return "models of further families, since how a family not seen does is what is least known"
+        return "what models of a family not seen lose"
     spread = losses[SINGLE][:, pools.budgets.index(budget)].std(axis=0)
     family = pools.families[int(spread.argmax())]
     return (
-        f"a model of {family} of about {count_label(budget)} parameters, whose loss is the least certain of the "
-        f"families scored at that size (standard deviation {spread.max():.3g})"
+        f"what a model of {family} of about {count_label(budget)} parameters loses (standard deviation "
+        f"{spread.max():.3g}, the largest of the families scored)"
     )

@@ -8,22 +8,20 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from bayeslaw.decision.choices import choose
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_path, accepts
 from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
+from bayeslaw.plotting.decision_pictures import no_members, pareto_figure
 from bayeslaw.plotting.law_plot import plot_law
-from bayeslaw.plotting.pareto_plot import plot_pareto
 from bayeslaw.plotting.plot_style import check_picture_file, house_style, is_picture, write_figure
 from bayeslaw.plotting.when_plot import plot_when
 
 __all__ = ["PLOTS", "check_plot", "plot_claims", "plot_law", "plot_when", "save_plot"]
 
 LARGEST_PAIR = 9
-PARETO_SIZE = 3
 
 
 @accepts(fit=a_fit, path=a_path, what=a_choice(lambda: PLOTS, called="plot"), interval=a_level)
@@ -38,7 +36,8 @@ def save_plot(fit: Fit, path: str | os.PathLike[str], *, what: str = "law", inte
         Where to, ending in ``.png``, ``.svg`` or ``.pdf``; replaced atomically.
     what
         A key of `PLOTS`: ``"law"``, ``"claims"``, ``"when"``, ``"pareto"`` (of a joint fit: pools of up to three of its
-        models), or one of ArviZ's pictures of the posterior.
+        models), or one of ArviZ's pictures of the posterior. ``"attainability"`` is refused: it needs members, which
+        `bayeslaw.save_attainability` takes.
     interval
         Level of the equal-tailed intervals, where the picture has them.
 
@@ -164,7 +163,8 @@ PLOTS: Mapping[str, Callable[[Fit, float], Figure]] = {
     "law": lambda fit, interval: plot_law(fit, interval=interval),
     "claims": lambda fit, _: plot_claims(fit),
     "when": lambda fit, interval: plot_when(fit, interval=interval),
-    "pareto": lambda fit, interval: plot_pareto(choose(fit, level=interval, max_size=PARETO_SIZE)),
+    "pareto": lambda fit, interval: pareto_figure(fit, interval=interval),
+    "attainability": no_members,
     "trace": _trace,
     "forest": _forest,
     "pair": _pair,

@@ -2,7 +2,7 @@
 
 import xarray as xr
 
-from bayeslaw.losses.metrics import are_votes
+from bayeslaw.losses.metrics import are_votes, metric_of
 from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.pools.rules import Rule, check_combines
 
@@ -31,5 +31,5 @@ def check_of_table(rule: Rule, losses: xr.Dataset) -> Rule:
 
 
 def holds_votes(losses: xr.Dataset) -> bool:
-    """Say whether all that a table holds is right or wrong, none a share."""
-    return "nll" in losses and are_votes(losses["nll"].to_numpy())
+    """Say whether a table holds answers that are right or wrong, none a share."""
+    return "nll" in losses and not metric_of(losses).log_losses and are_votes(losses["nll"].to_numpy())

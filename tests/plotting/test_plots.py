@@ -230,7 +230,7 @@ def test_claims_need_the_collaboration_law_and_its_prior(power_fit, collaboratio
         plot_claims(without(collaboration_fit, "prior"))
 
 
-@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace", "pareto"}))
+@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace", "pareto", "attainability"}))
 def test_every_picture_is_written(collaboration_fit, tmp_path, what):
     path = tmp_path / "picture.png"
     save_plot(collaboration_fit, path, what=what)
