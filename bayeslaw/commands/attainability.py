@@ -71,6 +71,12 @@ def attainability(
     co_failure: Annotated[
         bool, typer.Option("--co-failure", help="Print only how often all members fail together.")
     ] = False,
+    cascade_costs: Annotated[
+        bool,
+        typer.Option(
+            "--cascade-costs", help="Print only what a cascade loses against the parameters that it runs on a sample."
+        ),
+    ] = False,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw what rules gain: a .png, .svg or .pdf file.")
@@ -86,6 +92,12 @@ def attainability(
         raise InputError(
             "--co-failure is given with --rules, --features or --picture",
             "--co-failure alone: it is a table of its own",
+            "leave one of them out",
+        )
+    if cascade_costs and (rules, features, picture, co_failure) != (None, None, None, False):
+        raise InputError(
+            "--cascade-costs is given with --rules, --features, --picture or --co-failure",
+            "--cascade-costs alone: it is a table of its own",
             "leave one of them out",
         )
     wanted = None if rules is None else [find_rule(name.strip()).name for name in rules.split(",")]
@@ -112,6 +124,11 @@ def attainability(
     names = [name.strip() for name in members.split(",") if name.strip()]
     if co_failure:
         _print_co_failure(co_failure_of(losses, names, interval=interval), interval, as_json=as_json)
+        return
+    if cascade_costs:
+        from bayeslaw.pools.cascade_costs import cascade_costs as costs_of
+
+        _print_cascade_costs(costs_of(losses, names, seed=seed), as_json=as_json)
         return
     tokens = _token_losses(table, losses, names, wanted)
     known = None if features is None else a_features_table("features", features)
@@ -214,6 +231,38 @@ def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
     if difference.lower < 0 < difference.upper:
         text += ". Which of the two is better these samples do not tell"
     return f"{text}."
+
+
+def _print_cascade_costs(found: pd.DataFrame, *, as_json: bool) -> None:
+    if as_json:
+        print_json(found.to_dict(orient="records"))
+        return
+    from rich.table import Table
+
+    from bayeslaw.losses.sizes import count_label
+
+    unit = found["unit"].iloc[0]
+    table = Table(title=f"a cascade whose thresholds count its cost: losses in {unit}", header_style="bold")
+    for name in (
+        "weight of cost",
+        "loss",
+        "minus best member",
+        "standard error",
+        "parameters run a sample",
+        "of largest",
+    ):
+        table.add_column(name, justify="right")
+    for row in found.to_dict(orient="records"):
+        losses = (loss_text(row[name]) for name in ("loss", "difference", "standard_error"))
+        table.add_row(f"{row['weight']:g}", *losses, count_label(row["parameters"]), f"{row['share_of_largest']:.0%}")
+    out = console()
+    out.print(table)
+    out.print(
+        "Weight of cost: what running as many parameters as the largest member has costs on a sample, as a share of "
+        "the best member's loss. Thresholds lose least with it on other folds of whole clusters; standard errors are over "
+        "clusters, with choices held. A cascade goes on by a member's loss on the very text that it is judged by.",
+        soft_wrap=True,
+    )
 
 
 def _print_co_failure(found: pd.DataFrame, interval: float, *, as_json: bool) -> None:
