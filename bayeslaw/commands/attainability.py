@@ -259,8 +259,8 @@ def _print_cascade_costs(found: pd.DataFrame, *, as_json: bool) -> None:
     out.print(table)
     out.print(
         "Weight of cost: what running as many parameters as the largest member has costs on a sample, as a share of "
-        "the best member's loss. Thresholds lose least with it on other folds of whole clusters; standard errors are over "
-        "clusters, with choices held. A cascade goes on by a member's loss on the very text that it is judged by.",
+        "the best member's loss. Thresholds lose least with it on other folds of whole clusters; standard errors are "
+        "over clusters, with choices held. A cascade goes on by a member's loss on the very text that it is judged by.",
         soft_wrap=True,
     )
 

@@ -334,7 +334,7 @@ def test_the_same_seed_gives_the_same_and_another_other_folds():
         ({"max_size": 0}, "at least 1"),
         ({"max_parameters": "many"}, "not a number"),
         ({"max_parameters": -1}, "at least zero"),
-        ({"level": 1.0}, "between 0 and 1"),
+        ({"interval": 1.0}, "between 0 and 1"),
         ({"top": 0}, "from 1 to"),
     ],
 )
@@ -368,7 +368,7 @@ def test_a_table_of_whole_models_is_refused():
 def test_sentences_say_what_was_chosen_among_what():
     table = random_table(100, 4, seed=6)
     found = bl.choose(table, max_parameters="1B", draws=100)
-    answer, confidence, method, search = found.sentences
+    answer, confidence, *_, method, search = found.sentences
     assert " + ".join(found.rows[0].members) in answer
     assert "up to 4 members, 1B parameters" in answer
     assert found.single in answer
@@ -399,14 +399,15 @@ def test_json_has_the_keys_that_programs_rely_on():
 
 def test_the_command_answers_in_words_and_draws_the_front(tmp_path):
     picture = tmp_path / "front.png"
-    done = run("zoo", "--max-size", 2, "--exclude", "zoo-qwen3-1.5m", "--level", 0.8, "--picture", picture)
+    done = run("zoo", "--max-size", 2, "--exclude", "zoo-qwen3-1.5m", "--interval", 0.8, "--picture", picture)
     assert done.exit_code == 0
     assert done.stdout.startswith("Of pools of up to 2 members, without zoo-qwen3-1.5m, choose ")
     assert "80% intervals" in done.stdout
     assert "(document)" in done.stdout
     first = picture.read_bytes()
     assert (
-        run("zoo", "--max-size", 2, "--exclude", "zoo-qwen3-1.5m", "--level", 0.8, "--picture", picture).exit_code == 0
+        run("zoo", "--max-size", 2, "--exclude", "zoo-qwen3-1.5m", "--interval", 0.8, "--picture", picture).exit_code
+        == 0
     )
     assert picture.read_bytes() == first
 
