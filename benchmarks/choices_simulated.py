@@ -125,9 +125,12 @@ def show(records: Records, tables: int, console: Console) -> None:
         words = {"promise": "promised less true loss of the chosen"}.get(str(name), f"regret, {name}")
         console.print(f"  {words}: {values.mean():.5f} ± {values.std(ddof=1) / len(values) ** 0.5:.5f}")
     less = regrets["in sample"] - regrets["chosen"]
+    error = float(less.std(ddof=1) / len(less) ** 0.5)
+    words = "at most" if less.mean() >= 0 else "MORE THAN"
+    words = "more, by less than two standard errors, than" if -2 * error < less.mean() < 0 else words
     console.print(
-        f"  in sample less chosen: {less.mean():.5f} ± {less.std(ddof=1) / len(less) ** 0.5:.5f}: the regret of the "
-        f"chosen is {'at most' if less.mean() >= 0 else 'MORE THAN'} that of the lowest loss on the table"
+        f"  in sample less chosen: {less.mean():.5f} ± {error:.5f}: the regret of the chosen is {words} that of the "
+        "lowest loss on the table"
     )
 
 
