@@ -52,9 +52,16 @@ class SimulatedLosses:
         law = bl.PowerTruth(floor=floor, amplitude=amplitude, exponent=exponent)
         parts = {name: float(generator.uniform(*ends)) for name, ends in SPREADS.items()}
         table_seed = int(generator.integers(2**31))
-        choices = {"families": FAMILIES, "sizes": MODELS, "samples": SAMPLES, "clusters": CLUSTERS}
-        truth = bl.Truth(law=law, **parts)
-        return cls(bl.simulate_losses(**choices, parameters=SIZES, truth=truth, seed=table_seed), table_seed + 1)
+        losses = bl.simulate_losses(
+            families=FAMILIES,
+            sizes=MODELS,
+            samples=SAMPLES,
+            clusters=CLUSTERS,
+            parameters=SIZES,
+            truth=bl.Truth(law=law, **parts),
+            seed=table_seed,
+        )
+        return cls(losses, table_seed + 1)
 
     @cached_property
     def record(self) -> dict:
@@ -91,8 +98,8 @@ class SimulatedLosses:
 
     def _of(self, regime: RegimeAdvantage) -> Truth:
         families = list(self.laws)
-        alone = [(name,) for name in families]
-        sets = [(name, name) for name in families]
+        alone: list[tuple[str, ...]] = [(name,) for name in families]
+        sets: list[tuple[str, ...]] = [(name, name) for name in families]
         sets = list(combinations(families, 2)) if regime.regime.startswith("heterogeneous") else sets
         factors = {pool: self.factors(list(pool)) for pool in sets}
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -86,7 +87,7 @@ def plot(
     they cost, of a table or a joint fit. attainability: what each rule gains for the members of a
     pool, of a table or a joint fit. trace, forest, pair, prior_posterior and ppc are ArviZ's.
     """
-    limits = {
+    limits: dict[str, Any] = {
         "max_size": max_size,
         "max_parameters": max_parameters,
         "max_price": max_price,
@@ -95,7 +96,7 @@ def plot(
         "exclude": exclude,
         "cost": cost,
     }
-    reading = {
+    reading: dict[str, Any] = {
         "models": models,
         "unit": unit,
         "cluster": cluster,
@@ -122,6 +123,7 @@ def plot(
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
     check_plot(out, what=what, interval=interval, inputs=[fit, *([models] if models else [])])
+    of: Any
     if of_fit:
         from bayeslaw.fitting.fit_reading import load_fit
 
@@ -146,7 +148,7 @@ def plot(
     note(ctx, f"wrote {out}")
 
 
-def _check_given(what: str, options: dict[str, object], goes_with: tuple[str, ...]) -> None:
+def _check_given(what: str, options: Mapping[str, Any], goes_with: tuple[str, ...]) -> None:
     """Refuse options of other pictures."""
     given = [name for name, value in options.items() if value]
     if given and what not in goes_with:

@@ -247,9 +247,9 @@ class _Asked:
         found = cheapest_as_good(away, costs, interval)
         if found is None:
             return None
-        place, *difference = found
+        place, mean, lower, upper = found
         members, cost, unit = self._named(pools[place]), float(costs[place]), self.fit.model.table.unit
-        return CheaperPool(members, cost, cost / costs[0], self.cost, *difference, interval, unit)
+        return CheaperPool(members, cost, cost / costs[0], self.cost, mean, lower, upper, interval, unit)
 
     def _named(self, pool: np.ndarray) -> tuple[str, ...]:
         return tuple(self.names[model] for model in pool if model >= 0)

@@ -233,10 +233,12 @@ class Decision:
         found = cheapest_as_good(away, costs[: contenders.eligible], interval)
         if found is None:
             return None
-        place, *difference = found
+        place, mean, lower, upper = found
         cost = float(costs[place])
         members = self.names(contenders.pools[place])
-        return CheaperPool(members, cost, cost / costs[0], self.cost, *difference, interval, loss_unit(self.losses))
+        return CheaperPool(
+            members, cost, cost / costs[0], self.cost, mean, lower, upper, interval, loss_unit(self.losses)
+        )
 
     def _row(
         self, pool: np.ndarray, lost: Estimate, compared: Estimate, share: float | None, odds: Odds, place: int
