@@ -278,12 +278,12 @@ def test_tables_and_joint_fits_have_pictures_of_decisions(joint_file, collaborat
         (str(collaboration_file), arguments, 2, "knows no losses of single models"),
         (str(joint_file), [*arguments, "--unit", "line"], 2, "--unit is given with a fit"),
     ]
-    for number, (given, options, code, words) in enumerate(cases):
+    for number, (source, options, code, said) in enumerate(cases):
         path = tmp_path / f"{number}.png"
-        done = CliRunner().invoke(app, ["plot", given, *options, "--out", str(path)])
+        done = CliRunner().invoke(app, ["plot", source, *options, "--out", str(path)])
         assert done.exit_code == code, done.output
         assert path.exists() == (code == 0)
-        assert words in done.output
+        assert said in done.output
 
 
 def test_a_joint_fit_gives_its_table_back(joint_file):
