@@ -88,6 +88,10 @@ def _unanswered(
         yield f"There are no heterogeneous pools of {' or '.join(lacking)} members: the table has {them}."
     if best is None:
         yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
+    yield (
+        f"Losses of new models are drawn on as many samples as the table has, {len(model.table.weights):,}: on few, "
+        "that there is a crossover of pools of new models is said too often. Probabilities at a budget are what to go by."
+    )
     if not RULES[rule].attainable:
         yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
 
