@@ -90,7 +90,7 @@ def _unanswered(
         yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
     yield (
         f"Losses of new models are drawn on as many samples as the table has, {len(model.table.weights):,}: on few, "
-        "that there is a crossover of pools of new models is said too often. Probabilities at a budget are what to go by."
+        "that there is a crossover of pools of new models is said too often. Go by the probabilities at a budget."
     )
     if not RULES[rule].attainable:
         yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
