@@ -45,9 +45,9 @@ from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
 from .pools.advantages import Advantage, advantage
 from .pools.attainabilities import Attainabilities, attainability
 from .pools.attained_gains import Attainability
-from .pools.cascade_costs import cascade_costs
 from .pools.co_failures import co_failure
 from .pools.combinations import combine
+from .pools.costed_cascades import cascade_costs
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
 from .simulation.simulated_pools import simulate_pools

@@ -126,7 +126,7 @@ def attainability(
         _print_co_failure(co_failure_of(losses, names, interval=interval), interval, as_json=as_json)
         return
     if cascade_costs:
-        from bayeslaw.pools.cascade_costs import cascade_costs as costs_of
+        from bayeslaw.pools.costed_cascades import cascade_costs as costs_of
 
         _print_cascade_costs(costs_of(losses, names, seed=seed), as_json=as_json)
         return
