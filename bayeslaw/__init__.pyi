@@ -58,6 +58,7 @@ from .pools.attainabilities import Attainabilities, attainability
 from .pools.attained_gains import Attainability
 from .pools.co_failures import co_failure
 from .pools.combinations import combine
+from .pools.costed_cascades import cascade_costs
 from .pools.pool_losses import make_pools, pools_of, read_pools, write_pools
 from .prediction.predictions import predict, predict_draws
 from .reporting.reports import report
@@ -109,6 +110,7 @@ __all__ = [
     "advantage",
     "attainability",
     "calibrate",
+    "cascade_costs",
     "check",
     "choose",
     "claims",

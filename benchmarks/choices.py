@@ -68,14 +68,10 @@ def promise(losses: xr.Dataset, limits: Limits, rule: str, seed: int) -> tuple[f
     The same as of `bl.choose` (a test holds it to that), without intervals and probabilities.
     """
     decision = decide(losses, limits, rule=rule, cost="parameters", top=1, seed=seed)
-    search = decision.search
-    to_unit = loss_scale(losses) / bl.sample_weights(losses).sum()
-    total, judged = search.sums.sum(axis=0), 0.0
-    for fold, lost in enumerate(search.sums):
-        which, others = search.without_fold(fold)
-        judged += lost[which[others.argmin()]]
-    members = decision.names(search.pools[total.argmin()])
-    return float(to_unit * judged), float(to_unit * total.min()), list(members)
+    contenders = decision.contenders
+    judged = decision.cross_fit(np.arange(0)).judged(np.ones(len(contenders.weights)))
+    lowest = contenders.means[: contenders.eligible].min()
+    return float(judged[0]), float(lowest), list(decision.names(contenders.pools[0]))
 
 
 def mean_loss(losses: xr.Dataset, members: list[str], rule: str) -> tuple[float, float]:

@@ -7,11 +7,17 @@ some laws cross. The collaboration law is fitted with its own priors, which is n
 so for any user. Asked are the probabilities that pools of a regime are expected to lose less than a single model, at
 five budgets from inside the data to a hundred times beyond, and that there is a crossover in that range.
 
-Printed is how often such statements hold, by the probability stated, with the standard error of the difference over
-tables (statements of one table are not independent), and how often the interval of the crossover holds the true one,
-where there is one.
+With ``--law joint`` each table has the losses of six models of three families on 120 samples, drawn as by
+`bayeslaw.simulate_losses`: power laws and how much models have in common are drawn for each table (see
+`benchmarks/crossovers_joint.py`). Asked is the same of pools of two new models, on the curves of these families, and of
+the best pool of the models scored.
 
-    python benchmarks/crossovers.py --tables 60
+Printed is how often such statements hold, by the probability stated, with a simultaneous 95 % envelope (see
+`benchmarks/reliability.py`), and how often intervals hold what is true, of advantages and, where there is one, of the
+crossover.
+
+    python benchmarks/crossovers.py --tables 200 --checkpoint collaboration.jsonl
+    python benchmarks/crossovers.py --law joint --tables 100 --draws 250 --checkpoint joint.jsonl
     python benchmarks/crossovers.py --smoke                      # four tables
 """
 
@@ -19,13 +25,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from crossovers_joint import JOINT_BUDGETS, SimulatedLosses, Truth
+from reliability import Records, kept_draws, kept_tables, reliability, show_reliability
 from rich.console import Console
-from rich.table import Table
 
 import bayeslaw as bl
 from bayeslaw.decision.crossings import last_crossings
@@ -35,8 +43,6 @@ NOISE = 0.05
 BUDGETS = (1e9, 1e10, 1e11, 1e12, 1e13)
 BEYOND = 100.0
 LEVEL = 0.9
-EDGES = (0.0, 0.05, 0.35, 0.65, 0.95, 1.0)
-BINS = [f"{low:g} to {high:g}" for low, high in pairwise(EDGES)]
 
 
 def true_laws(generator: np.random.Generator) -> dict[str, bl.PowerTruth]:
@@ -59,56 +65,73 @@ def true_crossing(laws: Mapping[str, bl.PowerTruth], regime: str, budgets: np.nd
     return float(last_crossings(dense, advantage(np.log(dense))[None], advantage)[0])
 
 
-def look_at(table: int, seed: int, draws: int) -> list[dict[str, Any]]:
-    """Draw a table, fit it, ask, and return each statement with what is true."""
+def of_regimes(table: int, found: bl.Crossovers, truths: Mapping[str, Truth]) -> Records:
+    """Put what is said of each regime beside what is true.
+
+    Parameters
+    ----------
+    table
+        Number of the table.
+    found
+        What is said.
+    truths
+        Of every regime: from budgets to what a single model loses more than a pool, and the budget above which that is
+        positive, NaN where there is none.
+    """
+    records: Records = []
+    for regime in found.advantages.regimes:
+        advantage, crossing = truths[regime.regime]
+        rows = found.rows[found.rows["regime"] == regime.regime].to_dict(orient="records")
+        places = np.searchsorted(regime.budgets, [row["parameters"] for row in rows])
+        drawn = kept_draws(np.column_stack([regime.draws[:, places] > 0, np.isfinite(regime.crossing)]), table)
+        true = advantage(np.array([row["parameters"] for row in rows]))
+        for row, value, text in zip(rows, true, drawn[:-1], strict=True):
+            where = "inside" if row["extrapolation"] == 0 else "beyond"
+            what = "best pool better" if regime.steps else f"pool better, {where}"
+            of = {"table": table, "what": what, "stated": row["probability_better"], "drawn": text}
+            records.append(of | {"holds": bool(value > 0), "covered": bool(row["lower"] <= value <= row["upper"])})
+        [row] = found.crossover[found.crossover["regime"] == regime.regime].to_dict(orient="records")
+        exists = bool(np.isfinite(crossing))
+        covered = bool(row["lower"] <= crossing <= row["upper"]) if exists else None
+        of = {"table": table, "what": f"{'best pool, ' if regime.steps else ''}crossover exists"}
+        of |= {"stated": row["probability_exists"], "drawn": drawn[-1]}
+        records.append(of | {"holds": exists, "covered": covered})
+    return records
+
+
+def of_collaboration(table: int, *, seed: int, draws: int) -> Records:
+    """Draw a table of pools, fit it, ask, and return each statement with what is true."""
     laws = true_laws(np.random.default_rng([seed, table]))
     pools = bl.simulate_pools(laws, noise=NOISE, seed=seed + table)
     found = bl.when(
         bl.fit(bl.CollaborationLaw(), pools, draws=draws, chains=2), budgets=BUDGETS, beyond=BEYOND, interval=LEVEL
     )
-    records = []
-    for row in found.rows.to_dict(orient="records"):
-        true = float(laws["single"].mean(row["parameters"]) - laws[row["regime"]].mean(row["parameters"]))
-        where = "inside" if row["extrapolation"] == 0 else "beyond"
-        of = {"table": table, "what": f"pool better, {where}", "stated": row["probability_better"]}
-        records.append(of | {"holds": true > 0, "covered": row["lower"] <= true <= row["upper"]})
-    for row, regime in zip(found.crossover.to_dict(orient="records"), found.advantages.regimes, strict=True):
-        crossing = true_crossing(laws, row["regime"], regime.budgets)
-        exists = bool(np.isfinite(crossing))
-        covered = bool(row["lower"] <= crossing <= row["upper"]) if exists else None
-        of = {"table": table, "what": "crossover exists", "stated": row["probability_exists"]}
-        records.append(of | {"holds": exists, "covered": covered})
-    return records
+    truths: dict[str, Truth] = {}
+    for regime in found.advantages.regimes:
+        law = laws[regime.regime]
+
+        def advantage(budgets: np.ndarray, law: bl.PowerTruth = law) -> np.ndarray:
+            return laws["single"].mean(budgets) - law.mean(budgets)
+
+        truths[regime.regime] = advantage, true_crossing(laws, regime.regime, regime.budgets)
+    return of_regimes(table, found, truths)
+
+
+def of_joint(table: int, *, seed: int, draws: int) -> Records:
+    """Draw a loss table, fit it jointly, ask, and return the same."""
+    simulated = SimulatedLosses.of(seed, table)
+    fit = bl.fit(bl.JointLaw(), simulated.losses, draws=draws, chains=2)
+    found = bl.when(fit, budgets=JOINT_BUDGETS, sizes=2, interval=LEVEL)
+    return of_regimes(table, found, simulated.truths(found, fit.model.table))
+
+
+STUDIES = {"collaboration": of_collaboration, "joint": of_joint}
 
 
 def standard_error(values: np.ndarray, tables: np.ndarray) -> float:
     """Return the standard error of the mean of values, [statement], of which those of a table depend on each other."""
     sums = np.bincount(np.unique(tables, return_inverse=True)[1], values)
     return float(np.sqrt((sums**2).sum()) / len(values))
-
-
-def reliability(records: pd.DataFrame) -> list[dict[str, Any]]:
-    """Compare stated probabilities with how often statements hold, by kind of statement and probability."""
-    rows = []
-    for what in records["what"].unique():
-        of_kind = (records["what"] == what).to_numpy()
-        stated, holds, tables = (records[name].to_numpy()[of_kind] for name in ("stated", "holds", "table"))
-        within = np.clip(np.searchsorted(EDGES, stated, side="left") - 1, 0, len(BINS) - 1)
-        parts = {"all": np.ones(len(stated), bool)} | {name: within == place for place, name in enumerate(BINS)}
-        for name, some in parts.items():
-            if some.any():
-                rows.append(
-                    {
-                        "what": what,
-                        "stated": name,
-                        "statements": int(some.sum()),
-                        "tables": len(np.unique(tables[some])),
-                        "mean_stated": float(stated[some].mean()),
-                        "held": float(holds[some].mean()),
-                        "standard_error": standard_error(holds[some] - stated[some], tables[some]),
-                    }
-                )
-    return rows
 
 
 def coverage(records: pd.DataFrame) -> list[dict[str, Any]]:
@@ -125,13 +148,7 @@ def coverage(records: pd.DataFrame) -> list[dict[str, Any]]:
 
 def show(record: Mapping[str, Any], console: Console) -> None:
     """Print both tables."""
-    table = Table(title=f"statements over {record['tables']} tables", title_justify="left", box=None)
-    for name in ("statement", "stated", "statements", "mean stated", "held"):
-        table.add_column(name, justify="left" if name in ("statement", "stated") else "right")
-    for row in record["reliability"]:
-        held = f"{row['held']:.3f} ± {row['standard_error']:.3f}"
-        table.add_row(row["what"], row["stated"], str(row["statements"]), f"{row['mean_stated']:.3f}", held)
-    console.print(table)
+    show_reliability(record["reliability"], record["tables"], console)
     for row in record["coverage"]:
         console.print(
             f"{LEVEL:.0%} intervals, {row['what']}: {row['covered']:.3f} ± {row['standard_error']:.3f} of "
@@ -141,9 +158,11 @@ def show(record: Mapping[str, Any], console: Console) -> None:
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--law", choices=tuple(STUDIES), default="collaboration")
     parser.add_argument("--tables", type=int, default=60)
     parser.add_argument("--draws", type=int, default=500, help="draws of each of two chains (default: 500)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--checkpoint", type=Path, help="file of the tables that are done: read, and added to")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--smoke", action="store_true", help="four tables")
     options = parser.parse_args(arguments)
@@ -154,12 +173,12 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
-    records: list[dict[str, Any]] = []
-    for table in range(options.tables):
-        records += look_at(table, options.seed, options.draws)
-        print(f"table {table + 1} of {options.tables}", file=sys.stderr)
-    frame = pd.DataFrame(records)
-    record = {"tables": options.tables, "reliability": reliability(frame), "coverage": coverage(frame)}
+    of = {"law": options.law, "seed": options.seed, "draws": options.draws}
+    look_at = partial(STUDIES[options.law], seed=options.seed, draws=options.draws)
+    said = partial(print, file=sys.stderr, flush=True)
+    frame = pd.DataFrame(kept_tables(options.checkpoint, of, options.tables, look_at, said))
+    record = {"law": options.law, "tables": options.tables}
+    record |= {"reliability": reliability(frame), "coverage": coverage(frame)}
     if options.json:
         print(json.dumps(record, indent=2))
     else:

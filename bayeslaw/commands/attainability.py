@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayeslaw.commands.attainability_tables import show_cascade_costs, show_co_failure, show_rules
 from bayeslaw.commands.common import (
     ClusterOption,
     DescribeOption,
@@ -20,7 +21,6 @@ from bayeslaw.commands.common import (
     StrictOption,
     TableArgument,
     UnitOption,
-    console,
     note,
     read_table,
     say,
@@ -28,17 +28,13 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_file_there
-from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import RULES, describe_rules, find_rule
 
 if TYPE_CHECKING:
-    import pandas as pd
     import xarray as xr
-    from rich.console import Console
 
     from bayeslaw.losses.token_folders import TokenFolder
     from bayeslaw.pools.attainabilities import Attainabilities
-    from bayeslaw.pools.attained_gains import Attainability
 
 TOKENS = "tokens"
 
@@ -47,6 +43,7 @@ COLUMNS = (
     *("unit", "parameters", "interval", "interval_kind"),
 )
 CO_FAILURE_COLUMNS = ("threshold", "probability", "lower", "upper", "best_member", "unit", "clusters", "interval")
+CASCADE_COLUMNS = ("weight", "loss", "difference", "standard_error", "parameters", "share_of_largest", "unit")
 
 
 def attainability(
@@ -79,6 +76,12 @@ def attainability(
     co_failure: Annotated[
         bool, typer.Option("--co-failure", help="Print only how often all members fail together.")
     ] = False,
+    cascade_costs: Annotated[
+        bool,
+        typer.Option(
+            "--cascade-costs", help="Print only what a cascade loses against the parameters that it runs on a sample."
+        ),
+    ] = False,
     interval: IntervalOption = 0.9,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw what rules gain: a .png, .svg or .pdf file.")
@@ -88,7 +91,7 @@ def attainability(
     csv: CsvOption = None,
 ) -> None:
     """Say what a pool's members gain together, by every rule, over the best of them, and how often all fail."""
-    columns = CO_FAILURE_COLUMNS if co_failure else COLUMNS
+    columns = CO_FAILURE_COLUMNS if co_failure else CASCADE_COLUMNS if cascade_costs else COLUMNS
     results = Results(ctx, columns, as_json=as_json, csv=csv, inputs=(table, models, features))
     check_file_there(table)
     if features is not None:
@@ -97,6 +100,12 @@ def attainability(
         raise InputError(
             "--co-failure is given with --rules, --features or --picture",
             "--co-failure alone: it is a table of its own",
+            "leave one of them out",
+        )
+    if cascade_costs and (rules, features, picture, co_failure) != (None, None, None, False):
+        raise InputError(
+            "--cascade-costs is given with --rules, --features, --picture or --co-failure",
+            "--cascade-costs alone: it is a table of its own",
             "leave one of them out",
         )
     wanted = None if rules is None else [find_rule(name.strip()).name for name in rules.split(",")]
@@ -125,7 +134,14 @@ def attainability(
         failures = co_failure_of(losses, names, interval=interval)
         records = failures.to_dict(orient="records")
         rows = [row | {"interval": interval} for row in records]
-        results.print(records, rows, lambda: _show_co_failure(failures, interval))
+        results.print(records, rows, lambda: show_co_failure(failures, interval))
+        return
+    if cascade_costs:
+        from bayeslaw.pools.costed_cascades import cascade_costs as costs_of
+
+        costs = costs_of(losses, names, seed=seed)
+        records = costs.to_dict(orient="records")
+        results.print(records, records, lambda: show_cascade_costs(costs))
         return
     tokens = _token_losses(table, losses, names, wanted)
     known = None if features is None else a_features_table("features", features)
@@ -143,8 +159,8 @@ def attainability(
     rows = [record | {"parameters": found.parameters.get(str(record["rule"]))} | of_all for record in found.records]
 
     def show() -> None:
-        _show(found, console())
-        _show_co_failure(co_failure_of(losses, names, interval=interval), interval)
+        show_rules(found)
+        show_co_failure(co_failure_of(losses, names, interval=interval), interval)
 
     results.print(found.records, rows, show)
     for name, why in found.left_out.items():
@@ -170,87 +186,3 @@ def _check_defined(found: Attainabilities) -> None:
         raise InputError(
             found.reason, "two members or more, and a table of two clusters or more", "name more members, or clusters"
         )
-
-
-def _show(found: Attainabilities, out: Console) -> None:
-    from rich.table import Table
-
-    table = Table(
-        title=f"rules for {', '.join(found.members)}: losses in {found.unit}, {found.interval:.0%} intervals "
-        f"({found.interval_kind})",
-        header_style="bold",
-    )
-    for name in ("rule", "loss", "minus best member", "share of the oracle's gain", "parameters run a sample"):
-        table.add_column(name, justify="left" if name == "rule" else "right")
-    for name, each in found.of_rules.items():
-        share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
-        runs = f"{found.parameters[name]:,.0f}" if name in found.parameters else ""
-        table.add_row(name, loss_text(each.rule_loss), _words(each), share, runs)
-    out.print(table)
-    for sentence in _sentences(found):
-        out.print(sentence, soft_wrap=True)
-
-
-def _words(each: Attainability) -> str:
-    found = each.difference
-    return f"{loss_text(found.value)} ({loss_text(found.lower)} to {loss_text(found.upper)})"
-
-
-def _sentences(found: Attainabilities) -> list[str]:
-    first = next(iter(found.of_rules.values()))
-    sentences = [
-        f"The best member, chosen on other clusters, loses {loss_text(first.best)} {found.unit}. An oracle that "
-        f"knew the best member of every sample would lose {loss_text(first.gain.value)} less "
-        f"({loss_text(first.gain.lower)} to {loss_text(first.gain.upper)}); nobody can run one."
-    ]
-    if found.reason:
-        sentences.append(f"No shares are given: {found.reason}.")
-    run = {name: each for name, each in found.of_rules.items() if RULES[name].attainable and name != "best"}
-    if run:
-        name = min(run, key=lambda each: run[each].rule_loss)
-        sentences.append(_of_lowest(name, run[name], found))
-    sentences.append(found.definition)
-    if "cascade" in found.of_rules:
-        sentences.append(
-            "A cascade goes on by a member's loss on the very text that it is judged by: it can be run where the text "
-            "is given, not where it is still to be written. To go on by what is known then, give features."
-        )
-    return sentences
-
-
-def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
-    difference, words = each.difference, "less" if each.difference.value < 0 else "more"
-    sign = -1 if difference.value < 0 else 1
-    low, high = sorted((sign * difference.lower, sign * difference.upper))
-    text = (
-        f"Of the rules that can be run {name} loses least: {loss_text(abs(difference.value))} {found.unit} {words} "
-        f"than the best member ({found.interval:.0%} interval {loss_text(low)} to {loss_text(high)})"
-    )
-    if not found.reason:
-        text += f", {each.value:.0%} of the oracle's gain ({each.lower:.0%} to {each.upper:.0%})"
-    if difference.lower < 0 < difference.upper:
-        text += ". Which of the two is better these samples do not tell"
-    return f"{text}."
-
-
-def _show_co_failure(found: pd.DataFrame, interval: float) -> None:
-    from rich.table import Table
-
-    from bayeslaw.pools.co_failures import BOUND, CO_FAILURE_KIND
-
-    unit, clusters = found["unit"].iloc[0], int(found["clusters"].iloc[0])
-    table = Table(
-        title=f"how often all members lose more than a threshold, {interval:.0%} intervals "
-        f"({CO_FAILURE_KIND}: {clusters:,})",
-        header_style="bold",
-    )
-    for name in (f"threshold, {unit}", "all members", "the member that does so least"):
-        table.add_column(name, justify="right")
-    for threshold, probability, lower, upper, best in found[
-        ["threshold", "probability", "lower", "upper", "best_member"]
-    ].itertuples(index=False):
-        words = f"{probability:.1%} ({lower:.1%} to {upper:.1%})"
-        table.add_row(f"{threshold:g}", words, f"{best:.1%}")
-    out = console()
-    out.print(table)
-    out.print(BOUND, soft_wrap=True)

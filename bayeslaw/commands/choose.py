@@ -26,6 +26,7 @@ from bayeslaw.commands.common import (
 )
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.former_names import say_former
 from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.rules import describe_rules
@@ -80,7 +81,8 @@ def choose(
         typer.Option("--cost", help="What the Pareto front is of, beside the loss."),
     ] = "parameters",
     top: Annotated[int, typer.Option("--top", help="How many pools to print.")] = 10,
-    level: Annotated[float, typer.Option("--level", help="Level of the equal-tailed intervals.")] = 0.9,
+    interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
+    level: Annotated[float | None, typer.Option("--level", hidden=True)] = None,
     picture: Annotated[
         Path | None, typer.Option("--picture", help="Draw the Pareto front: a .png, .svg or .pdf file.")
     ] = None,
@@ -106,6 +108,9 @@ def choose(
         "describe": describe,
         "metric": metric,
     }
+    if level is not None:
+        say_former("--level", "--interval")
+        interval = level
     of_fit = table.suffix in FIT_ENDINGS
     if of_fit:
         check_fit_there(table)
@@ -143,7 +148,7 @@ def choose(
         rule=rule,
         cost=cost,
         top=top,
-        level=level,
+        interval=interval,
         seed=seed,
     )
     if picture is not None:
@@ -151,7 +156,7 @@ def choose(
 
         save_pareto(found, picture)
         note(ctx, f"wrote {picture}")
-    of_all = {"interval": found.level, "interval_kind": found.interval_kind}
+    of_all = {"interval": found.interval, "interval_kind": found.interval_kind}
     records = found.as_list()
     results.print(records, [record | of_all for record in records], lambda: _show(found, console()))
 
@@ -161,12 +166,12 @@ def _show(found: Choices, out: Console) -> None:
 
     from bayeslaw.decision.limits import COSTS
 
-    answer, confidence, *how = found.sentences
-    for sentence in (answer, confidence):
+    *answer, method, search = found.sentences
+    for sentence in answer:
         out.print(sentence, soft_wrap=True)
     first = found.rows[0]
     priced = any(row.price is not None for row in found.rows)
-    table = Table(title=f"loss in {first.unit}, rule {first.rule}, {found.level:.0%} intervals", header_style="bold")
+    table = Table(title=f"loss in {first.unit}, rule {first.rule}, {found.interval:.0%} intervals", header_style="bold")
     table.add_column("pool")
     names = [
         "parameters",
@@ -193,5 +198,5 @@ def _show(found: Choices, out: Console) -> None:
             "unknown" if share is None else f"{share:.2f}",
         )
     out.print(table)
-    for sentence in how:
+    for sentence in (method, search):
         out.print(sentence, soft_wrap=True)

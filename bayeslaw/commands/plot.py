@@ -19,7 +19,8 @@ from bayeslaw.commands.common import (
     warn_if_untrusted,
 )
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
+from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
+from bayeslaw.pools.rules import describe_rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,7 @@ What = Literal[
     "claims",
     "when",
     "pareto",
+    "attainability",
     "predicted",
     "predictive",
     "forest",
@@ -46,9 +48,16 @@ What = Literal[
     "diversity",
 ]
 Backend = Literal["matplotlib", "plotly"]
-ONLY_FOR = {"groups": ("law",), "against": ("predicted",), "members": ("co_failure",)}
-FIXED = ("when", "pareto")
-SIZED = ("pareto", "pool_sizes", "matched", "diversity")
+ONLY_FOR = {
+    "group": ("law",),
+    "against": ("predicted",),
+    "members": ("attainability", "co_failure"),
+    "max_size": ("pareto", "pool_sizes", "matched", "diversity"),
+    **dict.fromkeys(("rule", "max_parameters", "max_price", "max_active", "require", "exclude", "cost"), ("pareto",)),
+}
+"""Options that some pictures alone have."""
+USUAL_MISSING = "error"
+FIXED = ("when", "pareto", "attainability")
 
 
 def plot(
@@ -57,8 +66,8 @@ def plot(
         Path,
         typer.Argument(
             metavar="FIT|TABLE|POOLS",
-            help="A fit that bayeslaw fit wrote; for pool_sizes, matched and co_failure a table of losses, and for "
-            "diversity pools or a table.",
+            help="A fit that bayeslaw fit wrote; for pool_sizes, matched and co_failure a table of losses, for pareto and "
+            "attainability either, and for diversity pools or a table.",
             show_default=False,
         ),
     ],
@@ -74,10 +83,37 @@ def plot(
         typer.Option("--against", help="Table or pools to compare predictions with; default: the rows fitted."),
     ] = None,
     members: Annotated[
-        str | None, typer.Option("--members", help="Models whose co-failure is drawn: NAME,NAME,... (default: all).")
+        str | None,
+        typer.Option(
+            "--members",
+            help="Models of the pool whose attainability or co-failure (default: of all) is drawn: NAME,...",
+        ),
     ] = None,
     max_size: Annotated[
         int | None, typer.Option("--max-size", help="Largest number of members, where pools are formed.")
+    ] = None,
+    rule: Annotated[
+        str | None,
+        typer.Option("--rule", help=f"For pareto: {describe_rules(on_tokens=False, of_losses=True)}."),
+    ] = None,
+    max_parameters: Annotated[
+        str | None, typer.Option("--max-parameters", help="For pareto: most total parameters, such as 20B.")
+    ] = None,
+    max_price: Annotated[
+        float | None, typer.Option("--max-price", help="For pareto: most that a pool may cost.")
+    ] = None,
+    max_active: Annotated[
+        str | None, typer.Option("--max-active", help="For pareto: most active parameters, such as 8B.")
+    ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option("--require", help="For pareto: a model that a pool must have; may be repeated.")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="For pareto: one that it must not have; may be repeated.")
+    ] = None,
+    cost: Annotated[
+        Literal["parameters", "active_parameters", "price"] | None,
+        typer.Option("--cost", help="For pareto: what the front is of (default: parameters)."),
     ] = None,
     width: Annotated[
         float | None, typer.Option("--width", help="Width in inches, such as 3.3 for a column of a paper.")
@@ -95,12 +131,13 @@ def plot(
     """Draw a fit or a table: the law with data and bands, its claims, the posterior, what pools gain.
 
     Of a fit: law (data, law and bands of a new pool or model), claims (prior against posterior), when
-    (from which budget on a pool is better than one model), pareto, predicted (observed against
-    predicted), predictive (prior and posterior predictive), forest, and ArviZ's trace, pair,
-    prior_posterior and ppc. Of a table: pool_sizes (from the best member to an oracle), matched
-    (heterogeneous pools at matched budgets), co_failure and diversity (against gain).
+    (from which budget on a pool is better than one model), predicted (observed against predicted),
+    predictive (prior and posterior predictive), forest, and ArviZ's trace, pair, prior_posterior and
+    ppc. Of a table: pool_sizes (from the best member to an oracle), matched (heterogeneous pools at
+    matched budgets), co_failure and diversity (against gain). Of a table or a joint fit: pareto (the
+    best pools by what they cost) and attainability (what each rule gains for the members of a pool).
     """
-    options = {
+    options: dict[str, Any] = {
         "models": models,
         "unit": unit,
         "cluster": cluster,
@@ -108,13 +145,31 @@ def plot(
         "missing": missing,
         "metric": metric,
     }
-    _check_given(what, groups=groups, against=against, members=members, max_size=max_size, width=width)
+    limits: dict[str, Any] = {
+        "rule": rule,
+        "max_parameters": max_parameters,
+        "max_price": max_price,
+        "max_active": max_active,
+        "require": require,
+        "exclude": exclude,
+        "cost": cost,
+    }
+    _check_given(what, group=groups, against=against, members=members, max_size=max_size, width=width, **limits)
+    names = [name.strip() for name in (members or "").split(",") if name.strip()]
+    if what == "attainability" and not names:
+        raise InputError(
+            "a picture of attainability needs the members of a pool", "their names", "add --members NAME,NAME,..."
+        )
     import matplotlib
 
-    from bayeslaw.plotting.pictures import PLOTS, Choices, a_width, check_plot, write_picture
+    from bayeslaw.plotting.pictures import PLOTS, TABLE_PLOTS, Choices, a_width, check_plot, write_picture
 
-    of_fit = what in PLOTS
-    check_fit_there(source) if of_fit else check_file_there(source)
+    of_fit = what in PLOTS and (what not in TABLE_PLOTS or source.suffix in FIT_ENDINGS)
+    if of_fit:
+        check_fit_there(source)
+        _check_fitted({} if against else options)
+    else:
+        check_file_there(source)
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
     inputs = [path for path in (source, against, models) if path is not None]
@@ -124,8 +179,9 @@ def plot(
         interval=interval,
         groups=tuple(groups) if groups else None,
         against=None if against is None else read_any_table(ctx, against, **options),
-        members=None if members is None else tuple(name.strip() for name in members.split(",") if name.strip()),
+        members=tuple(names) or None,
         max_size=max_size,
+        limits={name: value for name, value in limits.items() if value},
     )
     if not of_fit:
         write_picture(_of_table(ctx, source, what, asked, options), out, width=width)
@@ -164,23 +220,25 @@ def _of_table(
     return lambda: TABLE_PLOTS[what](table, asked)
 
 
-def _check_given(what: str, *, max_size: int | None, width: float | None, **given: Any) -> None:
+def _check_given(what: str, **given: Any) -> None:
     """Refuse options that the picture asked for does not have."""
     for name, whats in ONLY_FOR.items():
-        if given[name] is not None and what not in whats:
-            option = "group" if name == "groups" else name
+        if given[name] and what not in whats:
+            option = f"--{name.replace('_', '-')}"
             raise InputError(
-                f"--{option} was given with --what {what}",
-                f"--{option} with {', '.join(whats)}",
-                f"leave out --{option}",
+                f"{option} was given with --what {what}", f"{option} with {', '.join(whats)}", f"leave out {option}"
             )
-    if max_size is not None and what not in SIZED:
-        raise InputError(
-            f"--max-size was given with --what {what}", f"--max-size with {', '.join(SIZED)}", "leave out --max-size"
-        )
-    if width is not None and what in FIXED:
+    if given["width"] is not None and what in FIXED:
         raise InputError(
             f"--width was given with --what {what}, which has a width of its own",
             "another picture",
             "leave out --width",
         )
+
+
+def _check_fitted(options: dict[str, Any]) -> None:
+    """Refuse options of reading a table where a fit is drawn."""
+    given = [name for name, value in options.items() if value and value != USUAL_MISSING]
+    if given:
+        option = f"--{given[0]}"
+        raise InputError(f"{option} is given with a fit", f"{option} with tables", f"leave out {option}")

@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import xarray as xr
     from rich.console import Console
 
-COLUMNS = ("pool", "size", "regime", "parameters", "loss", "standard_error", "unit", "rule")
-
     from bayeslaw.losses.token_folders import TokenFolder
+
+COLUMNS = ("pool", "size", "regime", "parameters", "loss", "standard_error", "unit", "rule")
 
 
 def pools(

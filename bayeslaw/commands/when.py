@@ -76,10 +76,13 @@ def when(
     results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit,))
     check_fit_there(fit)
     use_compilation_cache()
+    from bayeslaw.decision.crossovers import some_regimes
     from bayeslaw.decision.crossovers import when as when_pays
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.losses.sizes import is_size
 
+    if regime:
+        some_regimes("regime", regime)
     given = [part for text in budgets or [] for part in ([text] if is_size(text) else text.split(","))]
     fitted = load_fit(fit, keep=())
     choices = {"budgets": given or None, "beyond": beyond, "sizes": size or None, "regimes": regime or None}

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from bayeslaw.decision.cheaper_pools import CheaperPool
 from bayeslaw.inputs.foreign_text import excerpt
+from bayeslaw.inputs.former_names import former_field
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND
@@ -82,6 +84,7 @@ class FrontPool:
     probability: float
 
 
+@former_field("level", "interval")
 @dataclass(frozen=True)
 class Choices:
     """Pools within limits, best first, and what was done to find them.
@@ -110,8 +113,16 @@ class Choices:
         What no pool within the limits that was not looked at loses less than, on these samples; None where all were.
     lowest
         The lowest loss on these samples, to hold against the bound.
-    level
+    interval
         Level of the intervals.
+    draws
+        Over how many draws probabilities and regrets are means.
+    contenders
+        How many pools they are about: all that come into question.
+    idle
+        How many were left out that hold a member that never matters: they lose what they do without it.
+    cheaper
+        The cheapest pool that is not told apart from the first; None where none is cheaper.
     interval_kind
         What the intervals are.
     method
@@ -132,7 +143,11 @@ class Choices:
     pools: int
     bound: float | None
     lowest: float
-    level: float
+    interval: float
+    draws: int
+    contenders: int
+    idle: int = 0
+    cheaper: CheaperPool | None = None
     interval_kind: str = INTERVAL_KIND
     method: str = ""
 
@@ -153,7 +168,8 @@ class Choices:
     @property
     def sentences(self) -> list[str]:
         """The answer in words: what to choose, how sure that is, and how it was found."""
-        return [self._choice(), self._confidence(), self._method(), self._search()]
+        cheaper = [] if self.cheaper is None else [str(self.cheaper)]
+        return [self._choice(), self._confidence(), *cheaper, self._method(), self._search()]
 
     def _ends(self, lower: float, upper: float) -> str:
         return f"({loss_text(lower)} to {loss_text(upper)})"
@@ -180,22 +196,37 @@ class Choices:
         alone = best.members == (self.single,)
         better = f"better than every single model with probability {best.probability_better_than_single:.2f}, and "
         words = (
-            f"It is {'' if alone else better}the best of all pools within the limits with probability "
+            f"It is {'' if alone else better}the best of {self._among()} with probability "
             f"{best.probability_best:.2f}; the regret expected of choosing it is {loss_text(best.regret)} {best.unit}."
         )
         undecided = not alone and best.difference_lower < 0 < best.difference_upper
         return words + (" These samples do not decide between it and a single model." if undecided else "")
 
+    def _among(self) -> str:
+        if self.contenders + self.idle >= self.pools:
+            return f"all {counted(self.pools, 'pool')} within the limits" if self.pools > 1 else "the one pool there is"
+        return f"the {self.contenders:,} of {self.pools:,} pools that come into question"
+
     def _method(self) -> str:
         return self.method or (
             f"Losses and differences are those of what is chosen on other clusters ({self.clusters:,} clusters in "
-            f"{self.folds} folds); {self.level:.0%} intervals ({self.interval_kind}) and probabilities (Bayesian "
-            "bootstrap over clusters) are for new samples of this kind and these models."
+            f"{self.folds} folds); {self.interval:.0%} intervals ({self.interval_kind}) are for new samples of this "
+            f"kind and these models, and so are probabilities and regrets: means over {self.draws:,} draws (a Bayesian "
+            "bootstrap over clusters, models and gains drawn to their means as far as they differ by chance), by which "
+            f"a probability is known to {0.5 / self.draws**0.5:.2g} (standard error) or better."
         )
 
     def _search(self) -> str:
         if self.bound is None:
-            return f"Looked at: {counted(self.pools, 'pool')} within the limits, which are all."
+            idle = (
+                ""
+                if not self.idle
+                else (
+                    f" Left out of the table: {counted(self.idle, 'pool')} with a member that never matters here, each "
+                    "as good as the pool without it."
+                )
+            )
+            return f"Looked at: {counted(self.pools, 'pool')} within the limits, which are all.{idle}"
         words = (
             f"{self.pools:,} pools were looked at, not all: on these samples the best of them loses "
             f"{loss_text(self.lowest)}, and none of the others less than {loss_text(self.bound)}"
@@ -211,7 +242,7 @@ class Choices:
         return f"<Choices: {best} first of {self.pools} pools, P(best) {self.rows[0].probability_best:.2f}>"
 
     def _repr_html_(self) -> Html:
-        kind = f"{self.level:.0%} intervals, {self.interval_kind}"
+        kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
         front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}")
         return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}"), front)
 

@@ -16,6 +16,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_choice, a_level, a_seed, a_whole_number, accepts, optional, texts
+from bayeslaw.inputs.former_names import say_former
 from bayeslaw.inputs.input_paths import FIT_ENDINGS
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.losses.table_arguments import loss_table
@@ -45,9 +46,10 @@ def _table_or_fit(name: str, value: Any) -> xr.Dataset | Fit:
     rule=optional(a_rule(sample_rules)),
     cost=a_choice(lambda: COSTS),
     top=a_whole_number(lowest=1, highest=MOST_ROWS, suggested=10),
-    level=a_level,
+    interval=a_level,
     draws=optional(a_whole_number(lowest=FEWEST_DRAWS, highest=MOST_DRAWS, suggested=USUAL_DRAWS)),
     seed=a_seed,
+    level=optional(a_level),
 )
 def choose(
     losses: xr.Dataset | Fit | str | PathLike[str],
@@ -62,9 +64,10 @@ def choose(
     rule: str | None = None,
     cost: str = "parameters",
     top: int = 10,
-    level: float = 0.9,
+    interval: float = 0.9,
     draws: int | None = None,
     seed: int = 0,
+    level: float | None = None,
 ) -> Choices:
     r"""Choose a pool within limits, by its expected loss on new samples.
 
@@ -89,13 +92,15 @@ def choose(
         What the Pareto front is of: ``"parameters"``, ``"active_parameters"`` or ``"price"``.
     top
         How many pools to tell of.
-    level
+    interval
         Level of the equal-tailed intervals.
     draws
         Bootstrap samples of clusters, for the intervals and for the probabilities; of a fit draws of the posterior,
         each on clusters drawn again. None: 2,000, and 300 of a fit.
     seed
         Seed of the folds and of the bootstrap.
+    level
+        Former name of `interval`.
 
     Returns
     -------
@@ -110,15 +115,17 @@ def choose(
 
     Notes
     -----
-    Pools are ordered by their loss on all samples. What is told of a rank is cross-fitted over folds of whole clusters:
-    on each fold that pool is judged which has the rank on the others, and so with the best single model, on the same
-    clusters. The loss promised for the first is thereby that of the choice, not that of the luckiest pool. Where
-    members are required, the single models compared to need not be these: they are those within the limits of cost
-    that are not excluded. Intervals are as in `bayeslaw.advantage`; they hold for new samples of this kind and for
-    these models.
-    Probabilities and regret are means over a Bayesian bootstrap of clusters; see `bayeslaw.decision.cluster_draws`. Of
-    a fit losses, intervals and probabilities are those of draws of the posterior, and nothing is cross-fitted: of
-    scored models alone, choose from their table.
+    Pools are ordered by what they are expected to lose in truth: models, and what pools gain over their members, are
+    drawn to their means as far as they differ by chance, by normal priors whose spread the table tells (see
+    `bayeslaw.decision.model_shrinkage` and `bayeslaw.decision.gain_shrinkage`). Where they differ by more that is their
+    loss on all samples. What is told of a rank is cross-fitted over folds of whole clusters: on each fold that pool is
+    judged which has the rank on the others, and so with the best single model, on the same clusters. The loss promised
+    for the first is thereby that of the choice, not that of the luckiest pool. Where members are required, the single
+    models compared to need not be these: they are those within the limits of cost that are not excluded. Intervals are
+    as in `bayeslaw.advantage`; they hold for new samples of this kind and for these models.
+    Probabilities and regret are means over draws of that posterior; see `bayeslaw.decision.cluster_draws`. Of a fit
+    losses, intervals and probabilities are those of draws of its posterior, and nothing is cross-fitted: of scored
+    models alone, choose from their table.
 
     Where there are more than two million pools, or pools times samples are more than forty billion, not all are looked
     at; how much less the others can lose is then bounded (see `bayeslaw.decision.pool_search`). Of rules that are
@@ -133,13 +140,23 @@ def choose(
     >>> print(choices)  # doctest: +ELLIPSIS
     Of pools of ...
     """
+    if level is not None:
+        say_former("choose: level", "interval", stacklevel=3)
+        interval = level
     most = {"parameters": max_parameters, "active_parameters": max_active, "price": max_price}
     limits = Limits(
         max_size, {name: float(value) for name, value in most.items() if value is not None}, (*require,), (*exclude,)
     )
     table: Any = losses
     if isinstance(losses, Fit):
-        choices = {"rule": rule, "cost": cost, "top": top, "level": level, "draws": draws or FIT_DRAWS, "seed": seed}
+        choices = {
+            "rule": rule,
+            "cost": cost,
+            "top": top,
+            "interval": interval,
+            "draws": draws or FIT_DRAWS,
+            "seed": seed,
+        }
         return kind_of(losses.law).choices(losses, () if candidates is None else candidates, limits, **choices)
     if candidates is not None:
         raise InputError(
@@ -148,4 +165,4 @@ def choose(
             "fit the table (bayeslaw fit TABLE --law joint --out f.nc) and choose by the fit",
         )
     found = decide(table, limits, rule=rule, cost=cost, top=top, seed=seed)
-    return found.choices(level, draws or USUAL_DRAWS, seed)
+    return found.choices(interval, draws or USUAL_DRAWS, seed)

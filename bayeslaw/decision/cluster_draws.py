@@ -1,9 +1,12 @@
 """Draws of what pools would lose on new samples, the same clusters drawn for all pools, and what follows for a choice.
 
 The clusters get weights from a flat Dirichlet distribution (the Bayesian bootstrap; Rubin 1981): a posterior of mean
-losses under which nothing is known of them before. The best pool and the best single model are found anew in each draw.
+losses under which nothing is known of them before. From there each draw is taken to one of a posterior that knows that
+models, and what pools of them gain, are somewhat alike (`bayeslaw.decision.pool_posterior`). The best pool and the best
+single model are found anew in each draw.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +38,7 @@ class Odds:
     on_front: np.ndarray
 
 
-def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) -> Odds:
+def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) -> tuple[Odds, np.ndarray]:
     """Find probabilities and expectations over draws of clusters.
 
     Parameters
@@ -51,18 +54,25 @@ def draw_odds(contenders: Contenders, costs: np.ndarray, draws: int, seed: int) 
 
     Returns
     -------
-    Odds
+    odds : Odds
         What was found.
+    away : numpy.ndarray
+        What pools that come into question lose more than the first, [draw, pool].
     """
-    generator, count = np.random.default_rng([seed, 3]), len(contenders.weights)
-    found, parts = np.zeros((4, len(contenders.single))), []
-    for start in range(0, draws, BLOCK):
-        parts.append(min(BLOCK, draws - start))
-        weights = generator.standard_exponential((parts[-1], count))
-        lost = weights @ contenders.sums / (weights @ contenders.weights)[:, None]
+    found, away = np.zeros((4, len(contenders.single))), []
+    for lost in drawn_losses(contenders, draws, seed):
         odds = odds_of(lost, contenders.single, contenders.eligible, costs)
-        found += parts[-1] * np.array([odds.best, odds.better_than_single, odds.regret, odds.on_front])
-    return Odds(*(found / sum(parts)))
+        found += len(lost) * np.array([odds.best, odds.better_than_single, odds.regret, odds.on_front])
+        away.append((lost - lost[:, :1])[:, : contenders.eligible].astype(np.float32))
+    return Odds(*(found / draws)), np.concatenate(away)
+
+
+def drawn_losses(contenders: Contenders, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """Draw what pools lose in truth, some draws at a time, [draw, pool]; arguments as of `draw_odds`."""
+    generator, others = np.random.default_rng([seed, 3]), np.random.default_rng([seed, 4])
+    for start in range(0, draws, BLOCK):
+        weights = generator.standard_exponential((min(BLOCK, draws - start), len(contenders.weights)))
+        yield contenders.posterior.draw(weights, others)
 
 
 def odds_of(lost: np.ndarray, single: np.ndarray, eligible: int, costs: np.ndarray) -> Odds:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from bayeslaw.decision.pool_posterior import PoolPosterior
 from bayeslaw.decision.pool_search import Search
 from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.rule_functions import RuleFunctions
@@ -19,7 +21,7 @@ NEAR_FRONT = 8
 
 @dataclass(frozen=True)
 class Contenders:
-    """Pools with what they lose on every cluster, those that lose least on all of them first.
+    """Pools with what they lose on every cluster, those that are expected to lose least in truth first.
 
     Where members are required, single models that a pool is compared to need not be pools to choose: they come last.
 
@@ -27,24 +29,34 @@ class Contenders:
     ----------
     pools
         Members, as places among the admitted models, [pool, slot], padded with -1.
-    sums
-        Sum over each cluster of what a pool loses, [cluster, pool].
-    weights
-        Weight of each cluster, [cluster].
+    posterior
+        What they lose in truth.
     folds
         Number of each cluster's fold, [cluster].
     seen
         Whether a search without a fold looks at the pool, [fold, pool].
     eligible
         How many, the first, may be chosen.
+    idle
+        How many were left out that hold a member that never matters, and lose what a part of them does.
     """
 
     pools: np.ndarray
-    sums: np.ndarray
-    weights: np.ndarray
+    posterior: PoolPosterior
     folds: np.ndarray
     seen: np.ndarray
     eligible: int
+    idle: int = 0
+
+    @property
+    def sums(self) -> np.ndarray:
+        """Sum over each cluster of what a pool loses, [cluster, pool]."""
+        return self.posterior.sums
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Weight of each cluster, [cluster]."""
+        return self.posterior.models.weights
 
     @property
     def single(self) -> np.ndarray:
@@ -56,12 +68,33 @@ class Contenders:
         """Mean losses over all clusters, [pool]."""
         return self.sums.sum(axis=0) / self.weights.sum()
 
-    def by_fold(self, kept: np.ndarray) -> np.ndarray:
-        """Sum over the clusters of each fold with weights [..., cluster]: [..., fold, pool]."""
+    @property
+    def expected(self) -> np.ndarray:
+        """Expected losses in truth, by which pools are ranked, [pool]."""
+        return self.posterior.expected_means
+
+    @cached_property
+    def without_fold(self) -> list[PoolPosterior]:
+        """What the clusters of all folds but one tell, of each fold."""
+        several = len(self.weights) > 2
+        return [self.posterior.on(self.folds != fold) if several else self.posterior for fold in range(len(self.seen))]
+
+    def expected_on_others(self, kept: np.ndarray) -> np.ndarray:
+        """Find expected losses in truth by the clusters of other folds, weights as of `by_fold`: [..., fold, pool].
+
+        How far models and gains are drawn to their means is known from the other folds as well.
+        """
+        sums, of_models = (self.by_fold(kept, each) for each in (self.sums, self.posterior.models.sums))
+        sums, of_models = (each.sum(axis=-2, keepdims=True) - each for each in (sums, of_models))
+        found = [
+            each.expected(sums[..., fold, :], of_models[..., fold, :]) for fold, each in enumerate(self.without_fold)
+        ]
+        return np.stack(found, axis=-2)
+
+    def by_fold(self, kept: np.ndarray, sums: np.ndarray) -> np.ndarray:
+        """Add up sums, [cluster, pool], over each fold with weights of clusters, [..., cluster]: [..., fold, pool]."""
         number = self.seen.shape[0]
-        return np.stack(
-            [kept[..., self.folds == fold] @ self.sums[self.folds == fold] for fold in range(number)], axis=-2
-        )
+        return np.stack([kept[..., self.folds == fold] @ sums[self.folds == fold] for fold in range(number)], axis=-2)
 
 
 def most_contenders(clusters: int) -> int:

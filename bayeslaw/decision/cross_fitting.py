@@ -3,6 +3,8 @@ r"""What is chosen on some clusters, judged on others.
 A pool that is chosen since it lost least is flattered by the samples that it was chosen on. Here whole clusters are
 dealt to folds, and what is chosen on the others is judged on each: the mean over folds is what a choice by such a table
 is expected to lose on new samples. Where every fold chooses alike it is the mean of that pool over all samples.
+Chosen is by expected losses in truth (`bayeslaw.decision.pool_posterior`), of which how far models and gains are drawn
+to their means is found without the fold as well: known from all clusters it would flatter the choice.
 """
 
 from dataclasses import dataclass
@@ -33,10 +35,20 @@ class CrossFit:
     ranks: int
     among: np.ndarray
 
-    def choose(self, by_fold: np.ndarray) -> np.ndarray:
-        """Choose for each fold on the others, of sums [..., fold, pool]: numbers of pools, [..., fold, choice]."""
-        others = by_fold.sum(axis=-2, keepdims=True) - by_fold
-        others = np.where(self.contenders.seen, others, np.inf)
+    def choose(self, kept: np.ndarray) -> np.ndarray:
+        """Choose for each fold on the others, with weights of clusters [..., cluster]: numbers of pools.
+
+        Parameters
+        ----------
+        kept
+            The weights.
+
+        Returns
+        -------
+        numpy.ndarray
+            [..., fold, choice].
+        """
+        others = np.where(self.contenders.seen, self.contenders.expected_on_others(kept), np.inf)
         eligible = others[..., : self.contenders.eligible]
         # Pools that lose the same keep their order.
         place = np.sort(np.argpartition(eligible, self.ranks - 1, axis=-1)[..., : self.ranks], axis=-1)
@@ -46,14 +58,14 @@ class CrossFit:
 
     def judged(self, kept: np.ndarray) -> np.ndarray:
         """Return what is lost by the choices, with weights of clusters [..., cluster]: [..., choice]."""
-        by_fold = self.contenders.by_fold(kept)
-        lost = np.take_along_axis(by_fold, self.choose(by_fold), axis=-1).sum(axis=-2)
+        lost = self.contenders.by_fold(kept, self.contenders.sums)
+        lost = np.take_along_axis(lost, self.choose(kept), axis=-1).sum(axis=-2)
         return lost / (kept @ self.contenders.weights)[..., None]
 
     @property
     def chosen(self) -> np.ndarray:
         """The pool that each choice takes without a fold, [fold, choice]."""
-        return self.choose(self.contenders.by_fold(np.ones(len(self.contenders.weights))))
+        return self.choose(np.ones(len(self.contenders.weights)))
 
     def estimates(self, contrasts: np.ndarray, level: float, draws: int, seed: int) -> list[Estimate]:
         """Find linear combinations of what the choices lose, with their intervals.

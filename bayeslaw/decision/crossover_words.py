@@ -9,6 +9,7 @@ from bayeslaw.losses.sizes import count_label
 UNDECIDED = (0.05, 0.95)
 """Between these probabilities the data do not decide."""
 FEW = 0.005
+WORTH = "Whether to score more of it is another question: bayeslaw next, of a joint fit, says what that is worth."
 INTERVAL_KIND = "equal-tailed"
 
 
@@ -165,4 +166,4 @@ def _open(found: BudgetAdvantages, regime: RegimeAdvantage, shown: np.ndarray) -
     )
     # One inside the data is the nearer to being decided.
     helpful = found.suggest(regime.regime, float(regime.budgets[(inside or places)[-1]]))
-    return f"{text} Least certain, and so worth a look: {helpful}." if helpful else text
+    return f"{text} The least certain part of it is {helpful}. {WORTH}" if helpful else text

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayeslaw.decision.best_affordable import BEST
 from bayeslaw.decision.budget_grid import some_budgets
 from bayeslaw.decision.crossover_words import INTERVAL_KIND, sentences
 from bayeslaw.errors import InputError, check_choice
@@ -18,8 +19,10 @@ from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html, answer, frame_table
+from bayeslaw.pools.regimes import REGIMES
 from bayeslaw.pools.rules import a_rule, sample_rules
 
+SINGLE = "single"
 KINDS = ("mean", "new")
 LARGEST_SIZE = 8
 BEYOND, FARTHEST = 10.0, 1000.0
@@ -103,13 +106,19 @@ def some_sizes(name: str, value: Any) -> tuple[int, ...]:
     return tuple(sorted({one(name, each) for each in values})) or (one(name, 0),)
 
 
+def some_regimes(name: str, value: Any) -> tuple[str, ...]:
+    """Read names of regimes of pools that any fit tells of."""
+    known = (*(regime for regime in REGIMES if regime != SINGLE), BEST.split()[0])
+    return tuple(check_choice("regime", each, known) for each in dict.fromkeys(texts(name, value)))
+
+
 @accepts(
     fit=a_fit,
     rule=optional(a_rule(sample_rules)),
     budgets=optional(some_budgets),
     beyond=_a_reach,
     sizes=optional(some_sizes),
-    regimes=optional(texts),
+    regimes=optional(some_regimes),
     kind=a_choice(KINDS),
     interval=a_level,
     seed=a_seed,

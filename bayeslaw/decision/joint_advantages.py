@@ -54,7 +54,8 @@ def joint_advantages(
         the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
         population. All on new samples, which are the same for both sides.
     """
-    model, sizes, rule = fit.model, sizes or SIZES, decided_by(rule, fit.model.table.answer_unit).name
+    model, sizes = fit.model, sizes or SIZES
+    rule = decided_by(rule, model.table.answer_unit, votes=model.table.votes).name
     parameters = model.table.parameters
     low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
     usual = readable_budgets(min(low, high / 2), high)
@@ -87,6 +88,10 @@ def _unanswered(
         yield f"There are no heterogeneous pools of {' or '.join(lacking)} members: the table has {them}."
     if best is None:
         yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
+    yield (
+        f"Losses of new models are drawn on as many samples as the table has, {len(model.table.weights):,}: on few, "
+        "that there is a crossover of pools of new models is said too often. Go by the probabilities at a budget."
+    )
     if not RULES[rule].attainable:
         yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
 
@@ -239,14 +244,14 @@ def _beyond(model: JointModel, sizes: np.ndarray) -> np.ndarray:
 
 
 def _suggest(pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], regime: str, budget: float) -> str:
-    """Name the family whose curve is the least certain at a budget, or more texts for models that are scored."""
+    """Name the family whose curve is the least certain at a budget, or what is open of models that are scored."""
     if regime == BEST:
-        return "more texts, since its models are scored and what is open is their loss on other texts"
+        return "what its models, which are all scored, lose on other texts"
     if pools.new:
-        return "models of further families, since how a family not seen does is what is least known"
+        return "what models of a family not seen lose"
     spread = losses[SINGLE][:, pools.budgets.index(budget)].std(axis=0)
     family = pools.families[int(spread.argmax())]
     return (
-        f"a model of {family} of about {count_label(budget)} parameters, whose loss is the least certain of the "
-        f"families scored at that size (standard deviation {spread.max():.3g})"
+        f"what a model of {family} of about {count_label(budget)} parameters loses (standard deviation "
+        f"{spread.max():.3g}, the largest of the families scored)"
     )

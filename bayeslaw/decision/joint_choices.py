@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.decision.candidates import Candidate, doubts
+from bayeslaw.decision.cheaper_pools import CheaperPool, cheapest_as_good
 from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount, counted
 from bayeslaw.decision.cluster_draws import odds_of
 from bayeslaw.decision.limited_pools import limited_pools
@@ -35,7 +36,7 @@ def joint_choices(
     rule: str | None,
     cost: str,
     top: int,
-    level: float,
+    interval: float,
     draws: int,
     seed: int,
 ) -> Choices:
@@ -45,12 +46,12 @@ def joint_choices(
     # A scored model among the candidates says what it costs, which no fit knows.
     priced = {candidate.name: candidate for candidate in candidates if candidate.name in scored}
     candidates = [candidate for candidate in candidates if candidate.name not in scored]
-    chosen_rule = decided_by(rule, table.answer_unit).name
+    chosen_rule = decided_by(rule, table.answer_unit, votes=table.votes).name
     models = _models(fit, candidates, priced)
     admitted = admit(models, limits, told_in="the candidates, with rows of the scored models")
     values = thinned(fit.values(), fit.model.sites, draws)
     asked = _Asked(fit, tuple(candidates), models, admitted, limits, chosen_rule, cost, seed)
-    return asked.choices(values, top, level)
+    return asked.choices(values, top, interval)
 
 
 def no_choices(fit: Fit, candidates: Sequence[Candidate], limits: Limits, **choices: object) -> Choices:
@@ -165,7 +166,7 @@ class _Asked:
         """Add up a cost over members, [pool]; NaN where it is not known."""
         return np.append(COSTS[name].of(self.models), 0.0)[pools].sum(axis=1)
 
-    def choices(self, values: dict[str, np.ndarray], top: int, level: float) -> Choices:
+    def choices(self, values: dict[str, np.ndarray], top: int, interval: float) -> Choices:
         """Find out what is asked."""
         pools, scored = self.promising(values), len(self.names) - len(self.candidates)
         eligible = len(pools)
@@ -177,7 +178,7 @@ class _Asked:
         mean = lost.mean(axis=0)
         order = np.lexsort([self.costs("parameters", pools[:eligible]), mean[:eligible]])
         best_single = int(np.flatnonzero(single)[mean[single].argmin()])
-        tails = [(1 - level) / 2, (1 + level) / 2]
+        tails = [(1 - interval) / 2, (1 + interval) / 2]
         lower, upper = np.quantile(lost, tails, axis=0)
         away = lost - lost[:, [best_single]]
         away_lower, away_upper = np.quantile(away, tails, axis=0)
@@ -233,19 +234,32 @@ class _Asked:
             pools=len(self.listed),
             bound=None,
             lowest=float(mean[order[0]]),
-            level=level,
+            interval=interval,
+            draws=len(lost),
+            contenders=eligible,
+            cheaper=self._cheaper(pools[order], lost[:, order] - lost[:, order[:1]], interval),
             interval_kind=INTERVAL_KIND,
-            method=self._method(len(lost), len(pools), level),
+            method=self._method(len(lost), len(pools), interval),
         )
+
+    def _cheaper(self, pools: np.ndarray, away: np.ndarray, interval: float) -> CheaperPool | None:
+        costs = self.costs(self.cost, pools)
+        found = cheapest_as_good(away, costs, interval)
+        if found is None:
+            return None
+        place, mean, lower, upper = found
+        members, cost, unit = self._named(pools[place]), float(costs[place]), self.fit.model.table.unit
+        return CheaperPool(members, cost, cost / costs[0], self.cost, mean, lower, upper, interval, unit)
 
     def _named(self, pool: np.ndarray) -> tuple[str, ...]:
         return tuple(self.names[model] for model in pool if model >= 0)
 
-    def _method(self, draws: int, pools: int, level: float) -> str:
+    def _method(self, draws: int, pools: int, interval: float) -> str:
         return (
             f"Losses are means over {draws:,} draws of the joint law's posterior, each on clusters drawn again; the "
-            f"{level:.0%} intervals ({INTERVAL_KIND}) and probabilities are of these draws, for new samples of this "
-            f"kind, among {counted(pools, 'promising pool')}. What scored models lose is taken from the samples they "
+            f"{interval:.0%} intervals ({INTERVAL_KIND}) and probabilities are of these draws, for new samples of this "
+            f"kind, among {counted(pools, 'promising pool')} (a probability is known to {0.5 / draws**0.5:.2g}, "
+            "standard error, or better). What scored models lose is taken from the samples they "
             "are chosen on, which flatters a choice among many alike: of scored models alone, choose from their table."
             + "".join(f" {doubt}" for doubt in doubts(self.candidates, self.fit.model))
         )

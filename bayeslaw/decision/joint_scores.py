@@ -44,7 +44,7 @@ def joint_next_scores(
 ) -> NextScores:
     """Value further scores by a fit of the joint law; arguments as of `bayeslaw.decision.score_values.next_scores`."""
     model = fit.model
-    rule = decided_by(rule, model.table.answer_unit).name
+    rule = decided_by(rule, model.table.answer_unit, votes=model.table.votes).name
     check_candidates(candidates, [str(name) for name in model.table.names])
     values = thinned(fit.values(), model.sites, draws)
     pools = PoolsToChoose(model, tuple(candidates), max_size, np.inf if max_parameters is None else max_parameters)

@@ -9,13 +9,16 @@ import numpy as np
 from bayeslaw.decision.contenders import cluster_sums
 from bayeslaw.decision.limits import Admitted
 from bayeslaw.decision.pool_search import Search, search_pools
-from bayeslaw.pools.rules import RULES, Rule, pointwise_rules
+from bayeslaw.losses.metrics import are_votes
+from bayeslaw.pools.rules import RULES, Rule, not_combined, pointwise_rules
 
 MOST_EVALUATED = 1000
 BOUND = "oracle"
 
 
-def preselect(nll: np.ndarray, clusters: np.ndarray, folds: np.ndarray, admitted: Admitted, rule: Rule) -> Search:
+def preselect(
+    nll: np.ndarray, clusters: np.ndarray, folds: np.ndarray, admitted: Admitted, rule: Rule, *, unit: str
+) -> Search:
     """Evaluate the most promising pools by a rule that is cross-fitted.
 
     Parameters
@@ -29,13 +32,16 @@ def preselect(nll: np.ndarray, clusters: np.ndarray, folds: np.ndarray, admitted
     rule
         The rule. What it loses on a fold was fitted on the others, so that a pool chosen by the others has seen the
         fold only in what they were fitted on.
+    unit
+        Unit of the losses, which tells by which other rules pools are looked at.
 
     Returns
     -------
     Search
         The pools evaluated.
     """
-    searches = {name: search_pools(nll, folds, admitted, RULES[name]) for name in pointwise_rules()}
+    others = [RULES[name] for name in pointwise_rules() if not not_combined(RULES[name], unit, votes=are_votes(nll))]
+    searches = {each.name: search_pools(nll, folds, admitted, each) for each in others}
     pools = _promising(list(searches.values()))
     lost = cluster_sums(nll, pools, clusters, folds, rule.functions)
     fold = np.zeros(len(lost), dtype=np.int64)

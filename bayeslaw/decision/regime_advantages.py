@@ -168,16 +168,13 @@ def _unanswered(rule: str) -> str:
 
 
 def _suggest(fit: Fit, seed: int, regime: str, budget: float) -> str:
-    """Name the law that is the less certain at a budget, and a model that tells of it."""
+    """Name the law that is the less certain at a budget."""
     single, pool = law_draws(fit, _at(np.array([budget]), regime), seed=seed)[0].std(axis=0)
     names = {SINGLE: single, regime: pool}
     words = {SINGLE: "single models", regime: f"{regime} pools"}
     most = max(names, key=lambda name: names[name])
     least = regime if most == SINGLE else SINGLE
-    size = budget if most == SINGLE else budget / 2
-    model = f"a further model of about {count_label(size)} parameters"
-    more = "" if most == SINGLE else ", and the pools that it makes with those scored"
     return (
-        f"{model}{more}: at {count_label(budget)} the law of {words[most]} is the less certain (standard deviation "
-        f"{loss_text(names[most])} against {loss_text(names[least])} of {words[least]})"
+        f"the law of {words[most]}, at {count_label(budget)} parameters (standard deviation {loss_text(names[most])}, "
+        f"of {words[least]} {loss_text(names[least])})"
     )

@@ -7,12 +7,16 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from bayeslaw.decision.cheaper_pools import CheaperPool, cheapest_as_good
 from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount
 from bayeslaw.decision.cluster_draws import Odds, draw_odds
 from bayeslaw.decision.contenders import Contenders, choose_contenders, cluster_sums, most_contenders
 from bayeslaw.decision.cross_fitting import CrossFit
+from bayeslaw.decision.idle_members import idle_pools
 from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
+from bayeslaw.decision.model_shrinkage import ModelShrinkage
 from bayeslaw.decision.pareto_front import pareto_front
+from bayeslaw.decision.pool_posterior import PoolPosterior, member_shares
 from bayeslaw.decision.pool_search import Search, search_pools
 from bayeslaw.decision.preselection import preselect
 from bayeslaw.errors import InputError
@@ -23,6 +27,7 @@ from bayeslaw.pools.cluster_intervals import Estimate
 from bayeslaw.pools.folds import FOLDS, assign_folds
 from bayeslaw.pools.pool_members import check_table
 from bayeslaw.pools.rules import RULES, Rule, decided_by
+from bayeslaw.pools.table_rules import holds_votes
 
 MORE_FOLDS = 10
 DIGITS, TINY = 13, 1e-200
@@ -41,7 +46,7 @@ def decide(losses: xr.Dataset, limits: Limits, *, rule: str | None, cost: str, t
             "a table of two clusters or more",
             "declare a finer cluster",
         )
-    wanted = decided_by(rule, loss_unit(losses))
+    wanted = decided_by(rule, loss_unit(losses), votes=holds_votes(losses))
     folds = assign_folds(clusters, seed, FOLDS if wanted.cross_fitted else MORE_FOLDS)
     return Decision(losses, limits, admitted, wanted, cost, clusters, folds, top)
 
@@ -84,7 +89,7 @@ class Decision:
     def search(self) -> Search:
         """The pools looked at."""
         if self.rule.cross_fitted:
-            return preselect(self.nll, self.clusters, self.folds, self.admitted, self.rule)
+            return preselect(self.nll, self.clusters, self.folds, self.admitted, self.rule, unit=loss_unit(self.losses))
         return search_pools(self.nll, self.folds, self.admitted, self.rule)
 
     def costs(self, name: str, pools: np.ndarray) -> np.ndarray:
@@ -99,7 +104,7 @@ class Decision:
 
     @cached_property
     def rows(self) -> int:
-        """How many pools are told of."""
+        """How many of the best pools come into question at least."""
         seen = self.search.seen
         return min(self.top, len(self.search.pools), *([] if seen is None else [len(each) for each in seen]))
 
@@ -120,14 +125,32 @@ class Decision:
         seen = np.ones((search.sums.shape[0], len(every)), dtype=bool)
         for number in range(len(seen)):
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])
+        idle = idle_pools(pools, sums[:, : len(pools)])
+        kept = np.append(~idle, np.ones(len(singles), bool))
+        every, pools, sums, seen = every[kept], pools[~idle], sums[:, kept], seen[:, kept]
+        posterior = self._posterior(every, loss_scale(self.losses) * sums)
         # By losses that are not rounded, and of pools that lose the same the smallest and cheapest first.
-        total = sums[:, : len(pools)].sum(axis=0)
+        total = posterior.expected_means[: len(pools)]
         total = np.round(total, DIGITS - int(np.ceil(np.log10(max(np.abs(total).max(), TINY)))))
         order = np.lexsort([self.costs("parameters", pools), (pools >= 0).sum(axis=1), total])
         order = np.concatenate([order, len(pools) + np.arange(len(singles))])
-        weights = np.bincount(self.clusters, sample_weights(self.losses), count)
-        scaled = loss_scale(self.losses) * sums[:, order]
-        return Contenders(every[order], scaled, weights, fold, seen[:, order], len(pools))
+        return Contenders(every[order], posterior.ordered(order), fold, seen[:, order], len(pools), int(idle.sum()))
+
+    @property
+    def told(self) -> int:
+        """How many pools are told of: no more than are chosen among without any fold."""
+        return min(self.rows, int(self.contenders.seen[:, : self.contenders.eligible].sum(axis=1).min()))
+
+    def _posterior(self, pools: np.ndarray, sums: np.ndarray) -> PoolPosterior:
+        """Find what pools that lose sums, [cluster, pool], lose in truth."""
+        count, of_samples = sums.shape[0], sample_weights(self.losses)
+        weights = np.bincount(self.clusters, of_samples, count)
+        models = np.stack([np.bincount(self.clusters, column, count) for column in self.nll.T], axis=1)
+        families = self.losses["family"].to_numpy()[self.admitted.models].astype(str)
+        families = np.unique(families, return_inverse=True)[1]
+        shares = member_shares(self.nll, of_samples, pools, self.folds, self.rule.functions)
+        models = ModelShrinkage(loss_scale(self.losses) * models, weights, families)
+        return PoolPosterior(sums, models, shares, (pools >= 0).sum(axis=1))
 
     def _other_singles(self, pools: np.ndarray) -> np.ndarray:
         alone = {int(pool[0]) for pool in pools[(pools >= 0).sum(axis=1) == 1]}
@@ -149,21 +172,22 @@ class Decision:
         costs = self.costs(self.cost, contenders.pools)
         eligible = np.arange(len(costs)) < contenders.eligible
         under = [eligible & (costs <= costs[place]) for place in front]
-        return CrossFit(contenders, self.rows, np.array([contenders.single, *under]))
+        return CrossFit(contenders, self.told, np.array([contenders.single, *under]))
 
-    def choices(self, level: float, draws: int, seed: int) -> Choices:
+    def choices(self, interval: float, draws: int, seed: int) -> Choices:
         """Find out what is asked."""
-        contenders, rows = self.contenders, self.rows
+        contenders, rows = self.contenders, self.told
         costs = self.costs(self.cost, contenders.pools)
-        front = pareto_front(costs[: contenders.eligible], contenders.means[: contenders.eligible])
+        expected = contenders.expected
+        front = pareto_front(costs[: contenders.eligible], expected[: contenders.eligible])
         fit = self.cross_fit(front)
         identity, single = np.eye(rows + 1 + len(front)), np.eye(rows + 1 + len(front))[rows]
         contrasts = np.concatenate([identity, identity[:rows] - single])
-        estimates = fit.estimates(contrasts, level, draws, seed)
-        odds = draw_odds(contenders, costs, draws, seed)
+        estimates = fit.estimates(contrasts, interval, draws, seed)
+        odds, away = draw_odds(contenders, costs, draws, seed)
         lost, compared = estimates[: rows + 1 + len(front)], estimates[rows + 1 + len(front) :]
         singles = np.flatnonzero(contenders.single)
-        best_single = singles[contenders.means[singles].argmin()]
+        best_single = singles[expected[singles].argmin()]
         shares = self._shares(fit, [each.value for each in compared], lost[rows].value, seed)
         told = [
             self._row(contenders.pools[place], lost[place], compared[place], share, odds, place)
@@ -195,8 +219,25 @@ class Decision:
             folds=contenders.seen.shape[0],
             pools=len(self.search.pools),
             bound=None if bound is None else bound * to_unit,
-            lowest=float(contenders.means[0]),
-            level=level,
+            lowest=float(contenders.means[: contenders.eligible].min()),
+            interval=interval,
+            draws=draws,
+            contenders=contenders.eligible,
+            idle=contenders.idle,
+            cheaper=self._cheaper(contenders, away, costs, interval),
+        )
+
+    def _cheaper(
+        self, contenders: Contenders, away: np.ndarray, costs: np.ndarray, interval: float
+    ) -> CheaperPool | None:
+        found = cheapest_as_good(away, costs[: contenders.eligible], interval)
+        if found is None:
+            return None
+        place, mean, lower, upper = found
+        cost = float(costs[place])
+        members = self.names(contenders.pools[place])
+        return CheaperPool(
+            members, cost, cost / costs[0], self.cost, mean, lower, upper, interval, loss_unit(self.losses)
         )
 
     def _row(
@@ -224,7 +265,7 @@ class Decision:
 
     def _shares(self, fit: CrossFit, differences: Sequence[float], single: float, seed: int) -> list[float | None]:
         """Divide the differences by those of the oracles of the same members."""
-        contenders, rows = self.contenders, self.rows
+        contenders, rows = self.contenders, self.told
         chosen = fit.chosen[:, : rows + 1]
         used, place = np.unique(chosen, return_inverse=True)
         scale = loss_scale(self.losses)

@@ -15,7 +15,7 @@ from bayeslaw.joint.replicated_losses import ReplicatedLosses
 from bayeslaw.joint.sample_scales import scales_at_mean
 from bayeslaw.pools.regimes import REGIMES, regime_of
 from bayeslaw.pools.repeated_means import PoolMeans
-from bayeslaw.pools.rules import USUAL_RULE, check_mixing, find_rule
+from bayeslaw.pools.rules import USUAL_RULE, check_combines, find_rule
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
@@ -120,7 +120,7 @@ def _compared(
     model: JointModel, values: Mapping[str, np.ndarray], rule: str, max_size: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sizes, regimes and observed losses of pools, each [pool], and their replicates, [draw, pool]."""
-    check_mixing(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit)
+    check_combines(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit, votes=model.table.votes)
     check_whole("max_size", max_size, lowest=2, suggested=4)
     table = model.table
     members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))

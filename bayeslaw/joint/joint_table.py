@@ -72,6 +72,11 @@ class JointTable:
         """The unit, or that of wrong answers where all losses are 0 or 1, whatever the table calls them."""
         return self.unit if two_values(self.losses) is None else WRONG
 
+    @property
+    def votes(self) -> bool:
+        """Whether all losses are one of two values, as of answers that are right or wrong."""
+        return two_values(self.losses) is not None
+
     @cached_property
     def family_names(self) -> list[str]:
         """Names of the families, in alphabetical order."""

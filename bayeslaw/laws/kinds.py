@@ -93,6 +93,10 @@ class LawKind(Protocol):
         """Value further scores, as `bayeslaw.next`; refused where the law knows no losses on samples."""
         ...
 
+    def scored_losses(self, fit: Any) -> xr.Dataset:
+        """Return the loss table that was fitted; refused where the law knows no losses on samples."""
+        ...
+
     def columns(self, law: Any) -> tuple[str, ...]:
         """Name the columns that targets may have."""
         ...
@@ -210,6 +214,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
     "choices": "bayeslaw.decision.joint_choices:no_choices",
     "next_scores": "bayeslaw.decision.score_values:no_next_scores",
+    "scored_losses": "bayeslaw.joint.scored_losses:no_losses",
     "columns": "bayeslaw.prediction.row_prediction:columns",
     "takes_rule": lambda: False,
     "new_families": lambda fit, targets: [],
@@ -254,6 +259,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",
     "choices": "bayeslaw.decision.joint_choices:joint_choices",
     "next_scores": "bayeslaw.decision.joint_scores:joint_next_scores",
+    "scored_losses": "bayeslaw.joint.scored_losses:scored_losses",
     "columns": "bayeslaw.prediction.joint_targets:columns",
     "takes_rule": lambda: True,
     "new_families": "bayeslaw.prediction.joint_targets:new_families_of",

@@ -55,6 +55,11 @@ WRONG = "wrong answers a sample"
 """Unit of the losses of tables of right and wrong answers: one minus the accuracy."""
 
 
+def are_votes(values: np.ndarray) -> bool:
+    """Say whether numbers are answers that are right or wrong, 0 or 1, none a share."""
+    return bool(((values == 0) | (values == 1)).all())
+
+
 def metric_of(losses: xr.Dataset) -> Metric:
     """Return the metric of a table; InputError where its attribute names none."""
     return METRICS[check_choice("metric", str(losses.attrs.get("metric", USUAL_METRIC)), METRICS)]

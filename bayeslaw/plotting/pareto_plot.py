@@ -24,7 +24,8 @@ from bayeslaw.plotting.plot_style import (
     write_figure,
 )
 
-LABELLED = 6
+FREE = 3.0
+"""How many times cheaper than the cheapest that costs something, on the axis, is what costs nothing."""
 SURE = 0.5
 _choices = an_instance(Choices, accepted="what bayeslaw.choose returns", fix="call choices = bl.choose(losses) first")
 
@@ -56,11 +57,10 @@ def plot_pareto(choices: Choices) -> Figure:
     >>> len(bl.plot_pareto(choices).axes) > 0
     True
     """
-    front = [pool for pool in choices.front if pool.cost > 0]
-    if not front:
+    if not choices.front:
         raise InputError(
             f"the {COSTS[choices.cost].words} of no pool is known",
-            "a cost that is known and above zero",
+            "a cost that is known",
             f"add a column {choices.cost} to the table of models, or draw the front of parameters",
         )
     with house_style():
@@ -70,17 +70,18 @@ def plot_pareto(choices: Choices) -> Figure:
         best = choices.rows[0]
         ax.set_xlabel(f"{COSTS[choices.cost].words} of the pool, at most")
         ax.set_ylabel(f"expected loss on new samples ({best.unit})")
-        ax.set_title(f"Best pools by cost, rule {best.rule}, {choices.level:.0%} intervals", fontweight="bold")
+        ax.set_title(f"Best pools by cost, rule {best.rule}, {choices.interval:.0%} intervals", fontweight="bold")
         ax.legend(loc="upper right")
     return figure
 
 
 def _draw_front(ax: Axes, choices: Choices) -> None:
-    front = [pool for pool in choices.front if pool.cost > 0]
+    front = choices.front
     costs, losses, lower, upper, sure = np.array(
         [(pool.cost, pool.loss, pool.lower, pool.upper, pool.probability) for pool in front]
     ).T
     style, other = GROUP_STYLES[0], GROUP_STYLES[1]
+    free, costs = costs <= 0, _with_free(costs)
     low, high = costs.min() / 1.25, costs.max() * 1.6
     ends = np.append(costs, high)
     ax.stairs(upper, ends, baseline=lower, fill=True, color=style.colour, alpha=0.12, linewidth=0)
@@ -111,10 +112,30 @@ def _draw_front(ax: Axes, choices: Choices) -> None:
         color=INK,
     )
     budget_axis(ax, low, high)
+    if free.any():
+        ax.set_xticks([tick for tick in ax.get_xticks() if tick > costs[0] * FREE**0.5])
+        ax.axvline(costs[0] * FREE**0.5, color=FAINT, linewidth=0.8, linestyle=":")
+        ax.annotate(
+            f"{COSTS[choices.cost].words} 0",
+            (costs[0], 1),
+            (0, -4),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            ha="center",
+            va="top",
+            fontsize=8,
+            color=INK,
+        )
     if choices.cost == "price":
         ax.xaxis.set_major_formatter(FuncFormatter(lambda price, _: f"{price:.4g}"))
     air = 0.04 * (upper.max() - lower.min())
     loss_axis(ax, max(lower.min() - air, lower.min() / 2), upper.max() + air)
+
+
+def _with_free(costs: np.ndarray) -> np.ndarray:
+    """Give what costs nothing a place on a logarithmic axis, left of all that costs something."""
+    some = costs[costs > 0]
+    return np.where(costs > 0, costs, some.min() / FREE if len(some) else 1.0)
 
 
 @accepts(choices=_choices, path=a_path)

@@ -3,14 +3,13 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure
 
-from bayeslaw.decision.choices import choose
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
@@ -18,11 +17,11 @@ from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_path, accep
 from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
 from bayeslaw.plotting.co_failure_plot import plot_co_failure
+from bayeslaw.plotting.decision_pictures import attainability_figure, pareto_figure
 from bayeslaw.plotting.diversity_plot import plot_diversity
 from bayeslaw.plotting.forest_plot import plot_forest
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.matched_plot import plot_matched
-from bayeslaw.plotting.pareto_plot import plot_pareto
 from bayeslaw.plotting.plot_style import check_picture_file, is_page, is_picture, write_figure, write_page
 from bayeslaw.plotting.pool_size_plot import plot_pool_sizes
 from bayeslaw.plotting.posterior_pictures import POSTERIOR_PICTURES
@@ -44,7 +43,6 @@ __all__ = [
     "write_picture",
 ]
 
-PARETO_SIZE = 3
 BACKENDS = ("matplotlib", "plotly")
 PLOTLY = ("plotly", "webcolors")
 NARROWEST = 2.5
@@ -66,6 +64,8 @@ class Choices:
         Names of models, where the picture is of one pool.
     max_size
         Largest number of members, where pools are formed for the picture.
+    limits
+        Other limits of pools, the rule and the cost, as of `bayeslaw.choose`, where the picture is of a choice.
     """
 
     interval: float = 0.9
@@ -73,6 +73,15 @@ class Choices:
     against: Any = None
     members: tuple[str, ...] | None = None
     max_size: int | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _pareto(losses: Any, asked: Choices) -> Figure:
+    return pareto_figure(losses, interval=asked.interval, max_size=asked.max_size, **asked.limits)
+
+
+def _attainability(losses: Any, asked: Choices) -> Figure:
+    return attainability_figure(losses, asked.members, interval=asked.interval)
 
 
 def _of_arviz(name: str) -> Callable[[Fit, Choices], Figure]:
@@ -83,7 +92,8 @@ PLOTS: Mapping[str, Callable[[Fit, Choices], Figure]] = {
     "law": lambda fit, asked: plot_law(fit, interval=asked.interval, groups=asked.groups),
     "claims": lambda fit, asked: plot_claims(fit),
     "when": lambda fit, asked: plot_when(fit, interval=asked.interval),
-    "pareto": lambda fit, asked: plot_pareto(choose(fit, level=asked.interval, max_size=asked.max_size or PARETO_SIZE)),
+    "pareto": _pareto,
+    "attainability": _attainability,
     "predicted": lambda fit, asked: plot_predicted(fit, asked.against, interval=asked.interval),
     "predictive": lambda fit, asked: plot_predictive(fit, interval=asked.interval),
     "forest": lambda fit, asked: plot_forest(fit, interval=asked.interval),
@@ -91,6 +101,8 @@ PLOTS: Mapping[str, Callable[[Fit, Choices], Figure]] = {
 }
 """Pictures of fits by name."""
 TABLE_PLOTS: Mapping[str, Callable[[Any, Choices], Figure]] = {
+    "pareto": _pareto,
+    "attainability": _attainability,
     "pool_sizes": lambda losses, asked: plot_pool_sizes(losses, max_size=asked.max_size),
     "matched": lambda losses, asked: plot_matched(advantage(losses, interval=asked.interval, max_size=asked.max_size)),
     "co_failure": lambda losses, asked: plot_co_failure(losses, members=asked.members, interval=asked.interval),
@@ -131,6 +143,7 @@ def save_plot(
     what
         A key of `PLOTS`: ``"law"``, ``"claims"``, ``"when"``, ``"pareto"`` (of a joint fit: pools of up to three of its
         models), ``"predicted"``, ``"predictive"``, ``"forest"``, or one of ArviZ's pictures of the posterior.
+        ``"attainability"`` is refused: it needs members, which `bayeslaw.save_attainability` takes.
     interval
         Level of the equal-tailed intervals, where the picture has them.
     groups
@@ -279,7 +292,7 @@ def check_plot(
     InputError
         If the ending or the picture is not known, the interval lies outside (0, 1), or the file cannot be written.
     """
-    check_choice("plot", what, (*PLOTS, *TABLE_PLOTS))
+    check_choice("plot", what, tuple(dict.fromkeys((*PLOTS, *TABLE_PLOTS))))
     check_backend(what, backend)
     page = backend == "plotly"
     check_output_file(check_picture_file(path, page=page), replaceable=is_page if page else is_picture, inputs=inputs)

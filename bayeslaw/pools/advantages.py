@@ -18,7 +18,8 @@ from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, 
 from bayeslaw.pools.combinations import combine
 from bayeslaw.pools.designs import matched_pairs
 from bayeslaw.pools.pool_members import check_table
-from bayeslaw.pools.rules import USUAL_RULE, a_rule, check_mixing, find_rule, pointwise_rules
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, find_rule, pointwise_rules
+from bayeslaw.pools.table_rules import check_of_table
 
 USUAL_SIZE = 3
 MOST_DRAWS = 100_000
@@ -178,7 +179,7 @@ def advantage(
     True
     """
     losses = check_table(losses)
-    check_mixing(find_rule(rule), loss_unit(losses))
+    check_of_table(find_rule(rule), losses)
     clusters = cluster_codes(losses)
     if clusters.max() == 0:
         raise InputError(

@@ -18,9 +18,10 @@ from bayeslaw.losses.weighted_means import loss_scale
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differences, negated, too_small
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate, quantiles_together
-from bayeslaw.pools.rules import RULES, Rule, check_mixing, find_rule
+from bayeslaw.pools.rules import RULES, Rule, find_rule
 from bayeslaw.pools.sample_features import a_features_table
 from bayeslaw.pools.scored_pool import ScoredPool, scored_pool, tell_leaks
+from bayeslaw.pools.table_rules import check_of_table
 
 MOST_DRAWS = 1_000_000
 DEFINITION = (
@@ -234,7 +235,7 @@ def attainability(
 def _wanted(pool: ScoredPool, names: Sequence[str] | None) -> tuple[list[Rule], dict[str, str]]:
     """Return the rules asked for, those that nobody can run first, and why others cannot be computed."""
     if names is not None:
-        return [check_mixing(RULES[name], loss_unit(pool.losses)) for name in names], {}
+        return [check_of_table(RULES[name], pool.losses) for name in names], {}
     lacks = {name: pool.lacks(rule) for name, rule in RULES.items()}
     wanted = [rule for name, rule in RULES.items() if not lacks[name]]
     return sorted(wanted, key=lambda rule: rule.attainable), {name: why for name, why in lacks.items() if why}

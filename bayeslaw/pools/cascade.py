@@ -86,7 +86,7 @@ class _Policy:
     thresholds: tuple[float, ...]
 
 
-class _Cascade:
+class Cascade:
     """The cascade of a pool.
 
     Parameters
@@ -97,12 +97,22 @@ class _Cascade:
         What is known of samples and members.
     features
         Columns by which samples may go on, each [sample]; none for the members' own losses.
+    tolls
+        What running each member on a sample costs, beside what is lost, in nats, [sample, member]; None: nothing.
     """
 
-    def __init__(self, nll: np.ndarray, known: Known, features: Sequence[np.ndarray] = ()) -> None:
+    def __init__(
+        self,
+        nll: np.ndarray,
+        known: Known,
+        features: Sequence[np.ndarray] = (),
+        *,
+        tolls: np.ndarray | None = None,
+    ) -> None:
         assert known.parameters is not None
         self.order = np.argsort(known.parameters, kind="stable")
         self.nll = np.ascontiguousarray(nll[:, self.order].T)
+        self.tolls = np.zeros(self.nll.shape) if tolls is None else np.ascontiguousarray(tolls[:, self.order].T)
         weights = np.where(known.weights > 0, known.weights, 1.0)
         shared = [_Signal(side * column) for column in features for side in (1, -1)]
         self.signals = [shared or [_Signal(column / weights)] for column in self.nll[:-1]]
@@ -125,7 +135,7 @@ class _Cascade:
         stages = len(self.signals)
         policy = held or _Policy((0,) * stages, (-np.inf,) * stages)
         for _ in range(MOST_ROUNDS):
-            before, lost, coming = policy, self.nll[-1], self.reached(policy)
+            before, lost, coming = policy, self.nll[-1] + self.tolls[-1], self.reached(policy)
             for stage in reversed(range(stages)):
                 # Who comes is up to the stages before, which are changed after this one.
                 difference, here = self.nll[stage] - lost, counts * coming[stage]
@@ -133,7 +143,7 @@ class _Cascade:
                 cuts = {number: self.signals[stage][number].best_cut(difference, here) for number in tried}
                 number = min(cuts, key=lambda each: cuts[each][0])
                 policy = _replaced(policy, stage, number, cuts[number][1])
-                lost = np.where(self.goes_on(policy, stage), lost, self.nll[stage])
+                lost = np.where(self.goes_on(policy, stage), lost, self.nll[stage]) + self.tolls[stage]
             if policy == before:
                 break
         return policy
@@ -189,7 +199,7 @@ def cascade(known: Known) -> RuleFunctions:
     RuleFunctions
         The functions.
     """
-    return _functions(lambda nll: _Cascade(nll, known))
+    return _functions(lambda nll: Cascade(nll, known))
 
 
 def cascade_by_feature(known: Known) -> RuleFunctions:
@@ -207,10 +217,10 @@ def cascade_by_feature(known: Known) -> RuleFunctions:
     """
     assert known.given is not None
     features = list(known.given.numbers.values())
-    return _functions(lambda nll: _Cascade(nll, known, features))
+    return _functions(lambda nll: Cascade(nll, known, features))
 
 
-def _functions(built_of: Callable[[np.ndarray], _Cascade]) -> RuleFunctions:
+def _functions(built_of: Callable[[np.ndarray], Cascade]) -> RuleFunctions:
     def chosen(nll: np.ndarray, folds: np.ndarray) -> np.ndarray:
         built = built_of(nll)
         return built.answers(built.by_fold(folds, np.ones(len(nll))), folds)

@@ -20,10 +20,13 @@ from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.weighted_means import loss_scale
 from bayeslaw.pools.scored_pool import scored_pool
+from bayeslaw.pools.table_rules import holds_votes
 
 CO_FAILURE_KIND = "equal-tailed, Clopper-Pearson over clusters"
 USUAL_SHARES = (0.5, 0.25, 0.1, 0.05, 0.01)
 DIGITS = 2
+WRONG_ANSWERS = (0.5,)
+"""Between a right answer, which loses 0, and a wrong one, which loses 1."""
 BOUND = (
     "Whoever selects one of these members for each sample, by whatever rule, loses more than the threshold at least "
     "that often, and so does any mixture of whole samples: no selection among these members can do better."
@@ -59,7 +62,8 @@ def co_failure(
         Names of the pool's models.
     thresholds
         Losses of a single sample in the unit of the table's losses, bits per byte or nats; by default those that the
-        oracle exceeds on a half to a hundredth of the samples, in two digits.
+        oracle exceeds on a half to a hundredth of the samples, in two digits. Of answers that are right or wrong it is
+        a half alone, which a wrong one exceeds and a right one does not: all others say the same, or nothing.
     interval
         Level of the equal-tailed interval.
 
@@ -102,7 +106,9 @@ def co_failure(
     # A sample without bytes has no loss per byte; it has no loss either.
     rates = loss_scale(pool.losses) * pool.nll / np.where(pool.weights > 0, pool.weights, 1.0)[:, None]
     lowest = rates.min(axis=1)
-    wanted = _usual(lowest) if thresholds is None else thresholds
+    wanted = thresholds
+    if wanted is None:
+        wanted = list(WRONG_ANSWERS) if holds_votes(pool.losses) else _usual(lowest)
     of_cluster = 1 / np.bincount(pool.clusters)[pool.clusters] / count
     rows = []
     for threshold in wanted:

@@ -6,12 +6,12 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.inputs.arguments import a_choice, a_seed, accepts, optional, texts
-from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import untold_losses
 from bayeslaw.losses.token_folders import TokenFolder, a_token_table
-from bayeslaw.pools.rules import USUAL_RULE, check_mixing, find_rule, rule_names
+from bayeslaw.pools.rules import USUAL_RULE, find_rule, rule_names
 from bayeslaw.pools.sample_features import a_features_table
 from bayeslaw.pools.scored_pool import scored_pool, tell_leaks
+from bayeslaw.pools.table_rules import check_of_table
 
 
 @accepts(
@@ -88,7 +88,7 @@ def combine(
     >>> bool((best <= losses["nll"].sel(lm="zoo-llama-1.5m")).all())
     True
     """
-    wanted = check_mixing(find_rule(rule), loss_unit(losses))
+    wanted = check_of_table(find_rule(rule), losses)
     pool = scored_pool(losses, members, seed=seed, token_losses=token_losses, features=features)
     tell_leaks(pool)
     attributes = {"rule": rule, "unit": f"nats per {losses.attrs.get('unit', 'sample')}"}

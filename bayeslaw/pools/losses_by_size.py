@@ -11,7 +11,8 @@ from bayeslaw.inputs.arguments import a_seed, a_whole_number, accepts, optional,
 from bayeslaw.losses.statistics import loss_unit
 from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.pools.pool_losses import make_pools
-from bayeslaw.pools.rules import check_mixing, find_rule
+from bayeslaw.pools.rules import find_rule
+from bayeslaw.pools.table_rules import check_of_table
 
 USUAL_RULES = ("best", "mixture", "oracle")
 USUAL_SIZE = 4
@@ -63,24 +64,26 @@ def losses_by_size(
         raise InputError("the table has one model, and no pools", "two models or more", "add models to the table")
     largest = min(USUAL_SIZE, models) if max_size is None else max_size
     check_whole("max size", largest, lowest=2, suggested=USUAL_SIZE)
-    names = _usual(unit) if rules is None else [find_rule(rule, on_tokens=False, of_losses=True).name for rule in rules]
+    names = (
+        _usual(losses) if rules is None else [find_rule(rule, on_tokens=False, of_losses=True).name for rule in rules]
+    )
     if not names:
         raise InputError("no rule is given", f"such as {', '.join(USUAL_RULES)}", "leave rules out")
     found = []
     for rule in names:
-        check_mixing(find_rule(rule), unit)
+        check_of_table(find_rule(rule), losses)
         pools = make_pools(losses, rule=rule, max_size=largest, limit=max(MOST_POOLS, models), seed=seed)
         found += _rows(pools, rule)
     columns = ["rule", "regime", "size", "pools", "loss"]
     return pd.DataFrame(found, columns=columns).assign(unit=unit)
 
 
-def _usual(unit: str) -> list[str]:
-    """Name the usual rules that suit a unit."""
+def _usual(losses: xr.Dataset) -> list[str]:
+    """Name the usual rules that suit a table."""
     suited = []
     for rule in USUAL_RULES:
         try:
-            check_mixing(find_rule(rule), unit)
+            check_of_table(find_rule(rule), losses)
         except InputError:
             continue
         suited.append(rule)

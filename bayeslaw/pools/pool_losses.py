@@ -21,7 +21,8 @@ from bayeslaw.pools.folds import check_two_clusters
 from bayeslaw.pools.pool_files import read_pools, write_pools
 from bayeslaw.pools.pool_members import check_table, member_positions
 from bayeslaw.pools.regimes import REGIMES
-from bayeslaw.pools.rules import USUAL_RULE, a_rule, check_mixing, find_rule, pool_rules, sample_rules
+from bayeslaw.pools.rules import USUAL_RULE, a_rule, find_rule, pool_rules, sample_rules
+from bayeslaw.pools.table_rules import check_of_table
 from bayeslaw.pools.table_tokens import TableTokens, span_table, table_tokens
 from bayeslaw.pools.token_pools import evaluate_token_pools
 
@@ -123,7 +124,7 @@ def make_pools(
     >>> pools.sizes["pool"] == 24 + 24 * 23 // 2
     True
     """
-    wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
+    wanted = check_of_table(find_rule(rule, of_losses=True), losses)
     losses = check_table(losses)
     tokens = table_tokens(losses, token_losses, rule=rule) if wanted.on_tokens else None
     if tokens is not None:
@@ -228,7 +229,7 @@ def _evaluated(
 ) -> xr.Dataset:
     """Evaluate pools, members [pool, slot], and put what is known of them into a dataset."""
     weights, clusters = sample_weights(losses), cluster_codes(losses)
-    wanted = check_mixing(find_rule(rule, of_losses=True), loss_unit(losses))
+    wanted = check_of_table(find_rule(rule, of_losses=True), losses)
     if wanted.cross_fitted:
         check_two_clusters(clusters, rule)
     if tokens is None:

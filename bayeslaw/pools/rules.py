@@ -45,6 +45,8 @@ class Rule:
         know which is right.
     mixes
         Whether it mixes the members' probabilities, and so needs losses that are minus the logarithms of these.
+    votes
+        Whether it counts the votes of members, and so needs answers that are right or wrong.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Rule:
     looks_at: tuple[str, ...] = ()
     mixes: bool = False
     judged_by_itself: bool = False
+    votes: bool = False
 
     def __post_init__(self) -> None:
         if self.on_tokens and self.cross_fitted:
@@ -152,6 +155,14 @@ RULES: dict[str, Rule] = {
             "bayeslaw.pools.best_member:BEST",
             attainable=True,
             cross_fitted=True,
+        ),
+        Rule(
+            "majority",
+            "the answer of more than half of the members, of answers that are right or wrong; half right where just "
+            "half of them are",
+            "bayeslaw.pools.majority:MAJORITY",
+            attainable=True,
+            votes=True,
         ),
         Rule(
             "token_oracle",
@@ -268,7 +279,7 @@ def check_rule(name: str, names: Collection[str]) -> str:
     return check_choice("rule", name, names)
 
 
-def check_mixing(rule: Rule, unit: str) -> Rule:
+def check_combines(rule: Rule, unit: str, *, votes: bool = True) -> Rule:
     """Return a rule that can combine losses of a unit.
 
     Parameters
@@ -277,6 +288,8 @@ def check_mixing(rule: Rule, unit: str) -> Rule:
         The rule.
     unit
         Unit of the losses, as `bayeslaw.loss_unit` names it.
+    votes
+        Of wrong answers: whether every one is wrong or right, none a share.
 
     Returns
     -------
@@ -286,27 +299,37 @@ def check_mixing(rule: Rule, unit: str) -> Rule:
     Raises
     ------
     InputError
-        If it mixes probabilities, and the losses are wrong answers.
+        If it mixes probabilities, and the losses are wrong answers; or if it counts votes, and they are not.
     """
-    if rule.mixes and unit == WRONG:
-        others = ", ".join(name for name, each in RULES.items() if not each.mixes and not each.on_tokens)
-        raise InputError(
-            f"the rule {rule.name!r} mixes probabilities, and this table holds right and wrong answers",
-            f"one of {others}",
-            f"use {USUAL_OF_ANSWERS!r}, the best that can be built of answers without knowing more of the samples",
-        )
+    if why := not_combined(rule, unit, votes=votes):
+        answers = unit == WRONG
+        fitting = [each for each in RULES.values() if not not_combined(each, unit, votes=votes)]
+        others = ", ".join(each.name for each in fitting if not (answers and each.on_tokens))
+        fix = "the best that can be built of answers without knowing more of the samples" if answers else "a mixture"
+        raise InputError(f"the rule {rule.name!r} {why}", f"one of {others}", f"use {usual_attainable(unit)!r}, {fix}")
     return rule
 
 
-def decided_by(name: str | None, unit: str) -> Rule:
+def not_combined(rule: Rule, unit: str, *, votes: bool = True) -> str:
+    """Say why a rule cannot combine losses of a unit; empty where it can. Arguments as of `check_combines`."""
+    if rule.mixes and unit == WRONG:
+        return "mixes probabilities, and this table holds right and wrong answers"
+    if rule.votes and unit != WRONG:
+        return f"counts who is right, and this table holds losses in {unit}, by which nobody votes"
+    if rule.votes and not votes:
+        return "counts who is right, and this table holds shares of right answers, which are no votes"
+    return ""
+
+
+def decided_by(name: str | None, unit: str, *, votes: bool = True) -> Rule:
     """Return the rule by which pools are decided on.
 
     Parameters
     ----------
     name
         The rule asked for, or None: that of a system that can be built.
-    unit
-        As in `check_mixing`.
+    unit, votes
+        As in `check_combines`.
 
     Returns
     -------
@@ -316,13 +339,13 @@ def decided_by(name: str | None, unit: str) -> Rule:
     Raises
     ------
     InputError
-        As `find_rule` and `check_mixing`.
+        As `find_rule` and `check_combines`.
     """
-    return check_mixing(find_rule(usual_attainable(unit) if name is None else name), unit)
+    return check_combines(find_rule(usual_attainable(unit) if name is None else name), unit, votes=votes)
 
 
 def usual_attainable(unit: str) -> str:
-    """Name the rule of a system that can be built, where none is asked for; `unit` as in `check_mixing`."""
+    """Name the rule of a system that can be built, where none is asked for; `unit` as in `check_combines`."""
     return USUAL_OF_ANSWERS if unit == WRONG else USUAL_ATTAINABLE
 
 

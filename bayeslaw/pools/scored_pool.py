@@ -11,7 +11,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.findings import Finding, LossTableWarning
-from bayeslaw.losses.metrics import metric_of
+from bayeslaw.losses.metrics import are_votes, metric_of
 from bayeslaw.losses.statistics import sample_weights
 from bayeslaw.losses.token_folders import TokenFolder
 from bayeslaw.losses.weighted_means import cluster_codes
@@ -86,6 +86,8 @@ class ScoredPool:
         """Say what a rule needs and this pool does not have; empty where it has all."""
         if rule.mixes and not metric_of(self.losses).log_losses:
             return "the table holds right and wrong answers, of which there is no mixture"
+        if rule.votes and not (are_votes(self.nll) and not metric_of(self.losses).log_losses):
+            return "the table does not hold answers that are right or wrong, by which members vote"
         if rule.judged_by_itself and not metric_of(self.losses).log_losses:
             return "it would go on where an answer is wrong, and who knew that would know the answer"
         if rule.on_tokens:

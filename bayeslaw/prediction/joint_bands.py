@@ -11,7 +11,7 @@ from bayeslaw.joint.drawn_pools import SAMPLES, draw_pools
 from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.results import Predicted
-from bayeslaw.pools.rules import USUAL_RULE, check_mixing, find_rule
+from bayeslaw.pools.rules import USUAL_RULE, check_combines, find_rule
 from bayeslaw.prediction.joint_targets import pool_extrapolation, read_pool_targets
 from bayeslaw.prediction.targets import read_frame
 
@@ -60,7 +60,7 @@ def predict_pools(
     InputError
         If a target or choice is not usable.
     """
-    check_mixing(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit)
+    check_combines(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit, votes=model.table.votes)
     if samples is not None:
         check_choice("samples", samples, SAMPLES)
     if kind == "mean" and samples is not None:

@@ -73,7 +73,7 @@ class TableReport:
         if pools * self.report.samples > MOST_WORK:
             return f"{pools:,} pools of up to {MAX_SIZE} models are too many for a page; ask bayeslaw choose TABLE"
         try:
-            return choose(self.table, max_size=MAX_SIZE, level=self.asked.interval, seed=self.asked.seed)
+            return choose(self.table, max_size=MAX_SIZE, interval=self.asked.interval, seed=self.asked.seed)
         except InputError as error:
             return first_line(error)
 
@@ -164,7 +164,7 @@ class TableReport:
             yield paragraphs((f"No pool is chosen here: {chosen}.",))
             return
         yield paragraphs(chosen.sentences[OF_ANSWER:])
-        level = f"{100 * chosen.level:.6g} % intervals, {chosen.interval_kind}"
+        level = f"{100 * chosen.interval:.6g} % intervals, {chosen.interval_kind}"
         yield choice_table(chosen, level)
         describe = f"Which loss the best pools reach for how many {chosen.cost.replace('_', ' ')}, with {level}."
         yield self.drawn(lambda: plot_pareto(chosen), "pareto", describe)

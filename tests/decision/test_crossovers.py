@@ -177,7 +177,8 @@ def test_what_is_open_is_said_with_what_would_help():
     draws = generator.standard_normal((500, 2))
     said = sentences(open_advantages(draws), unit="nats", interval=0.9)
     assert "The data do not decide at any budget shown, 1B to 10B" in said[1]
-    assert said[1].endswith("Least certain, and so worth a look: odd at 1e+09.")
+    assert "The least certain part of it is odd at 1e+09." in said[1]
+    assert said[1].endswith("bayeslaw next, of a joint fit, says what that is worth.")
     assert "(0.3 ranges beyond the data)" in said[0]
     assert len(sentences(open_advantages(draws + 9), unit="nats", interval=0.9)) == 1
 

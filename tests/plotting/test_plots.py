@@ -386,7 +386,7 @@ def test_claims_need_the_collaboration_law_and_its_prior(power_fit, collaboratio
         plot_claims(without(collaboration_fit, "prior"))
 
 
-@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace", "pareto", "forest"}))
+@pytest.mark.parametrize("what", sorted(set(PLOTS) - {"pair", "trace", "pareto", "forest", "attainability"}))
 def test_every_picture_is_written(collaboration_fit, tmp_path, what):
     path = tmp_path / "picture.png"
     save_plot(collaboration_fit, path, what=what)
@@ -400,6 +400,55 @@ def test_the_front_is_of_a_joint_fit(joint_fit, collaboration_fit, tmp_path):
     with pytest.raises(InputError, match="which knows no losses of single models"):
         save_plot(collaboration_fit, tmp_path / "other.png", what="pareto")
     assert not (tmp_path / "other.png").exists()
+
+
+def test_pools_that_cost_nothing_are_in_the_picture_of_prices():
+    losses = bl.simulate_losses(samples=200, clusters=100, families=2, sizes=2, seed=3)
+    losses["price"] = ("lm", [0.0, 3.0, 0.5, 2.0])
+    found = bl.choose(losses, cost="price", max_size=2, draws=50)
+    assert found.front[0].cost == 0
+    (ax,) = bl.plot_pareto(found).axes
+    marked = np.concatenate([line.get_xdata() for line in ax.lines if line.get_marker() not in ("None", "", None)])
+    assert len(marked) == len(found.front)
+    cheapest = min(pool.cost for pool in found.front if pool.cost > 0)
+    assert marked.min() == pytest.approx(cheapest / 3)
+    assert "price 0" in [text.get_text() for text in ax.texts]
+    assert min(ax.get_xticks()) > cheapest / 3
+    everything_free = losses.assign(price=("lm", np.zeros(4)))
+    bl.plot_pareto(bl.choose(everything_free, cost="price", max_size=2, draws=50))
+
+
+def test_tables_and_joint_fits_have_pictures_of_decisions(joint_file, collaboration_file, tmp_path):
+    """By the command: what rules gain, and the front under limits; a joint fit draws what its table does."""
+    table, names = bl.load_fit(joint_file).model.table, []
+    for name in table.names[:2]:
+        names.append(str(name))
+    arguments = ["--what", "attainability", "--members", ",".join(names)]
+    cases = [
+        (str(joint_file), arguments, 0, ""),
+        ("zoo", ["--what", "attainability", "--members", "zoo-gpt2-600k,zoo-llama-600k"], 0, ""),
+        ("zoo", ["--what", "pareto", "--max-size", "1", "--max-parameters", "3M"], 0, ""),
+        ("zoo", ["--what", "attainability"], 2, "needs the members of a pool"),
+        ("zoo", ["--what", "law", "--members", "a"], 2, "--members was given with --what law"),
+        ("zoo", ["--what", "attainability", "--members", "a,b", "--max-size", "2"], 2, "--max-size was given with"),
+        (str(collaboration_file), arguments, 2, "knows no losses of single models"),
+        (str(joint_file), [*arguments, "--unit", "line"], 2, "--unit is given with a fit"),
+    ]
+    for number, (source, options, code, said) in enumerate(cases):
+        path = tmp_path / f"{number}.png"
+        done = CliRunner().invoke(app, ["plot", source, *options, "--out", str(path)])
+        assert done.exit_code == code, done.output
+        assert path.exists() == (code == 0)
+        assert said in done.output
+
+
+def test_a_joint_fit_gives_its_table_back(joint_file):
+    from bayeslaw.laws.kinds import kind_of
+
+    fit = bl.load_fit(joint_file)
+    table, losses = fit.model.table, kind_of(fit.law).scored_losses(fit)
+    assert bl.loss_unit(losses) == table.unit
+    np.testing.assert_allclose(bl.mean_losses(losses)["loss"], table.mean, rtol=1e-7)
 
 
 def test_what_rules_gain_is_drawn_with_its_intervals(tmp_path):

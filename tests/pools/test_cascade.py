@@ -7,7 +7,7 @@ from pool_tables import loss_table
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
-from bayeslaw.pools.cascade import _Cascade
+from bayeslaw.pools.cascade import Cascade
 from bayeslaw.pools.known import Known
 
 SAMPLES = 500
@@ -48,7 +48,7 @@ def test_which_is_small_is_told_by_parameters():
 def test_the_threshold_loses_least_of_all_thresholds():
     generator = np.random.default_rng(3)
     nll = generator.gamma(2, 1, (SAMPLES, 2)) + np.array([0.3, 0])
-    built = _Cascade(nll, Known(np.ones(SAMPLES), np.array([1.0, 2.0])))
+    built = Cascade(nll, Known(np.ones(SAMPLES), np.array([1.0, 2.0])))
     policy = built.fit(np.ones(SAMPLES))
     found = np.where(built.goes_on(policy, 0), nll[:, 1], nll[:, 0]).sum()
     tried = [np.where(nll[:, 0] > cut, nll[:, 1], nll[:, 0]).sum() for cut in (-np.inf, *nll[:, 0], np.inf)]
@@ -58,7 +58,7 @@ def test_the_threshold_loses_least_of_all_thresholds():
 def test_no_threshold_can_be_moved_for_less():
     generator = np.random.default_rng(4)
     nll = generator.gamma(2, 1, (80, 3)) + np.array([0.6, 0.3, 0])
-    built = _Cascade(nll, Known(np.ones(80), np.array([1.0, 2.0, 3.0])))
+    built = Cascade(nll, Known(np.ones(80), np.array([1.0, 2.0, 3.0])))
 
     def lost(first, second):
         return np.where(nll[:, 0] <= first, nll[:, 0], np.where(nll[:, 1] <= second, nll[:, 1], nll[:, 2])).sum()
