@@ -66,8 +66,8 @@ def plot(
         Path,
         typer.Argument(
             metavar="FIT|TABLE|POOLS",
-            help="A fit that bayeslaw fit wrote; for pool_sizes, matched and co_failure a table of losses, for pareto and "
-            "attainability either, and for diversity pools or a table.",
+            help="A fit that bayeslaw fit wrote; for pool_sizes, matched and co_failure a table of losses, for "
+            "pareto and attainability either, and for diversity pools or a table.",
             show_default=False,
         ),
     ],
