@@ -43,6 +43,8 @@ nb_render_markdown_format = "myst"
 myst_enable_extensions = ["colon_fence", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
 programoutput_prompt_template = "$ {command}\n{output}"
+# Two hyphens begin an option, also in what commands say in sentences.
+smartquotes_action = "qe"
 copybutton_prompt_text = "$ "
 
 autosummary_generate = True

@@ -6,7 +6,7 @@ from typing import Any
 from docutils import nodes
 from sphinx.application import Sphinx
 
-WIDTH = 98
+WIDTH = 88
 OF_TABLES = set("│┃┏┡└┌├━─")
 
 
