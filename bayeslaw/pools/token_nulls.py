@@ -125,7 +125,9 @@ def _sorted(tokens: TableTokens, buckets: int) -> list[ScratchFile]:
     """Sort the losses of each model."""
     step = max(1, tokens.count // LOOKED_AT)
     # Copies, since views would hold on to all of it.
-    some = [nll[::step].copy() for nll, _, _ in tokens.batches()] if buckets > 1 else [np.zeros((1, len(tokens.columns)))]
+    some = (
+        [nll[::step].copy() for nll, _, _ in tokens.batches()] if buckets > 1 else [np.zeros((1, len(tokens.columns)))]
+    )
     limits = np.quantile(np.concatenate(some), np.arange(1, buckets) / buckets, axis=0).T
     sizes = np.zeros((len(limits), buckets), np.int64)
     for nll, _, _ in tokens.batches():
