@@ -6,7 +6,6 @@ Memory holds sums over the tokens of each sample, and the tokens of the largest 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -42,12 +41,12 @@ class TokenClusters:
     clusters: np.ndarray
     shift: float
 
-    @cached_property
+    @property
     def count(self) -> int:
         """Number of clusters."""
         return int(self.clusters.max()) + 1
 
-    @cached_property
+    @property
     def total(self) -> float:
         """Bytes of all tokens."""
         return float(self.tokens.sums[1].sum())

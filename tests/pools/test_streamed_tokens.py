@@ -3,18 +3,18 @@
 import errno
 import tracemalloc
 from itertools import pairwise
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from scored_folders import ONE, loss_frame, scored_folder, token_frame
 from test_token_losses import TOKEN_RULES, dense
 
 import bayeslaw as bl
 from bayeslaw.errors import InputError
 from bayeslaw.losses import token_columns, token_folders
-from bayeslaw.losses.token_columns import Spans
+from bayeslaw.losses.token_columns import TokensInMemory
 from bayeslaw.losses.token_folders import TokenFolder
 from bayeslaw.pools import token_nulls
 from bayeslaw.pools.table_tokens import TableTokens, table_tokens
@@ -228,13 +228,10 @@ def sums(tokens):
 
 def some_tokens(nll):
     """Return tokens in memory, all of one sample."""
-    count = len(nll)
-    spans = Spans(np.array([count]), np.array(["s"], object), np.array(["c"], object))
-    source = SimpleNamespace(
-        names=("a", "b"), spans=spans, rows=lambda start, stop: (nll[start:stop], np.ones(len(nll[start:stop]), int))
-    )
-    one = np.zeros(1, int)
-    return TableTokens(source, np.arange(2), one, np.array([count]), one, spans.cluster)
+    on_tokens = {name: ("sample", np.full(len(nll), "s", object)) for name in ("sample_of_token", "cluster")}
+    tokens = xr.Dataset({"nll": (("sample", "lm"), nll), "bytes": ("sample", np.ones(len(nll), int)), **on_tokens})
+    source, one = TokensInMemory(tokens.assign_coords(lm=["a", "b"])), np.zeros(1, int)
+    return TableTokens(source, np.arange(2), one, source.spans.counts, one, source.spans.cluster)
 
 
 @pytest.mark.parametrize("held", [5, 64, 1000])
