@@ -27,8 +27,8 @@ from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
 from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs
+from bayeslaw.reporting.page_provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.picture_hover import Names
-from bayeslaw.reporting.provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.summaries import Summary, summary
 from bayeslaw.reporting.summary_text import ALL, CLAIMS, stated, told_claims, verdict
 

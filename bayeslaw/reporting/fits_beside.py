@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bayeslaw.markup import Html, element
 from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Cell, Section, number, page_table, paragraphs
-from bayeslaw.reporting.provenance import OF_DATA, digest_of
+from bayeslaw.reporting.page_provenance import OF_DATA, digest_of
 from bayeslaw.reporting.summary_text import ALL, verdict
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import loss
 from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Cell, Section, page_table, paragraphs
-from bayeslaw.reporting.provenance import page_facts, provenance, table_facts
+from bayeslaw.reporting.page_provenance import page_facts, provenance, table_facts
 
 UNDECIDED = (
     "No law was fitted to these pools, and their losses by themselves do not tell when a pool pays: larger pools have "

@@ -27,7 +27,7 @@ from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import loss
 from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Cell, Section, findings_list, number, page_table, paragraphs
-from bayeslaw.reporting.provenance import page_facts, provenance, table_facts
+from bayeslaw.reporting.page_provenance import page_facts, provenance, table_facts
 
 MAX_SIZE = 3
 MOST_WORK = 2e9

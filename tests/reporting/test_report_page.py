@@ -19,7 +19,7 @@ import bayeslaw as bl
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.pools.pool_losses import write_pools
 from bayeslaw.reporting.page_document import is_report
-from bayeslaw.reporting.provenance import digest_of
+from bayeslaw.reporting.page_provenance import digest_of
 
 OF_FIT = ("question", "answer", "data", "law", "bands", "decision", "trust", "provenance")
 OF_TABLE = ("question", "answer", "data", "decision", "trust", "provenance")
