@@ -41,6 +41,9 @@ def compiled(*, reorder: bool = False) -> Callable[[Callable[..., Any]], Callabl
             "nogil": True,
             "error_model": "numpy",
             "fastmath": set(REORDER) if reorder else False,
+            # Else the process that compiles runs another copy of it than those that read the code from disk: sums in
+            # another order, and other last bits.
+            "forceinline": reorder,
         }
         try:
             return njit(cache=True, **options)(function)

@@ -1,5 +1,9 @@
 """The factor of the pools' sampling covariance is that of residual sums over clusters, of every rule."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -132,3 +136,26 @@ def test_files_keep_the_factor(tmp_path, rule):
     again = read_pools(tmp_path / "pools")
     for name in ("sampling_factor", "sampling_remainder"):
         np.testing.assert_array_equal(again[name], pools[name])
+
+
+REPEATED = """
+import hashlib
+import bayeslaw as bl
+losses = bl.simulate_losses(families=3, sizes=3, samples=3000, clusters=300, seed=2)
+for rule in ("oracle", "mixture"):
+    pools = bl.make_pools(losses, rule=rule, max_size=3)
+    for name in ("loss", "standard_error", "win_share", "sampling_factor"):
+        print(rule, name, hashlib.sha256(pools[name].to_numpy().tobytes()).hexdigest())
+"""
+
+
+@pytest.mark.slow
+def test_the_process_that_compiles_gives_what_later_ones_give(tmp_path):
+    """To the last bit: what it compiled and what others read from disk may sum in different orders."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "compiled")}
+    found = [
+        subprocess.run([sys.executable, "-c", REPEATED], env=environment, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    assert found[0].stdout == found[1].stdout
+    assert len(found[0].stdout.splitlines()) == 8
