@@ -6,6 +6,9 @@ import xarray as xr
 
 from bayeslaw.fitting.fits import Fit
 
+OF_NO_DRAW = ("law", "noise", "observations", "model")
+"""What a fit works out once, whatever its draws."""
+
 
 def fewer_draws(fit: Fit, most: int) -> Fit:
     """Keep every so many draws of the posterior.
@@ -26,7 +29,10 @@ def fewer_draws(fit: Fit, most: int) -> Fit:
     step = -(-sizes["chain"] * sizes["draw"] // most)
     if step <= 1:
         return fit
-    return Fit(xr.DataTree.from_dict({node.path: _kept(node, step) for node in fit.tree.subtree}))
+    fewer = Fit(xr.DataTree.from_dict({node.path: _kept(node, step) for node in fit.tree.subtree}))
+    # What no draw changes takes seconds to work out, and has been.
+    vars(fewer).update({name: getattr(fit, name) for name in OF_NO_DRAW})
+    return fewer
 
 
 def _kept(node: xr.DataTree, step: int) -> xr.Dataset:
