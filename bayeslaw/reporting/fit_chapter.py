@@ -22,6 +22,7 @@ from bayeslaw.plotting.forest_plot import plot_forest
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.predicted_plot import plot_predicted
 from bayeslaw.plotting.when_plot import draw_when
+from bayeslaw.reporting.fewer_draws import fewer_draws
 from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by_place, rows_by_group
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
@@ -36,6 +37,8 @@ POOL_QUESTION = (
     "When does a pool of language models lose less than one model of as many parameters, and how sure can we be?"
 )
 MOST_SENTENCES = 6
+DRAWS_OF_ROWS = 500
+"""Draws by which rows are predicted, of which there may be thousands."""
 ENDS = ("median", "lower", "upper")
 
 
@@ -198,10 +201,12 @@ class FitReport:
         yield paragraphs([element("strong", verdict(found)), *found.trust])
         yield findings_list(found.findings, "No check found anything.")
         describe = (
-            f"Observed against predicted losses, with the share of rows inside of their {self._level} intervals. The "
+            f"Observed against predicted losses, with the share of rows inside of their {self._level} intervals, "
+            f"from at most about {DRAWS_OF_ROWS} draws. The "
             "rows are those fitted: their coverage shows that bands fit, and nothing of how they extrapolate."
         )
-        yield self.drawn(lambda: plot_predicted(self.fit, interval=self.asked.interval), "predicted", describe)
+        fewer = fewer_draws(self.fit, DRAWS_OF_ROWS)
+        yield self.drawn(lambda: plot_predicted(fewer, interval=self.asked.interval), "predicted", describe)
         if found.claims:
             told = [Claim(**claim) for claim in told_claims(found.claims)]
             describe = "What the claims compare, before the data and after them."

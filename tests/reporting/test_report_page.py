@@ -18,6 +18,7 @@ from tables import family_table
 import bayeslaw as bl
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.pools.pool_losses import write_pools
+from bayeslaw.reporting.fewer_draws import fewer_draws
 from bayeslaw.reporting.page_document import is_report
 from bayeslaw.reporting.page_provenance import digest_of
 
@@ -324,6 +325,17 @@ def test_values_that_are_no_report_are_refused(power_fit, tmp_path):
     for wrong in (7, [], [power_fit, 7], [power_fit, family_table()]):
         with pytest.raises(bl.InputError):
             bl.report(wrong, tmp_path / "page.html")
+
+
+def test_fewer_draws_predict_nearly_alike(power_fit):
+    few = fewer_draws(power_fit, 500)
+    sizes = few.tree["posterior"].sizes
+    assert sizes["chain"] * sizes["draw"] == 500
+    at = {"parameters": [1e10], "family": [str(power_fit.model.groups[0])]}
+    whole, part = (bl.predict(fit, at, kind="mean").iloc[0] for fit in (power_fit, few))
+    assert part["median"] == pytest.approx(whole["median"], rel=0.01)
+    assert part["median"] != whole["median"]
+    assert fewer_draws(few, 500) is few
 
 
 def test_digests_tell_values_apart(small_pools):
