@@ -102,7 +102,7 @@ def as_losses(values: np.ndarray, metric: str, where: Callable[[tuple[int, ...]]
     if math.isfinite(chosen.highest) and wrong.any():
         place = divmod(int(wrong.argmax()), wrong.shape[1])
         raise InputError(
-            f"the {chosen.name.replace('_', ' ')} of {where(place)} is {values[place]:.6g}",
+            f"the {chosen.name.replace('_', ' ')} of {where(place)} is {float(values[place])}",
             f"numbers from 0 to 1: {chosen.description}",
             "divide percentages by 100; leave --metric out where these are losses in nats",
         )

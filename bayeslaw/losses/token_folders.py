@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import xarray as xr
 
+from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_path
 from bayeslaw.inputs.manifests import read_manifest
 from bayeslaw.losses.file_digests import check_file
@@ -55,6 +56,9 @@ class TokenFolder:
         InputError
             As `bayeslaw.read_token_losses`, and if there is no room for the scratch file.
         """
+        if self.folder.exists() and not self.folder.is_dir():
+            problem = f"{str(self.folder)!r} is a file, and rules of tokens need the losses of tokens"
+            raise InputError(problem, "a folder of losses scored with --tokens", "name such a folder, or another rule")
         found = _in_step(self.folder, models, self.tokenizer)
         # What is out of step is either in another order or wrong: reading all of it tells which.
         whole = found or read_token_losses(self.folder, models=models, tokenizer=self.tokenizer)

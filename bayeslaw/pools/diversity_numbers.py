@@ -24,14 +24,14 @@ class PoolFacts:
         Positions of members, [pool, slot], padded with -1.
     shares
         Win shares of the members, [pool, slot], zero where padded.
-    losses
-        The loss table of the models.
+    correlation
+        Correlations of the models of the table, [lm, lm], as `residual_correlation` gives them.
     """
 
     by_family: np.ndarray
     members: np.ndarray | None = None
     shares: np.ndarray | None = None
-    losses: xr.Dataset | None = None
+    correlation: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -136,17 +136,36 @@ def residual_correlation(losses: xr.Dataset) -> np.ndarray:
         If the table has no losses on samples.
     """
     losses = check_table(losses)
-    weights = sample_weights(losses)
-    nll, models = losses["nll"].to_numpy(), losses.sizes["lm"]
-    total, means, largest = weights.sum(), np.zeros(models), 0.0
-    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES * 64):
-        largest = max(largest, float(np.abs(rates).max()))
-        means += np.einsum("ms,s->m", rates - rates.mean(axis=0), part_weights) / total
-    covariance = np.zeros((models, models))
+    weights, nll = sample_weights(losses), losses["nll"].to_numpy()
+    return correlation_of(lambda: iter([(nll, weights)]), float(weights.sum()))
+
+
+def correlation_of(batches: Callable[[], Iterator[tuple[np.ndarray, np.ndarray]]], total: float) -> np.ndarray:
+    """Correlate the losses of models as `residual_correlation` does, some samples at a time.
+
+    Parameters
+    ----------
+    batches
+        Yields losses in nats [sample, lm] and weights [sample] of some samples after the other; called twice.
+    total
+        Weight of all samples.
+
+    Returns
+    -------
+    np.ndarray
+        Correlations [lm, lm].
+    """
+    means, largest = np.zeros(1), 0.0
+    for nll, weights in batches():
+        for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES * 64):
+            largest = max(largest, float(np.abs(rates).max()))
+            means = means + np.einsum("ms,s->m", rates - rates.mean(axis=0), part_weights) / total
+    covariance = np.zeros((len(means), len(means)))
     # Small products: a large one would be shared by threads, which on busy cores wait for each other.
-    for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES):
-        part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(part_weights / total)
-        covariance += part @ part.T
+    for nll, weights in batches():
+        for rates, part_weights in _rates(nll, weights, PRODUCT_SAMPLES):
+            part = (rates - rates.mean(axis=0) - means[:, None]) * np.sqrt(part_weights / total)
+            covariance += part @ part.T
     deviation = np.sqrt(np.diag(covariance))
     # What rounding leaves of a constant column is no spread.
     deviation[deviation <= 1e-12 * largest] = np.nan
@@ -195,8 +214,8 @@ def _unless_single(members: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 def _decorrelation(pools: PoolFacts) -> np.ndarray:
     assert pools.members is not None
-    assert pools.losses is not None
-    return decorrelation(pools.members, residual_correlation(pools.losses))
+    assert pools.correlation is not None
+    return decorrelation(pools.members, pools.correlation)
 
 
 def _win_entropy(pools: PoolFacts) -> np.ndarray:

@@ -15,7 +15,7 @@ from bayeslaw.losses.table_arguments import loss_table
 from bayeslaw.losses.token_folders import TokenFolder, a_token_table
 from bayeslaw.losses.weighted_means import cluster_codes, loss_scale
 from bayeslaw.pools.designs import DESIGNS, MOST_POOLS, all_subsets, count_subsets, matched_pairs, stratified_subsets
-from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, PoolFacts, family_parameters
+from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, PoolFacts, family_parameters, residual_correlation
 from bayeslaw.pools.evaluate import Evaluation, evaluate_pools
 from bayeslaw.pools.folds import check_two_clusters
 from bayeslaw.pools.pool_files import read_pools, write_pools
@@ -24,7 +24,7 @@ from bayeslaw.pools.regimes import REGIMES
 from bayeslaw.pools.rules import USUAL_RULE, a_rule, find_rule, pool_rules, sample_rules
 from bayeslaw.pools.table_rules import check_of_table
 from bayeslaw.pools.table_tokens import TableTokens, span_table, table_tokens
-from bayeslaw.pools.token_pools import evaluate_token_pools
+from bayeslaw.pools.token_pools import evaluate_token_pools, token_correlation
 
 __all__ = ["make_pools", "pools_of", "read_pools", "write_pools"]
 
@@ -235,10 +235,12 @@ def _evaluated(
     if tokens is None:
         nll = losses["nll"].to_numpy()
         evaluation = evaluate_pools(nll, members, weights=weights, clusters=clusters, rule=rule, seed=seed)
+        correlation = residual_correlation(losses)
     else:
         kernels = wanted.functions.kernels
         assert kernels is not None, f"{rule} is a rule of tokens"
         evaluation = evaluate_token_pools(tokens, kernels, members, clusters=clusters, seed=seed)
+        correlation = token_correlation(tokens)
     every = {
         "kind": "pools",
         "rule": rule,
@@ -253,7 +255,7 @@ def _evaluated(
     }
     if wanted.on_tokens:
         every["tokenizer"] = str(losses.attrs["tokenizer"])
-    return _assemble(losses, members, budgets, evaluation, every)
+    return _assemble(losses, members, budgets, evaluation, correlation, attributes=every)
 
 
 def _check_request(models: int, max_size: int, limit: int | None, design: str | None) -> str:
@@ -291,11 +293,16 @@ def _check_request(models: int, max_size: int, limit: int | None, design: str | 
 
 
 def _assemble(
-    losses: xr.Dataset, members: np.ndarray, budgets: np.ndarray, evaluation: Evaluation, attributes: dict[str, Any]
+    losses: xr.Dataset,
+    members: np.ndarray,
+    budgets: np.ndarray,
+    evaluation: Evaluation,
+    correlation: np.ndarray,
+    *,
+    attributes: dict[str, Any],
 ) -> xr.Dataset:
     families, names = losses["family"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
     scale, weights = loss_scale(losses), sample_weights(losses)
-    weighted = losses.drop_vars("bytes") if find_rule(attributes["rule"]).on_tokens else losses
     by_family = family_parameters(members, pd.factorize(families)[0], budgets)
     number, size = (by_family > 0).sum(axis=1), (members >= 0).sum(axis=1)
     shares = np.zeros((len(members), len(names)))
@@ -313,7 +320,7 @@ def _assemble(
         "gain_independent": scale * (evaluation.best - evaluation.independent),
         "gain_comonotone": scale * (evaluation.best - evaluation.comonotone),
     }
-    facts = PoolFacts(by_family, members, evaluation.shares, weighted)
+    facts = PoolFacts(by_family, members, evaluation.shares, correlation)
     on_pool |= {
         name: np.where(size > 1, entry.values(facts), np.nan)
         for name, entry in DIVERSITY_NUMBERS.items()

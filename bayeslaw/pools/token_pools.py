@@ -13,6 +13,7 @@ from bayeslaw.losses import token_columns
 from bayeslaw.losses.free_memory import release_memory
 from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.cross_fitted import cross_fitted
+from bayeslaw.pools.diversity_numbers import correlation_of
 from bayeslaw.pools.loss_blocks import LossColumns
 from bayeslaw.pools.pool_parts import lexicographic, make_parts
 from bayeslaw.pools.pool_table import Evaluation, PoolTable
@@ -125,3 +126,19 @@ def evaluate_token_pools(
         shares=wins[back] / total,
         factor=None if factor is None else factor[back],
     ).shifted(shift)
+
+
+def token_correlation(tokens: TableTokens) -> np.ndarray:
+    """Correlate the losses of models on tokens, all with one weight.
+
+    Parameters
+    ----------
+    tokens
+        The tokens.
+
+    Returns
+    -------
+    np.ndarray
+        As `bayeslaw.pools.diversity_numbers.residual_correlation` gives them, [lm, lm].
+    """
+    return correlation_of(lambda: ((nll, np.ones(len(nll))) for nll, _, _ in tokens.batches()), float(tokens.count))

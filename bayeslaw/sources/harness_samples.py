@@ -18,7 +18,8 @@ from bayeslaw.inputs.foreign_text import excerpt
 # What the harness asks a model for, and what one number per document then is the loss of.
 UNIT_OF_OUTPUT = {"loglikelihood": "target", "loglikelihood_rolling": "document"}
 ACCEPTED = "a log that lm-evaluation-harness wrote with --log_samples"
-NO_SCORES = ("doc_id",)
+# Numbers of the document, which lie from 0 to 1 where it is the first or second, or has two answers.
+NO_SCORES = ("doc_id", "target")
 LARGEST_NUMBER = (1 << 63) - 1
 # Old versions wrote the pair (log-likelihood, greedy) as one text, some with NumPy's names of its types in it.
 NUMBER = re.compile(
@@ -222,11 +223,13 @@ def _nats(record: dict[str, Any], where: str) -> float:
 def _score(record: dict[str, Any], score: str, where: str) -> float:
     """Read a score of the answer, from 0 to 1."""
     value = record.get(score)
-    if isinstance(value, bool | int | float) and 0 <= value <= 1:
+    is_score = score not in NO_SCORES
+    if is_score and isinstance(value, bool | int | float) and 0 <= value <= 1:
         return float(value)
     numbers = {name: each for name, each in record.items() if isinstance(each, int | float) and name not in NO_SCORES}
     known = [name for name, each in numbers.items() if 0 <= each <= 1]
     problem = f"{where} has no {score!r}" if value is None else f"{score} of {where} is {excerpt(repr(value), 40)}"
+    problem = problem if is_score else f"{score!r} is no score of an answer"
     accepted = f"a score from 0 to 1: {', '.join(known) or 'the log has none'}"
     raise InputError(problem, accepted, nearest(score, known) if known else "leave out the score: take losses")
 

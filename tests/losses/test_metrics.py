@@ -45,9 +45,9 @@ def test_scores_are_no_mistake_where_they_are_said_to_be_scores():
         bl.losses_from_frames(RIGHT, MODELS)
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5, 73.0])
+@pytest.mark.parametrize("value", [-0.1, 1.0000001, 1.5, 73.0])
 def test_accuracies_outside_zero_to_one_are_refused(value):
-    with pytest.raises(bl.InputError, match=r"accuracy of sample '3' by model 'b' is") as caught:
+    with pytest.raises(bl.InputError, match=rf"accuracy of sample '3' by model 'b' is {value}\s") as caught:
         table(b=[0, 1, 1, value, *[1] * 8])
     assert "from 0 to 1" in str(caught.value)
 

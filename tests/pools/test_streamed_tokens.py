@@ -95,6 +95,16 @@ def test_pools_of_a_folder_are_those_of_its_tokens_in_memory(monkeypatch, folder
             assert found[name].equals(expected[name])
 
 
+def test_models_are_correlated_over_tokens(monkeypatch, folder, frames):
+    monkeypatch.setattr(token_columns, "TOKENS_AT_ONCE", 11)
+    pools = bl.make_pools(bl.read_losses(folder), rule="token_mixture", token_losses=folder, max_size=2)
+    nll = np.stack([frames[name]["nll"].to_numpy() for name in "abc"], axis=1)
+    expected = 1 - np.corrcoef(nll - nll.mean(axis=1, keepdims=True), rowvar=False)
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        row = pools["pool"].to_numpy().tolist().index(f"{'abc'[first]} + {'abc'[second]}")
+        assert float(pools["decorrelation"][row]) == pytest.approx(expected[first, second], rel=1e-12)
+
+
 @pytest.mark.usefixtures("never_whole")
 def test_samples_may_be_fewer_and_in_another_order_and_clusters_apart(monkeypatch, folder, frames):
     monkeypatch.setattr(token_columns, "TOKENS_AT_ONCE", 4)
@@ -176,7 +186,9 @@ def test_bad_tokens_of_a_folder_are_refused_as_when_all_are_read(folder, change,
 
 def test_folders_without_tokens_and_disks_without_room_are_refused(tmp_path, folder, monkeypatch):
     losses = bl.read_losses(folder)
-    for wrong, message in (("zoo", "keeps no losses of tokens"), (tmp_path / "none", "none"), (3, "token_losses is 3")):
+    (tmp_path / "file.csv").write_text("a\n1\n")
+    wrongs = {"zoo": "keeps no losses of tokens", tmp_path / "none": "none", tmp_path / "file.csv": "is a file"}
+    for wrong, message in (*wrongs.items(), (3, "token_losses is 3")):
         with pytest.raises(InputError, match=message):
             bl.combine(losses, ["a"], rule="token_oracle", token_losses=wrong)
 

@@ -528,6 +528,13 @@ def test_a_score_that_is_not_there_is_refused_with_those_that_are(answered):
     refused("has no 'acc_norm'", "from 0 to 1: acc\n", runs=answered, score="acc_norm")
 
 
+@pytest.mark.parametrize("name", ["target", "doc_id"])
+def test_numbers_of_the_document_are_no_scores(tmp_path, name):
+    records = [answer(doc, "m", 1.0, target=doc) for doc in range(2)]
+    run = write_run(tmp_path / "out", "EleutherAI/pythia-160m", records=records, kind="multiple_choice")
+    refused(f"'{name}' is no score", "from 0 to 1: acc\n", runs=[run], score=name)
+
+
 def test_a_score_that_is_no_share_is_refused(tmp_path):
     run = write_run(tmp_path / "out", "EleutherAI/pythia-160m", records=[answer(0, "m", 63.0)], kind="multiple_choice")
     refused("acc of document 0", "63.0", "from 0 to 1", runs=[run], score="acc")
