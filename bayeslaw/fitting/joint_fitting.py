@@ -23,6 +23,7 @@ from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.samplers import AUTO
+from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
 
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
@@ -40,6 +41,7 @@ def fit_joint_law(
     parameters: str,
     progress: bool,
     sampler: str = AUTO,
+    plan: SamplingPlan = USUAL_PLAN,
     attrs: dict[str, Any],
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> xr.DataTree:
@@ -53,6 +55,8 @@ def fit_joint_law(
         A loss table with losses on samples.
     draws, chains, seed, parameters, progress, sampler
         As in `bayeslaw.fit`.
+    plan
+        How long chains adapt, towards which acceptance, and how they are thinned.
     attrs
         Attributes of the tree besides those of law and table.
     checkpoint
@@ -72,12 +76,12 @@ def fit_joint_law(
     with jax.enable_x64(True), stopwatch() as watch:
         model = JointModel(law.resolved(table.link.name), table)
         posterior = joint_posterior(model)
-        check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
+        check_room(draws, chains, thin=plan.thin, coordinates=len(posterior.start), rows=len(table.mean))
         choices: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
-        made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
+        made: dict[str, Any] = {"progress": progress, "sampler": sampler, "plan": plan, "checkpoint": checkpoint}
         solution = draw_posterior(posterior, joint_data(model), attempts=ATTEMPTS, **made, **choices)
         table_attributes = table_attrs(model.law, table, unused_tokens(data)) | {
-            "settings": json.dumps(solution.settings | choices)
+            "settings": json.dumps(solution.settings | choices | {"thin": plan.thin})
         }
         tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before

@@ -22,6 +22,7 @@ from bayeslaw.pools.gains import models_of_pools
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.kept_draws import Checkpoint
 from bayeslaw.posterior.samplers import AUTO
+from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
 
 
@@ -37,6 +38,7 @@ def fit_rows(
     parameters: str,
     progress: bool,
     sampler: str = AUTO,
+    plan: SamplingPlan = USUAL_PLAN,
 ) -> xr.DataTree:
     """Fit a law of rows to a table.
 
@@ -46,6 +48,8 @@ def fit_rows(
         Where draws are kept while the fit goes on; it has begun.
     law, data, noise, draws, chains, seed, parameters, progress, sampler
         As in `bayeslaw.fit`.
+    plan
+        How long chains adapt, towards which acceptance, and how they are thinned.
 
     Returns
     -------
@@ -63,10 +67,12 @@ def fit_rows(
         model = resolved(LawModel(law, noise or usual_noise(law, observations), observations))
         with stopwatch() as watch:
             posterior = row_posterior(model)
-            check_room(draws, chains, coordinates=len(posterior.start), rows=len(model.response))
-            made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
+            check_room(draws, chains, thin=plan.thin, coordinates=len(posterior.start), rows=len(model.response))
+            made: dict[str, Any] = {"progress": progress, "sampler": sampler, "plan": plan, "checkpoint": checkpoint}
             solution = draw_posterior(posterior, rows_of(model), **made, **settings)
-        attrs = attributes_of(model, data, parameters) | {"settings": json.dumps(solution.settings | settings)}
+        attrs = attributes_of(model, data, parameters) | {
+            "settings": json.dumps(solution.settings | settings | {"thin": plan.thin})
+        }
         tree = build_tree(model, solution.draws, seed=seed, attrs=attrs)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}

@@ -32,6 +32,7 @@ def sample_until_trusted(
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
     sampler: Callable[..., Draws] = sample,
+    thin: int = 1,
 ) -> tuple[Draws, dict[str, float]]:
     """Draw from a posterior, again where chains disagree or trajectories diverge.
 
@@ -51,6 +52,8 @@ def sample_until_trusted(
         Where draws are kept while chains run, those of each attempt apart.
     sampler
         What draws; arguments as of `bayeslaw.posterior.sampler.sample`.
+    thin
+        Of so many successive draws one is kept; chains make `thin` times as many as they keep.
 
     Returns
     -------
@@ -63,13 +66,13 @@ def sample_until_trusted(
     made, limit = 0, rhat_limit(draws, chains)
     for warmup, target_accept in attempts:
         made += 1
-        with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
+        with progress_bar("sampling", chains * (warmup + thin * draws), shown=progress) as advance:
             drawn = sampler(
                 posterior,
                 data,
                 mode,
                 factor,
-                draws=draws,
+                draws=thin * draws,
                 warmup=warmup,
                 chains=chains,
                 seed=seed,
@@ -77,7 +80,7 @@ def sample_until_trusted(
                 spread=spread,
                 progress=advance,
                 checkpoint=checkpoint.within(f"attempt-{made}"),
-            )
+            ).thinned(thin)
         quality = drawn.divergences, largest_rhat(drawn.position)
         if best is None or quality < best[0]:
             best = quality, drawn, {"warmup": warmup, "target_accept": target_accept}
