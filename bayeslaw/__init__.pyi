@@ -30,6 +30,7 @@ from .laws import (
     PowerLaw,
     register_law,
 )
+from .laws.quantile_priors import between
 from .laws.results import Claim
 from .likelihood.noise import Noise
 from .losses.folders import write_losses
@@ -96,6 +97,7 @@ __all__ = [
     "TruthCoverage",
     "advantage",
     "attainability",
+    "between",
     "calibrate",
     "check",
     "choose",

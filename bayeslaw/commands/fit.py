@@ -52,6 +52,15 @@ def fit(
     config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, settings and noise.")] = None,
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     chains: Annotated[int, typer.Option("--chains", help="Number of chains.")] = 4,
+    warmup: Annotated[
+        int | None,
+        typer.Option("--warmup", help="Draws that each chain adapts on (default: 500, or 400 of the joint law)."),
+    ] = None,
+    target_acceptance: Annotated[
+        float | None,
+        typer.Option("--target-acceptance", help="Acceptance that steps are adapted to, in (0, 1) (default: 0.9)."),
+    ] = None,
+    thin: Annotated[int, typer.Option("--thin", help="Of so many successive draws one is kept.")] = 1,
     seed: SeedOption = 0,
     params: Annotated[Counts, typer.Option("--params", help="Which count of parameters is the budget.")] = "total",
     sampler: Annotated[
@@ -130,6 +139,9 @@ def fit(
             say=lambda text: note(ctx, text),
             draws=draws,
             chains=chains,
+            warmup=warmup,
+            target_acceptance=target_acceptance,
+            thin=thin,
             seed=seed,
             parameters=params,
             progress=not is_quiet(ctx),

@@ -12,7 +12,8 @@ from bayeslaw.comparison.averages import bridge, error_of_sum, log_average, smoo
 from bayeslaw.comparison.left_out_folds import LEFT_OUT, Fold, make_folds
 from bayeslaw.errors import check_whole
 from bayeslaw.fitting.fit_argument import a_fit
-from bayeslaw.fitting.fits import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.fitting.sampling_choices import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS
 from bayeslaw.inputs.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed, a_whole_number, accepts
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Densities, Refits

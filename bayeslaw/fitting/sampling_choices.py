@@ -5,7 +5,7 @@ from typing import Any
 from bayeslaw.errors import InputError, check_whole, shown
 from bayeslaw.inputs.arguments import a_seed, plain
 
-FEWEST_DRAWS = 50
+FEWEST_DRAWS, MOST_DRAWS, MOST_CHAINS = 50, 1_000_000, 1_000
 FEWEST_WARMUP = 20
 """With fewer draws a sampler adapts its steps, but learns nothing of the posterior's scales."""
 
