@@ -172,9 +172,8 @@ class JointLaw:
             )
         for name in self.parameter_names:
             if (given := getattr(self, name)) is not None:
-                object.__setattr__(
-                    self, name, _checked(name, read_prior(name, given, values=VALUES.get(name, POSITIVE)))
-                )
+                prior = read_prior(name, given, values=VALUES.get(name, POSITIVE))
+                object.__setattr__(self, name, _checked(name, prior))
 
     @property
     def priors(self) -> dict[str, Prior]:

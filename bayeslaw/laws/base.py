@@ -15,7 +15,7 @@ from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Paramete
 from bayeslaw.laws.prior_argument import read_prior
 from bayeslaw.laws.priors import Prior, check_positive
 from bayeslaw.laws.protocol import read_priors
-from bayeslaw.laws.quantile_priors import POSITIVE, SIGNED
+from bayeslaw.laws.quantile_priors import EXPONENT, POSITIVE, SIGNED
 from bayeslaw.markup import Html, element
 
 BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
@@ -175,7 +175,8 @@ class Law(ABC):
 
     def _prior(self, name: str, given: Any) -> Prior:
         signed = name in self.signed
-        values = SIGNED if signed else POSITIVE
+        exponent = any(name in names for names in self.exponents.values())
+        values = POSITIVE if not signed else EXPONENT if exponent else SIGNED
         prior = read_prior(name, given, values=values, relative=name == FLOOR and not signed)
         return prior if signed else check_positive(name, prior)
 

@@ -19,7 +19,6 @@ COUNTERPARTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "InverseGamma": (("concentration", "alpha"), ("rate", "beta")),
     "Laplace": (("loc", "mu"), ("scale", "b")),
     "LogNormal": (("loc", "mu"), ("scale", "sigma")),
-    "LogUniform": (("low", "lower"), ("high", "upper")),
     "Normal": (("loc", "mu"), ("scale", "sigma")),
     "StudentT": (("df", "nu"), ("loc", "mu"), ("scale", "sigma")),
     "TruncatedNormal": (("loc", "mu"), ("scale", "sigma"), ("low", "lower"), ("high", "upper")),

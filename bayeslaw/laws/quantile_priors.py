@@ -14,7 +14,7 @@ from bayeslaw.laws.priors import Prior
 BETWEEN, MASS = "between", "mass"
 USUAL_MASS = 0.9
 ACCEPTED = "two numbers, the lower one first, such as [0.1, 0.6]"
-POSITIVE, SIGNED, SHARE = "positive", "signed", "share"
+POSITIVE, SIGNED, SHARE, EXPONENT = "positive", "signed", "share", "exponent"
 LOG_CONCENTRATIONS = (-4.0, 30.0)
 """Between which the logarithm of the sum of both concentrations of a beta distribution is searched."""
 LARGEST_LOGIT = 700.0
@@ -69,8 +69,10 @@ WRITE_IT = "write between: [0.1, 0.6], or bayeslaw.between(0.1, 0.6)"
 def between(low: float, high: float, *, mass: float = USUAL_MASS) -> Between:
     """Say where a parameter is expected, in place of a prior: the prior with these quantiles is worked out.
 
-    A positive parameter gets a log-normal prior, one that may be negative a normal one, and a share a beta prior. In
-    a file it is written ``exponent: {between: [0.1, 0.6], mass: 0.9}``.
+    A positive parameter gets a log-normal prior, one that may be negative a normal one, and a share a beta prior. The
+    exponents of laws of rows may be negative, but get a log-normal prior, as they have by default, where the interval
+    lies above zero; that of the joint law, which is integrated out, gets a normal one. In a file it is written
+    ``exponent: {between: [0.1, 0.6], mass: 0.9}``.
 
     Parameters
     ----------
@@ -175,6 +177,10 @@ def _log_normal(site: str, given: Between) -> Prior:
     return Prior("LogNormal", (("loc", (low + high) / 2), ("scale", (high - low) / 2 / given.deviations)))
 
 
+def _exponent(site: str, given: Between) -> Prior:
+    return (_log_normal if given.low > 0 else _normal)(site, given)
+
+
 def _beta(site: str, given: Between) -> Prior:
     if not (given.low > 0 and given.high < 1):
         problem = f"the prior of {site} is {given}, and {site} is a share"
@@ -218,5 +224,10 @@ def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, f
     return found if all(abs(each - tail) <= CLOSE * tail for each in reached) else None
 
 
-MATCHED: Mapping[str, Callable[[str, Between], Prior]] = {POSITIVE: _log_normal, SIGNED: _normal, SHARE: _beta}
+MATCHED: Mapping[str, Callable[[str, Between], Prior]] = {
+    POSITIVE: _log_normal,
+    SIGNED: _normal,
+    SHARE: _beta,
+    EXPONENT: _exponent,
+}
 """By what a parameter may be, from the interval to the prior."""
