@@ -12,7 +12,7 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_attributes import common_attributes
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior
-from bayeslaw.fitting.joint_tree import build_joint_tree
+from bayeslaw.fitting.joint_tree import build_joint_prior_tree, build_joint_tree
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
@@ -102,6 +102,19 @@ def fit_joint(
     _check_no_noise(noise)
     attrs = common_attributes(Noise(), data, choices["parameters"])
     return fit_joint_law(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
+
+
+def prior_of_models(
+    law: JointLaw, data: xr.Dataset, *, noise: Noise | None, draws: int, seed: int, parameters: str
+) -> xr.DataTree:
+    """Draw the joint law from its prior; as `bayeslaw.prior_predictive`, without the losses of the models."""
+    _check_no_noise(noise)
+    table = joint_table(data, link=law.link, parameters=parameters, seed=seed)
+    with jax.enable_x64(True):
+        model = JointModel(law.resolved(table.link.name), table)
+        settings = {"settings": json.dumps({"draws": draws, "seed": seed})}
+        attrs = common_attributes(Noise(), data, parameters) | table_attrs(model.law, table, unused_tokens(data))
+        return build_joint_prior_tree(model, draws=draws, seed=seed, attrs=attrs | settings)
 
 
 def numpyro_model(law: JointLaw, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:

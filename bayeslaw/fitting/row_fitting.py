@@ -12,7 +12,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_attributes import attributes_of, resolved
 from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS
 from bayeslaw.fitting.row_posterior import row_posterior, rows_of
-from bayeslaw.fitting.tree import build_tree
+from bayeslaw.fitting.tree import build_prior_tree, build_tree
 from bayeslaw.fitting.usual_noise import usual_noise
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw
 from bayeslaw.likelihood.compiled import stopwatch
@@ -90,6 +90,17 @@ def fit_gains(
         members = fit_rows(checkpoint.within(MEMBERS), PowerLaw(), models_of_pools(data), noise=None, **choices)
         tree[MEMBERS] = members.filter(lambda node: node.name not in OPTIONAL_GROUPS)
     return tree
+
+
+def prior_of_rows(
+    law: Law, data: xr.Dataset, *, noise: Noise | None, draws: int, seed: int, parameters: str
+) -> xr.DataTree:
+    """Draw a law of rows from its prior; as `bayeslaw.prior_predictive`, without the losses of the rows."""
+    observations = law.observe(data, parameters=parameters)
+    with jax.enable_x64(True):
+        model = resolved(LawModel(law, noise or usual_noise(law, observations), observations))
+        attrs = attributes_of(model, data, parameters) | {"settings": json.dumps({"draws": draws, "seed": seed})}
+        return build_prior_tree(model, draws=draws, seed=seed, attrs=attrs)
 
 
 def numpyro_model(law: Law, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:
