@@ -12,6 +12,7 @@ from .decision.score_values import NextScores, next_scores
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
+from .diagnosis.prior_checks import ExpectedLoss, PriorCheck, prior_check
 from .diagnosis.sampling_diagnostics import Diagnostics, diagnostics
 from .errors import InputError
 from .findings import Finding, LossTableWarning
@@ -19,6 +20,7 @@ from .fitting.fit_reading import load_fit
 from .fitting.fits import Fit, fit
 from .fitting.numpyro_models import numpyro_model
 from .fitting.point_fit import maximum_likelihood
+from .fitting.prior_simulation import prior_predictive
 from .fitting.recommendation import Recommendation, recommend
 from .joint.law import JointLaw
 from .laws import (
@@ -43,6 +45,7 @@ from .losses.token_losses import read_token_losses
 from .plotting.attainability_plot import plot_attainability, save_attainability
 from .plotting.pareto_plot import plot_pareto, save_pareto
 from .plotting.pictures import plot_claims, plot_law, plot_when, save_plot
+from .plotting.prior_predictive_plot import plot_prior_predictive, save_prior_predictive
 from .pools.advantages import Advantage, advantage
 from .pools.attainabilities import Attainabilities, attainability
 from .pools.attained_gains import Attainability
@@ -75,6 +78,7 @@ __all__ = [
     "Crossovers",
     "Diagnostics",
     "DiversityLaw",
+    "ExpectedLoss",
     "Finding",
     "Fit",
     "FrontPool",
@@ -89,6 +93,7 @@ __all__ = [
     "ParameterSummary",
     "PowerLaw",
     "PowerTruth",
+    "PriorCheck",
     "Recommendation",
     "ServedTexts",
     "Stack",
@@ -128,11 +133,14 @@ __all__ = [
     "plot_claims",
     "plot_law",
     "plot_pareto",
+    "plot_prior_predictive",
     "plot_when",
     "pool_check",
     "pools_of",
     "predict",
     "predict_draws",
+    "prior_check",
+    "prior_predictive",
     "read_losses",
     "read_pools",
     "read_token_losses",
@@ -142,6 +150,7 @@ __all__ = [
     "save_attainability",
     "save_pareto",
     "save_plot",
+    "save_prior_predictive",
     "simulate_chinchilla",
     "simulate_losses",
     "simulate_pools",

@@ -93,7 +93,7 @@ def prior_predictive(
     >>> law = bl.PowerLaw(exponent=bl.between(0.1, 0.6))
     >>> tree = bl.prior_predictive(law, bl.load_dataset("zoo", unit="document"), draws=200)
     >>> dict(tree["prior_predictive"].sizes)
-    {'chain': 1, 'draw': 200, 'lm': 12}
+    {'chain': 1, 'draw': 200, 'lm': 24}
     >>> tree["prior"]["exponent_population"].median().round(1).item()
     0.2
     """
