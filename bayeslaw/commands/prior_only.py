@@ -23,6 +23,7 @@ PriorOnlyOption = Annotated[
 PictureOption = Annotated[
     Path | None, typer.Option("--picture", help="With --prior-only, a picture of it: a .png, .svg or .pdf file.")
 ]
+LARGE = 1e4
 COLUMNS = ("row", "group", "parameters", "training_tokens", "lower", "median", "upper", "observed", "unit", "interval")
 
 
@@ -92,9 +93,10 @@ def _show(found: PriorCheck) -> None:
     for each in found.expected:
         table.add_row(*(_cell(getattr(each, name)) for name in columns))
     out.print(table)
+    inside, below, above = (f"{100 * share:.0f} %" for share in (found.inside, found.below, found.above))
     out.print(
-        f"{100 * found.inside:.0f} % of the {found.rows:,} observed losses lie inside the {level} interval of the prior "
-        f"predictive, {100 * found.below:.0f} % below and {100 * found.above:.0f} % above.",
+        f"{inside} of the {found.rows:,} observed losses lie inside the {level} interval of the prior predictive, "
+        f"{below} below and {above} above.",
         soft_wrap=True,
     )
 
@@ -105,6 +107,6 @@ def _columns(expected: tuple[ExpectedLoss, ...]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else "" if value is None else f"{value:,.4g}" if value < 1e4 else f"{value:.3g}"
-    )
+    if value is None or isinstance(value, str):
+        return value or ""
+    return f"{value:.4g}" if value < LARGE else f"{value:.3g}"

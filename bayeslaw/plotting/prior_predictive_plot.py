@@ -28,9 +28,13 @@ from bayeslaw.plotting.plot_style import (
 )
 
 PANELS_A_ROW, MOST_PANELS = 3, 9
+FEW, MANY = 200, 2000
+"""Up to how many points are large, and from how many on they are drawn as an image in files of lines."""
 MOST_BINS = 24
 MARGIN = 1.15
 HALF = 0.5
+MOST_BEYOND = 30.0
+"""How many times the largest observed loss, or the smallest divided by it, the axis reaches at most."""
 BAND, INNER_BAND = "#dcdce6", "#b4b6cc"
 EVERYTHING = "all rows"
 LONGEST_NAME = 40
@@ -51,7 +55,8 @@ def plot_prior_predictive(tree: xr.DataTree, *, interval: float = 0.9) -> Figure
     -------
     matplotlib.figure.Figure
         The figure. It belongs to no window: write it with ``savefig``. Of more than nine groups those of most rows are
-        shown, and their number is told. Where there are many budgets, rows of near ones share a band.
+        shown, and their number is told. Where there are many budgets, rows of near ones share a band. Bands that reach
+        beyond thirty times the largest loss observed, or a thirtieth of the smallest, run out of the picture.
 
     Raises
     ------
@@ -82,8 +87,10 @@ def plot_prior_predictive(tree: xr.DataTree, *, interval: float = 0.9) -> Figure
         along, named = _along(fit)
         bands = [_bands(along[members], drawn[:, members], interval) for members in panels.values()]
         for ax, (name, members), band in zip(axes.flat, panels.items(), bands, strict=False):
-            _draw(ax, along[members], fit.observations.loss[members], band)
+            _draw(ax, along[members], fit.observations.loss[members], band, size=14 if len(along) <= FEW else 3)
             ax.set_title(_short(name), fontsize=9)
+        for ax in axes.flat[max(len(panels) - columns, 0) : len(panels)]:
+            ax.tick_params(labelbottom=True)
         _scale(axes[0, 0], along, fit.observations.loss, bands, budgets=named == BUDGET)
         figure.suptitle(_title(found, fit, len(panels)), x=0.01, ha="left", fontsize=10, fontweight="bold")
         figure.supxlabel(named, fontsize=9)
@@ -136,7 +143,7 @@ def _panels(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _along(fit: Fit) -> tuple[np.ndarray, str]:
-    """What rows are drawn along, and what that is called: budgets, or where the law takes none the rank of the loss."""
+    """Choose what rows are drawn along, and name it: budgets, or where the law takes none the rank of the loss."""
     observations = fit.observations
     if BUDGET in observations.covariates:
         return observations.covariates[BUDGET], BUDGET
@@ -156,7 +163,7 @@ def _bands(along: np.ndarray, drawn: np.ndarray, interval: float) -> tuple[np.nd
     return np.exp(edges[held]), quantiles
 
 
-def _draw(ax: Axes, along: np.ndarray, observed: np.ndarray, band: tuple[np.ndarray, np.ndarray]) -> None:
+def _draw(ax: Axes, along: np.ndarray, observed: np.ndarray, band: tuple[np.ndarray, np.ndarray], *, size: int) -> None:
     at, (lower, first, median, third, upper) = band
     if len(at) == 1:
         # A band of no width would not be seen.
@@ -165,19 +172,19 @@ def _draw(ax: Axes, along: np.ndarray, observed: np.ndarray, band: tuple[np.ndar
     ax.fill_between(at, lower, upper, color=BAND, linewidth=0)
     ax.fill_between(at, first, third, color=INNER_BAND, linewidth=0)
     ax.plot(at, median, color=FAINT, linewidth=1)
-    size = 14 if len(along) <= 200 else 3
-    ax.scatter(along, observed, s=size, color=INK, linewidths=0, zorder=3, rasterized=len(along) > 2000)
+    ax.scatter(along, observed, s=size, color=INK, linewidths=0, zorder=3, rasterized=len(along) > MANY)
 
 
 def _scale(ax: Axes, along: np.ndarray, observed: np.ndarray, bands: list[Any], *, budgets: bool) -> None:
-    """Scale the axes that all panels share: losses by logarithms, where all that is shown is positive."""
+    """Scale the axes that all panels share: losses by logarithms, where those observed are positive."""
     low, high = along.min() / MARGIN, along.max() * MARGIN
     if budgets:
         budget_axis(ax, low, high, most=4)
     quantiles = np.concatenate([each[1].ravel() for each in bands])
-    smallest, largest = min(quantiles.min(), observed.min()), max(quantiles.max(), observed.max())
-    if smallest > 0:
-        loss_axis(ax, smallest / MARGIN, largest * MARGIN, most=6)
+    if observed.min() > 0:
+        lowest = max(quantiles.min(), observed.min() / MOST_BEYOND)
+        highest = min(quantiles.max(), observed.max() * MOST_BEYOND)
+        loss_axis(ax, min(lowest, observed.min()) / MARGIN, max(highest, observed.max()) * MARGIN, most=6)
 
 
 def _title(found: PriorCheck, fit: Fit, panels: int) -> str:
