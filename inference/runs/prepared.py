@@ -17,7 +17,7 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.transformer import Decoder
 from inference.runs.model_list import ModelRequest
 from inference.runs.options import ScoreOptions
-from inference.scoring.scores import check_window, default_batch_tokens, default_dtype
+from inference.scoring.scores import check_window, default_batch_tokens, default_dtype, shape_cost
 from inference.texts.batches import Batch, BatchArrays, Window, batch_arrays, plan_batches, plan_windows
 from inference.texts.documents import Corpus, text_hash
 from inference.texts.tokens import Encoding, TextTokenizer
@@ -58,6 +58,11 @@ class PreparedModel:
     def parameters(self) -> dict[str, int]:
         """Counts of parameters, from the shapes of the tensors."""
         return dict(parameter_counts(nnx.eval_shape(lambda: Decoder(self.config))))
+
+    @property
+    def shape_cost(self) -> int:
+        """How many positions cost what one more shape of batches does."""
+        return shape_cost(self.parameters["total"], self.config)
 
     @property
     def keys(self) -> dict[str, Any]:
@@ -115,7 +120,7 @@ def prepare_model(request: ModelRequest, options: ScoreOptions) -> PreparedModel
 
 @dataclass(frozen=True)
 class Plan:
-    """What a model has to score of some texts: it depends on the texts and the options alone.
+    """What a model has to score of some texts: it depends on the texts, the model's size and the options alone.
 
     Attributes
     ----------
@@ -200,7 +205,7 @@ def plan_texts(model: PreparedModel, texts: Sequence[str]) -> Plan:
     lengths = [len(encoding.ids) for encoding in encodings]
     prefix = model.tokenizer.prefix
     windows = plan_windows(lengths, window=model.window, stride=model.stride, prefix=prefix is not None)
-    batches = plan_batches(windows, batch_tokens=model.batch_tokens)
+    batches = plan_batches(windows, batch_tokens=model.batch_tokens, shape_cost=model.shape_cost)
     return Plan(encodings, windows, batches, prefix)
 
 

@@ -181,7 +181,9 @@ class _Run:
         return [number for number in range(segments) if not self.folder.has(model.name, number)]
 
     def _journal(self, model: PreparedModel, number: int) -> Journal:
-        keys = model.keys | {"texts": self.folder.segments[number]["hash"], "unit": self.options.unit}
+        # What is kept by number must be what the same number of this run's plan holds.
+        plan = {"texts": self.folder.segments[number]["hash"], "shape_cost": model.shape_cost}
+        keys = model.keys | plan | {"unit": self.options.unit}
         return Journal(self.folder.journal_folder(model.name, number), model.name, keys)
 
     def _score_model(

@@ -19,6 +19,7 @@ from inference.scoring.scores import (
     default_batch_tokens,
     place_rows,
     score,
+    shape_cost,
     token_log_probabilities,
 )
 from inference.texts.batches import batch_arrays, plan_batches, plan_windows
@@ -144,7 +145,8 @@ def _product_losses(
     graphs, states = zip(*(nnx.split(model.decoder) for model in models), strict=True)
     common = min(model.config.vocabulary for model in models)
     losses = np.zeros(len(encodings))
-    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens()):
+    cost = min(shape_cost(model.parameters["total"], model.config) for model in models)
+    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens(), shape_cost=cost):
         many = [batch_arrays(batch, windows, encodings, prefix=model.tokenizer.prefix) for model in models]
         inputs = [place_rows(model.mesh, one.inputs)[0] for model, one in zip(models, many, strict=True)]
         targets, lengths = place_rows(models[0].mesh, many[0].targets, many[0].lengths)

@@ -128,13 +128,19 @@ def plan_windows(lengths: Sequence[int], *, window: int, stride: int, prefix: bo
 
 
 def plan_batches(
-    windows: Sequence[Window], *, batch_tokens: int, most_shapes: int | None = None, multiple: int = 1
+    windows: Sequence[Window],
+    *,
+    batch_tokens: int,
+    most_shapes: int | None = None,
+    shape_cost: int = 0,
+    multiple: int = 1,
 ) -> list[Batch]:
     """Gather windows of similar length into batches, with the least padding that few shapes allow.
 
     The lengths of rows are found by dynamic programming. A class of windows of similar length fills batches of equally
-    many rows, as few batches as the budget allows; windows of one length are in one class. The plan depends on the
-    lengths of the windows and on the options alone.
+    many rows, as few batches as the budget allows; windows of one length are in one class. Of all numbers of shapes
+    allowed the one is taken whose padding and compilations cost least together. The plan depends on the lengths of the
+    windows and on the options alone.
 
     Parameters
     ----------
@@ -145,6 +151,8 @@ def plan_batches(
     most_shapes
         Most different shapes (rows, inputs); by default one for each 8,192 positions, up to 8: each shape is compiled,
         which takes longer than the padding that it spares in few texts.
+    shape_cost
+        How many positions go through the model in the time that a shape takes to compile: many where it is small.
     multiple
         What the length of rows is a multiple of, unless that is beyond the longest window.
 
@@ -156,13 +164,14 @@ def plan_batches(
     Raises
     ------
     InputError
-        If an option is not a whole number of at least 1.
+        If an option is not a whole number of at least 1 (`shape_cost`: 0).
     """
     check_whole("batch_tokens", batch_tokens, lowest=1, suggested=8192)
     lengths = np.array([window.inputs for window in windows], dtype=np.int64)
     if most_shapes is None:
         most_shapes = min(MOST_SHAPES, 1 + int(lengths.sum()) // TOKENS_PER_SHAPE)
     check_whole("most_shapes", most_shapes, lowest=1, suggested=MOST_SHAPES)
+    check_whole("shape_cost", shape_cost, lowest=0, suggested=0)
     check_whole("multiple", multiple, lowest=1, suggested=8)
     if not len(lengths):
         return []
@@ -172,7 +181,7 @@ def plan_batches(
     rounded = np.minimum(-(-_round_up(lengths) // multiple) * multiple, lengths.max())
     bins, counts = np.unique(rounded, return_counts=True)
     batches, done = [], 0
-    for inputs, count in _row_lengths(bins, counts, batch_tokens, most_shapes):
+    for inputs, count in _row_lengths(bins, counts, batch_tokens, most_shapes, shape_cost):
         rows = int(_rows(np.array(count), inputs, batch_tokens))
         for start in range(done, done + count, rows):
             chosen = order[start : min(start + rows, done + count)]
@@ -240,8 +249,10 @@ def _rows(counts: np.ndarray, inputs: int, batch_tokens: int) -> np.ndarray:
     return -(-counts // -(-counts // most))
 
 
-def _row_lengths(bins: np.ndarray, counts: np.ndarray, batch_tokens: int, most_shapes: int) -> list[tuple[int, int]]:
-    """Choose rows' lengths for the least padding.
+def _row_lengths(
+    bins: np.ndarray, counts: np.ndarray, batch_tokens: int, most_shapes: int, shape_cost: int
+) -> list[tuple[int, int]]:
+    """Choose rows' lengths for the least padding and compilation.
 
     The least number of positions for the windows of the first j bins in at most k shapes: the last shape takes the bins
     from some i to j, and those before are a smaller problem of the same kind.
@@ -266,7 +277,8 @@ def _row_lengths(bins: np.ndarray, counts: np.ndarray, batch_tokens: int, most_s
             begins[k, j] = np.argmin(total)
             least[k, j] = total[begins[k, j]]
     classes, j = [], size
-    for k in range(shapes, 0, -1):
+    cheapest = int(np.argmin(least[1:, size] + shape_cost * np.arange(1, shapes + 1))) + 1
+    for k in range(cheapest, 0, -1):
         if j == 0:
             break
         i = int(begins[k, j])

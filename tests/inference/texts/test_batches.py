@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.errors import InputError
+from inference.decoder.configuration import DecoderConfig, Rope
+from inference.scoring.scores import shape_cost
 from inference.texts.batches import Batch, Window, batch_arrays, plan_batches, plan_windows
 from inference.texts.tokens import Encoding
 
@@ -121,6 +123,31 @@ def test_padding_is_the_least_of_all_ways_to_part_the_lengths(lengths, budget, m
                 total += batches * inputs * next(rows for rows in range(1, count + 1) if rows * batches >= count)
         best = total if best is None else min(best, total)
     assert padded(plan_batches(inputs_only(lengths), batch_tokens=budget, most_shapes=most_shapes)) == best
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.integers(1, 3000), min_size=1, max_size=40), st.integers(0, 20_000))
+def test_as_many_shapes_as_cost_least_with_their_padding(lengths, shape_cost):
+    windows = inputs_only(lengths)
+
+    def cost(batches):
+        return padded(batches) + shape_cost * len(shapes(batches))
+
+    found = plan_batches(windows, batch_tokens=4096, most_shapes=5, shape_cost=shape_cost)
+    fixed = [plan_batches(windows, batch_tokens=4096, most_shapes=number) for number in range(1, 6)]
+    assert cost(found) == min(cost(batches) for batches in fixed)
+
+
+def test_a_small_model_compiles_one_shape_and_a_large_one_several():
+    lengths = np.random.default_rng(2).integers(20, 1000, 200).tolist()
+    sizes = {"width": 64, "heads": 1, "key_value_heads": 1, "head_width": 64, "mlp_width": 8}
+    config = DecoderConfig(vocabulary=9, depth=3, **sizes, ropes=(Rope(1e4, 64),))
+    small, large = (
+        plan_batches(inputs_only(lengths), batch_tokens=2048, shape_cost=shape_cost(parameters, config))
+        for parameters in (20_000, 160_000_000)
+    )
+    assert len(shapes(small)) == 1
+    assert len(shapes(large)) == 8
 
 
 def test_batches_of_a_class_are_alike():
