@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -80,7 +81,7 @@ class Group(TyperGroup):
 
         # Commands say what is wrong with a table in words of their own.
         warnings.filterwarnings("ignore", category=LossTableWarning)
-        with noting_sizes() as sizes, _noting_former_names(ctx):
+        with noting_sizes() as sizes, _noting_former_names(ctx), _telling_progress(ctx):
             try:
                 return super().invoke(ctx)
             except InputError as error:
@@ -94,6 +95,43 @@ class Group(TyperGroup):
             finally:
                 for text, number in sizes.items():
                     note(ctx, f"note: {text} was read as {number:,.0f}")
+
+
+class _Noting(logging.Handler):
+    """Prints what is logged on standard error, unless ``--quiet`` was given."""
+
+    def __init__(self, ctx: Any) -> None:
+        super().__init__()
+        self._ctx = ctx
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        note(self._ctx, record.getMessage())
+
+
+@contextmanager
+def _telling_progress(ctx: Any) -> Iterator[None]:
+    """Say now and then on a standard error that is no terminal, such as a log, how far long work is."""
+    if sys.stderr.isatty():
+        yield
+        return
+    from bayeslaw.progress import UNDER_WAY
+
+    handler, level = _Noting(ctx), UNDER_WAY.level
+    UNDER_WAY.addHandler(handler)
+    UNDER_WAY.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        UNDER_WAY.removeHandler(handler)
+        UNDER_WAY.setLevel(level)
+
+
+def under_way(ctx: Any, what: str) -> AbstractContextManager[object]:
+    """Show that work which does not tell its steps is going on, unless ``--quiet`` was given."""
+    from bayeslaw.progress import progress_bar
+
+    return progress_bar(what, None, shown=not is_quiet(ctx))
 
 
 @contextmanager

@@ -26,7 +26,7 @@ REFITS: Mapping[str, Converter] = {
     "draws": a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
     "chains": a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     "seed": a_seed,
-    "progress": a_flag,
+    "progress": optional(a_flag),
 }
 """What functions that refit are given."""
 # Beyond it the weights' variance is infinite, and so is the error of what they average: refits differed from the usual
@@ -189,7 +189,7 @@ def leave_out(
     draws: int = 500,
     chains: int = 4,
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> LeftOut:
     """Leave out one model, or one family of models, after the other, and predict what was left out.
 
@@ -226,7 +226,8 @@ def leave_out(
     seed
         Seed of the refits.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
+        far work is where there is none, and what was done.
 
     Returns
     -------

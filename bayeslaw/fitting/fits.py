@@ -237,7 +237,7 @@ def model_of_rows(fit: Fit) -> LawModel:
     chains=as_given,
     seed=a_seed,
     parameters=a_count_of_parameters,
-    progress=a_flag,
+    progress=optional(a_flag),
     sampler=a_choice(SAMPLER_NAMES),
     warmup=as_given,
     target_acceptance=as_given,
@@ -254,7 +254,7 @@ def fit(
     chains: int = 4,
     seed: int = 0,
     parameters: str = "total",
-    progress: bool = False,
+    progress: bool | None = None,
     sampler: str = "auto",
     warmup: int | None = None,
     target_acceptance: float | None = None,
@@ -285,7 +285,8 @@ def fit(
     parameters
         Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
+        far work is where there is none, and what was done.
     sampler
         ``"hmc"``: trajectories of all chains in step, where gradients of the law are worked out by hand, as of the
         joint law. ``"nuts"``: NUTS, for every law. ``"auto"``: the first of them that the law allows.

@@ -25,7 +25,9 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
+from bayeslaw.progress import progress_bar
 
+FOLLOWING = "working out what follows from the draws"
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 ATTEMPTS = {"nuts": ((1000, 0.98), (2000, 0.995), (2000, 0.999))}
 """NUTS in coordinates that the curvature at one place gives needs small steps where offsets and their scale meet."""
@@ -39,7 +41,7 @@ def fit_joint_law(
     chains: int,
     seed: int,
     parameters: str,
-    progress: bool,
+    progress: bool | None,
     sampler: str = AUTO,
     plan: SamplingPlan = USUAL_PLAN,
     attrs: dict[str, Any],
@@ -83,7 +85,8 @@ def fit_joint_law(
         table_attributes = table_attrs(model.law, table, unused_tokens(data)) | {
             "settings": json.dumps(solution.settings | choices | {"thin": plan.thin})
         }
-        tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
+        with progress_bar(FOLLOWING, None, shown=progress):
+            tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree

@@ -24,6 +24,9 @@ from bayeslaw.posterior.kept_draws import Checkpoint
 from bayeslaw.posterior.samplers import AUTO
 from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
+from bayeslaw.progress import progress_bar
+
+FOLLOWING = "working out what follows from the draws"
 
 
 def fit_rows(
@@ -36,7 +39,7 @@ def fit_rows(
     chains: int,
     seed: int,
     parameters: str,
-    progress: bool,
+    progress: bool | None,
     sampler: str = AUTO,
     plan: SamplingPlan = USUAL_PLAN,
 ) -> xr.DataTree:
@@ -73,7 +76,8 @@ def fit_rows(
         attrs = attributes_of(model, data, parameters) | {
             "settings": json.dumps(solution.settings | settings | {"thin": plan.thin})
         }
-        tree = build_tree(model, solution.draws, seed=seed, attrs=attrs)
+        with progress_bar(FOLLOWING, None, shown=progress):
+            tree = build_tree(model, solution.draws, seed=seed, attrs=attrs)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree

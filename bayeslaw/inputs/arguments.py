@@ -3,6 +3,7 @@
 import inspect
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
 from contextvars import ContextVar
 from functools import wraps
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bayeslaw.errors import InputError, check_choice, shown
+from bayeslaw.progress import say_done
 
 Converter = Callable[[str, Any], Any]
 """Takes the name of an argument and what was given for it, and returns what the function works with."""
@@ -52,12 +54,15 @@ def accepts(**converters: Converter) -> Decorator:
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            bound = signature.bind(*args, **kwargs)
+            bound, begun = signature.bind(*args, **kwargs), time.monotonic()
             token = _depth.set(_depth.get() + 1)
             try:
                 for name, value in bound.arguments.items():
                     bound.arguments[name] = converters[name](name, value)
-                return function(*bound.args, **bound.kwargs)
+                result = function(*bound.args, **bound.kwargs)
+                if called_by_user():
+                    say_done(function.__qualname__, time.monotonic() - begun)
+                return result
             finally:
                 _depth.reset(token)
 

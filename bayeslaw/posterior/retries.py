@@ -1,5 +1,6 @@
 """Sampling until the chains can be trusted, with smaller steps and a longer adaptation each time."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.sampler import sample
 from bayeslaw.progress import progress_bar
 
+LOG = logging.getLogger(__name__)
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
 CHANCE = 20.0
@@ -27,7 +29,7 @@ def sample_until_trusted(
     draws: int,
     chains: int,
     seed: int,
-    progress: bool = False,
+    progress: bool | None = False,
     attempts: Sequence[tuple[int, float]] = ATTEMPTS,
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
@@ -82,6 +84,10 @@ def sample_until_trusted(
                 checkpoint=checkpoint.within(f"attempt-{made}"),
             ).thinned(thin)
         quality = drawn.divergences, largest_rhat(drawn.position)
+        LOG.info(
+            "attempt %d: %d draws of adaptation towards an acceptance of %g; %d divergences, largest R-hat %.4f",
+            *(made, warmup, target_accept, *quality),
+        )
         if best is None or quality < best[0]:
             best = quality, drawn, {"warmup": warmup, "target_accept": target_accept}
         if quality[0] == 0 and not quality[1] > limit:

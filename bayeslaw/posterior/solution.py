@@ -15,6 +15,7 @@ from bayeslaw.posterior.mode import Mode
 from bayeslaw.posterior.retries import sample_until_trusted
 from bayeslaw.posterior.samplers import AUTO, sampler_of
 from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
+from bayeslaw.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def draw_posterior(
     draws: int,
     chains: int,
     seed: int,
-    progress: bool = False,
+    progress: bool | None = False,
     attempts: Mapping[str, Sequence[tuple[int, float]]] = MappingProxyType({}),
     sampler: str = AUTO,
     spread: float = 1.0,
@@ -96,7 +97,8 @@ def draw_posterior(
         modes.append(mode)
         return mode.position, factor
 
-    mode, factor = kept_start(checkpoint, lambda at: chosen.height(posterior, data, at), find)
+    with progress_bar("finding the mode", None, shown=progress):
+        mode, factor = kept_start(checkpoint, lambda at: chosen.height(posterior, data, at), find)
     choices |= {"sampler": chosen.sample, "checkpoint": checkpoint}
     drawn, settings = sample_until_trusted(posterior, data, mode, factor, seed=seed, **choices)
     return Solution(drawn, settings, all(mode.level for mode in modes))
