@@ -165,8 +165,8 @@ def calibrate(
         A file that keeps every finished simulation. A run that was broken off, or one of more simulations of the same
         law and seed, goes on from it; it is left where it is.
     progress
-        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
-        far work is where there is none, and what was done.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

@@ -107,8 +107,8 @@ def truth_coverage(
     journal
         As in `bayeslaw.calibrate`.
     progress
-        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
-        far work is where there is none, and what was done.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

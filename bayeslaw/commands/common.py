@@ -8,7 +8,7 @@ import math
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,6 +20,7 @@ from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.inputs.foreign_text import printable, replace_unseen
 from bayeslaw.inputs.former_names import FormerNameWarning
 from bayeslaw.losses.metrics import describe_metrics
+from bayeslaw.progress import UNDER_WAY, bars_in_terminals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -111,12 +112,11 @@ class _Noting(logging.Handler):
 
 @contextmanager
 def _telling_progress(ctx: Any) -> Iterator[None]:
-    """Say now and then on a standard error that is no terminal, such as a log, how far long work is."""
+    """Show how far long work is: in a bar, or now and then in a line where standard error is no terminal."""
     if sys.stderr.isatty():
-        yield
+        with bars_in_terminals(lambda: not is_quiet(ctx)):
+            yield
         return
-    from bayeslaw.progress import UNDER_WAY
-
     handler, level = _Noting(ctx), UNDER_WAY.level
     UNDER_WAY.addHandler(handler)
     UNDER_WAY.setLevel(logging.INFO)
@@ -125,13 +125,6 @@ def _telling_progress(ctx: Any) -> Iterator[None]:
     finally:
         UNDER_WAY.removeHandler(handler)
         UNDER_WAY.setLevel(level)
-
-
-def under_way(ctx: Any, what: str) -> AbstractContextManager[object]:
-    """Show that work which does not tell its steps is going on, unless ``--quiet`` was given."""
-    from bayeslaw.progress import progress_bar
-
-    return progress_bar(what, None, shown=not is_quiet(ctx))
 
 
 @contextmanager

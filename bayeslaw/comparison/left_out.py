@@ -14,7 +14,16 @@ from bayeslaw.errors import check_whole
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.sampling_choices import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS
-from bayeslaw.inputs.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed, a_whole_number, accepts
+from bayeslaw.inputs.arguments import (
+    LARGEST_SEED,
+    Converter,
+    a_choice,
+    a_flag,
+    a_seed,
+    a_whole_number,
+    accepts,
+    optional,
+)
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Densities, Refits
 from bayeslaw.posterior.retries import rhat_limit
@@ -226,8 +235,8 @@ def leave_out(
     seed
         Seed of the refits.
     progress
-        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
-        far work is where there is none, and what was done.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

@@ -285,8 +285,8 @@ def fit(
     parameters
         Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
     progress
-        Whether to show progress in a terminal or a notebook; None for notebooks only. The logger ``bayeslaw`` is told how
-        far work is where there is none, and what was done.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
     sampler
         ``"hmc"``: trajectories of all chains in step, where gradients of the law are worked out by hand, as of the
         joint law. ``"nuts"``: NUTS, for every law. ``"auto"``: the first of them that the law allows.

@@ -3,15 +3,15 @@
 import inspect
 import math
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
 from bayeslaw.errors import InputError, check_choice, shown
-from bayeslaw.progress import say_done
+from bayeslaw.progress import progress_bar
 
 Converter = Callable[[str, Any], Any]
 """Takes the name of an argument and what was given for it, and returns what the function works with."""
@@ -54,15 +54,13 @@ def accepts(**converters: Converter) -> Decorator:
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
-            bound, begun = signature.bind(*args, **kwargs), time.monotonic()
+            bound = signature.bind(*args, **kwargs)
             token = _depth.set(_depth.get() + 1)
             try:
                 for name, value in bound.arguments.items():
                     bound.arguments[name] = converters[name](name, value)
-                result = function(*bound.args, **bound.kwargs)
-                if called_by_user():
-                    say_done(function.__qualname__, time.monotonic() - begun)
-                return result
+                with progress_bar(function.__qualname__, None, shown=None) if called_by_user() else nullcontext():
+                    return function(*bound.args, **bound.kwargs)
             finally:
                 _depth.reset(token)
 
