@@ -33,9 +33,9 @@ def progress_bar(what: str, total: int | None, *, shown: bool | None, unit: str 
     total
         Number of steps; None where that is not known, so that only time is told.
     shown
-        Whether to show a bar where there is a terminal or a notebook to show it in; None for notebooks, and
-        for terminals within `bars_in_terminals`. Where there is none, `UNDER_WAY` is told in lines, which go nowhere unless a handler asks for them. Of works within
-        works the innermost one is shown or told.
+        Whether to show a bar where there is a terminal or a notebook to show it in; None for notebooks, and for
+        terminals within `bars_in_terminals`. Where there is none, `UNDER_WAY` is told in lines, which go nowhere unless
+        a handler asks for them. Of works within works the innermost one is shown or told.
     unit
         What the steps are, to show how many are done per second; nothing by default.
 
@@ -115,7 +115,6 @@ class _Work:
         with self._lock:
             if not self.over.is_set() and self._bar is None:
                 self._bar = make(self)
-                self._bar.advance(self.made)
 
     def hide(self) -> None:
         """Take the bar away."""
@@ -199,7 +198,7 @@ class _TerminalBar:
             columns += [Speed()] if work.unit is not None else []
             columns += [TimeLeft(), TextColumn("left")]
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._bar.add_task(escape(work.what), total=work.total)
+        self._task = self._bar.add_task(escape(work.what), total=work.total, completed=work.made)
         self._bar.start()
 
     def advance(self, done: int) -> None:
@@ -219,7 +218,9 @@ class _NotebookBar:
             from tqdm.notebook import tqdm
         else:
             from tqdm.std import tqdm
-        self._bar = tqdm(total=work.total, desc=work.what, unit=f" {work.unit or 'steps'}", leave=False)
+        self._bar = tqdm(
+            total=work.total, initial=work.made, desc=work.what, unit=f" {work.unit or 'steps'}", leave=False
+        )
 
     def advance(self, done: int) -> None:
         """Move it on by some steps."""

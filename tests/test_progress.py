@@ -33,10 +33,15 @@ def impatient(monkeypatch):
 
 @pytest.fixture
 def terminal(monkeypatch, impatient):
-    stream = Terminal()
-    monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm-256color")
-    return stream
+
+    def begin() -> Terminal:
+        # Between the fixtures and the test pytest puts a standard error of its own.
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        return stream
+
+    return begin
 
 
 class Listener(logging.Handler):
@@ -77,41 +82,46 @@ def until(happened, seconds=5.0):
 
 
 def test_a_terminal_has_a_bar_that_a_clock_starts(terminal):
+    screen = terminal()
     with progress_bar("sampling", 10, shown=True) as advance:
         advance(5)
         # No further step comes.
-        assert until(lambda: "sampling" in terminal.getvalue() and "50 %" in terminal.getvalue())
+        assert until(lambda: "sampling" in screen.getvalue() and "50 %" in screen.getvalue())
     assert threading.active_count() < 20
 
 
 def test_work_of_unknown_length_has_a_bar_too(terminal):
+    screen = terminal()
     with progress_bar("finding the mode", None, shown=True):
-        assert until(lambda: "finding the mode" in terminal.getvalue())
+        assert until(lambda: "finding the mode" in screen.getvalue())
 
 
 def test_quick_work_and_what_is_not_to_be_shown_have_none(terminal, monkeypatch):
+    screen = terminal()
     with progress_bar("hidden", 10, shown=False), progress_bar("unasked", 10, shown=None):
         time.sleep(0.1)
     monkeypatch.setattr(progress, "PATIENCE_SECONDS", 60.0)
     with progress_bar("quick", 1, shown=True) as advance:
         advance(1)
-    assert terminal.getvalue() == ""
+    assert screen.getvalue() == ""
 
 
 def test_of_works_within_works_one_is_shown_at_a_time(terminal):
+    screen = terminal()
     with progress_bar("outer work", None, shown=True):
-        assert until(lambda: "outer work" in terminal.getvalue())
+        assert until(lambda: "outer work" in screen.getvalue())
         with progress_bar("inner work", 4, shown=True):
-            assert until(lambda: "inner work" in terminal.getvalue())
-            assert [work._bar is not None for work in progress._at_work] == [False, True]
+            assert until(lambda: "inner work" in screen.getvalue())
+            assert until(lambda: [work._bar is not None for work in progress._at_work] == [False, True])
         assert until(lambda: progress._at_work[0]._bar is not None)
     assert progress._at_work == []
 
 
 def test_what_a_name_of_work_holds_cannot_steer_the_terminal(terminal):
+    screen = terminal()
     with progress_bar("a\x1b]0;title\x07 [red]b", 10, shown=True):
-        assert until(lambda: "[red]b" in terminal.getvalue())
-    assert "\x1b]0;" not in terminal.getvalue()
+        assert until(lambda: "[red]b" in screen.getvalue())
+    assert "\x1b]0;" not in screen.getvalue()
 
 
 def test_a_log_has_a_line_now_and_then_if_anyone_listens(impatient, listen):
@@ -129,7 +139,7 @@ def test_the_innermost_work_tells(impatient, listen):
     lines = listen(UNDER_WAY, logging.INFO)
     with progress_bar("outer", None, shown=None), progress_bar("inner", None, shown=False):
         assert until(lambda: len(lines) > 3)
-    assert {each.split(":")[0] for each in lines} == {"inner"}
+        assert {each.split(":")[0] for each in lines} == {"inner"}
 
 
 @pytest.mark.parametrize(
@@ -217,14 +227,15 @@ def test_no_shell_and_a_shell_in_a_terminal_are_no_notebook(monkeypatch):
 
 
 def test_commands_ask_for_bars_of_what_says_nothing(terminal):
+    screen = terminal()
     quiet = [False]
     with bars_in_terminals(lambda: not quiet[0]):
         with progress_bar("choose", None, shown=None):
-            assert until(lambda: "choose" in terminal.getvalue())
+            assert until(lambda: "choose" in screen.getvalue())
         quiet[0] = True
         with progress_bar("silent", None, shown=None):
             time.sleep(0.1)
-    assert "silent" not in terminal.getvalue()
+    assert "silent" not in screen.getvalue()
 
 
 @pytest.mark.parametrize(("options", "told"), [((), True), (("--quiet",), False)])
