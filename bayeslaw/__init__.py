@@ -1,9 +1,12 @@
 """Bayesian scaling laws of pools of language models."""
 
+import logging
 from typing import Any
 
 import lazy_loader
 
+# Nothing is printed unless whoever imports this asks for it.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 _find, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 _FORMER_NAMES = {"FactorLaw": "JointLaw"}
 # What the command line calls it shadows a name of Python where a module defines it.

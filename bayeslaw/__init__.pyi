@@ -12,6 +12,7 @@ from .decision.score_values import NextScores, next_scores
 from .diagnosis.checks import check
 from .diagnosis.claim_probabilities import claims
 from .diagnosis.predictive_check import pool_check
+from .diagnosis.prior_checks import ExpectedLoss, PriorCheck, prior_check
 from .diagnosis.sampling_diagnostics import Diagnostics, diagnostics
 from .errors import InputError
 from .findings import Finding, LossTableWarning
@@ -19,6 +20,7 @@ from .fitting.fit_reading import load_fit
 from .fitting.fits import Fit, fit
 from .fitting.numpyro_models import numpyro_model
 from .fitting.point_fit import maximum_likelihood
+from .fitting.prior_simulation import prior_predictive
 from .fitting.recommendation import Recommendation, recommend
 from .joint.law import JointLaw
 from .laws import (
@@ -30,6 +32,7 @@ from .laws import (
     PowerLaw,
     register_law,
 )
+from .laws.quantile_priors import between
 from .laws.results import Claim
 from .likelihood.noise import Noise
 from .losses.folders import write_losses
@@ -51,6 +54,7 @@ from .plotting.pictures import plot_posterior, save_plot
 from .plotting.pool_size_plot import plot_pool_sizes
 from .plotting.predicted_plot import plot_predicted
 from .plotting.predictive_plot import plot_predictive
+from .plotting.prior_predictive_plot import plot_prior_predictive, save_prior_predictive
 from .plotting.rank_plot import plot_ranks
 from .plotting.when_plot import plot_when
 from .pools.advantages import Advantage, advantage
@@ -87,6 +91,7 @@ __all__ = [
     "Crossovers",
     "Diagnostics",
     "DiversityLaw",
+    "ExpectedLoss",
     "Finding",
     "Fit",
     "FrontPool",
@@ -101,6 +106,7 @@ __all__ = [
     "ParameterSummary",
     "PowerLaw",
     "PowerTruth",
+    "PriorCheck",
     "Recommendation",
     "ServedTexts",
     "Stack",
@@ -109,6 +115,7 @@ __all__ = [
     "TruthCoverage",
     "advantage",
     "attainability",
+    "between",
     "calibrate",
     "cascade_costs",
     "check",
@@ -148,12 +155,15 @@ __all__ = [
     "plot_posterior",
     "plot_predicted",
     "plot_predictive",
+    "plot_prior_predictive",
     "plot_ranks",
     "plot_when",
     "pool_check",
     "pools_of",
     "predict",
     "predict_draws",
+    "prior_check",
+    "prior_predictive",
     "read_losses",
     "read_pools",
     "read_token_losses",
@@ -164,6 +174,7 @@ __all__ = [
     "save_attainability",
     "save_pareto",
     "save_plot",
+    "save_prior_predictive",
     "simulate_chinchilla",
     "simulate_losses",
     "simulate_pools",

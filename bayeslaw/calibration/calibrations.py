@@ -129,7 +129,7 @@ class Calibration:
     simulations=a_whole_number(lowest=0, highest=1_000_000, suggested=SIMULATIONS),
     seed=a_seed,
     journal=optional(a_path),
-    progress=a_flag,
+    progress=optional(a_flag),
 )
 def calibrate(
     law: AnyLaw | Calibrated,
@@ -139,7 +139,7 @@ def calibrate(
     simulations: int = SIMULATIONS,
     seed: int = 0,
     journal: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Calibration:
     """Draw parameters from the prior and tables from the law, fit each, and rank the truth among the draws.
 
@@ -165,7 +165,8 @@ def calibrate(
         A file that keeps every finished simulation. A run that was broken off, or one of more simulations of the same
         law and seed, goes on from it; it is left where it is.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

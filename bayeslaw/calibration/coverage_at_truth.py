@@ -69,7 +69,7 @@ class TruthCoverage:
     simulations=a_whole_number(lowest=0, highest=1_000_000, suggested=SIMULATIONS),
     seed=a_seed,
     journal=optional(a_path),
-    progress=a_flag,
+    progress=optional(a_flag),
 )
 def truth_coverage(
     law: AnyLaw,
@@ -80,7 +80,7 @@ def truth_coverage(
     simulations: int = SIMULATIONS,
     seed: int = 0,
     journal: str | os.PathLike[str] | None = None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> TruthCoverage:
     """Draw tables from stated parameters of a law, fit each with its priors, and count which bands hold the truth.
 
@@ -107,7 +107,8 @@ def truth_coverage(
     journal
         As in `bayeslaw.calibrate`.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import sys
 import warnings
@@ -19,6 +20,7 @@ from bayeslaw.findings import Finding, LossTableWarning
 from bayeslaw.inputs.foreign_text import printable, replace_unseen
 from bayeslaw.inputs.former_names import FormerNameWarning
 from bayeslaw.losses.metrics import describe_metrics
+from bayeslaw.progress import UNDER_WAY, bars_in_terminals
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -80,7 +82,7 @@ class Group(TyperGroup):
 
         # Commands say what is wrong with a table in words of their own.
         warnings.filterwarnings("ignore", category=LossTableWarning)
-        with noting_sizes() as sizes, _noting_former_names(ctx):
+        with noting_sizes() as sizes, _noting_former_names(ctx), _telling_progress(ctx):
             try:
                 return super().invoke(ctx)
             except InputError as error:
@@ -94,6 +96,35 @@ class Group(TyperGroup):
             finally:
                 for text, number in sizes.items():
                     note(ctx, f"note: {text} was read as {number:,.0f}")
+
+
+class _Noting(logging.Handler):
+    """Prints what is logged on standard error, unless ``--quiet`` was given."""
+
+    def __init__(self, ctx: Any) -> None:
+        super().__init__()
+        self._ctx = ctx
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print a record."""
+        note(self._ctx, record.getMessage())
+
+
+@contextmanager
+def _telling_progress(ctx: Any) -> Iterator[None]:
+    """Show how far long work is: in a bar, or now and then in a line where standard error is no terminal."""
+    if sys.stderr.isatty():
+        with bars_in_terminals(lambda: not is_quiet(ctx)):
+            yield
+        return
+    handler, level = _Noting(ctx), UNDER_WAY.level
+    UNDER_WAY.addHandler(handler)
+    UNDER_WAY.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        UNDER_WAY.removeHandler(handler)
+        UNDER_WAY.setLevel(level)
 
 
 @contextmanager

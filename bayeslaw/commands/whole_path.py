@@ -16,7 +16,8 @@ from bayeslaw.datasets.load import find_dataset, load_dataset
 from bayeslaw.datasets.rescored import join_losses, largest_difference
 from bayeslaw.errors import InputError, check_whole
 from bayeslaw.fitting.fit_file import check_fit_output
-from bayeslaw.fitting.fits import FEWEST_DRAWS, Fit, fit
+from bayeslaw.fitting.fits import Fit, fit
+from bayeslaw.fitting.sampling_choices import FEWEST_DRAWS
 from bayeslaw.inputs.arguments import a_seed
 from bayeslaw.inputs.output_paths import check_output_file, check_output_folder, is_scored_table
 from bayeslaw.laws import CollaborationLaw

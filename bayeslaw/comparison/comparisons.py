@@ -79,7 +79,7 @@ def compare(
     draws: int = 500,
     chains: int = 4,
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Comparison:
     """Compare fits of the same rows by what they predict of rows left out.
 

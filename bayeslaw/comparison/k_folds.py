@@ -12,7 +12,8 @@ from bayeslaw.comparison.left_out import refits_of
 from bayeslaw.comparison.left_out_folds import row_families
 from bayeslaw.errors import InputError, check_choice, check_whole
 from bayeslaw.fitting.fit_argument import a_fit
-from bayeslaw.fitting.fits import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.fitting.sampling_choices import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS
 from bayeslaw.inputs.arguments import a_seed, a_text, a_whole_number, accepts, as_given, optional
 from bayeslaw.likelihood.responses import RESPONSES
 

@@ -12,8 +12,18 @@ from bayeslaw.comparison.averages import bridge, error_of_sum, log_average, smoo
 from bayeslaw.comparison.left_out_folds import LEFT_OUT, Fold, make_folds
 from bayeslaw.errors import check_whole
 from bayeslaw.fitting.fit_argument import a_fit
-from bayeslaw.fitting.fits import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS, Fit
-from bayeslaw.inputs.arguments import LARGEST_SEED, Converter, a_choice, a_flag, a_seed, a_whole_number, accepts
+from bayeslaw.fitting.fits import Fit
+from bayeslaw.fitting.sampling_choices import FEWEST_DRAWS, MOST_CHAINS, MOST_DRAWS
+from bayeslaw.inputs.arguments import (
+    LARGEST_SEED,
+    Converter,
+    a_choice,
+    a_flag,
+    a_seed,
+    a_whole_number,
+    accepts,
+    optional,
+)
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.results import Densities, Refits
 from bayeslaw.posterior.retries import rhat_limit
@@ -25,7 +35,7 @@ REFITS: Mapping[str, Converter] = {
     "draws": a_whole_number(lowest=1, highest=MOST_DRAWS, suggested=500),
     "chains": a_whole_number(lowest=1, highest=MOST_CHAINS, suggested=4),
     "seed": a_seed,
-    "progress": a_flag,
+    "progress": optional(a_flag),
 }
 """What functions that refit are given."""
 # Beyond it the weights' variance is infinite, and so is the error of what they average: refits differed from the usual
@@ -188,7 +198,7 @@ def leave_out(
     draws: int = 500,
     chains: int = 4,
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> LeftOut:
     """Leave out one model, or one family of models, after the other, and predict what was left out.
 
@@ -225,7 +235,8 @@ def leave_out(
     seed
         Seed of the refits.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------

@@ -233,7 +233,7 @@ def stack(
     draws: int = 500,
     chains: int = 4,
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> Stack:
     """Stack laws into one prediction (Yao, Vehtari, Simpson and Gelman 2018).
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayeslaw.errors import InputError, check_whole
+from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS, ROW_GROUPS, optional_groups, write_fit
 from bayeslaw.fitting.row_groups import held_by_default, with_row_groups
+from bayeslaw.fitting.sampling_choices import checked_choices
 from bayeslaw.fitting.slim_tree import slim
 from bayeslaw.fitting.tree import MEMBER, ROW_ARRAYS
 from bayeslaw.inputs.arguments import (
@@ -41,11 +42,10 @@ from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.posterior.identity import identity_of
 from bayeslaw.posterior.kept_draws import Checkpoint
 from bayeslaw.posterior.samplers import AUTO, SAMPLERS
+from bayeslaw.posterior.sampling_plan import SamplingPlan
 
-FEWEST_DRAWS = 50
 SAMPLER_NAMES = (AUTO, *SAMPLERS)
 MOST_OF_UNIT = 60
-MOST_DRAWS, MOST_CHAINS = 1_000_000, 1_000
 a_noise = an_instance(Noise, accepted="noise, or None", fix="write noise=bayeslaw.Noise()")
 a_count_of_parameters = a_choice(PARAMETER_COUNTS)
 
@@ -237,8 +237,11 @@ def model_of_rows(fit: Fit) -> LawModel:
     chains=as_given,
     seed=a_seed,
     parameters=a_count_of_parameters,
-    progress=a_flag,
+    progress=optional(a_flag),
     sampler=a_choice(SAMPLER_NAMES),
+    warmup=as_given,
+    target_acceptance=as_given,
+    thin=as_given,
     checkpoint=optional(a_path),
     keep=optional(optional_groups),
 )
@@ -251,8 +254,11 @@ def fit(
     chains: int = 4,
     seed: int = 0,
     parameters: str = "total",
-    progress: bool = False,
+    progress: bool | None = None,
     sampler: str = "auto",
+    warmup: int | None = None,
+    target_acceptance: float | None = None,
+    thin: int = 1,
     checkpoint: str | PathLike[str] | None = None,
     keep: Iterable[str] | None = None,
 ) -> Fit:
@@ -279,10 +285,21 @@ def fit(
     parameters
         Which count of parameters is the budget: ``"total"``, ``"non-embedding"`` or ``"active"``.
     progress
-        Whether to show progress on standard error, if that is a terminal.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
     sampler
         ``"hmc"``: trajectories of all chains in step, where gradients of the law are worked out by hand, as of the
         joint law. ``"nuts"``: NUTS, for every law. ``"auto"``: the first of them that the law allows.
+    warmup
+        Draws that each chain adapts on before those it keeps, at least 20. Where None the sampler's own number: 500 of
+        NUTS, 400 of ``"hmc"``, 1000 of NUTS for the joint law. Where it runs again it adapts longer, never shorter than
+        this.
+    target_acceptance
+        Acceptance probability that step sizes are adapted to, inside (0, 1); the larger, the smaller the steps. Where
+        None the sampler's own: 0.9, or 0.98 of NUTS for the joint law. Where it runs again never less than this.
+    thin
+        Of so many successive draws one is kept: chains make ``thin * draws`` draws. Divergences of draws that are not
+        kept count as those of the next one kept.
     checkpoint
         A folder in which draws are kept while the fit goes on. The same call goes on from them, to the very same draws;
         of another law, table or number it begins anew. The folder stays until you remove it.
@@ -312,6 +329,7 @@ def fit(
     kept = Checkpoint(checkpoint, logging.getLogger(__name__).warning)
     choices = {"draws": draws, "chains": chains, "seed": seed, "parameters": parameters}
     choices |= {"progress": progress, "sampler": sampler}
+    choices |= {"warmup": warmup, "target_acceptance": target_acceptance, "thin": thin}
     with kept.locked():
         return fit_with(kept, law, data, noise=noise, keep=keep, **choices)
 
@@ -344,12 +362,11 @@ def fit_with(
     InputError
         As `fit` does.
     """
-    for name, lowest, suggested in (("draws", FEWEST_DRAWS, 1000), ("chains", 1, 4)):
-        check_whole(name, choices[name], lowest=lowest, suggested=suggested)
-    a_seed("seed", choices["seed"])
+    choices = checked_choices(**choices)
     if checkpoint.path is not None:
         settings = {name: choice for name, choice in choices.items() if name != "progress"}
         checkpoint.begin(identity_of(law.specification, None if noise is None else noise.specification, data, settings))
-    fitted = Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, **choices))
+    plan = SamplingPlan(*(choices.pop(name) for name in ("warmup", "target_acceptance", "thin")))
+    fitted = Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, plan=plan, **choices))
     kept = held_by_default(fitted) if keep is None else list(keep)
     return fitted.with_groups(kept).keep(kept)

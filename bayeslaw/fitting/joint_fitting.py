@@ -12,7 +12,7 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_attributes import common_attributes
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior
-from bayeslaw.fitting.joint_tree import build_joint_tree
+from bayeslaw.fitting.joint_tree import build_joint_prior_tree, build_joint_tree
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.joint_table import JointTable, joint_table
 from bayeslaw.joint.law import JointLaw
@@ -23,8 +23,11 @@ from bayeslaw.likelihood.noise import Noise
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.samplers import AUTO
+from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
+from bayeslaw.progress import progress_bar
 
+FOLLOWING = "working out what follows from the draws"
 NO_FACTS: Mapping[str, Any] = MappingProxyType({})
 ATTEMPTS = {"nuts": ((1000, 0.98), (2000, 0.995), (2000, 0.999))}
 """NUTS in coordinates that the curvature at one place gives needs small steps where offsets and their scale meet."""
@@ -38,8 +41,9 @@ def fit_joint_law(
     chains: int,
     seed: int,
     parameters: str,
-    progress: bool,
+    progress: bool | None,
     sampler: str = AUTO,
+    plan: SamplingPlan = USUAL_PLAN,
     attrs: dict[str, Any],
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> xr.DataTree:
@@ -53,6 +57,8 @@ def fit_joint_law(
         A loss table with losses on samples.
     draws, chains, seed, parameters, progress, sampler
         As in `bayeslaw.fit`.
+    plan
+        How long chains adapt, towards which acceptance, and how they are thinned.
     attrs
         Attributes of the tree besides those of law and table.
     checkpoint
@@ -72,14 +78,15 @@ def fit_joint_law(
     with jax.enable_x64(True), stopwatch() as watch:
         model = JointModel(law.resolved(table.link.name), table)
         posterior = joint_posterior(model)
-        check_room(draws, chains, coordinates=len(posterior.start), rows=len(table.mean))
+        check_room(draws, chains, thin=plan.thin, coordinates=len(posterior.start), rows=len(table.mean))
         choices: dict[str, Any] = {"draws": draws, "chains": chains, "seed": seed}
-        made: dict[str, Any] = {"progress": progress, "sampler": sampler, "checkpoint": checkpoint}
+        made: dict[str, Any] = {"progress": progress, "sampler": sampler, "plan": plan, "checkpoint": checkpoint}
         solution = draw_posterior(posterior, joint_data(model), attempts=ATTEMPTS, **made, **choices)
         table_attributes = table_attrs(model.law, table, unused_tokens(data)) | {
-            "settings": json.dumps(solution.settings | choices)
+            "settings": json.dumps(solution.settings | choices | {"thin": plan.thin})
         }
-        tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
+        with progress_bar(FOLLOWING, None, shown=progress):
+            tree = build_joint_tree(model, solution.draws, seed=seed, attrs=attrs | table_attributes)
     seconds = watch.total - watch.compiling + checkpoint.seconds_before
     tree["sample_stats"].attrs |= {"sampling_time": seconds, "compile_time": watch.compiling}
     return tree
@@ -98,6 +105,19 @@ def fit_joint(
     _check_no_noise(noise)
     attrs = common_attributes(Noise(), data, choices["parameters"])
     return fit_joint_law(law, data, attrs=attrs, checkpoint=checkpoint, **choices)
+
+
+def prior_of_models(
+    law: JointLaw, data: xr.Dataset, *, noise: Noise | None, draws: int, seed: int, parameters: str
+) -> xr.DataTree:
+    """Draw the joint law from its prior; as `bayeslaw.prior_predictive`, without the losses of the models."""
+    _check_no_noise(noise)
+    table = joint_table(data, link=law.link, parameters=parameters, seed=seed)
+    with jax.enable_x64(True):
+        model = JointModel(law.resolved(table.link.name), table)
+        settings = {"settings": json.dumps({"draws": draws, "seed": seed})}
+        attrs = common_attributes(Noise(), data, parameters) | table_attrs(model.law, table, unused_tokens(data))
+        return build_joint_prior_tree(model, draws=draws, seed=seed, attrs=attrs | settings)
 
 
 def numpyro_model(law: JointLaw, data: xr.Dataset, *, noise: Noise | None, parameters: str) -> Callable[..., None]:

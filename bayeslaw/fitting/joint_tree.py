@@ -57,12 +57,28 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
         "log_prior": log_prior,
         "joint": {JOINT: log_likelihood},
     }
-    prior = _prior(model, curve, generator)
-    table = model.table
+    prior = _prior(model, curve, generator, PRIOR_DRAWS)
     groups = {name: draws.by_chain(arrays) for name, arrays in drawn.items() if name != "joint"} | {
         "sample_stats": draws.statistics | draws.by_chain(drawn["joint"]),
         "prior": {name: array[None] for name, array in prior.items()},
         "prior_predictive": {"loss": prior_losses(curve, prior, seed)[None]},
+        **_data(model),
+    }
+    tree = _tree_of(model, groups, attrs)
+    if draws.blocks:
+        tree[BLOCK_STATISTICS] = xr.DataTree(block_statistics(draws))
+    return tree
+
+
+def build_joint_prior_tree(model: JointModel, *, draws: int, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """Put draws of the prior and the table into a tree; arguments as of `bayeslaw.fitting.tree.build_prior_tree`."""
+    prior = _prior(model, CurveGradient(model.curve), np.random.default_rng(seed), draws)
+    return _tree_of(model, {"prior": {name: array[None] for name, array in prior.items()}, **_data(model)}, attrs)
+
+
+def _data(model: JointModel) -> dict[str, dict[str, np.ndarray]]:
+    table = model.table
+    return {
         "observed_data": {"loss": table.mean},
         "constant_data": {
             "parameters": table.parameters,
@@ -72,14 +88,16 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
             "text_cluster": table.clusters,
         },
     }
+
+
+def _tree_of(model: JointModel, groups: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.DataTree:
+    table = model.table
     dims = {name: ["family"] for name in (*BY_FAMILY, *REPORTED)} | {name: ["lm"] for name in BY_MODEL}
     dims |= {"loss": ["lm"], "parameters": ["lm"], "lm_family": ["lm"], "losses": [TEXT, "lm"]}
     dims |= {"text_weight": [TEXT], "text_cluster": [TEXT]}
     coords = {"family": list(model.groups), "lm": table.names, TEXT: np.arange(len(table.weights))}
-    tree = arviz_base.from_dict(groups, dims=dims, coords=coords, attrs={"/": dict(attrs)})
+    tree = arviz_base.from_dict(dict(groups), dims=dims, coords=coords, attrs={"/": dict(attrs)})
     tree.attrs.update(attrs)
-    if draws.blocks:
-        tree[BLOCK_STATISTICS] = xr.DataTree(block_statistics(draws))
     return tree
 
 
@@ -178,9 +196,9 @@ def _with_round_budget(model: JointModel, reported: dict[str, np.ndarray]) -> di
     return {name: {**reported, "amplitude_1e9": at_round}[name] for name in REPORTED}
 
 
-def _prior(model: JointModel, curve: CurveGradient, generator: np.random.Generator) -> dict[str, np.ndarray]:
+def _prior(
+    model: JointModel, curve: CurveGradient, generator: np.random.Generator, draws: int
+) -> dict[str, np.ndarray]:
     """Draw sites from the prior, with the line of each family."""
-    values = {
-        name: draw_from(prior, (PRIOR_DRAWS, *model.shapes[name]), generator) for name, prior in model.sites.items()
-    }
+    values = {name: draw_from(prior, (draws, *model.shapes[name]), generator) for name, prior in model.sites.items()}
     return _with_round_budget(model, lines_from_prior(curve, values, generator)) | values

@@ -44,7 +44,7 @@ def fit_to_file(
     say
         Told in a sentence when draws that were kept are gone on from, are of something else, or cannot be kept.
     **choices
-        ``draws``, ``chains``, ``seed``, ``parameters`` and ``progress``, as in `bayeslaw.fit`.
+        ``draws``, ``chains``, ``seed``, ``parameters``, ``progress`` and the like, as in `bayeslaw.fit`.
 
     Returns
     -------

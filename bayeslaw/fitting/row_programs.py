@@ -117,6 +117,18 @@ class Locations:
 
 
 @dataclass(frozen=True)
+class ExpectedLosses:
+    """From draws, covariates, [row] each, groups, [row], and `Rows` to the law's losses there, [draw, row]."""
+
+    outline: Outline
+
+    def __call__(self, values: Mapping[str, Array], covariates: Mapping[str, Array], group: Array, rows: Rows) -> Array:
+        """Evaluate at all draws, in the loss unit."""
+        model = given_rows(self.outline, rows)
+        return jax.vmap(lambda one: jnp.broadcast_to(model.mean(one, covariates, group), group.shape))(dict(values))
+
+
+@dataclass(frozen=True)
 class SharedEffects:
     """From draws of the posterior, keys and `Rows` to what the rows share given the rows, [draw, effect]."""
 

@@ -13,6 +13,8 @@ REMEDY = (
     "to keep them"
 )
 
+PRIOR_REMEDY = "write bayeslaw.prior_predictive(law, data, keep=['prior', 'prior_predictive'])"
+
 
 class GroupError(InputError):
     """A tree lacks a group that is made when it is asked for.
@@ -49,8 +51,15 @@ class SlimTree(xr.DataTree):
         return super().__getitem__(key)
 
     def _check(self, name: str) -> None:
-        if name in ROW_GROUPS and name not in self.children:
-            raise GroupError(f"this fit does not hold {name}, which has a number for each row and draw")
+        if name not in ROW_GROUPS or name in self.children:
+            return
+        if "posterior" not in self.children:
+            raise GroupError(
+                f"this tree of a prior does not hold {name}, which has a number for each row and draw",
+                "a tree that keeps it, of a prior its prior_predictive",
+                PRIOR_REMEDY,
+            )
+        raise GroupError(f"this fit does not hold {name}, which has a number for each row and draw")
 
 
 def slim(tree: xr.DataTree) -> xr.DataTree:

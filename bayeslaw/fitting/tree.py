@@ -51,20 +51,52 @@ def build_tree(model: LawModel, draws: Draws, *, seed: int, attrs: Mapping[str, 
     """
     outline, rows = outline_of(model), rows_of(model)
     values = values_at(model, draws.flat)
-    keys = jax.random.split(jax.random.split(jax.random.PRNGKey(seed), 3)[0], PRIOR_DRAWS)
-    prior = _evaluated(PriorDraws(outline), keys, rows)
     joint = {}
     if model.dependence is not None:
         joint = draws.by_chain({JOINT: _evaluated(JointDensities(outline), values, rows)})
     groups = {
         "posterior": draws.by_chain(_ordered(model, values)),
         "sample_stats": draws.statistics | joint,
-        "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
         "log_prior": draws.by_chain(_evaluated(LogPriors(outline), values, rows)),
+    }
+    return _tree_of(model, groups | _prior_and_data(model, PRIOR_DRAWS, seed), attrs)
+
+
+def build_prior_tree(model: LawModel, *, draws: int, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
+    """Put draws of the prior and the data into a tree such as `build_tree` builds.
+
+    Parameters
+    ----------
+    model
+        The law, its noise and its rows. Call under float64.
+    draws
+        How many draws.
+    seed
+        Their seed; as many draws as a fit has are those of the fit with this seed.
+    attrs
+        Attributes of the tree's root.
+
+    Returns
+    -------
+    xarray.DataTree
+        Groups prior, observed_data and constant_data.
+    """
+    return _tree_of(model, _prior_and_data(model, draws, seed), attrs)
+
+
+def _prior_and_data(model: LawModel, draws: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
+    keys = jax.random.split(jax.random.split(jax.random.PRNGKey(seed), 3)[0], draws)
+    prior = _evaluated(PriorDraws(outline_of(model)), keys, rows_of(model))
+    return {
+        "prior": {name: array[None] for name, array in _ordered(model, prior).items()},
         "observed_data": {model.noise.response: model.response},
         "constant_data": _constant_data(model),
     }
-    tree = arviz_base.from_dict(groups, dims=dimensions(model), coords=coordinates(model), attrs={"/": dict(attrs)})
+
+
+def _tree_of(model: LawModel, groups: Mapping[str, Any], attrs: Mapping[str, Any]) -> xr.DataTree:
+    dims = {name: names for name, names in dimensions(model).items() if any(name in group for group in groups.values())}
+    tree = arviz_base.from_dict(dict(groups), dims=dims, coords=coordinates(model), attrs={"/": dict(attrs)})
     tree.attrs.update(attrs)
     return tree
 

@@ -4,12 +4,14 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
 from bayeslaw.errors import InputError, check_choice, shown
+from bayeslaw.progress import progress_bar
 
 Converter = Callable[[str, Any], Any]
 """Takes the name of an argument and what was given for it, and returns what the function works with."""
@@ -57,7 +59,8 @@ def accepts(**converters: Converter) -> Decorator:
             try:
                 for name, value in bound.arguments.items():
                     bound.arguments[name] = converters[name](name, value)
-                return function(*bound.args, **bound.kwargs)
+                with progress_bar(function.__qualname__, None, shown=None) if called_by_user() else nullcontext():
+                    return function(*bound.args, **bound.kwargs)
             finally:
                 _depth.reset(token)
 

@@ -6,8 +6,10 @@ from typing import Any, ClassVar, Self, final
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.links import check_link
-from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
+from bayeslaw.laws.prior_argument import read_prior
+from bayeslaw.laws.priors import Prior, check_positive, log_normal
 from bayeslaw.laws.protocol import read_priors
+from bayeslaw.laws.quantile_priors import POSITIVE, SHARE, SIGNED
 from bayeslaw.markup import Html, element
 
 FLOORS = SHRUNK, LEARNED = "shrunk", "learned"
@@ -53,7 +55,11 @@ DEFAULTS: Mapping[str, Prior] = {
 }
 """Priors where none are given. They have no unit: losses enter relative to the lowest loss seen."""
 
-SIGNED = ("exponent", "own_level", "own_slope")
+VALUES: Mapping[str, str] = {
+    **dict.fromkeys(("exponent", "own_level", "own_slope"), SIGNED),
+    **dict.fromkeys(("floor_share", "floor_shrinkage", "family_difference"), SHARE),
+}
+"""What parameters may be that are more, or less, than positive."""
 
 
 @final
@@ -166,7 +172,8 @@ class JointLaw:
             )
         for name in self.parameter_names:
             if (given := getattr(self, name)) is not None:
-                object.__setattr__(self, name, _checked(name, parse_prior(name, given)))
+                prior = read_prior(name, given, values=VALUES.get(name, POSITIVE))
+                object.__setattr__(self, name, _checked(name, prior))
 
     @property
     def priors(self) -> dict[str, Prior]:
@@ -235,8 +242,8 @@ def _checked(name: str, prior: Prior) -> Prior:
         raise InputError(
             f"the prior of exponent is {prior}", "a Normal prior: it is integrated out", "write Normal(0.3, 0.2)"
         )
-    if name in ("floor_share", "floor_shrinkage", "family_difference") and not (low >= 0 and high <= 1):
+    if VALUES.get(name) == SHARE and not (low >= 0 and high <= 1):
         raise InputError(f"the prior of {name} is {prior}", "a prior on (0, 1)", "write Beta(1, 1)")
     if name == "roughness" and not (low >= 0 and high <= 2):
         raise InputError(f"the prior of {name} is {prior}", "a prior inside (0, 2]", "write Uniform(1, 2)")
-    return prior if name in SIGNED else check_positive(name, prior)
+    return prior if VALUES.get(name) == SIGNED else check_positive(name, prior)

@@ -12,8 +12,10 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.inputs.arguments import shown
 from bayeslaw.laws.observations import Observations, observe
 from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Parameter, default_spread
-from bayeslaw.laws.priors import Prior, check_positive, parse_prior
+from bayeslaw.laws.prior_argument import read_prior
+from bayeslaw.laws.priors import Prior, check_positive
 from bayeslaw.laws.protocol import read_priors
+from bayeslaw.laws.quantile_priors import EXPONENT, POSITIVE, SIGNED
 from bayeslaw.markup import Html, element
 
 BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
@@ -158,8 +160,7 @@ class Law(ABC):
         for name in self.spread:
             check_choice(f"parameter of {self.name}", name, self.parameter_names)
         spreads = {
-            name: check_positive(name + SPREAD, parse_prior(name + SPREAD, given))
-            for name, given in self.spread.items()
+            name: check_positive(name + SPREAD, read_prior(name + SPREAD, given)) for name, given in self.spread.items()
         }
         object.__setattr__(self, "spread", spreads)
         object.__setattr__(self, "pooling", self._pooling())
@@ -173,8 +174,11 @@ class Law(ABC):
                 )
 
     def _prior(self, name: str, given: Any) -> Prior:
-        prior = parse_prior(name, given, relative=name == FLOOR and name not in self.signed)
-        return prior if name in self.signed else check_positive(name, prior)
+        signed = name in self.signed
+        exponent = any(name in names for names in self.exponents.values())
+        values = POSITIVE if not signed else EXPONENT if exponent else SIGNED
+        prior = read_prior(name, given, values=values, relative=name == FLOOR and not signed)
+        return prior if signed else check_positive(name, prior)
 
     def _pooling(self) -> dict[str, str]:
         if not isinstance(self.pooling, (str, Mapping)):
@@ -192,7 +196,7 @@ class Law(ABC):
 
     @abstractmethod
     def default_priors(self, observations: Observations) -> Mapping[str, Any]:
-        """Give weakly informative priors in the units of the data, one a parameter; anything `parse_prior` reads."""
+        """Give weakly informative priors in the units of the data, one a parameter; anything that reads as a prior."""
 
     def observe(self, data: Any, *, parameters: str = "total") -> Observations:
         """Turn a table into the rows that this law is fitted to.

@@ -31,6 +31,14 @@ class LawKind(Protocol):
         """Fit a law, keeping draws in a checkpoint that has begun; choices as of `bayeslaw.fit`."""
         ...
 
+    def prior(self, law: Any, data: xr.Dataset, *, noise: Any, draws: int, seed: int, parameters: str) -> xr.DataTree:
+        """Draw a law from its prior beside a table: a tree with the groups prior, observed_data and constant_data."""
+        ...
+
+    def expected_losses(self, fit: Any, rows: np.ndarray, *, group: str) -> np.ndarray:
+        """Give the law's own losses of some rows, without noise, at the draws of a group of the tree, [draw, row]."""
+        ...
+
     def model(self, fit: Any) -> Any:
         """Put the law of a fit and what it was fitted to together again."""
         ...
@@ -203,6 +211,8 @@ _ALL: Mapping[str, str | Callable[..., Any]] = {
 _ROWS: Mapping[str, str | Callable[..., Any]] = {
     **_ALL,
     "sample": "bayeslaw.fitting.row_fitting:fit_rows",
+    "prior": "bayeslaw.fitting.row_fitting:prior_of_rows",
+    "expected_losses": "bayeslaw.fitting.expected_losses:expected_of_rows",
     "model": "bayeslaw.fitting.fits:model_of_rows",
     "numpyro_model": "bayeslaw.fitting.row_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
@@ -248,6 +258,8 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
 _JOINT: Mapping[str, str | Callable[..., Any]] = {
     **_ALL,
     "sample": "bayeslaw.fitting.joint_fitting:fit_joint",
+    "prior": "bayeslaw.fitting.joint_fitting:prior_of_models",
+    "expected_losses": "bayeslaw.fitting.expected_losses:expected_of_models",
     "model": "bayeslaw.fitting.joint_tree:model_of_fit",
     "numpyro_model": "bayeslaw.fitting.joint_fitting:numpyro_model",
     "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",

@@ -5,7 +5,9 @@ from typing import Any, ClassVar, Protocol, Self
 
 from bayeslaw.errors import InputError, nearest
 from bayeslaw.laws.parameter import FLOOR
-from bayeslaw.laws.priors import Prior, parse_prior
+from bayeslaw.laws.prior_argument import as_interval, read_prior
+from bayeslaw.laws.priors import Prior
+from bayeslaw.laws.quantile_priors import Between
 
 
 class AnyLaw(Protocol):
@@ -71,7 +73,7 @@ class AnyLaw(Protocol):
         ...
 
 
-def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[str, Prior]:
+def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[str, Prior | Between]:
     """Read the priors of a law by the names of its sites.
 
     Parameters
@@ -79,14 +81,14 @@ def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[
     law
         The law.
     priors
-        A mapping from sites to anything that `parse_prior` reads, or None.
+        A mapping from sites to anything that `bayeslaw.laws.prior_argument.read_prior` reads, or None.
     sites
         The sites that have priors.
 
     Returns
     -------
     dict
-        The priors.
+        The priors; intervals as they are, since the law knows what its parameters may be.
 
     Raises
     ------
@@ -98,4 +100,7 @@ def read_priors(law: type[AnyLaw], priors: Any, sites: tuple[str, ...]) -> dict[
             raise InputError(
                 f"the law {law.name} has no prior {name!r}", f"one of {', '.join(sites)}", nearest(name, sites)
             )
-    return {name: parse_prior(name, given, relative=name == FLOOR) for name, given in (priors or {}).items()}
+    return {
+        name: as_interval(name, given) or read_prior(name, given, relative=name == FLOOR)
+        for name, given in (priors or {}).items()
+    }

@@ -13,7 +13,8 @@ from bayeslaw.errors import InputError, check_choice, nearest
 from bayeslaw.inputs.arguments import a_choice, a_flag, check_fields, optional
 from bayeslaw.inputs.former_names import former_field
 from bayeslaw.laws.observations import Observations
-from bayeslaw.laws.priors import Prior, check_positive, log_normal, parse_prior
+from bayeslaw.laws.prior_argument import read_prior
+from bayeslaw.laws.priors import Prior, check_positive, log_normal
 from bayeslaw.likelihood.noise_distributions import DEGREES_OF_FREEDOM, DISTRIBUTIONS, distributions_that
 from bayeslaw.likelihood.responses import RESPONSES
 
@@ -91,7 +92,7 @@ class Noise:
         sites = {"scale": NOISE_SCALE, "degrees_of_freedom": DEGREES_OF_FREEDOM, "member_scale": MEMBER_SCALE}
         for field, site in sites.items():
             if (given := getattr(self, field)) is not None:
-                object.__setattr__(self, field, check_positive(site, parse_prior(site, given)))
+                object.__setattr__(self, field, check_positive(site, read_prior(site, given)))
         if self.degrees_of_freedom is not None and DEGREES_OF_FREEDOM not in DISTRIBUTIONS[self.distribution].priors:
             takers = ", ".join(name for name, entry in DISTRIBUTIONS.items() if DEGREES_OF_FREEDOM in entry.priors)
             raise InputError(

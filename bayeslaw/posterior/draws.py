@@ -8,6 +8,9 @@ import numpy as np
 
 from bayeslaw.posterior.density import Block
 
+ANY_OF_THEM = ("diverging", "reached_max_treedepth")
+"""Statistics of which one draw that stands for several has any."""
+
 
 @dataclass(frozen=True)
 class Draws:
@@ -36,6 +39,30 @@ class Draws:
     def divergences(self) -> int:
         """Number of divergent trajectories."""
         return int(self.statistics["diverging"].sum())
+
+    def thinned(self, thin: int) -> "Draws":
+        """Keep the last of every `thin` successive draws of each chain.
+
+        Parameters
+        ----------
+        thin
+            How many draws make one; the number of draws is a multiple of it.
+
+        Returns
+        -------
+        Draws
+            The draws kept. What went wrong in any of the draws that one stands for (`ANY_OF_THEM`) went wrong in it:
+            thinning hides no divergence.
+        """
+        if thin == 1:
+            return self
+
+        def kept(name: str, array: np.ndarray) -> np.ndarray:
+            runs = array.reshape(len(array), -1, thin, *array.shape[2:])
+            return runs.any(axis=2) if name in ANY_OF_THEM else runs[:, :, -1]
+
+        statistics = {name: kept(name, array) for name, array in self.statistics.items()}
+        return Draws(kept("", self.position), statistics)
 
     def by_chain(self, arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Bring what was worked out at `flat` to the shape ``[chain, draw, ...]``.

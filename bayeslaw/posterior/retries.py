@@ -1,5 +1,6 @@
 """Sampling until the chains can be trusted, with smaller steps and a longer adaptation each time."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.sampler import sample
 from bayeslaw.progress import progress_bar
 
+LOG = logging.getLogger(__name__)
 ATTEMPTS = ((500, 0.9), (1000, 0.97), (2000, 0.995))
 RHAT_LIMIT = 1.01
 CHANCE = 20.0
@@ -27,11 +29,12 @@ def sample_until_trusted(
     draws: int,
     chains: int,
     seed: int,
-    progress: bool = False,
+    progress: bool | None = False,
     attempts: Sequence[tuple[int, float]] = ATTEMPTS,
     spread: float = 1.0,
     checkpoint: Checkpoint = NOTHING_KEPT,
     sampler: Callable[..., Draws] = sample,
+    thin: int = 1,
 ) -> tuple[Draws, dict[str, float]]:
     """Draw from a posterior, again where chains disagree or trajectories diverge.
 
@@ -51,6 +54,8 @@ def sample_until_trusted(
         Where draws are kept while chains run, those of each attempt apart.
     sampler
         What draws; arguments as of `bayeslaw.posterior.sampler.sample`.
+    thin
+        Of so many successive draws one is kept; chains make `thin` times as many as they keep.
 
     Returns
     -------
@@ -63,13 +68,13 @@ def sample_until_trusted(
     made, limit = 0, rhat_limit(draws, chains)
     for warmup, target_accept in attempts:
         made += 1
-        with progress_bar("sampling", chains * (warmup + draws), shown=progress) as advance:
+        with progress_bar("sampling", chains * (warmup + thin * draws), shown=progress) as advance:
             drawn = sampler(
                 posterior,
                 data,
                 mode,
                 factor,
-                draws=draws,
+                draws=thin * draws,
                 warmup=warmup,
                 chains=chains,
                 seed=seed,
@@ -77,8 +82,12 @@ def sample_until_trusted(
                 spread=spread,
                 progress=advance,
                 checkpoint=checkpoint.within(f"attempt-{made}"),
-            )
+            ).thinned(thin)
         quality = drawn.divergences, largest_rhat(drawn.position)
+        LOG.info(
+            "attempt %d: %d draws of adaptation towards an acceptance of %g; %d divergences, largest R-hat %.4f",
+            *(made, warmup, target_accept, *quality),
+        )
         if best is None or quality < best[0]:
             best = quality, drawn, {"warmup": warmup, "target_accept": target_accept}
         if quality[0] == 0 and not quality[1] > limit:

@@ -14,6 +14,8 @@ from bayeslaw.posterior.kept_draws import NOTHING_KEPT, Checkpoint
 from bayeslaw.posterior.mode import Mode
 from bayeslaw.posterior.retries import sample_until_trusted
 from bayeslaw.posterior.samplers import AUTO, sampler_of
+from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
+from bayeslaw.progress import progress_bar
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,11 @@ def draw_posterior(
     draws: int,
     chains: int,
     seed: int,
-    progress: bool = False,
+    progress: bool | None = False,
     attempts: Mapping[str, Sequence[tuple[int, float]]] = MappingProxyType({}),
     sampler: str = AUTO,
     spread: float = 1.0,
+    plan: SamplingPlan = USUAL_PLAN,
     checkpoint: Checkpoint = NOTHING_KEPT,
 ) -> Solution:
     """Find the mode of a posterior and draw from it, apart for each of its blocks.
@@ -63,6 +66,8 @@ def draw_posterior(
         A key of `bayeslaw.posterior.samplers.SAMPLERS`, or ``"auto"``.
     spread
         As in `bayeslaw.posterior.sampler.sample`.
+    plan
+        What is asked of the sampler beside.
     checkpoint
         Where modes and draws are kept on the way; what is kept there is gone on from.
 
@@ -75,7 +80,7 @@ def draw_posterior(
     choices["progress"] = progress
     if posterior.blocks:
         seeds = np.random.SeedSequence(seed).generate_state(len(posterior.blocks))
-        choices["sampler"] = sampler
+        choices |= {"sampler": sampler, "plan": plan}
         parts = [
             draw_posterior(block.posterior, data, seed=int(own), checkpoint=checkpoint.within(block.name), **choices)
             for block, own in zip(posterior.blocks, seeds, strict=True)
@@ -85,14 +90,15 @@ def draw_posterior(
         return Solution(joined, settings, all(part.level for part in parts))
     modes: list[Mode] = []
     chosen = sampler_of(posterior, sampler)
-    choices["attempts"] = attempts.get(chosen.name, chosen.attempts)
+    choices |= {"attempts": plan.attempts(attempts.get(chosen.name, chosen.attempts)), "thin": plan.thin}
 
     def find() -> tuple[np.ndarray, np.ndarray]:
         mode, factor = chosen.begin(posterior, data, seed)
         modes.append(mode)
         return mode.position, factor
 
-    mode, factor = kept_start(checkpoint, lambda at: chosen.height(posterior, data, at), find)
+    with progress_bar("finding the mode", None, shown=progress):
+        mode, factor = kept_start(checkpoint, lambda at: chosen.height(posterior, data, at), find)
     choices |= {"sampler": chosen.sample, "checkpoint": checkpoint}
     drawn, settings = sample_until_trusted(posterior, data, mode, factor, seed=seed, **choices)
     return Solution(drawn, settings, all(mode.level for mode in modes))
