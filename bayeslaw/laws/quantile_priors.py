@@ -195,6 +195,12 @@ def _beta(site: str, given: Between) -> Prior:
     return Prior("Beta", (("concentration1", found[0]), ("concentration0", found[1])))
 
 
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a function is zero; ValueError if its ends have one sign."""
+    found = optimize.root_scalar(function, method="brentq", bracket=(low, high), xtol=1e-14, rtol=1e-14, maxiter=500)
+    return float(found.root)
+
+
 def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, float] | None:
     """Find the concentrations of the beta distribution with two quantiles, by a search inside a search.
 
@@ -210,13 +216,13 @@ def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, f
         def excess(logit: float) -> float:
             return float(special.betainc(*at(log_sum, logit), low)) - tail
 
-        return float(optimize.brentq(excess, -LARGEST_LOGIT, LARGEST_LOGIT, xtol=1e-14, rtol=1e-14, maxiter=500))
+        return _root(excess, -LARGEST_LOGIT, LARGEST_LOGIT)
 
     def above(log_sum: float) -> float:
         return tail - float(special.betaincc(*at(log_sum, mean_for(log_sum)), high))
 
     try:
-        log_sum = float(optimize.brentq(above, *LOG_CONCENTRATIONS, xtol=1e-14, rtol=1e-14, maxiter=500))
+        log_sum = _root(above, *LOG_CONCENTRATIONS)
         found = at(log_sum, mean_for(log_sum))
     except ValueError:
         return None
