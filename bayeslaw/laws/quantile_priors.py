@@ -132,7 +132,7 @@ def read_between(site: str, given: Mapping[str, Any]) -> Between:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise InputError(f"the prior of {site} is between {shown(ends)}", ACCEPTED, "write between: [0.1, 0.6]")
     try:
-        return Between(*ends, given.get(MASS, USUAL_MASS))
+        return Between(ends[0], ends[1], given.get(MASS, USUAL_MASS))
     except InputError as error:
         raise InputError(f"the prior of {site}: {error.problem}", error.accepted, error.fix) from None
 
