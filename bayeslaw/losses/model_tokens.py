@@ -149,8 +149,7 @@ def _row_groups(facts: pq.FileMetaData, name: str) -> list[int]:
         columns = facts.row_group(group)
         [place] = [each for each in range(columns.num_columns) if columns.column(each).path_in_schema == "lm"]
         known = columns.column(place).statistics
-        bounded = known is not None and known.has_min_max and isinstance(known.min, str)
-        if not bounded or known.min <= name <= known.max:
+        if known is None or not known.has_min_max or not isinstance(known.min, str) or known.min <= name <= known.max:
             found.append(group)
     return found
 
