@@ -158,4 +158,6 @@ def _summary(losses: xr.Dataset, out: Path, held: xr.Dataset | None) -> str:
     counts = f"{losses.sizes['sample']:,} samples (unit: {losses.attrs['unit']}), {losses.sizes['lm']} models"
     if held is not None:
         counts += f" put into a table of {held.sizes['lm']}"
-    return f"{out}: {counts}, {losses['bytes'].to_numpy().sum():,.0f} bytes"
+    # Answers that are right or wrong have no bytes.
+    size = f", {losses['bytes'].to_numpy().sum():,.0f} bytes" if "bytes" in losses else ""
+    return f"{out}: {counts}{size}"

@@ -524,6 +524,15 @@ def test_scores_of_answers_are_taken_of_tasks_that_have_no_losses(answered):
     refused("multiple_choice scores several answers", runs=answered)
 
 
+def test_the_command_takes_scores_of_answers(answered, tmp_path):
+    out = tmp_path / "scores"
+    result = CliRunner().invoke(app, [*map(str, answered), "--score", "acc", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    assert "4 samples (unit: document), 2 models" in result.stderr
+    assert "bytes" not in result.stderr
+    assert read_losses(out).identical(losses_from_harness(answered, score="acc"))
+
+
 def test_a_score_that_is_not_there_is_refused_with_those_that_are(answered):
     refused("has no 'acc_norm'", "from 0 to 1: acc\n", runs=answered, score="acc_norm")
 
