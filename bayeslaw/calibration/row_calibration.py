@@ -72,8 +72,8 @@ class CalibratedLaw:
         data = self.template.tree["constant_data"].to_dataset()
         for name in sorted(map(str, data.variables)):
             digest.update(name.encode() + np.ascontiguousarray(data[name].to_numpy().astype(str)).tobytes())
-        own = {"law": attrs["law"], "noise": attrs["noise"], "rows": digest.hexdigest()}
-        return own | {"warmup": WARMUP, "draws": DRAWS, "mode_starts": MODE_STARTS}
+        about = {"law": attrs["law"], "noise": attrs["noise"], "rows": digest.hexdigest()}
+        return about | {"warmup": WARMUP, "draws": DRAWS, "mode_starts": MODE_STARTS}
 
     @cached_property
     def _rows(self) -> Rows:

@@ -61,19 +61,19 @@ class GainShrinkage:
         return grid, weights / weights.sum()
 
     @property
-    def nothing(self) -> bool:
+    def degenerate(self) -> bool:
         """Whether there is nothing to shrink: no pools, or one."""
         return self.sums.shape[1] < 2
 
     @property
     def expected_share(self) -> float:
         """Expected share by which gains are drawn to their means; 0 where there is nothing to shrink."""
-        grid, probabilities = self._posterior if not self.nothing else (np.zeros(1), np.ones(1))
+        grid, probabilities = self._posterior if not self.degenerate else (np.zeros(1), np.ones(1))
         return float(grid @ probabilities)
 
     def shifts(self, weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """Draw by how much pools lose more than in draws that know no prior; as of `ModelShrinkage`, [draw, pool]."""
-        if self.nothing:
+        if self.degenerate:
             return np.zeros((len(weights), self.sums.shape[1]))
         grid, probabilities = self._posterior
         share = generator.choice(grid, size=(len(weights), 1), p=probabilities)

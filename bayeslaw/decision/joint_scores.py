@@ -152,8 +152,8 @@ class PoolsToChoose:
         first = thinned(values, values, FIRST_DRAWS)
         found = list(scored)
         for candidate in self.candidates:
-            own = [pool for pool in self.of_candidates if pool[-1] == candidate.model]
-            found += self._lowest(own, first, rule, seed)
+            of_candidate = [pool for pool in self.of_candidates if pool[-1] == candidate.model]
+            found += self._lowest(of_candidate, first, rule, seed)
         return found
 
     def _lowest(

@@ -71,7 +71,7 @@ class ModelShrinkage:
     families: np.ndarray
 
     @cached_property
-    def nothing(self) -> bool:
+    def degenerate(self) -> bool:
         """Whether there is nothing to shrink: one model, or models that differ by no chance."""
         if self.sums.shape[1] < 2:
             return True
@@ -126,7 +126,7 @@ class ModelShrinkage:
     @cached_property
     def spread(self) -> float:
         """Standard deviation of mean losses between models in truth, its posterior mean; NaN of one model."""
-        if self.nothing:
+        if self.degenerate:
             return float("nan")
         grids, probabilities = self._posterior
         return float((np.sqrt(grids) * probabilities).sum())
@@ -135,7 +135,7 @@ class ModelShrinkage:
     def expected(self) -> np.ndarray:
         """By how much models are expected to lose more than they did: a map of what they lost, [model, model]."""
         models = self.sums.shape[1]
-        if self.nothing:
+        if self.degenerate:
             return np.zeros((models, models))
         moved = np.zeros((models, models))
         for each, grid, share in zip(self._contrasts, *self._posterior, strict=True):
@@ -160,7 +160,7 @@ class ModelShrinkage:
         """
         lost = weights @ self.sums / (weights @ self.weights)[:, None]
         moved = np.zeros(lost.shape)
-        if self.nothing:
+        if self.degenerate:
             return moved
         grids, probabilities = self._posterior
         cell = generator.choice(probabilities.size, size=len(weights), p=probabilities.ravel())

@@ -84,17 +84,17 @@ def regime_advantages(
     low, high = _range(fit, pools, beyond)
     shown = budgets or readable_budgets(low, high)
     grid = fine_budgets(min(low, *shown), max(high, *shown), shown)
-    own = str(fit.observations.facts.get("rule", "unknown"))
+    fitted_rule = str(fit.observations.facts.get("rule", "unknown"))
     regimes = tuple(_regime(fit, name, grid, shown, kind=kind, seed=seed) for name in pools)
-    return BudgetAdvantages(own, regimes, shown, (_unanswered(own),), partial(_suggest, fit, seed))
+    return BudgetAdvantages(fitted_rule, regimes, shown, (_unanswered(fitted_rule),), partial(_suggest, fit, seed))
 
 
 def _check_asked(fit: Fit, sizes: tuple[int, ...] | None, rule: str | None) -> None:
-    own = str(fit.observations.facts.get("rule", "unknown"))
-    if rule is not None and rule != own:
+    fitted_rule = str(fit.observations.facts.get("rule", "unknown"))
+    if rule is not None and rule != fitted_rule:
         raise InputError(
-            f"the rule {rule!r} was given for a fit to {own} pools",
-            f"the rule of the pools that were fitted, {own}, or a joint fit, which takes every rule",
+            f"the rule {rule!r} was given for a fit to {fitted_rule} pools",
+            f"the rule of the pools that were fitted, {fitted_rule}, or a joint fit, which takes every rule",
             f"form pools by it (bayeslaw pools TABLE --rule {rule}) and fit these, or leave out the rule",
         )
     if sizes is not None:

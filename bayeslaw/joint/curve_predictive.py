@@ -74,20 +74,20 @@ def _part(curve: CurveGradient, values: Mapping[str, np.ndarray], generator: np.
     floor = curve.floors(values).floor
     above = np.log(curve.loss - floor[:, curve.family])
     away, latent = above - curve.mean, curve.latent_covariance(values)
-    own, place = values["model_spread"] ** 2 + JITTER, np.arange(len(curve.loss))
+    of_family, place = values["model_spread"] ** 2 + JITTER, np.arange(len(curve.loss))
     covariance = latent.copy()
-    covariance[:, place, place] += own[:, None]
+    covariance[:, place, place] += of_family[:, None]
     precision, _ = inverse_and_log_determinant(covariance)
     variance = 1 / np.diagonal(precision, axis1=1, axis2=2)
     deviation = variance * (precision @ away[:, :, None])[:, :, 0]
     pointwise = -0.5 * deviation**2 / variance - 0.5 * np.log(variance) - np.log(ROOT_TWO_PI) - above
-    log_replicate = _replicate(latent, precision, away, np.sqrt(own), generator)
+    log_replicate = _replicate(latent, precision, away, np.sqrt(of_family), generator)
     replicate = floor[:, curve.family] + np.exp(curve.mean + log_replicate)
     return CurvePredictive(pointwise, replicate, floor, *_lines(curve, values, precision, away, generator))
 
 
 def _replicate(
-    latent: np.ndarray, precision: np.ndarray, away: np.ndarray, own: np.ndarray, generator: np.random.Generator
+    latent: np.ndarray, precision: np.ndarray, away: np.ndarray, of_family: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
     """Draw deviations of other models like those seen, given theirs, [draw, lm].
 
@@ -97,9 +97,9 @@ def _replicate(
     size = away.shape[1]
     root = factor_of(latent + JITTER * np.eye(size))
     unseen = (root @ generator.standard_normal((*away.shape, 1)))[:, :, 0]
-    seen = unseen + own[:, None] * generator.standard_normal(away.shape)
+    seen = unseen + of_family[:, None] * generator.standard_normal(away.shape)
     moved = (latent @ (precision @ (away - seen)[:, :, None]))[:, :, 0]
-    return unseen + moved + own[:, None] * generator.standard_normal(away.shape)
+    return unseen + moved + of_family[:, None] * generator.standard_normal(away.shape)
 
 
 def _lines(
@@ -111,13 +111,13 @@ def _lines(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw amplitude and exponent of each family given the losses, [draw, family] each; as `family_lines` in JAX."""
     families = curve.curve.families
-    deviation, own = float(curve.curve.exponent[1]), np.eye(families)
+    deviation, of_family = float(curve.curve.exponent[1]), np.eye(families)
     level = (values["amplitude_spread"][:, None] ** 2 * values["family_scale"])[:, :, None]
-    slope = deviation**2 + values["exponent_spread"][:, None, None] ** 2 * own
+    slope = deviation**2 + values["exponent_spread"][:, None, None] ** 2 * of_family
     member = curve.member.T
     cross = np.concatenate([LEVEL_DEVIATION**2 + level * member, -curve.log_size * slope[:, :, curve.family]], axis=1)
     within = np.zeros((len(away), 2 * families, 2 * families))
-    within[:, :families, :families] = LEVEL_DEVIATION**2 + level * own
+    within[:, :families, :families] = LEVEL_DEVIATION**2 + level * of_family
     within[:, families:, families:] = slope
     gain = cross @ precision
     covariance = within - gain @ cross.swapaxes(1, 2) + JITTER * np.eye(2 * families)

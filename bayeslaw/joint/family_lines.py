@@ -46,11 +46,11 @@ def family_lines(curve: Curve, values: Mapping[str, Any], noise: Array) -> dict[
 def _line(curve: Curve, values: Mapping[str, Any], scale: Array) -> tuple[Array, Array]:
     """Covariance of levels and exponents of families with the models seen, and among themselves."""
     models, families, x = curve.models, curve.families, jnp.asarray(curve.models.log_size)
-    own = jnp.eye(families)
-    member = own[:, models.family]
+    of_family = jnp.eye(families)
+    member = of_family[:, models.family]
     level_seen = LEVEL_DEVIATION**2 + member * values["amplitude_spread"] ** 2 * scale[:, None]
     slope_seen = -x[None, :] * (curve.exponent[1] ** 2 + member * values["exponent_spread"] ** 2)
-    level = LEVEL_DEVIATION**2 + own * values["amplitude_spread"] ** 2 * scale[:, None]
-    slope = curve.exponent[1] ** 2 + own * values["exponent_spread"] ** 2
+    level = LEVEL_DEVIATION**2 + of_family * values["amplitude_spread"] ** 2 * scale[:, None]
+    slope = curve.exponent[1] ** 2 + of_family * values["exponent_spread"] ** 2
     apart = jnp.zeros((families, families))
     return jnp.concatenate([level_seen, slope_seen]), jnp.block([[level, apart], [apart, slope]])

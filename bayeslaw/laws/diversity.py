@@ -311,8 +311,8 @@ class DiversityLaw(Law):
             name: Prior("Normal", (("loc", 0.0), ("scale", 0.25 if name.endswith("exponent") else 0.5)))
             for name in coefficient_names(self.diversity)
         }
-        own = {"lasting_gain": half, "amplitude": half, "exponent": log_normal(0.3, 0.5)}
-        return {**own, "growth": log_normal(USUAL_GROWTH, 0.5), **coefficients}
+        usual = {"lasting_gain": half, "amplitude": half, "exponent": log_normal(0.3, 0.5)}
+        return {**usual, "growth": log_normal(USUAL_GROWTH, 0.5), **coefficients}
 
     def describe(self, observations: Observations) -> str:
         """Print the law with the priors that the given rows lead to, and how diversity numbers are standardised."""

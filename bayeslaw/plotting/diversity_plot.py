@@ -126,8 +126,8 @@ def correlation_words(values: np.ndarray, gain: np.ndarray, sizes: np.ndarray) -
     parts = [_correlation(values, gain)]
     different = np.unique(sizes)
     if len(different) > 1:
-        own = [_correlation(values[sizes == size], gain[sizes == size]) for size in different]
-        parts.append(f"by size {', '.join(own)}")
+        correlations = [_correlation(values[sizes == size], gain[sizes == size]) for size in different]
+        parts.append(f"by size {', '.join(correlations)}")
     return "r = " + "; ".join(parts)
 
 

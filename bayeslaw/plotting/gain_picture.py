@@ -98,18 +98,18 @@ def _draw_panel(ax: Axes, fit: Fit, group: str, number: str, interval: float) ->
     rows, groups = fit.observations, fit.model.groups
     gain = rows.covariates[BEST_MEMBER_LOSS] - rows.loss
     scores, sizes = np.log(rows.covariates[number]), rows.covariates["size"].astype(int)
-    own = np.ones(len(gain), dtype=bool) if group not in groups else fit.model.group_index == groups.index(group)
+    of_group = np.ones(len(gain), dtype=bool) if group not in groups else fit.model.group_index == groups.index(group)
     low, high = float(scores.min()), float(scores.max())
     air = 0.05 * (high - low or 1.0)
     ax.set_xlim(low - air, high + air)
     air = 0.06 * float(np.ptp(gain) or 1.0)
     ax.set_ylim(float(gain.min() - air), float(gain.max() + air))
     ax.axhline(0, color=palette().faint, linewidth=0.8, zorder=1)
-    draw_others(ax, scores[~own], gain[~own])
-    draw_by_size(ax, scores[own], gain[own], sizes[own], marks=size_marks(sizes))
+    draw_others(ax, scores[~of_group], gain[~of_group])
+    draw_by_size(ax, scores[of_group], gain[of_group], sizes[of_group], marks=size_marks(sizes))
     # Of a number that does not vary in a regime the law is told where it stands.
-    reach = 0.04 * (high - low or 1.0) * float(np.ptp(scores[own]) == 0)
-    grid = np.linspace(scores[own].min() - reach, scores[own].max() + reach, POINTS)
+    reach = 0.04 * (high - low or 1.0) * float(np.ptp(scores[of_group]) == 0)
+    grid = np.linspace(scores[of_group].min() - reach, scores[of_group].max() + reach, POINTS)
     for place, size in enumerate(_drawn_sizes(sizes)):
         draws = gain_draws(fit, group, number, grid, size)
         lower, middle, upper = np.quantile(draws, [(1 - interval) / 2, 0.5, (1 + interval) / 2], axis=0)

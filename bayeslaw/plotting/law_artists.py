@@ -69,33 +69,33 @@ def draw_rows(ax: Axes, scene: Scene, group: str, *, together: bool = False) -> 
 
     Where groups share axes, rows are marked by their group instead.
     """
-    own = scene.own_rows(group)
+    of_group = scene.own_rows(group)
     if together:
         (style,) = curve_styles(scene, group, together=True)
         ax.scatter(
-            scene.budgets[own],
-            scene.losses[own],
-            s=float(np.interp(own.sum(), (20, 2000), (18, 3))),
+            scene.budgets[of_group],
+            scene.losses[of_group],
+            s=float(np.interp(of_group.sum(), (20, 2000), (18, 3))),
             marker=style.marker,
             color=style.colour,
-            alpha=float(np.interp(own.sum(), (20, 2000), (0.9, 0.3))),
+            alpha=float(np.interp(of_group.sum(), (20, 2000), (0.9, 0.3))),
             linewidths=0,
-            rasterized=bool(own.sum() > 500),
+            rasterized=bool(of_group.sum() > 500),
             zorder=1.5,
             label="_points",
         )
         return
-    draw_others(ax, scene.budgets[~own], scene.losses[~own])
-    if not own.any():
+    draw_others(ax, scene.budgets[~of_group], scene.losses[~of_group])
+    if not of_group.any():
         return
     if scene.tokens is None:
-        draw_by_size(ax, scene.budgets[own], scene.losses[own], scene.sizes[own], marks=scene.marks)
+        draw_by_size(ax, scene.budgets[of_group], scene.losses[of_group], scene.sizes[of_group], marks=scene.marks)
         return
     ax.scatter(
-        scene.budgets[own],
-        scene.losses[own],
+        scene.budgets[of_group],
+        scene.losses[of_group],
         s=14,
-        c=scene.tokens[own],
+        c=scene.tokens[of_group],
         cmap=TOKEN_COLOURS,
         norm=token_norm(scene),
         edgecolors=palette().ground,

@@ -140,8 +140,8 @@ class Scene:
 
     def largest_of(self, group: str) -> float:
         """Largest budget observed in a group; of all rows for a family not seen."""
-        own = self.own_rows(group)
-        return float(self.budgets[own].max() if own.any() else self.budgets.max())
+        of_group = self.own_rows(group)
+        return float(self.budgets[of_group].max() if of_group.any() else self.budgets.max())
 
 
 def scene_of(fit: Fit, choices: LawChoices) -> Scene:

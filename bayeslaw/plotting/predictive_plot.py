@@ -87,11 +87,11 @@ def plot_predictive(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = 
             ax.set_axis_off()
         grid = _grid(fit.observations.loss, posterior, prior)
         for place, (ax, group) in enumerate(zip(axes, groups, strict=False)):
-            own = rows_of(fit, group)
-            of_prior = None if prior is None else prior[:, own]
-            _draw_group(ax, fit.observations.loss[own], posterior[:, own], of_prior, grid, interval)
+            of_group = rows_of(fit, group)
+            of_prior = None if prior is None else prior[:, of_group]
+            _draw_group(ax, fit.observations.loss[of_group], posterior[:, of_group], of_prior, grid, interval)
             panel_words(
-                ax, GROUP_WORDS.get(group, group or "all rows"), f"n = {int(own.sum()):,}", width / columns - 0.3
+                ax, GROUP_WORDS.get(group, group or "all rows"), f"n = {int(of_group.sum()):,}", width / columns - 0.3
             )
             ax.tick_params(labelbottom=place + columns >= len(groups))
         body.supxlabel(f"loss ({fit.unit})", fontsize="medium")

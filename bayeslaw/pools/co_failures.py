@@ -142,7 +142,7 @@ def clopper_pearson(failures: float, trials: int, level: float) -> tuple[float, 
     lower, upper : float
         The bounds: 0 without failures, 1 where all fail.
     """
-    tail, nothing = (1 - level) / 2, 1e-9
-    lower = 0.0 if failures < nothing else stats.beta.ppf(tail, failures, trials - failures + 1)
-    upper = 1.0 if failures > trials - nothing else stats.beta.ppf(1 - tail, failures + 1, trials - failures)
+    tail, least = (1 - level) / 2, 1e-9
+    lower = 0.0 if failures < least else stats.beta.ppf(tail, failures, trials - failures + 1)
+    upper = 1.0 if failures > trials - least else stats.beta.ppf(1 - tail, failures + 1, trials - failures)
     return float(lower), float(upper)

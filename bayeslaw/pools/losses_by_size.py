@@ -97,7 +97,7 @@ def _rows(pools: xr.Dataset, rule: str) -> list[tuple[str, str, int, int, float]
         if not (regime == each).any():
             continue
         for members in np.unique(size):
-            own = loss[(size == members) & ((regime == each) | (members == 1))]
-            if len(own) and np.isfinite(own).all():
-                rows.append((rule, each, int(members), len(own), float(own.mean())))
+            in_cell = loss[(size == members) & ((regime == each) | (members == 1))]
+            if len(in_cell) and np.isfinite(in_cell).all():
+                rows.append((rule, each, int(members), len(in_cell), float(in_cell.mean())))
     return rows

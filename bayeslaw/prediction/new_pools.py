@@ -117,10 +117,10 @@ def similar_pools(fit: Fit, targets: pd.DataFrame) -> SimilarPools:
     at_once = max(1, NUMBERS_AT_ONCE // places.size)
     group = targets[fit.law.group].to_numpy() if fit.law.group in targets else np.full(len(targets), "")
     for name in dict.fromkeys(group):
-        own = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
-        models = int(membership[own].any(axis=0).sum())
+        in_group = model.group_index == model.groups.index(name) if name in model.groups else np.ones(len(places), bool)
+        models = int(membership[in_group].any(axis=0).sum())
         for some in np.array_split(of_group := np.flatnonzero(group == name), -(-len(of_group) // at_once)):
-            weights[np.ix_(some, own)] = _kernel_weights(places[own], at[some], models)
+            weights[np.ix_(some, in_group)] = _kernel_weights(places[in_group], at[some], models)
     return SimilarPools(weights, weights @ shared.sampling_factor, weights @ shared.remainder)
 
 

@@ -55,14 +55,14 @@ def rows_by_group(fit: Fit) -> Html:
 
     def lines() -> Iterator[list[object]]:
         for name in dict.fromkeys(group.tolist()):
-            own = group == name
+            of_group = group == name
             ends = [
-                covariate(budget, float(end(rows.covariates[budget][own])))
+                covariate(budget, float(end(rows.covariates[budget][of_group])))
                 for budget in budgets
                 for end in (np.min, np.max)
             ]
-            told = [loss(float(part(rows.loss[own]))) for part in (np.min, np.median, np.max)]
-            yield [name or "all", Cell(f"{own.sum():,}", float(own.sum())), *ends, *told]
+            told = [loss(float(part(rows.loss[of_group]))) for part in (np.min, np.median, np.max)]
+            yield [name or "all", Cell(f"{of_group.sum():,}", float(of_group.sum())), *ends, *told]
 
     return page_table(names, lines(), caption=f"Rows fitted, by {fit.law.group}; losses in {fit.unit}")
 

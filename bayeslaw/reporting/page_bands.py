@@ -56,8 +56,8 @@ def _targets(fit: Fit) -> tuple[dict[str, Any], list[str]]:
     at: dict[str, list[Any]] = {name: [] for name in law.covariates}
     told = []
     for name in [name for name in fit.model.groups or ("",) if name in largest_groups]:
-        own = np.flatnonzero(group == name)
-        place = own[np.argmax(largest[own])]
+        of_group = np.flatnonzero(group == name)
+        place = of_group[np.argmax(largest[of_group])]
         for factor in FACTORS if only_budgets else FACTORS[:1]:
             for column in law.covariates:
                 at[column].append(float(rows.covariates[column][place]) * (factor if column in BUDGETS else 1))

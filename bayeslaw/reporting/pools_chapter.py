@@ -64,14 +64,14 @@ def _data(pools: xr.Dataset, name: str, rule: str) -> Iterator[Html]:
     def lines() -> Iterator[list[object]]:
         for each in dict.fromkeys(regime.tolist()):
             for members in np.unique(size[regime == each]).tolist():
-                own = (regime == each) & (size == members)
-                ends = [float(end(parameters[own])) for end in (np.min, np.max)]
+                in_row = (regime == each) & (size == members)
+                ends = [float(end(parameters[in_row])) for end in (np.min, np.max)]
                 yield [
                     each,
                     Cell(str(members), float(members)),
-                    Cell(f"{own.sum():,}", float(own.sum())),
+                    Cell(f"{in_row.sum():,}", float(in_row.sum())),
                     *(Cell(count_label(end), end) for end in ends),
-                    *(loss(part(losses[own])) for part in (np.min, np.median, np.max)),
+                    *(loss(part(losses[in_row])) for part in (np.min, np.median, np.max)),
                 ]
 
     names = ("regime", "members", "pools", "fewest parameters", "most parameters")

@@ -34,12 +34,12 @@ def reported_of_rows(fit: Fit) -> Mapping[str, str]:
         The law's parameters, the populations that groups vary around, and the scales of the noise. An amplitude is
         told at a billion parameters or tokens where such budgets were seen, and else at the reference.
     """
-    own = _named(fit, tuple(parameter.name for parameter in fit.model.parameters))
+    of_law = _named(fit, tuple(parameter.name for parameter in fit.model.parameters))
     partial = {parameter.name for parameter in fit.model.parameters if parameter.pooling == "partial"}
-    populations = {f"{name}{POPULATION}": unit_of(fit, name) for name in own if name in partial}
+    populations = {f"{name}{POPULATION}": unit_of(fit, name) for name in of_law if name in partial}
     noise = dict.fromkeys(fit.model.noise_priors, "")
     by_response = fit.unit if fit.noise.response == "loss" else LOG_UNIT
-    return own | populations | noise | {name: by_response for name in (NOISE_SCALE, MEMBER_SCALE) if name in noise}
+    return of_law | populations | noise | {name: by_response for name in (NOISE_SCALE, MEMBER_SCALE) if name in noise}
 
 
 def reported_of_joint(fit: Fit) -> Mapping[str, str]:

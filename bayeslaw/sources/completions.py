@@ -288,8 +288,8 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
     if not known.any():
         problem = f"none of the {len(texts.texts)} texts has a token with a log-prob under every model"
         raise InputError(problem, "texts of two tokens and more, or a --prefix before them", "add --prefix")
-    alike = (counts[:, known] == counts[0, known]).all()
-    if alike:
+    agree = (counts[:, known] == counts[0, known]).all()
+    if agree:
         columns["tokens"] = counts[0]
     if texts.domains is not None:
         columns["domain"] = list(texts.domains)
@@ -300,7 +300,7 @@ def _table(texts: ServedTexts, scores: _Scores, facts: pd.DataFrame, names: list
     unscored = dict(zip(names, left_out.sum(axis=1).tolist(), strict=True))
     dataset = losses_from_frames(frame, facts, unit="document", missing="drop-samples")
     of_models = [names.index(name) for name in dataset["lm"].to_numpy().tolist()]
-    if not alike:
+    if not agree:
         dataset["tokens"] = (("sample", "lm"), counts[of_models][:, known].T)
     if left_out.any():
         scored = dataset["bytes"].to_numpy().astype(np.int64)[:, None] - left_out[of_models].T
