@@ -71,8 +71,8 @@ def cells_of(fit: Fit) -> Cells:
     logs = np.log(fit.observations.covariates[fit.law.covariates[0]])
     found = Cells([], [])
     for index, name in enumerate(fit.model.groups or ("",)):
-        own = np.flatnonzero(fit.model.group_index == index)
-        order = own[np.argsort(logs[own], kind="stable")]
+        of_group = np.flatnonzero(fit.model.group_index == index)
+        order = of_group[np.argsort(logs[of_group], kind="stable")]
         width = np.ptp(logs[order]) / MOST_CELLS
         cell: list[int] = []
         for row in order.tolist():
@@ -161,9 +161,9 @@ def _with_shared(fit: Fit, values: dict[str, np.ndarray], rows: np.ndarray, seed
     variance = np.stack(
         [np.asarray(fit.model.variance(_at(values, draw))) for draw in range(len(values[MEMBER_SCALE]))]
     )
-    own = np.sqrt(variance[:, shared.group[rows]]) * rng.standard_normal((len(variance), len(rows)))
+    alone = np.sqrt(variance[:, shared.group[rows]]) * rng.standard_normal((len(variance), len(rows)))
     effects = rng.standard_normal((len(variance), shared.contrasts.shape[1])) * values[MEMBER_SCALE][:, None]
-    return own + effects @ shared.contrasts[rows].T
+    return alone + effects @ shared.contrasts[rows].T
 
 
 def _alone(fit: Fit, values: dict[str, np.ndarray], rows: np.ndarray, seed: int) -> np.ndarray:
