@@ -32,7 +32,7 @@ RECORDS = {
         "LeftOut",
     ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
-    *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores"),
+    *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores", "PriorCheck", "ExpectedLoss"),
 }
 
 
@@ -108,6 +108,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     bl.write_pools(pools, folder / "pools")
     parameters = {"parameters": "total"}
     choices = bl.choose(losses, max_size=2, draws=20)
+    prior = bl.prior_predictive("power", losses, draws=50)
     attained = bl.attainability(losses, names, rules=["mixture"], draws=5)
     arguments: dict[str, dict[str, Any]] = {
         "BrokenPowerLaw": dict.fromkeys(bl.BrokenPowerLaw.parameter_names),
@@ -160,6 +161,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "token_losses": None,
             "features": None,
         },
+        "between": {"low": 0.1, "high": 0.6, "mass": 0.9},
         "calibrate": {
             "law": "power",
             "data": None,
@@ -207,6 +209,9 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             **parameters,
             "progress": False,
             "sampler": "auto",
+            "warmup": None,
+            "target_acceptance": None,
+            "thin": 1,
             "checkpoint": None,
             "keep": None,
         },
@@ -276,9 +281,20 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
         "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
         "plot_attainability": {"found": attained},
+        "plot_prior_predictive": {"tree": prior, "interval": 0.9},
         "plot_when": {"fit": fit, "interval": 0.9},
         "predict": {"fit": fit, "at": {"parameters": [7e9]}, **choice, "interval": 0.9, "versus": None},
         "predict_draws": {"fit": fit, "at": [7e9], **choice},
+        "prior_check": {"tree": prior, "interval": 0.9},
+        "prior_predictive": {
+            "law": "power",
+            "data": losses,
+            "noise": None,
+            "draws": 50,
+            "seed": 0,
+            **parameters,
+            "keep": None,
+        },
         "read_losses": {
             "path": folder / "losses",
             "models": None,
@@ -297,6 +313,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "save_attainability": {"found": attained, "path": folder / "rules.png"},
         "save_pareto": {"choices": choices, "path": folder / "front.png"},
         "save_plot": {"fit": fit, "path": folder / "f.png", "what": "law", "interval": 0.9},
+        "save_prior_predictive": {"tree": prior, "path": folder / "prior.png", "interval": 0.9},
         "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
         "simulate_losses": {
             "families": 2,
@@ -358,6 +375,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
 # Where the work of a function begins that takes long.
 WORK = (
     ("bayeslaw.fitting.row_fitting", "row_posterior"),
+    ("bayeslaw.fitting.row_fitting", "build_prior_tree"),
     ("bayeslaw.fitting.point_fit", "flat_prior_mode"),
     ("bayeslaw.fitting.joint_fitting", "fit_joint_law"),
     ("bayeslaw.calibration.calibrations", "run_simulations"),
