@@ -18,6 +18,7 @@ POSITIVE, SIGNED, SHARE, EXPONENT = "positive", "signed", "share", "exponent"
 LOG_CONCENTRATIONS = (-4.0, 30.0)
 """Between which the logarithm of the sum of both concentrations of a beta distribution is searched."""
 LARGEST_LOGIT = 700.0
+TIGHT = 1e-14
 CLOSE = 1e-9
 """How far a probability of the beta distribution found may be from the one asked for, relative to the smaller tail."""
 
@@ -132,7 +133,8 @@ def read_between(site: str, given: Mapping[str, Any]) -> Between:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise InputError(f"the prior of {site} is between {shown(ends)}", ACCEPTED, "write between: [0.1, 0.6]")
     try:
-        return Between(*ends, given.get(MASS, USUAL_MASS))
+        low, high = ends
+        return Between(low, high, given.get(MASS, USUAL_MASS))
     except InputError as error:
         raise InputError(f"the prior of {site}: {error.problem}", error.accepted, error.fix) from None
 
@@ -210,18 +212,23 @@ def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, f
         def excess(logit: float) -> float:
             return float(special.betainc(*at(log_sum, logit), low)) - tail
 
-        return float(optimize.brentq(excess, -LARGEST_LOGIT, LARGEST_LOGIT, xtol=1e-14, rtol=1e-14, maxiter=500))
+        return _root(excess, -LARGEST_LOGIT, LARGEST_LOGIT)
 
     def above(log_sum: float) -> float:
         return tail - float(special.betaincc(*at(log_sum, mean_for(log_sum)), high))
 
     try:
-        log_sum = float(optimize.brentq(above, *LOG_CONCENTRATIONS, xtol=1e-14, rtol=1e-14, maxiter=500))
+        log_sum = _root(above, *LOG_CONCENTRATIONS)
         found = at(log_sum, mean_for(log_sum))
     except ValueError:
         return None
     reached = special.betainc(*found, low), special.betaincc(*found, high)
     return found if all(abs(each - tail) <= CLOSE * tail for each in reached) else None
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a function changes its sign, to all digits; a `ValueError` where it does not."""
+    return float(optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=TIGHT, rtol=TIGHT).root)
 
 
 MATCHED: Mapping[str, Callable[[str, Between], Prior]] = {
