@@ -99,7 +99,7 @@ def between(low: float, high: float, *, mass: float = USUAL_MASS) -> Between:
     >>> law = bl.CollaborationLaw(exponent=bl.between(0.1, 0.6))
     >>> print(law.exponent)
     LogNormal(loc=-1.407, scale=0.5447)
-    >>> law.exponent.distribution().cdf(0.6).round(4).item()
+    >>> round(float(law.exponent.distribution().cdf(0.6)), 4)
     0.95
     """
     return Between(low, high, mass)

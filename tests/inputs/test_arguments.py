@@ -33,6 +33,7 @@ RECORDS = {
     ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
     *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores", "PriorCheck", "ExpectedLoss"),
+    *("Summary", "ParameterSummary"),
 }
 
 
