@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from tables import family_table, tiny_table
 from typer.testing import CliRunner
 
@@ -138,6 +139,15 @@ def test_the_picture_has_a_panel_a_group_and_the_points(tree):
         low, high = ax.get_ylim()
         assert low < losses.min() < losses.max() < high
     assert "80 %" in figure.get_suptitle()
+
+
+def test_a_picture_of_one_panel_holds_its_title():
+    tree = bl.prior_predictive(bl.PowerLaw(pooling="complete"), tiny_table(), draws=100)
+    figure = bl.plot_prior_predictive(tree)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    title = figure._suptitle.get_window_extent(canvas.get_renderer())
+    assert 0 <= title.x0 < title.x1 <= figure.bbox.width
 
 
 def test_the_same_tree_gives_the_same_picture(tree, tmp_path):
