@@ -194,8 +194,8 @@ def _scale(ax: Axes, along: np.ndarray, observed: np.ndarray, bands: list[Any], 
 def _title(found: PriorCheck, fit: Fit, panels: int) -> list[str]:
     level, groups = f"{100 * found.interval:g} %", len(fit.model.groups)
     lines = [
-        f"Prior of the {found.law} law: {100 * found.inside:.0f} % of {found.rows:,} observed losses lie in its {level} "
-        "interval",
+        f"Prior of the {found.law} law: {100 * found.inside:.0f} % of {found.rows:,} observed losses "
+        f"lie in its {level} interval",
         f"bands: {level} and {100 * HALF:g} % {found.interval_kind}, line: median, points: observed",
     ]
     return lines + ([f"{panels} of {groups} groups are shown, those of most rows"] if groups > panels else [])
