@@ -25,6 +25,8 @@ def test_shares_of_rows_are_counted_against_the_quantiles_of_their_own_losses(tr
     ranks = (drawn < observed).mean(axis=0)
     inside = ((ranks > (1 - interval) / 2) & (ranks < (1 + interval) / 2)).mean()
     assert found.inside == pytest.approx(inside, abs=2 / len(observed))
+    assert found.below == pytest.approx((ranks < (1 - interval) / 2).mean(), abs=2 / len(observed))
+    assert found.inside + found.below + found.above == pytest.approx(1)
     assert (found.rows, found.draws, found.interval) == (len(observed), 200, interval)
 
 
