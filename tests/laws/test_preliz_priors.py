@@ -1,6 +1,8 @@
 """Distributions of PreliZ become priors: by the package where it is installed, and by stand-ins of its attributes."""
 
+import importlib
 import importlib.util
+import warnings
 from typing import Any
 
 import numpy as np
@@ -73,12 +75,17 @@ def test_what_looks_like_preliz_is_read(name):
     np.testing.assert_allclose(ours.cdf(AT), MEANT[name].cdf(AT))
 
 
+def the_package() -> Any:
+    """Import PreliZ, which warns of optional packages that are not there."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return importlib.import_module("preliz")
+
+
 @pytest.mark.skipif(importlib.util.find_spec("preliz") is None, reason="PreliZ is not installed")
 @pytest.mark.parametrize("name", VALUES)
 def test_a_distribution_of_preliz_is_the_same_distribution_here(name):
-    import preliz
-
-    theirs = getattr(preliz, name)(**VALUES[name])
+    theirs = getattr(the_package(), name)(**VALUES[name])
     prior = read_prior("site", theirs)
     ours = SCIPY[prior.name](**dict(prior.arguments))
     np.testing.assert_allclose(ours.cdf(AT), theirs.cdf(AT), rtol=1e-6)
@@ -86,8 +93,7 @@ def test_a_distribution_of_preliz_is_the_same_distribution_here(name):
 
 @pytest.mark.skipif(importlib.util.find_spec("preliz") is None, reason="PreliZ is not installed")
 def test_other_parametrisations_of_preliz_are_read_too():
-    import preliz
-
+    preliz = the_package()
     for theirs in (preliz.Beta(mu=0.3, sigma=0.1), preliz.Gamma(mu=0.5, sigma=0.2), preliz.Exponential(scale=2.0)):
         prior = read_prior("site", theirs)
         np.testing.assert_allclose(SCIPY[prior.name](**dict(prior.arguments)).cdf(AT), theirs.cdf(AT), rtol=1e-6)
