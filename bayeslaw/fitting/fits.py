@@ -43,6 +43,7 @@ from bayeslaw.posterior.identity import identity_of
 from bayeslaw.posterior.kept_draws import Checkpoint
 from bayeslaw.posterior.samplers import AUTO, SAMPLERS
 from bayeslaw.posterior.sampling_plan import SamplingPlan
+from bayeslaw.progress import progress_bar
 
 SAMPLER_NAMES = (AUTO, *SAMPLERS)
 MOST_OF_UNIT = 60
@@ -369,4 +370,5 @@ def fit_with(
     plan = SamplingPlan(*(choices.pop(name) for name in ("warmup", "target_acceptance", "thin")))
     fitted = Fit(kind_of(law).sample(checkpoint, law, data, noise=noise, plan=plan, **choices))
     kept = held_by_default(fitted) if keep is None else list(keep)
-    return fitted.with_groups(kept).keep(kept)
+    with progress_bar("densities and replicates of rows", None, shown=choices["progress"]):
+        return fitted.with_groups(kept).keep(kept)

@@ -26,6 +26,7 @@ from bayeslaw.posterior.sampling_plan import USUAL_PLAN, SamplingPlan
 from bayeslaw.posterior.solution import draw_posterior
 from bayeslaw.progress import progress_bar
 
+PREPARING = "working out what the rows share"
 FOLLOWING = "working out what follows from the draws"
 
 
@@ -69,7 +70,8 @@ def fit_rows(
     with jax.enable_x64(True):
         model = resolved(LawModel(law, noise or usual_noise(law, observations), observations))
         with stopwatch() as watch:
-            posterior = row_posterior(model)
+            with progress_bar(PREPARING, None, shown=progress):
+                posterior = row_posterior(model)
             check_room(draws, chains, thin=plan.thin, coordinates=len(posterior.start), rows=len(model.response))
             made: dict[str, Any] = {"progress": progress, "sampler": sampler, "plan": plan, "checkpoint": checkpoint}
             solution = draw_posterior(posterior, rows_of(model), **made, **settings)

@@ -18,6 +18,7 @@ POSITIVE, SIGNED, SHARE, EXPONENT = "positive", "signed", "share", "exponent"
 LOG_CONCENTRATIONS = (-4.0, 30.0)
 """Between which the logarithm of the sum of both concentrations of a beta distribution is searched."""
 LARGEST_LOGIT = 700.0
+TIGHT = 1e-14
 CLOSE = 1e-9
 """How far a probability of the beta distribution found may be from the one asked for, relative to the smaller tail."""
 
@@ -98,7 +99,7 @@ def between(low: float, high: float, *, mass: float = USUAL_MASS) -> Between:
     >>> law = bl.CollaborationLaw(exponent=bl.between(0.1, 0.6))
     >>> print(law.exponent)
     LogNormal(loc=-1.407, scale=0.5447)
-    >>> law.exponent.distribution().cdf(0.6).round(4).item()
+    >>> round(float(law.exponent.distribution().cdf(0.6)), 4)
     0.95
     """
     return Between(low, high, mass)
@@ -132,7 +133,8 @@ def read_between(site: str, given: Mapping[str, Any]) -> Between:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise InputError(f"the prior of {site} is between {shown(ends)}", ACCEPTED, "write between: [0.1, 0.6]")
     try:
-        return Between(ends[0], ends[1], given.get(MASS, USUAL_MASS))
+        low, high = ends
+        return Between(low, high, given.get(MASS, USUAL_MASS))
     except InputError as error:
         raise InputError(f"the prior of {site}: {error.problem}", error.accepted, error.fix) from None
 
@@ -228,6 +230,11 @@ def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, f
         return None
     reached = special.betainc(*found, low), special.betaincc(*found, high)
     return found if all(abs(each - tail) <= CLOSE * tail for each in reached) else None
+
+
+def _root(function: Callable[[float], float], low: float, high: float) -> float:
+    """Find where a function changes its sign, to all digits; a `ValueError` where it does not."""
+    return float(optimize.root_scalar(function, bracket=(low, high), method="brentq", xtol=TIGHT, rtol=TIGHT).root)
 
 
 MATCHED: Mapping[str, Callable[[str, Between], Prior]] = {

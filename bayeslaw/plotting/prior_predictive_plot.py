@@ -2,6 +2,7 @@
 
 import math
 import os
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ FEW, MANY = 200, 2000
 """Up to how many points are large, and from how many on they are drawn as an image in files of lines."""
 MOST_BINS = 24
 MARGIN = 1.15
+NARROWEST, LETTERS_AN_INCH = 5.0, 10.5
 HALF = 0.5
 MOST_BEYOND = 30.0
 """How many times the largest observed loss, or the smallest divided by it, the axis reaches at most."""
@@ -80,7 +82,8 @@ def plot_prior_predictive(tree: xr.DataTree, *, interval: float = 0.9) -> Figure
     columns = min(PANELS_A_ROW, len(panels))
     rows = math.ceil(len(panels) / columns)
     with house_style():
-        figure = Figure(figsize=(2.5 * columns + 0.9, 2.3 * rows + 1.0))
+        width = max(2.5 * columns + 0.9, NARROWEST)
+        figure = Figure(figsize=(width, 2.3 * rows + 1.2))
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for ax in axes.flat[len(panels) :]:
             ax.remove()
@@ -92,7 +95,8 @@ def plot_prior_predictive(tree: xr.DataTree, *, interval: float = 0.9) -> Figure
         for ax in axes.flat[max(len(panels) - columns, 0) : len(panels)]:
             ax.tick_params(labelbottom=True)
         _scale(axes[0, 0], along, fit.observations.loss, bands, budgets=named == BUDGET)
-        figure.suptitle(_title(found, fit, len(panels)), x=0.01, ha="left", fontsize=10, fontweight="bold")
+        title = "\n".join(fill(line, int(LETTERS_AN_INCH * width)) for line in _title(found, fit, len(panels)))
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         figure.supxlabel(named, fontsize=9)
         figure.supylabel(f"loss in {_short(found.unit)}", fontsize=9)
     return figure
@@ -187,14 +191,14 @@ def _scale(ax: Axes, along: np.ndarray, observed: np.ndarray, bands: list[Any], 
         loss_axis(ax, min(lowest, observed.min()) / MARGIN, max(highest, observed.max()) * MARGIN, most=6)
 
 
-def _title(found: PriorCheck, fit: Fit, panels: int) -> str:
-    left_out = len(fit.model.groups) - panels
-    more = f"\n{panels} of {panels + left_out} groups are shown, those of most rows" if left_out > 0 else ""
-    return (
-        f"Prior of the {found.law} law: {100 * found.inside:.0f} % of {found.rows:,} observed losses lie in its "
-        f"{100 * found.interval:g} % interval\nbands: {100 * found.interval:g} % and {100 * HALF:g} % "
-        f"{found.interval_kind}, line: median, points: observed{more}"
-    )
+def _title(found: PriorCheck, fit: Fit, panels: int) -> list[str]:
+    level, groups = f"{100 * found.interval:g} %", len(fit.model.groups)
+    lines = [
+        f"Prior of the {found.law} law: {100 * found.inside:.0f} % of {found.rows:,} observed losses "
+        f"lie in its {level} interval",
+        f"bands: {level} and {100 * HALF:g} % {found.interval_kind}, line: median, points: observed",
+    ]
+    return lines + ([f"{panels} of {groups} groups are shown, those of most rows"] if groups > panels else [])
 
 
 def _short(name: str) -> str:

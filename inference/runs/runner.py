@@ -76,7 +76,7 @@ def run(
     *,
     scorer: RunScorer | None = None,
     say: Callable[[str], None] = lambda sentence: None,
-    progress: bool = False,
+    progress: bool | None = None,
 ) -> list[ModelResult]:
     r"""Score texts under models into a loss table.
 
@@ -95,7 +95,8 @@ def run(
     say
         Called with each sentence of what is done and found.
     progress
-        Whether to show progress.
+        Whether to show progress in a terminal or a notebook; None for notebooks only. Where none is shown the logger
+        ``bayeslaw.progress`` is told how far work is.
 
     Returns
     -------
@@ -140,7 +141,7 @@ class _Run:
     """One run; its methods share the folder, the options and the scorer."""
 
     def __init__(
-        self, out: Path, options: ScoreOptions, scorer: RunScorer, say: Callable[[str], None], progress: bool
+        self, out: Path, options: ScoreOptions, scorer: RunScorer, say: Callable[[str], None], progress: bool | None
     ) -> None:
         self.out, self.options, self.scorer, self.say, self.progress = out, options, scorer, say, progress
         self.folder = TableFolder(out, options.unit)

@@ -13,6 +13,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.progress import progress_bar
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
 from inference.checkpoints.weights import DTYPES, load_decoder, parameter_counts
@@ -371,7 +372,13 @@ def score(
         problem = "without a token before it the first token of a text has no probability, and nor has the text"
         raise InputError(problem, "a model loaded with bos='auto' or 'always'", "load it so")
     encodings = model.tokenizer.encode_batch(texts)
-    found = token_log_probabilities(
-        model, encodings, window=window, stride=stride, batch_tokens=batch_tokens, advance=advance
-    )
+    choices: dict[str, Any] = {"window": window, "stride": stride, "batch_tokens": batch_tokens}
+    tokens = sum(len(encoding.ids) for encoding in encodings)
+    with progress_bar("scoring", tokens, shown=None, unit="tokens") as shown:
+
+        def scored(count: int) -> None:
+            shown(count)
+            advance(count)
+
+        found = token_log_probabilities(model, encodings, advance=scored, **choices)
     return np.array([-values.sum(dtype=np.float64) for values in found])

@@ -68,6 +68,7 @@ def runs(file_of_fit, tmp_path_factory):
         "losses": [("losses", *ZOO)],
         "pools": [("pools", *ZOO, "--max-size", "2", "--out", folder / "pools")],
         "fit": [("fit", made, "--law", "collaboration", *quick, "--out", folder / "f.nc")],
+        "fit --prior-only": [("fit", *ZOO, "--law", "power", *quick, "--prior-only")],
         "summary": [("summary", fits["collaboration"])],
         "check": [("check", fits["collaboration"]), ("check", fits["quick_joint"])],
         "predict": [

@@ -33,7 +33,8 @@ RECORDS = {
         "LeftOut",
     ),
     *("LossReport", "LossTableWarning", "Recommendation", "InputError", "Law", "TruthCoverage"),
-    *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores"),
+    *("Choice", "Choices", "FrontPool", "Crossovers", "NextScores", "PriorCheck", "ExpectedLoss"),
+    *("Summary", "ParameterSummary"),
 }
 
 
@@ -129,6 +130,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
     bl.write_pools(pools, folder / "pools")
     parameters = {"parameters": "total"}
     choices = bl.choose(losses, max_size=2, draws=20)
+    prior = bl.prior_predictive("power", losses, draws=50)
     attained = bl.attainability(losses, names, rules=["mixture"], draws=5)
     formed, drawn_into = bl.make_pools(losses, max_size=2), {"ax": None, "figure": None}
     calibration = small_calibration()
@@ -183,6 +185,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "token_losses": None,
             "features": None,
         },
+        "between": {"low": 0.1, "high": 0.6, "mass": 0.9},
         "calibrate": {
             "law": "power",
             "data": None,
@@ -232,6 +235,9 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             **parameters,
             "progress": False,
             "sampler": "auto",
+            "warmup": None,
+            "target_acceptance": None,
+            "thin": 1,
             "checkpoint": None,
             "keep": None,
         },
@@ -317,9 +323,20 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "pool_check": {"fit": joint, "rule": "oracle", "max_size": 2, "interval": 0.9, "draws": 20, "seed": 0},
         "pools_of": {"losses": losses, "members": [names], "rule": "oracle", **parameters, "seed": 0},
         "plot_attainability": {"found": attained},
+        "plot_prior_predictive": {"tree": prior, "interval": 0.9},
         "plot_when": {"fit": fit, "interval": 0.9},
         "predict": {"fit": fit, "at": {"parameters": [7e9]}, **choice, "interval": 0.9, "versus": None},
         "predict_draws": {"fit": fit, "at": [7e9], **choice},
+        "prior_check": {"tree": prior, "interval": 0.9},
+        "prior_predictive": {
+            "law": "power",
+            "data": losses,
+            "noise": None,
+            "draws": 50,
+            "seed": 0,
+            **parameters,
+            "keep": None,
+        },
         "read_losses": {
             "path": folder / "losses",
             "models": None,
@@ -346,6 +363,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
             "width": None,
             "backend": "matplotlib",
         },
+        "save_prior_predictive": {"tree": prior, "path": folder / "prior.png", "interval": 0.9},
         "simulate_chinchilla": {"points": 5, "truth": None, "seed": 0},
         "simulate_losses": {
             "families": 2,
@@ -407,6 +425,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
 # Where the work of a function begins that takes long.
 WORK = (
     ("bayeslaw.fitting.row_fitting", "row_posterior"),
+    ("bayeslaw.fitting.row_fitting", "build_prior_tree"),
     ("bayeslaw.fitting.point_fit", "flat_prior_mode"),
     ("bayeslaw.fitting.joint_fitting", "fit_joint_law"),
     ("bayeslaw.calibration.calibrations", "run_simulations"),
