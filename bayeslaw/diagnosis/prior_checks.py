@@ -119,7 +119,7 @@ def prior_check(tree: xr.DataTree, *, interval: float = 0.9) -> PriorCheck:
     fit = stands_for_fit(tree if PREDICTIVE in tree.children else with_prior_predictive(tree))
     tails = (1 - interval) / 2, (1 + interval) / 2
     response = fit.noise.response
-    lower, upper = _bounds(fit.tree[PREDICTIVE][response], tails)
+    lower, upper = _bounds(fit.tree[PREDICTIVE].dataset[response], tails)
     observed = fit.tree["observed_data"][response].to_numpy()
     below, above = float((observed < lower).mean()), float((observed > upper).mean())
     return PriorCheck(

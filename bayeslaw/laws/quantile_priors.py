@@ -197,12 +197,6 @@ def _beta(site: str, given: Between) -> Prior:
     return Prior("Beta", (("concentration1", found[0]), ("concentration0", found[1])))
 
 
-def _root(function: Callable[[float], float], low: float, high: float) -> float:
-    """Find where a function is zero; ValueError if its ends have one sign."""
-    found = optimize.root_scalar(function, method="brentq", bracket=(low, high), xtol=1e-14, rtol=1e-14, maxiter=500)
-    return float(found.root)
-
-
 def _beta_with_quantiles(low: float, high: float, tail: float) -> tuple[float, float] | None:
     """Find the concentrations of the beta distribution with two quantiles, by a search inside a search.
 
