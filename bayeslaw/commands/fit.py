@@ -53,7 +53,7 @@ def fit(
         Path | None, typer.Option("--out", help="The fit: a netCDF file, or a folder that ends in .zarr.")
     ] = None,
     law: LawName = None,
-    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, settings and noise.")] = None,
+    config: Annotated[Path | None, typer.Option("--config", help="YAML with law, priors, pooling and noise.")] = None,
     draws: Annotated[int, typer.Option("--draws", help="Draws kept per chain.")] = 1000,
     chains: Annotated[int, typer.Option("--chains", help="Number of chains.")] = 4,
     warmup: Annotated[

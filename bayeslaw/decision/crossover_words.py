@@ -6,6 +6,8 @@ from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
 
+FEWEST_CROSSINGS = 20
+"""Draws with a crossover from which on its median and interval are told."""
 UNDECIDED = (0.05, 0.95)
 """Between these probabilities the data do not decide."""
 FEW = 0.005
@@ -109,12 +111,16 @@ def _crossover(regime: RegimeAdvantage, interval: float) -> str:
     where = f"between {low} and {high} parameters"
     if not exists.any():
         return f"In no draw is there a budget {where} above which they begin to."
-    median, lower, upper = np.quantile(regime.crossing[exists], [0.5, (1 - interval) / 2, (1 + interval) / 2])
     text = (
         f"With probability {share_text(share)} there is a budget {where} above which "
-        f"{'they are expected to' if regime.expected else 'the law expects them to'}; where there is, its median is "
-        f"{count_label(median)} ({interval:.0%} {INTERVAL_KIND} interval {count_label(lower)} to {count_label(upper)})"
+        f"{'they are expected to' if regime.expected else 'the law expects them to'}"
     )
+    if int(exists.sum()) >= FEWEST_CROSSINGS:
+        median, lower, upper = np.quantile(regime.crossing[exists], [0.5, (1 - interval) / 2, (1 + interval) / 2])
+        text += (
+            f"; where there is, its median is {count_label(median)} ({interval:.0%} {INTERVAL_KIND} interval "
+            f"{count_label(lower)} to {count_label(upper)})"
+        )
     if not regime.expected:
         return f"{text}."
     parts = _without(regime)
@@ -134,6 +140,12 @@ def _better_below(regime: RegimeAdvantage, shown: np.ndarray) -> str:
         if sure
         else ""
     )
+
+
+def share_everywhere(regime: RegimeAdvantage) -> float:
+    """Share of the draws in which pools lose less at every budget looked at."""
+    positive, none = regime.draws > 0, ~np.isfinite(regime.crossing)
+    return float((none & positive.all(axis=1)).mean())
 
 
 def _without(regime: RegimeAdvantage) -> list[tuple[str, float]]:

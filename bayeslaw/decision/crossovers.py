@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayeslaw.decision.best_affordable import BEST
 from bayeslaw.decision.budget_grid import some_budgets
-from bayeslaw.decision.crossover_words import INTERVAL_KIND, sentences
+from bayeslaw.decision.crossover_words import FEWEST_CROSSINGS, INTERVAL_KIND, sentences
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
@@ -246,7 +246,8 @@ def _rows(regime: RegimeAdvantage, shown: tuple[float, ...], interval: float) ->
 def _crossover(regime: RegimeAdvantage, interval: float) -> dict[str, Any]:
     crossing = regime.crossing[np.isfinite(regime.crossing)]
     levels = [0.5, (1 - interval) / 2, (1 + interval) / 2]
-    median, lower, upper = np.quantile(crossing, levels).tolist() if len(crossing) else [float("nan")] * 3
+    enough = len(crossing) >= FEWEST_CROSSINGS
+    median, lower, upper = np.quantile(crossing, levels).tolist() if enough else [float("nan")] * 3
     return {
         "regime": regime.regime,
         "probability_exists": len(crossing) / len(regime.crossing),

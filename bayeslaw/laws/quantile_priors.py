@@ -133,10 +133,18 @@ def read_between(site: str, given: Mapping[str, Any]) -> Between:
     if not isinstance(ends, list | tuple) or len(ends) != 2:
         raise InputError(f"the prior of {site} is between {shown(ends)}", ACCEPTED, "write between: [0.1, 0.6]")
     try:
-        low, high = ends
-        return Between(low, high, given.get(MASS, USUAL_MASS))
+        low, high, mass = (_number(each) for each in (*ends, given.get(MASS, USUAL_MASS)))
+        return Between(low, high, mass)
     except InputError as error:
         raise InputError(f"the prior of {site}: {error.problem}", error.accepted, error.fix) from None
+
+
+def _number(value: Any) -> Any:
+    """Return a number that YAML 1.1 took for text, such as 1e-3, and anything else as it is."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
 
 
 def prior_between(site: str, given: Between, values: str) -> Prior:

@@ -85,7 +85,14 @@ def _draw_front(ax: Axes, choices: Choices) -> None:
     low, high = costs.min() / 1.25, costs.max() * 1.6
     ends = np.append(costs, high)
     ax.stairs(upper, ends, baseline=lower, fill=True, color=style.colour, alpha=0.12, linewidth=0)
-    ax.stairs(losses, ends, baseline=None, color=style.colour, linewidth=1.3, label="best pool for at most this cost")
+    ax.stairs(
+        losses,
+        ends,
+        baseline=None,
+        color=style.colour,
+        linewidth=1.3,
+        label="best pool for at most this cost (chosen and judged on different clusters)",
+    )
     alone = np.array([len(pool.members) == 1 for pool in front])
     for kind, marker, name in ((alone, other.marker, "single model"), (~alone, style.marker, "pool")):
         for filled, words in ((sure >= SURE, "P(on the front) ≥ 0.5"), (sure < SURE, "P(on the front) < 0.5")):

@@ -6,6 +6,7 @@ from contextlib import suppress
 import jax
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.settings_file import read_config
 from bayeslaw.laws.prior_argument import read_prior
 from bayeslaw.laws.prior_densities import SCIPY
-from bayeslaw.laws.quantile_priors import MATCHED
+from bayeslaw.laws.quantile_priors import MATCHED, Between, read_between
 
 ENDS = st.tuples(st.floats(1e-3, 0.999), st.floats(1e-3, 0.999)).filter(lambda ends: ends[1] - ends[0] > 1e-3)
 MASSES = st.floats(0.05, 0.999)
@@ -131,3 +132,11 @@ def test_what_is_no_interval_of_a_parameter_is_refused(make, says):
 def test_what_a_parameter_may_be_decides_the_distribution():
     names = {values: read_prior("site", bl.between(0.2, 0.4), values=values).name for values in MATCHED}
     assert names == {"positive": "LogNormal", "exponent": "LogNormal", "signed": "Normal", "share": "Beta"}
+
+
+def test_numbers_that_yaml_takes_for_text_are_read():
+    given = yaml.safe_load("{between: [1e-3, 5e-1], mass: 9e-1}")
+    assert given["between"] == ["1e-3", "5e-1"]
+    assert read_between("exponent", given) == Between(0.001, 0.5, 0.9)
+    with pytest.raises(InputError, match="two numbers"):
+        read_between("exponent", {"between": ["low", "nan"]})
