@@ -182,7 +182,7 @@ class FitReport:
         if not self._compares:
             yield paragraphs(
                 (
-                    "This page does not work out when a pool pays: the law says nothing of it, or too slowly for a page.",
+                    "When a pool pays is not worked out here: the law says nothing of it, or too slowly for a page.",
                     "Ask bayeslaw when FIT, bayeslaw choose TABLE or FIT, and bayeslaw next FIT.",
                 )
             )
