@@ -29,7 +29,7 @@ def given_codes() -> Iterator[str]:
         for node in ast.walk(module):
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)):
                 continue
-            if node.func.id in ("Finding", "_error") and isinstance(node.args[0], ast.Constant):
+            if node.func.id in ("Finding", "_error") and node.args and isinstance(node.args[0], ast.Constant):
                 yield str(node.args[0].value)
 
 

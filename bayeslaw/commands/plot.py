@@ -56,6 +56,8 @@ ONLY_FOR = {
     **dict.fromkeys(("rule", "max_parameters", "max_price", "max_active", "require", "exclude", "cost"), ("pareto",)),
 }
 """Options that some pictures alone have."""
+OF_TABLES, OF_EITHER = ("pool_sizes", "matched", "co_failure", "diversity"), ("pareto", "attainability")
+"""Pictures of tables, and of tables or fits."""
 USUAL_MISSING = "error"
 FIXED = ("when", "pareto", "attainability")
 
@@ -160,16 +162,16 @@ def plot(
         raise InputError(
             "a picture of attainability needs the members of a pool", "their names", "add --members NAME,NAME,..."
         )
-    import matplotlib
-
-    from bayeslaw.plotting.pictures import PLOTS, TABLE_PLOTS, Choices, a_width, check_plot, write_picture
-
-    of_fit = what in PLOTS and (what not in TABLE_PLOTS or source.suffix in FIT_ENDINGS)
+    of_fit = what not in OF_TABLES and (what not in OF_EITHER or source.suffix in FIT_ENDINGS)
     if of_fit:
         check_fit_there(source)
         _check_fitted({} if against else options)
     else:
         check_file_there(source)
+    import matplotlib
+
+    from bayeslaw.plotting.pictures import Choices, a_width, check_plot, write_picture
+
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
     inputs = [path for path in (source, against, models) if path is not None]

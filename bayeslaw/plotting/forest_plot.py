@@ -54,8 +54,10 @@ def plot_forest(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = None
 
     Examples
     --------
+    With a fit of models of five families:
+
     >>> import bayeslaw as bl
-    >>> bl.plot_forest(bl.load_fit("fit.nc")).savefig("forest.png")  # doctest: +SKIP
+    >>> bl.plot_forest(fit).savefig("forest.png")
     """
     panels = rows_by_unit(fit)
     groups = list(dict.fromkeys(row.group for row in chain.from_iterable(panels.values()) if row.group))

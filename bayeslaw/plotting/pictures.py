@@ -207,8 +207,11 @@ def plot_posterior(fit: Fit, what: str = "forest", *, interval: float = 0.9, bac
 
     Examples
     --------
+    With a fit of models of five families:
+
     >>> import bayeslaw as bl
-    >>> bl.plot_posterior(bl.load_fit("fit.nc"), "pair", backend="plotly").show()  # doctest: +SKIP
+    >>> bl.plot_posterior(fit, "pair").savefig("pair.png")
+    >>> bl.plot_posterior(fit, "pair", backend="plotly").show()  # doctest: +SKIP
     """
     check_backend(what, backend)
     if backend == "plotly":

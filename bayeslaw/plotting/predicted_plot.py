@@ -57,9 +57,15 @@ def plot_predicted(
 
     Examples
     --------
+    With a fit of models of five families:
+
     >>> import bayeslaw as bl
-    >>> fit = bl.load_fit("small_models.nc")  # doctest: +SKIP
-    >>> bl.plot_predicted(fit, bl.read_losses("large_models.csv", models="models.csv"))  # doctest: +SKIP
+    >>> bl.plot_predicted(fit).savefig("predicted.png")
+
+    Larger models in a table that was not fitted show how the law extrapolates:
+
+    >>> larger = bl.read_losses("large_models.csv", models="models.csv")  # doctest: +SKIP
+    >>> bl.plot_predicted(fit, larger).savefig("predicted.png")  # doctest: +SKIP
     """
     rows = predicted_rows(fit, data, interval)
     if len(set(rows["group"])) > len(GROUP_STYLES):

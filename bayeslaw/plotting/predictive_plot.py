@@ -61,8 +61,10 @@ def plot_predictive(fit: Fit, *, interval: float = 0.9, figure: Canvas | None = 
 
     Examples
     --------
+    With a fit of models of five families:
+
     >>> import bayeslaw as bl
-    >>> bl.plot_predictive(bl.load_fit("fit.nc")).savefig("predictive.png")  # doctest: +SKIP
+    >>> bl.plot_predictive(fit).savefig("predictive.png")
     """
     fit = fit.with_groups(["posterior_predictive", "prior_predictive"])
     groups = fit.model.groups if 0 < len(fit.model.groups) <= MOST_GROUPS else (EVERYTHING,)

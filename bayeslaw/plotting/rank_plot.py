@@ -40,7 +40,8 @@ def plot_ranks(calibration: Calibration, *, figure: Canvas | None = None) -> Fig
     Examples
     --------
     >>> import bayeslaw as bl
-    >>> bl.plot_ranks(bl.calibrate("power", simulations=50)).savefig("ranks.png")  # doctest: +SKIP
+    >>> found = bl.calibrate(bl.PowerLaw(pooling="complete"), simulations=10)
+    >>> bl.plot_ranks(found).savefig("ranks.png")
     """
     table, width = calibration.rank_table, width_of(figure)
     columns = panels_beside(len(table), width)

@@ -54,6 +54,14 @@ def cascade_costs(losses: xr.Dataset, members: Sequence[str], *, seed: int = 0) 
     -----
     Thresholds minimise loss plus weight times parameters run, on other folds of whole clusters; see
     `bayeslaw.pools.cascade`, whose rule is that of weight zero.
+
+    Examples
+    --------
+    >>> import bayeslaw as bl
+    >>> losses = bl.load_dataset("zoo", unit="document")
+    >>> costs = bl.cascade_costs(losses, ["zoo-gpt2-600k", "zoo-llama-1.5m"])
+    >>> bool(costs["parameters"].is_monotonic_decreasing)
+    True
     """
     pool = scored_pool(losses, members, seed=seed)
     check_known(RULE, pool.known)

@@ -551,7 +551,6 @@ def test_fits_to_compare(power_file, collaboration_file):
     [
         ("losses", "TABLE"),
         ("pools losses.csv", "--out"),
-        ("fit losses.csv", "--out"),
         ("check", "FIT"),
         ("predict", "FIT"),
         ("plot f.nc", "--out"),
@@ -573,6 +572,10 @@ def test_fits_to_compare(power_file, collaboration_file):
 )
 def test_odd_usage(command, said):
     misused(command, said)
+
+
+def test_a_fit_needs_a_place_for_it():
+    refused("fit losses.csv", "--out is missing", "--prior-only")
 
 
 def test_a_fit_that_must_not_be_trusted_is_named_wherever_it_is_used(collaboration_fit, tmp_path) -> None:

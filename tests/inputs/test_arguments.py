@@ -351,6 +351,7 @@ def right(folder, fits) -> dict[str, tuple[Callable[..., Any], dict[str, Any]]]:
         "read_token_losses": {"folder": folder / "losses", "models": None, "tokenizer": None},
         "recommend": {"data": losses, **parameters},
         "register_law": {"law": bl.PowerLaw},
+        "report": {"of": fit, "out": folder / "page.html", "interval": 0.9, "seed": 0, "command": ""},
         "sample_weights": {"losses": losses},
         "save_attainability": {"found": attained, "path": folder / "rules.png"},
         "save_pareto": {"choices": choices, "path": folder / "front.png"},

@@ -418,7 +418,7 @@ def test_the_command_reads_the_tokens_by_itself(tmp_path, monkeypatch):
     assert "--tokenizer a" in result.stderr
     result = command("pools t --rule token_mixture --tokenizer b --max-size 3 --out p")
     assert result.exit_code == 0, result.output
-    assert "rule token_mixture" in result.stderr
+    assert "rule token_mixture" in result.stdout
     pools = bl.read_pools(tmp_path / "p")
     assert (pools.sizes["pool"], pools.attrs["rule"], pools.attrs["unit"]) == (7, "token_mixture", "token")
     tokens = bl.read_token_losses(tmp_path / "t", tokenizer="a")
