@@ -124,7 +124,7 @@ def show(records: Records, tables: int, console: Console) -> None:
     for name, values in regrets.items():
         words = {"promise": "promised less true loss of the chosen"}.get(str(name), f"regret, {name}")
         console.print(f"  {words}: {values.mean():.5f} ± {values.std(ddof=1) / len(values) ** 0.5:.5f}")
-    less = regrets["in sample"] - regrets["chosen"]
+    less = regrets["in sample"].to_numpy() - regrets["chosen"].to_numpy()
     error = float(less.std(ddof=1) / len(less) ** 0.5)
     words = "at most" if less.mean() >= 0 else "MORE THAN"
     words = "more, by less than two standard errors, than" if -2 * error < less.mean() < 0 else words

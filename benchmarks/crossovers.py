@@ -81,7 +81,7 @@ def of_regimes(table: int, found: bl.Crossovers, truths: Mapping[str, Truth]) ->
     records: Records = []
     for regime in found.advantages.regimes:
         advantage, crossing = truths[regime.regime]
-        rows = found.rows[found.rows["regime"] == regime.regime].to_dict(orient="records")
+        rows = [row for row in found.rows.to_dict(orient="records") if row["regime"] == regime.regime]
         places = np.searchsorted(regime.budgets, [row["parameters"] for row in rows])
         drawn = kept_draws(np.column_stack([regime.draws[:, places] > 0, np.isfinite(regime.crossing)]), table)
         true = advantage(np.array([row["parameters"] for row in rows]))
@@ -90,9 +90,11 @@ def of_regimes(table: int, found: bl.Crossovers, truths: Mapping[str, Truth]) ->
             what = "best pool better" if regime.steps else f"pool better, {where}"
             of = {"table": table, "what": what, "stated": row["probability_better"], "drawn": text}
             records.append(of | {"holds": bool(value > 0), "covered": bool(row["lower"] <= value <= row["upper"])})
-        [row] = found.crossover[found.crossover["regime"] == regime.regime].to_dict(orient="records")
+        [row] = [each for each in found.crossover.to_dict(orient="records") if each["regime"] == regime.regime]
         exists = bool(np.isfinite(crossing))
-        covered = bool(row["lower"] <= crossing <= row["upper"]) if exists else None
+        # Of few draws with a crossover no interval is told.
+        told = exists and np.isfinite(row["lower"])
+        covered = bool(row["lower"] <= crossing <= row["upper"]) if told else None
         of = {"table": table, "what": f"{'best pool, ' if regime.steps else ''}crossover exists"}
         of |= {"stated": row["probability_exists"], "drawn": drawn[-1]}
         records.append(of | {"holds": exists, "covered": covered})
