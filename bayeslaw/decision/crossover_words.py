@@ -142,16 +142,15 @@ def _better_below(regime: RegimeAdvantage, shown: np.ndarray) -> str:
     )
 
 
-def share_everywhere(regime: RegimeAdvantage) -> float:
-    """Share of the draws in which pools lose less at every budget looked at."""
-    positive, none = regime.draws > 0, ~np.isfinite(regime.crossing)
-    return float((none & positive.all(axis=1)).mean())
+def better_everywhere(regime: RegimeAdvantage) -> np.ndarray:
+    """Say in which draws pools lose less at every budget looked at, [draw]."""
+    return ~np.isfinite(regime.crossing) & (regime.draws > 0).all(axis=1)
 
 
 def _without(regime: RegimeAdvantage) -> list[tuple[str, float]]:
     """Shares of the draws without a crossover, by what they are instead."""
     positive, none = regime.draws > 0, ~np.isfinite(regime.crossing)
-    everywhere, nowhere = none & positive.all(axis=1), none & ~positive.any(axis=1)
+    everywhere, nowhere = better_everywhere(regime), none & ~positive.any(axis=1)
     below = none & ~everywhere & ~nowhere
     named = {
         "they lose less at every budget of that range": everywhere,

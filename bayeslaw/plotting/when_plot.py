@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayeslaw.decision.crossover_words import UNDECIDED, share_everywhere, share_text
+from bayeslaw.decision.crossover_words import UNDECIDED, better_everywhere, share_text
 from bayeslaw.decision.crossovers import Crossovers, when
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
@@ -169,7 +169,7 @@ def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
     ax.axhline(0, color=INK, linewidth=0.9, zorder=2)
     crossing = regime.crossing[np.isfinite(regime.crossing)]
     text = f"crossover: P = {share_text(len(crossing) / len(regime.crossing))}".replace("P = over", "P >")
-    if (everywhere := share_everywhere(regime)) >= UNDECIDED[0]:
+    if (everywhere := float(better_everywhere(regime).mean())) >= UNDECIDED[0]:
         text = f"better at every budget: P = {share_text(everywhere)}".replace("P = over", "P >") + f"\n{text}"
     text = text.replace("P = under", "P <")
     if len(crossing) >= UNDECIDED[0] * len(regime.crossing):

@@ -356,3 +356,28 @@ def test_best_pool_of_models_alike_is_no_better(joint_fit):
 def test_reaches_beyond_all_reason_are_refused(collaboration_fit, asked, words):
     with pytest.raises(bl.InputError, match=re.escape(words)):
         bl.when(collaboration_fit, **asked)
+
+
+@pytest.mark.parametrize(("crossings", "told"), [(19, False), (20, True)])
+def test_few_crossings_have_no_interval(crossings, told):
+    from bayeslaw.decision.crossover_words import _crossover as said
+    from bayeslaw.decision.crossover_words import better_everywhere
+    from bayeslaw.decision.crossovers import _crossover as row
+    from bayeslaw.laws.pool_advantages import RegimeAdvantage
+
+    draws = np.ones((200, 2))
+    draws[:crossings, 0] = -1
+    regime = RegimeAdvantage(
+        regime="heterogeneous",
+        subject="heterogeneous pools",
+        other="a single model",
+        budgets=np.array([1e6, 1e8]),
+        draws=draws,
+        extrapolation=np.zeros(2),
+        crossing=np.where(np.arange(200) < crossings, 1e7, np.nan),
+        expected=True,
+    )
+    assert np.isfinite([row(regime, 0.9)[name] for name in ("median", "lower", "upper")]).all() == told
+    assert row(regime, 0.9)["probability_exists"] == crossings / 200
+    assert ("its median is 10M" in said(regime, 0.9)) == told
+    assert better_everywhere(regime).sum() == 200 - crossings
