@@ -11,7 +11,9 @@ from bayeslaw.decision.best_affordable import BEST, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.joint.draw_blocks import thinned
 from bayeslaw.joint.drawn_pools import draw_pools
+from bayeslaw.joint.expected_pools import draw_expected
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
@@ -22,7 +24,7 @@ from bayeslaw.prediction.targets import NOT_SEEN
 SIZES = (2, 3)
 SINGLE = "single"
 MOST_FAMILY_SETS = 24
-FEWEST_DRAWS, MOST_DRAWS = 300, 1000
+FEWEST_DRAWS, MOST_DRAWS, MOST_REPLICATES = 300, 1000, 8
 NUMBERS = 1e8
 """About how many losses are drawn in all: fewer draws of wider tables."""
 
@@ -63,7 +65,7 @@ def joint_advantages(
     # A crossover is looked for in all of the range, whatever budgets are shown.
     grid = tuple(sorted({*usual, *shown}))
     pools = PoolsAlongBudgets(model, grid, sizes, new=False, seed=seed)
-    expected = losses = pools.losses(fit, rule, seed=seed)
+    expected = losses = pools.expected(fit, rule, seed=seed)
     if kind == "new":
         pools = PoolsAlongBudgets(model, grid, sizes, new=True, seed=seed)
         losses = pools.losses(fit, rule, seed=seed)
@@ -155,25 +157,34 @@ class PoolsAlongBudgets:
         """All of them, by regime and then by budget."""
         return [pool for key in self.keys for budget in self.budgets for pool in self.of(key, budget)]
 
+    def _values(self, fit: Fit, numbers: int) -> dict[str, np.ndarray]:
+        """Thin the draws of every site, each [draw, ...], as far as so many losses a draw allow."""
+        return thinned(fit.values(), self.model.sites, int(np.clip(NUMBERS / numbers, FEWEST_DRAWS, MOST_DRAWS)))
+
+    @property
+    def _numbers(self) -> int:
+        """How many losses of models are drawn for each draw of every site."""
+        return len({member for pool in self.pools for member in pool}) * len(self.model.table.weights)
+
     def losses(self, fit: Fit, rule: str, *, seed: int) -> dict[str, np.ndarray]:
         """Draw the losses of the pools of each regime, [draw, budget, pool], all on the same new samples."""
-        posterior = fit.tree["posterior"].dataset
-        models = len({member for pool in self.pools for member in pool})
-        numbers = models * len(self.model.table.weights)
-        wanted = int(np.clip(NUMBERS / numbers, FEWEST_DRAWS, MOST_DRAWS))
-        every = -(-posterior.sizes["chain"] * posterior.sizes["draw"] // wanted)
-        kept = posterior.isel(draw=slice(None, None, every))
-        values = {
-            name: array.reshape(-1, *array.shape[2:])
-            for name in self.model.sites
-            for array in (kept[name].transpose("chain", "draw", ...).to_numpy(),)
-        }
+        values = self._values(fit, self._numbers)
         drawn = draw_pools(self.model, values, self.pools, rule=rule, samples="new", own_part=self.new, seed=seed)
         counts = [len(self.budgets) * len(sets) for sets in self.by_regime.values()]
         parts = np.split(drawn, np.cumsum(counts)[:-1], axis=1)
         return {
             key: part.reshape(len(drawn), len(self.budgets), -1) for key, part in zip(self.keys, parts, strict=True)
         }
+
+    def expected(self, fit: Fit, rule: str, *, seed: int) -> dict[str, np.ndarray]:
+        """Draw what the pools of each regime are expected to lose, [draw, budget, pool], on the same new samples."""
+        values = self._values(fit, self._numbers)
+        draws = len(next(iter(values.values())))
+        replicates = int(np.clip(NUMBERS / (self._numbers * draws), 1, MOST_REPLICATES))
+        pools = [[pool for key in self.keys for pool in self.of(key, budget)] for budget in self.budgets]
+        drawn = draw_expected(self.model, values, pools, rule=rule, replicates=replicates, seed=seed)
+        ends = np.cumsum([len(sets) for sets in self.by_regime.values()])[:-1]
+        return dict(zip(self.keys, np.split(drawn, ends, axis=2), strict=True))
 
 
 def family_sets(families: Sequence[str], size: int, seed: int) -> list[tuple[str, ...]]:

@@ -201,6 +201,11 @@ def bartlett_factor(freedom: np.ndarray, generator: np.random.Generator) -> np.n
     return factor
 
 
+def symmetric_root(factor: np.ndarray) -> np.ndarray:
+    """Turn eigenvectors times roots of eigenvalues, [..., a, a], to the root that is smooth in the covariance."""
+    return factor @ (factor / np.linalg.norm(factor, axis=-2, keepdims=True)).swapaxes(-1, -2)
+
+
 def _near(quality: np.ndarray) -> np.ndarray:
     return np.clip(quality, -FARTHEST_QUALITY, FARTHEST_QUALITY)
 

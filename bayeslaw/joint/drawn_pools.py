@@ -183,7 +183,7 @@ class _DrawnTables:
             tables = (np.concatenate([seen.astype(np.float32), losses * to_nats]) for losses, _ in drawn)
         found = []
         for nll in tables:
-            rows = _resampled(table.clusters, generator) if self.resample else None
+            rows = resampled(table.clusters, generator) if self.resample else None
             total = table.weights.sum() if rows is None else table.weights[rows].sum()
             found.append(table.scale * self.means(nll if rows is None else nll[:, rows], total, rows))
         return np.stack(found)
@@ -195,14 +195,14 @@ class _DrawnTables:
         to_nats, seen = (table.weights / table.scale).astype(np.float32), table.nll[self.known].astype(np.float32)
         found = []
         for losses, means in columns.draw(values, generator):
-            nll, rows = np.concatenate([seen, losses * to_nats]), _resampled(table.clusters, generator)
+            nll, rows = np.concatenate([seen, losses * to_nats]), resampled(table.clusters, generator)
             scored = table.scale * self.means(nll, table.weights.sum())
             expected = table.scale * self.means(nll[:, rows], table.weights[rows].sum(), rows)
             found.append(np.concatenate([scored, expected, means]))
         return np.stack(found)
 
 
-def _resampled(clusters: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def resampled(clusters: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw as many clusters as there are with replacement, and return the samples in them."""
     count = int(clusters.max()) + 1
     chosen = generator.integers(count, size=count)
