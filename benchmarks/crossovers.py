@@ -17,7 +17,7 @@ Printed is how often such statements hold, by the probability stated, with a sim
 crossover.
 
     python benchmarks/crossovers.py --tables 200 --checkpoint collaboration.jsonl
-    python benchmarks/crossovers.py --law joint --tables 100 --draws 250 --checkpoint joint.jsonl
+    python benchmarks/crossovers.py --law joint --tables 200 --draws 250 --checkpoint joint.jsonl --fits fits
     python benchmarks/crossovers.py --smoke                      # four tables
 """
 
@@ -101,8 +101,9 @@ def of_regimes(table: int, found: bl.Crossovers, truths: Mapping[str, Truth]) ->
     return records
 
 
-def of_collaboration(table: int, *, seed: int, draws: int) -> Records:
+def of_collaboration(table: int, *, seed: int, draws: int, fits: Path | None = None) -> Records:
     """Draw a table of pools, fit it, ask, and return each statement with what is true."""
+    del fits
     laws = true_laws(np.random.default_rng([seed, table]))
     pools = bl.simulate_pools(laws, noise=NOISE, seed=seed + table)
     found = bl.when(
@@ -119,12 +120,18 @@ def of_collaboration(table: int, *, seed: int, draws: int) -> Records:
     return of_regimes(table, found, truths)
 
 
-def of_joint(table: int, *, seed: int, draws: int) -> Records:
-    """Draw a loss table, fit it jointly, ask, and return the same."""
+def of_joint(table: int, *, seed: int, draws: int, fits: Path | None = None) -> Records:
+    """Draw a loss table, fit it jointly or read its fit, ask, and return the same."""
     simulated = SimulatedLosses.of(seed, table)
-    fit = bl.fit(bl.JointLaw(), simulated.losses, draws=draws, chains=2)
+    kept = None if fits is None else fits / f"seed{seed}-draws{draws}-table{table}.nc"
+    if kept is not None and kept.exists():
+        fit = bl.load_fit(kept)
+    else:
+        fit = bl.fit(bl.JointLaw(), simulated.losses, draws=draws, chains=2)
+        if kept is not None:
+            fit.save(kept)
     found = bl.when(fit, budgets=JOINT_BUDGETS, sizes=2, interval=LEVEL)
-    return of_regimes(table, found, simulated.truths(found, fit.model.table))
+    return of_regimes(table, found, simulated.truths(found))
 
 
 STUDIES = {"collaboration": of_collaboration, "joint": of_joint}
@@ -165,6 +172,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--draws", type=int, default=500, help="draws of each of two chains (default: 500)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--checkpoint", type=Path, help="file of the tables that are done: read, and added to")
+    parser.add_argument("--fits", type=Path, help="folder of joint fits, which are kept and read by a later run")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--smoke", action="store_true", help="four tables")
     options = parser.parse_args(arguments)
@@ -175,8 +183,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
+    if options.fits is not None:
+        options.fits.mkdir(parents=True, exist_ok=True)
     of = {"law": options.law, "seed": options.seed, "draws": options.draws}
-    look_at = partial(STUDIES[options.law], seed=options.seed, draws=options.draws)
+    look_at = partial(STUDIES[options.law], seed=options.seed, draws=options.draws, fits=options.fits)
     said = partial(print, file=sys.stderr, flush=True)
     frame = pd.DataFrame(kept_tables(options.checkpoint, of, options.tables, look_at, said))
     record = {"law": options.law, "tables": options.tables}

@@ -17,7 +17,6 @@ import xarray as xr
 import bayeslaw as bl
 from bayeslaw.decision.best_affordable import AffordablePools
 from bayeslaw.decision.crossings import last_crossings, step_crossings
-from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.laws.pool_advantages import RegimeAdvantage
 
 JOINT_BUDGETS = (3e8, 1e9, 1e10, 1e11)
@@ -83,18 +82,16 @@ class SimulatedLosses:
         z = z + process["own_part"] * generator.standard_normal((NEW_SAMPLES, len(families)))
         return np.exp(z - sum(process[name] ** 2 for name in ("difficulty", "family_part", "own_part")) / 2)
 
-    def truths(self, found: bl.Crossovers, table: JointTable) -> dict[str, Truth]:
+    def truths(self, found: bl.Crossovers) -> dict[str, Truth]:
         """Find what is true of each regime: from budgets to the advantage, and where it begins for good.
 
         Parameters
         ----------
         found
             What is said.
-        table
-            The table as the fit has it.
         """
         regimes = found.advantages.regimes
-        return {each.regime: self._of_best(each, table) if each.steps else self._of(each) for each in regimes}
+        return {each.regime: self._of_best(each) if each.steps else self._of(each) for each in regimes}
 
     def _of(self, regime: RegimeAdvantage) -> Truth:
         families = list(self.laws)
@@ -117,17 +114,18 @@ class SimulatedLosses:
 
         return advantage, float(last_crossings(regime.budgets, advantage(regime.budgets)[None])[0])
 
-    def _of_best(self, regime: RegimeAdvantage, table: JointTable) -> Truth:
-        """Look at what is chosen on some folds of the table, on new samples."""
-        pools = AffordablePools(table, "mixture", 2)
-        names = [str(name) for name in pools.table.names]
-        families = self.losses["family"].sel(lm=names).to_numpy().tolist()
-        drawn = np.array([self.record["losses"][name] for name in names]) * self.factors(families)
-        truth = np.array([_mixture(drawn[:, members[members >= 0]]).mean() for members in pools.members])
+    def _of_best(self, regime: RegimeAdvantage) -> Truth:
+        """Look at what is chosen on the table, on new samples."""
+        pools = AffordablePools.of(self.losses, "mixture", 2)
+        names = [str(name) for name in self.losses["lm"].to_numpy()]
+        drawn = np.array([self.record["losses"][name] for name in names]) * self.factors(
+            self.losses["family"].to_numpy().tolist()
+        )
+        members = [[names.index(name) for name in pools.decision.names(pool)] for pool in pools.pools]
+        truth = np.array([_mixture(drawn[:, each]).mean() for each in members])
 
         def advantage(budgets: np.ndarray) -> np.ndarray:
-            several, single = (pools.best(budgets, several=which)[:-1] for which in (True, False))
-            return (truth[single] - truth[several]).mean(axis=0)
+            return truth[pools.best(budgets, several=False)] - truth[pools.best(budgets, several=True)]
 
         return advantage, float(step_crossings(regime.budgets, advantage(regime.budgets)[None])[0])
 

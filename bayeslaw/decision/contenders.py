@@ -37,8 +37,10 @@ class Contenders:
         Whether a search without a fold looks at the pool, [fold, pool].
     eligible
         How many, the first, may be chosen.
-    idle
-        How many were left out that hold a member that never matters, and lose what a part of them does.
+    idle_pools
+        Pools that were left out since they hold a member that never matters, [idle, slot].
+    idle_parts
+        Number of the contender that is a part of each of these, and loses what it does, [idle].
     """
 
     pools: np.ndarray
@@ -46,7 +48,8 @@ class Contenders:
     folds: np.ndarray
     seen: np.ndarray
     eligible: int
-    idle: int = 0
+    idle_pools: np.ndarray
+    idle_parts: np.ndarray
 
     @property
     def sums(self) -> np.ndarray:

@@ -3,8 +3,8 @@
 import numpy as np
 
 
-def idle_pools(pools: np.ndarray, sums: np.ndarray) -> np.ndarray:
-    """Say which pools lose on every cluster just what a part of them does that is a pool here too.
+def sufficient_parts(pools: np.ndarray, sums: np.ndarray) -> np.ndarray:
+    """Find for each pool the smallest part of it that is a pool here too and loses the same on every cluster.
 
     Parameters
     ----------
@@ -16,19 +16,20 @@ def idle_pools(pools: np.ndarray, sums: np.ndarray) -> np.ndarray:
     Returns
     -------
     numpy.ndarray
-        [pool].
+        Numbers of pools, [pool]: its own where all members matter.
 
     Examples
     --------
-    >>> idle_pools(np.array([[0, -1], [0, 1], [1, -1]]), np.array([[1.0, 1.0, 2.0]])).tolist()
-    [False, True, False]
+    >>> sufficient_parts(np.array([[0, -1], [0, 1], [1, -1]]), np.array([[1.0, 1.0, 2.0]])).tolist()
+    [0, 0, 2]
     """
-    alike: dict[bytes, list[int]] = {}
+    losing_the_same: dict[bytes, list[int]] = {}
     for number, column in enumerate(np.ascontiguousarray(sums.T)):
-        alike.setdefault(column.tobytes(), []).append(number)
-    found = np.zeros(len(pools), dtype=bool)
-    for group in alike.values():
-        members = [frozenset(pools[number][pools[number] >= 0].tolist()) for number in group]
-        for number, each in zip(group, members, strict=True):
-            found[number] = any(other < each for other in members)
+        losing_the_same.setdefault(column.tobytes(), []).append(number)
+    found = np.arange(len(pools))
+    for group in losing_the_same.values():
+        members = {number: frozenset(pools[number][pools[number] >= 0].tolist()) for number in group}
+        for number, each in members.items():
+            parts = [other for other in group if members[other] < each]
+            found[number] = min(parts, key=lambda other: len(members[other]), default=number)
     return found

@@ -16,6 +16,7 @@ from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.expected_pools import draw_expected
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.joint.scored_losses import scored_losses
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES, decided_by
@@ -26,7 +27,7 @@ SINGLE = "single"
 MOST_FAMILY_SETS = 24
 FEWEST_DRAWS, MOST_DRAWS, MOST_REPLICATES = 300, 1000, 8
 NUMBERS = 1e8
-"""About how many losses are drawn in all: fewer draws of wider tables."""
+"""About how many losses are drawn in all: of wider tables fewer draws, and fewer models in the place of each."""
 
 
 def joint_advantages(
@@ -52,7 +53,8 @@ def joint_advantages(
     -------
     BudgetAdvantages
         Homogeneous and heterogeneous pools by their number of members, then the best pool. Members have equal sizes.
-        Of the kind ``"mean"`` they follow the curves of the families of the table, over which losses are averaged; of
+        Of the kind ``"mean"`` they follow the curves of the families of the table, over which losses are averaged, and
+        over several models in the place of each (see `bayeslaw.joint.expected_pools`); of
         the kind ``"new"`` pool and single model are new ones, with parts of their own, of families drawn from the
         population. All on new samples, which are the same for both sides.
     """
@@ -70,7 +72,7 @@ def joint_advantages(
         pools = PoolsAlongBudgets(model, grid, sizes, new=True, seed=seed)
         losses = pools.losses(fit, rule, seed=seed)
     regimes = [_regime(pools, losses, expected, key) for key in expected if key != SINGLE]
-    best = best_advantage(model.table, rule=rule, max_size=max(sizes), budgets=grid, shown=shown, seed=seed)
+    best = best_advantage(scored_losses(fit), rule=rule, max_size=max(sizes), budgets=grid, shown=shown, seed=seed)
     return BudgetAdvantages(
         rule,
         (*regimes, *([best] if best is not None else [])),
@@ -90,10 +92,6 @@ def _unanswered(
         yield f"There are no heterogeneous pools of {' or '.join(lacking)} members: the table has {them}."
     if best is None:
         yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
-    yield (
-        f"Losses of new models are drawn on as many samples as the table has, {len(model.table.weights):,}: on few, "
-        "that there is a crossover of pools of new models is said too often. Go by the probabilities at a budget."
-    )
     if not RULES[rule].attainable:
         yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
 

@@ -3,17 +3,19 @@ r"""What models lose in truth, drawn towards each other as far as their losses o
 Of many models that are much alike the one that lost least is flattered, and in draws that know no prior the lowest of
 them is lower than the lowest there is. Here mean losses of models are draws from one normal distribution,
 
-.. math:: \mu_m \sim N(\bar\mu, \tau^2), \qquad cor(\mu_m, \mu_n) = \phi \text{ within a family, else } 0,
+.. math:: \mu_m \sim N(\alpha + \beta \log N_m, \tau^2), \qquad cor(\mu_m, \mu_n) = \phi \text{ within a family, else } 0,
 
-with a flat :math:`\bar\mu`, seen with the sampling errors of the clusters that all are scored on: the model of Fay and
-Herriot (1979, J. Am. Stat. Assoc. 74) with correlated errors. How far models are apart, :math:`\tau`, has the uniform
-shrinkage prior (Daniels 1999, Can. J. Stat. 27): the share :math:`s^2 / (s^2 + \tau^2)` by which a model is drawn to
-the others is uniform, with s a typical sampling error; :math:`\phi` is uniform on `SHARED`. Models that are far apart
-compared to their errors stay where they are, and draws are those of the Bayesian bootstrap.
+with flat :math:`\alpha` and :math:`\beta` (models of about one size are drawn to each other, not large ones to small
+ones), seen with the sampling errors of the clusters that all are scored on: the model of Fay and Herriot (1979, J. Am.
+Stat. Assoc. 74) with correlated errors. How far models are off the line, :math:`\tau`, has the uniform shrinkage prior
+(Daniels 1999, Can. J. Stat. 27): the share :math:`s^2 / (s^2 + \tau^2)` by which a model is drawn to it is uniform,
+with s a typical sampling error; :math:`\phi` is uniform on `SHARED`. Models that are far off compared to their errors
+stay where they are, and draws are those of the Bayesian bootstrap.
 
 A draw that knows no prior is taken to one of the posterior by Matheron's rule: a contrast with sampling variance
 :math:`\lambda`, of those in which sampling errors and truths are uncorrelated, goes the share
-:math:`\lambda / (\lambda + \tau^2)` of the way to a draw of the prior.
+:math:`\lambda / (\lambda + \tau^2)` of the way to a draw of the prior; what the line leaves open goes with it by its
+regression on the contrast's error.
 """
 
 from dataclasses import dataclass
@@ -28,6 +30,10 @@ FARTHEST = 1e3
 """Variances between models that are looked at, as a multiple of the largest squared difference."""
 SHARED = (0.0, 0.2, 0.4, 0.6, 0.8, 0.95)
 """Shares of the variance between models that those of a family have in common."""
+SAME_SIZE = 1e-6
+"""Ranges of log size below which models have one size."""
+FEWEST_ON_A_LINE = 4
+"""Models from which on there is a line: off one of fewer there is next to nothing to see."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +45,7 @@ class Contrasts:
     of_models
         From losses of models to contrasts, [model, contrast].
     to_models
-        And back, but for what all models have in common, [contrast, model].
+        And back: by how much losses of models move with contrasts, [contrast, model].
     variances
         Sampling variances where those of truths are one, [contrast].
     log_volume
@@ -64,11 +70,14 @@ class ModelShrinkage:
         Weight of each cluster, [cluster].
     families
         Number of each model's family, [model].
+    log_sizes
+        Log parameters of each model, [model].
     """
 
     sums: np.ndarray
     weights: np.ndarray
     families: np.ndarray
+    log_sizes: np.ndarray
 
     @cached_property
     def degenerate(self) -> bool:
@@ -83,26 +92,41 @@ class ModelShrinkage:
         return self.sums.sum(axis=0) / self.weights.sum()
 
     @cached_property
+    def _line(self) -> np.ndarray:
+        """What nothing is known of: the level and, where sizes differ, the slope in log size, [model, one or two]."""
+        level, models = np.ones((self.sums.shape[1], 1)), self.sums.shape[1]
+        if models < FEWEST_ON_A_LINE or np.ptp(self.log_sizes) < SAME_SIZE:
+            return level
+        return np.column_stack([level, self.log_sizes - self.log_sizes.mean()])
+
+    @cached_property
     def _contrasts(self) -> list[Contrasts]:
         """Contrasts under each share of variance that families have in common."""
-        (count, models), total = self.sums.shape, self.weights.sum()
-        # Orthonormal: all directions but that in which models are alike.
-        basis = np.linalg.qr(np.column_stack([np.ones(models), np.eye(models)[:, :-1]]))[0][:, 1:]
-        residual = (self.sums - self.means * self.weights[:, None]) @ basis / total
-        covariance = count / (count - 1) * residual.T @ residual
+        (count, models), total, line = self.sums.shape, self.weights.sum(), self._line
+        # Orthonormal: all directions but those of the line.
+        along = line.shape[1]
+        basis = np.linalg.qr(np.column_stack([line, np.eye(models)[:, :-along]]))[0][:, along:]
+        residual = (self.sums - self.means * self.weights[:, None]) / total
+        errors = count / (count - 1) * residual.T @ residual
         # Of few clusters the least variances come out too small.
-        share = evening_share(residual)
-        covariance = (1 - share) * covariance + share * np.trace(covariance) / (models - 1) * np.eye(models - 1)
+        share = evening_share(residual @ basis)
+        level = np.trace(basis.T @ errors @ basis) / (models - along)
+        errors = (1 - share) * errors + share * level * np.eye(models)
         same = (self.families[:, None] == self.families).astype(float)
         some = 1 < len(np.unique(self.families)) < models
         found = []
         for shared in SHARED if some else SHARED[:1]:
             root = np.linalg.cholesky(basis.T @ ((1 - shared) * np.eye(models) + shared * same) @ basis)
-            half = np.linalg.solve(root, covariance)
+            half = np.linalg.solve(root, basis.T @ errors @ basis)
             variances, vectors = np.linalg.eigh(np.linalg.solve(root, half.T))
+            variances = np.maximum(variances, 0.0)
             of_models = basis @ np.linalg.solve(root.T, vectors)
+            # Off the line and along it: the latter by regression, and not where a contrast has no error.
+            off = vectors.T @ root.T @ basis.T
+            along_it = (errors @ of_models).T / np.where(variances > 0, variances, np.inf)[:, None]
+            to_models = off + along_it - along_it @ basis @ basis.T
             volume = float(np.log(np.diag(root)).sum())
-            found.append(Contrasts(of_models, vectors.T @ root.T @ basis.T, np.maximum(variances, 0.0), volume))
+            found.append(Contrasts(of_models, to_models, variances, volume))
         return found
 
     @cached_property
@@ -164,7 +188,7 @@ class ModelShrinkage:
             return moved
         grids, probabilities = self._posterior
         cell = generator.choice(probabilities.size, size=len(weights), p=probabilities.ravel())
-        normal = generator.standard_normal((len(weights), lost.shape[1] - 1))
+        normal = generator.standard_normal((len(weights), self._contrasts[0].of_models.shape[1]))
         for number, each in enumerate(self._contrasts):
             some = cell // GRID == number
             between = grids[number][cell[some] % GRID][:, None]

@@ -1,7 +1,7 @@
 """What pools lose in truth: that of their members, drawn towards each other, and what pools gain over these."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -71,7 +71,7 @@ class PoolPosterior:
     def on(self, clusters: np.ndarray) -> "PoolPosterior":
         """Return what some of the clusters tell, [cluster]."""
         models = self.models
-        models = ModelShrinkage(models.sums[clusters], models.weights[clusters], models.families)
+        models = replace(models, sums=models.sums[clusters], weights=models.weights[clusters])
         return PoolPosterior(self.sums[clusters], models, self.shares, self.sizes)
 
     def draw(self, weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:

@@ -12,7 +12,7 @@ from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount
 from bayeslaw.decision.cluster_draws import Odds, draw_odds
 from bayeslaw.decision.contenders import Contenders, choose_contenders, cluster_sums, most_contenders
 from bayeslaw.decision.cross_fitting import CrossFit
-from bayeslaw.decision.idle_members import idle_pools
+from bayeslaw.decision.idle_members import sufficient_parts
 from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
 from bayeslaw.decision.model_shrinkage import ModelShrinkage
 from bayeslaw.decision.pareto_front import pareto_front
@@ -111,9 +111,13 @@ class Decision:
     @cached_property
     def contenders(self) -> Contenders:
         """The pools that come into question, then single models to compare to that are not among them."""
+        return self.contenders_of(self.front)
+
+    def contenders_of(self, front: np.ndarray) -> Contenders:
+        """Find the pools that come into question where some do for their cost, numbers of the pools looked at."""
         search, count = self.search, int(self.clusters.max()) + 1
         costs = self.costs(self.cost, search.pools)
-        chosen = choose_contenders(search, costs, self.front, self.rows, most_contenders(count))
+        chosen = choose_contenders(search, costs, front, self.rows, most_contenders(count))
         pools, singles = search.pools[chosen], self._other_singles(search.pools[chosen])
         fold = np.zeros(count, dtype=np.int64)
         fold[self.clusters] = self.folds
@@ -125,16 +129,26 @@ class Decision:
         seen = np.ones((search.sums.shape[0], len(every)), dtype=bool)
         for number in range(len(seen)):
             seen[number, : len(pools)] = np.isin(chosen, search.without_fold(number)[0])
-        idle = idle_pools(pools, sums[:, : len(pools)])
-        kept = np.append(~idle, np.ones(len(singles), bool))
-        every, pools, sums, seen = every[kept], pools[~idle], sums[:, kept], seen[:, kept]
-        posterior = self._posterior(every, loss_scale(self.losses) * sums)
+        parts = np.append(sufficient_parts(pools, sums[:, : len(pools)]), len(pools) + np.arange(len(singles)))
+        kept = parts == np.arange(len(every))
+        posterior = self._posterior(every[kept], loss_scale(self.losses) * sums[:, kept])
         # By losses that are not rounded, and of pools that lose the same the smallest and cheapest first.
+        pools = every[kept][: int(kept[: len(pools)].sum())]
         total = posterior.expected_means[: len(pools)]
         total = np.round(total, DIGITS - int(np.ceil(np.log10(max(np.abs(total).max(), TINY)))))
         order = np.lexsort([self.costs("parameters", pools), (pools >= 0).sum(axis=1), total])
         order = np.concatenate([order, len(pools) + np.arange(len(singles))])
-        return Contenders(every[order], posterior.ordered(order), fold, seen[:, order], len(pools), int(idle.sum()))
+        # Where each pool is that was kept.
+        place = np.cumsum(kept) - 1
+        return Contenders(
+            pools=every[kept][order],
+            posterior=posterior.ordered(order),
+            folds=fold,
+            seen=seen[:, kept][:, order],
+            eligible=len(pools),
+            idle_pools=every[~kept],
+            idle_parts=np.argsort(order)[place[parts[~kept]]],
+        )
 
     @property
     def told(self) -> int:
@@ -149,7 +163,8 @@ class Decision:
         families = self.losses["family"].to_numpy()[self.admitted.models].astype(str)
         families = np.unique(families, return_inverse=True)[1]
         shares = member_shares(self.nll, of_samples, pools, self.folds, self.rule.functions)
-        models = ModelShrinkage(loss_scale(self.losses) * models, weights, families)
+        sizes = np.log(self.losses["parameters"].to_numpy()[self.admitted.models].astype(float))
+        models = ModelShrinkage(loss_scale(self.losses) * models, weights, families, sizes)
         return PoolPosterior(sums, models, shares, (pools >= 0).sum(axis=1))
 
     def _other_singles(self, pools: np.ndarray) -> np.ndarray:
@@ -223,7 +238,7 @@ class Decision:
             interval=interval,
             draws=draws,
             contenders=contenders.eligible,
-            idle=contenders.idle,
+            idle=len(contenders.idle_pools),
             cheaper=self._cheaper(contenders, away, costs, interval),
         )
 
