@@ -40,10 +40,13 @@ TOKENS = "tokens"
 
 COLUMNS = (
     *("rule", "loss", "difference", "difference_lower", "difference_upper", "share", "share_lower", "share_upper"),
-    *("unit", "parameters", "interval", "interval_kind"),
+    *("unit", "parameters", "price", "interval", "interval_kind"),
 )
 CO_FAILURE_COLUMNS = ("threshold", "probability", "lower", "upper", "best_member", "unit", "clusters", "interval")
-CASCADE_COLUMNS = ("weight", "loss", "difference", "standard_error", "parameters", "share_of_largest", "unit")
+CASCADE_COLUMNS = (
+    *("weight", "loss", "difference", "standard_error", "parameters", "share_of_largest", "unit"),
+    *("cost", "price", "share_of_dearest"),
+)
 
 
 def attainability(
@@ -79,7 +82,8 @@ def attainability(
     cascade_costs: Annotated[
         bool,
         typer.Option(
-            "--cascade-costs", help="Print only what a cascade loses against the parameters that it runs on a sample."
+            "--cascade-costs",
+            help="Print only what a cascade loses against what it runs on a sample: prices where known, else parameters.",
         ),
     ] = False,
     interval: IntervalOption = 0.9,
@@ -156,7 +160,11 @@ def attainability(
         save_attainability(found, picture)
         note(ctx, f"wrote {picture}")
     of_all = {"interval": found.interval, "interval_kind": found.interval_kind}
-    rows = [record | {"parameters": found.parameters.get(str(record["rule"]))} | of_all for record in found.records]
+    run = {"parameters": found.parameters, "price": found.prices}
+    rows = [
+        record | {name: counts.get(str(record["rule"])) for name, counts in run.items()} | of_all
+        for record in found.records
+    ]
 
     def show() -> None:
         show_rules(found)

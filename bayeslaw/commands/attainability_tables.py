@@ -24,12 +24,14 @@ def show_rules(found: Attainabilities) -> None:
         f"({found.interval_kind})",
         header_style="bold",
     )
-    for name in ("rule", "loss", "minus best member", "share of the oracle's gain", "parameters run a sample"):
+    priced = ("price a sample",) if found.prices else ()
+    for name in ("rule", "loss", "minus best member", "share of the oracle's gain", "parameters run a sample", *priced):
         table.add_column(name, justify="left" if name == "rule" else "right")
     for name, each in found.of_rules.items():
         share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
         runs = f"{found.parameters[name]:,.0f}" if name in found.parameters else ""
-        table.add_row(name, loss_text(each.rule_loss), _words(each), share, runs)
+        price = (f"{found.prices[name]:.4g}" if name in found.prices else "",) if found.prices else ()
+        table.add_row(name, loss_text(each.rule_loss), _words(each), share, runs, *price)
     out = console()
     out.print(table)
     for sentence in _sentences(found):
@@ -84,7 +86,7 @@ def show_cascade_costs(found: pd.DataFrame) -> None:
 
     from bayeslaw.losses.sizes import count_label
 
-    unit = found["unit"].iloc[0]
+    unit, priced = found["unit"].iloc[0], found["cost"].iloc[0] == "price"
     table = Table(title=f"a cascade whose thresholds count its cost: losses in {unit}", header_style="bold")
     for name in (
         "weight of cost",
@@ -93,16 +95,19 @@ def show_cascade_costs(found: pd.DataFrame) -> None:
         "standard error",
         "parameters run a sample",
         "of largest",
+        *(("price a sample", "of dearest") if priced else ()),
     ):
         table.add_column(name, justify="right")
     for row in found.to_dict(orient="records"):
         losses = (loss_text(row[name]) for name in ("loss", "difference", "standard_error"))
-        table.add_row(f"{row['weight']:g}", *losses, count_label(row["parameters"]), f"{row['share_of_largest']:.0%}")
+        prices = (f"{row['price']:.4g}", f"{row['share_of_dearest']:.0%}") if priced else ()
+        runs = count_label(row["parameters"]), f"{row['share_of_largest']:.0%}"
+        table.add_row(f"{row['weight']:g}", *losses, *runs, *prices)
     out = console()
     out.print(table)
     out.print(
-        "Weight of cost: what running as many parameters as the largest member has costs on a sample, as a share of "
-        "the best member's loss. Thresholds lose least with it on other folds of whole clusters; standard errors are "
+        f"Weight of cost: what running the {'dearest member, by its price,' if priced else 'largest member'} costs on a "
+        "sample, as a share of the best member's loss; others in proportion. Thresholds lose least with it on other folds of whole clusters; standard errors are "
         "over clusters, with choices held. A cascade goes on by a member's loss on the very text that it is judged by.",
         soft_wrap=True,
     )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     *("members", "parameters", "active_parameters", "price", "rule", "unit", "loss", "lower", "upper"),
     *("probability_best", "probability_better_than_single", "regret", "difference", "difference_lower"),
-    *("difference_upper", "share_of_oracle_gain", "interval", "interval_kind"),
+    *("difference_upper", "share_of_oracle_gain", "expected_loss", "interval", "interval_kind"),
 )
 
 
@@ -176,8 +176,9 @@ def _show(found: Choices, out: Console) -> None:
     names = [
         "parameters",
         *(["price"] if priced else []),
-        "loss",
-        "minus best single",
+        "expected loss",
+        "promised of this rank",
+        "promise minus best single (below 0: better)",
         "P(best)",
         "P(better)",
         "regret",
@@ -190,6 +191,7 @@ def _show(found: Choices, out: Console) -> None:
             " + ".join(row.members),
             COSTS["parameters"].label(row.parameters),
             *(["unknown" if row.price is None else COSTS["price"].label(row.price)] if priced else []),
+            loss_text(row.expected_loss),
             f"{loss_text(row.loss)} ({loss_text(row.lower)} to {loss_text(row.upper)})",
             f"{loss_text(row.difference)} ({loss_text(row.difference_lower)} to {loss_text(row.difference_upper)})",
             f"{row.probability_best:.2f}",

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     *("score", "model", "samples", "cost", "cost_unit", "expected_regret_now", "expected_regret_after", "error"),
-    *("per_cost", "effective_draws", "loss_unit", "rule"),
+    *("now_error", "after_error", "per_cost", "per_cost_error", "effective_draws", "loss_unit", "rule"),
 )
 
 
@@ -30,7 +30,9 @@ def next_(
     fit: FitArgument,
     candidates: Annotated[
         Path | None,
-        typer.Option("--candidates", help="CSV of models that could be had: name, family, parameters, and maybe cost."),
+        typer.Option(
+            "--candidates", help="CSV of models that could be had: name, family, parameters, and maybe cost or price."
+        ),
     ] = None,
     samples: Annotated[
         list[str] | None,
@@ -78,7 +80,7 @@ def next_(
 
 def _rows(found: NextScores) -> list[dict[str, Any]]:
     units = {"cost_unit": found.cost_unit, "loss_unit": found.loss_unit, "rule": found.rule}
-    return [{"score": row.words} | asdict(row) | units for row in found.rows]
+    return [{"score": row.words} | asdict(row) | {"per_cost_error": row.per_cost_error} | units for row in found.rows]
 
 
 def _show(found: NextScores, out: Console) -> None:
@@ -86,11 +88,17 @@ def _show(found: NextScores, out: Console) -> None:
 
     for sentence in found.sentences:
         out.print(sentence, soft_wrap=True, highlight=False)
-    table = Table(title=f"regrets in {found.loss_unit}, costs in {found.cost_unit}", header_style="bold")
+    table = Table(title=found.units, header_style="bold")
     table.add_column("score next")
-    for name in ("cost", "expected regret now", "after", "error of the difference", "less per cost"):
+    for name in ("cost", "expected regret now", "after", "lowered by", "per cost"):
         table.add_column(name, justify="right")
     for row in found.rows:
-        regrets = (loss_text(row.expected_regret_now), loss_text(row.expected_regret_after), f"{row.error:.1g}")
-        table.add_row(row.words, f"{row.cost:.3g}", *regrets, f"{row.per_cost:.2g}")
+        less = row.expected_regret_now - row.expected_regret_after
+        numbers = (
+            f"{loss_text(row.expected_regret_now)} ± {row.now_error:.1g}",
+            f"{loss_text(row.expected_regret_after)} ± {row.after_error:.1g}",
+            f"{loss_text(less)} ± {row.error:.1g}",
+            f"{row.per_cost:.2g} ± {row.per_cost_error:.1g}",
+        )
+        table.add_row(row.words, f"{row.cost:.3g}", *numbers)
     out.print(table)

@@ -21,7 +21,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.pools.rules import USUAL_RULE, describe_rules
+from bayeslaw.pools.rules import RULES, USUAL_RULE, describe_rules, usual_attainable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,7 @@ def predict(
     records = result.to_dict(orient="records")
     results.print(records, records, lambda: _show(result, versus))
     note(ctx, _new_family_note(fitted, result))
+    note(ctx, _rule_note(fitted, result) if rule is None else "")
     note(ctx, _negative_note(fitted, result))
     furthest = float(result["extrapolation"].to_numpy().max())
     if furthest > 1:
@@ -131,6 +132,21 @@ def _new_family_note(fitted: Fit, result: pd.DataFrame) -> str:
         return ""
     seen = ", ".join(fitted.model.groups)
     return f"note: families that the fit has not seen, predicted as new ones: {', '.join(new)} (seen: {seen})"
+
+
+def _rule_note(fitted: Fit, result: pd.DataFrame) -> str:
+    """Say which rule pools are combined by where none was asked for, and how to ask for another."""
+    from bayeslaw.laws.kinds import kind_of
+
+    if not kind_of(fitted.law).takes_rule() or "rule" not in result:
+        return ""
+    used = RULES[str(result["rule"].iloc[0])]
+    bound = "" if used.attainable else ", a bound that nobody can run"
+    other = usual_attainable(fitted.model.table.answer_unit)
+    return (
+        f"note: pools of several are combined by the rule {used.name} ({used.description}){bound}; bayeslaw when and "
+        f"choose take {other}, which --rule {other} predicts"
+    )
 
 
 def _negative_note(fitted: Fit, result: pd.DataFrame) -> str:

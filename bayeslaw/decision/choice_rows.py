@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bayeslaw.decision.cheaper_pools import CheaperPool
+from bayeslaw.decision.idle_members import HardlyMatters
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.former_names import former_field
 from bayeslaw.losses.loss_text import loss_text
@@ -29,7 +30,10 @@ class Choice:
     unit
         Unit of the losses.
     loss, lower, upper
-        Expected loss, with its interval: of the pool that has this rank on other clusters, judged on each fold.
+        What is promised of this rank, with its interval: the loss, judged on each fold, of the pool that has the rank
+        on the others, which need not be this pool.
+    expected_loss
+        What this pool is expected to lose in truth, by which pools are ranked.
     probability_best
         Probability that no other pool within the limits loses less.
     probability_better_than_single
@@ -37,7 +41,8 @@ class Choice:
     regret
         Expected loss beyond that of the pool that is in truth best.
     difference, difference_lower, difference_upper
-        Loss minus that of the best single model, judged on the same clusters, with its interval; negative is better.
+        What is promised of this rank minus that of the best single model, judged on the same clusters, with its
+        interval; negative is better.
     share_of_oracle_gain
         The difference as a share of that of the oracle of the same members; None where that is too small to divide by.
     """
@@ -58,6 +63,7 @@ class Choice:
     difference_lower: float
     difference_upper: float
     share_of_oracle_gain: float | None
+    expected_loss: float
 
 
 @dataclass(frozen=True)
@@ -123,6 +129,8 @@ class Choices:
         How many were left out that hold a member that never matters: they lose what they do without it.
     cheaper
         The cheapest pool that is not told apart from the first; None where none is cheaper.
+    hardly
+        Rows with a member that hardly matters.
     interval_kind
         What the intervals are.
     method
@@ -148,6 +156,7 @@ class Choices:
     contenders: int
     idle: int = 0
     cheaper: CheaperPool | None = None
+    hardly: tuple[HardlyMatters, ...] = ()
     interval_kind: str = INTERVAL_KIND
     method: str = ""
 
@@ -169,7 +178,8 @@ class Choices:
     def sentences(self) -> list[str]:
         """The answer in words: what to choose, how sure that is, and how it was found."""
         cheaper = [] if self.cheaper is None else [str(self.cheaper)]
-        return [self._choice(), self._confidence(), *cheaper, self._method(), self._search()]
+        hardly = map(str, self.hardly)
+        return [self._choice(), self._confidence(), *cheaper, *hardly, self._method(), self._search()]
 
     def _ends(self, lower: float, upper: float) -> str:
         return f"({loss_text(lower)} to {loss_text(upper)})"
@@ -187,8 +197,8 @@ class Choices:
         than = "less" if best.difference <= 0 else "more"
         return (
             f"{words}, {loss_text(abs(best.difference))} {than} than the best single "
-            f"model within the same limits of cost, {self.single} (difference {loss_text(best.difference)}, "
-            f"{loss_text(best.difference_lower)} to {loss_text(best.difference_upper)})."
+            f"model within the same limits of cost, {self.single} (pool minus model, below zero the pool is better: "
+            f"{loss_text(best.difference)}, {loss_text(best.difference_lower)} to {loss_text(best.difference_upper)})."
         )
 
     def _confidence(self) -> str:
@@ -209,11 +219,13 @@ class Choices:
 
     def _method(self) -> str:
         return self.method or (
-            f"Losses and differences are those of what is chosen on other clusters ({self.clusters:,} clusters in "
-            f"{self.folds} folds); {self.interval:.0%} intervals ({self.interval_kind}) are for new samples of this "
-            f"kind and these models, and so are probabilities and regrets: means over {self.draws:,} draws (a Bayesian "
-            "bootstrap over clusters, models and gains drawn to their means as far as they differ by chance), by which "
-            f"a probability is known to {0.5 / self.draws**0.5:.2g} (standard error) or better."
+            "The promise of a rank, and its difference, are those of the pool that has the rank on other clusters "
+            f"({self.clusters:,} clusters in {self.folds} folds), which below the first need not be the pool of the "
+            f"row; {self.interval:.0%} intervals ({self.interval_kind}) are for new samples of this kind and these "
+            "models. Of the pool itself are the expected loss, by which pools are ranked, probabilities and regrets: "
+            f"of {self.draws:,} draws (a Bayesian bootstrap over clusters, models and gains drawn to their means as "
+            f"far as they differ by chance), by which a probability is known to {0.5 / self.draws**0.5:.2g} (standard "
+            "error) or better."
         )
 
     def _search(self) -> str:

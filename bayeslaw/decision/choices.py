@@ -145,7 +145,10 @@ def choose(
         interval = level
     most = {"parameters": max_parameters, "active_parameters": max_active, "price": max_price}
     limits = Limits(
-        max_size, {name: float(value) for name, value in most.items() if value is not None}, (*require,), (*exclude,)
+        max_size,
+        {name: float(value) for name, value in most.items() if value is not None},
+        (*dict.fromkeys(require),),
+        (*dict.fromkeys(exclude),),
     )
     table: Any = losses
     if isinstance(losses, Fit):

@@ -1,6 +1,79 @@
-"""Pools of which a member never matters: on every cluster they lose what they would without it."""
+"""Pools of which a member never matters, so that they lose what they would without it, or hardly ever."""
+
+from dataclasses import dataclass
 
 import numpy as np
+
+HARDLY = 0.01
+"""Share of what a pool loses, or of the samples it wins, under which a member hardly matters."""
+HARDLY_WIDTH = 0.1
+"""Share of an interval's width under which a difference is next to none."""
+
+
+@dataclass(frozen=True)
+class HardlyMatters:
+    """A row of a choice with a member that hardly matters.
+
+    Attributes
+    ----------
+    row
+        Number of the row, from 1.
+    member
+        Name of the member.
+    share
+        Its share of what the pool loses: of a choice of members how often it wins.
+    """
+
+    row: int
+    member: str
+    share: float
+
+    def __str__(self) -> str:
+        share = "under 0.1%" if self.share < 0.001 else f"{self.share:.1%}"
+        return (
+            f"Row {self.row} is the same as without {self.member}, for all that these samples tell: its share of the "
+            f"pool is {share}, and what the pool is expected to lose without it is within a tenth of the interval."
+        )
+
+
+def hardly_matter(
+    pools: np.ndarray, shares: np.ndarray, expected: np.ndarray, widths: np.ndarray
+) -> list[tuple[int, int, float]]:
+    """Find rows with a member that hardly matters, of pools of which the first are rows.
+
+    Parameters
+    ----------
+    pools
+        Members, [pool, slot], padded with -1.
+    shares
+        Share of each model in what a pool loses, [pool, model].
+    expected
+        Expected losses, [pool].
+    widths
+        Widths of the intervals of the rows, [row].
+
+    Returns
+    -------
+    list of tuple
+        Number of the row, the member, and its share: at most one of a row, the one of the smallest share.
+
+    Examples
+    --------
+    >>> pools, shares = np.array([[0, 1], [0, -1]]), np.array([[0.995, 0.005], [1.0, 0.0]])
+    >>> hardly_matter(pools, shares, np.array([1.0, 1.001]), np.array([0.1, 0.1]))
+    [(0, 1, 0.005)]
+    """
+    place = {frozenset(pool[pool >= 0].tolist()): number for number, pool in enumerate(pools)}
+    found = []
+    for row, width in enumerate(widths):
+        members = pools[row][pools[row] >= 0].tolist()
+        for member in sorted(members, key=lambda each, row=row: shares[row, each])[: len(members) - 1]:
+            without = place.get(frozenset(members) - {member})
+            near = without is not None and abs(expected[row] - expected[without]) < HARDLY_WIDTH * width
+            if near and shares[row, member] < HARDLY:
+                found.append((row, int(member), float(shares[row, member])))
+                break
+    return found
 
 
 def sufficient_parts(pools: np.ndarray, sums: np.ndarray) -> np.ndarray:

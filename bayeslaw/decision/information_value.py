@@ -15,9 +15,28 @@ error; all arrays are shifted to the same means, so that knowing more never look
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
+
+
+class RegretAfter(NamedTuple):
+    """The regret that is expected after an outcome.
+
+    Attributes
+    ----------
+    regret
+        The regret.
+    error
+        Monte Carlo standard error of how much less it is than that of choosing now.
+    regret_error
+        Monte Carlo standard error of the regret.
+    """
+
+    regret: float
+    error: float
+    regret_error: float
 
 
 @dataclass(frozen=True)
@@ -58,13 +77,17 @@ class Actions:
         """Expected regret of choosing as things are."""
         return max(float(self.prior.min() - self.truth.min(axis=1).mean()), 0.0)
 
-    def _after(self, expectations: np.ndarray) -> tuple[float, float]:
-        """Average the regret over outcomes, [outcome, action], with the Monte Carlo error of what they take from it."""
-        least = _shifted(expectations, self.prior).min(axis=1)
-        error = least.std(ddof=1) / np.sqrt(len(least)) if len(least) > 1 else np.nan
-        return max(float(least.mean() - self.truth.min(axis=1).mean()), 0.0), float(error)
+    @property
+    def regret_error(self) -> float:
+        """Monte Carlo standard error of that regret."""
+        return _error(self.truth.min(axis=1))
 
-    def after_scoring(self, candidate: int, log_densities: np.ndarray) -> tuple[float, float]:
+    def _after(self, expectations: np.ndarray) -> RegretAfter:
+        """Average the regret over outcomes, [outcome, action]."""
+        least, lowest = _shifted(expectations, self.prior).min(axis=1), self.truth.min(axis=1)
+        return RegretAfter(max(float(least.mean() - lowest.mean()), 0.0), _error(least), _error(least - lowest))
+
+    def after_scoring(self, candidate: int, log_densities: np.ndarray) -> RegretAfter:
         """Find the regret that is expected after a model is scored.
 
         Actions that need it are then known but for the sampling error. Of actions that need another candidate the
@@ -79,8 +102,8 @@ class Actions:
 
         Returns
         -------
-        regret, error : float
-            And its Monte Carlo standard error.
+        RegretAfter
+            The regret, with Monte Carlo errors.
         """
         expectations = np.tile(self.prior, (len(self.scored), 1))
         found = self.candidate == candidate
@@ -90,7 +113,7 @@ class Actions:
             expectations[:, others] = importance_weights(log_densities).T @ self.scored[:, others]
         return self._after(expectations)
 
-    def after_samples(self, growth: float) -> tuple[float, float]:
+    def after_samples(self, growth: float) -> RegretAfter:
         r"""Find the regret that is expected after all scored models are scored on more samples.
 
         Means over `growth` times as many new samples as there are move what is expected of an action by
@@ -104,8 +127,8 @@ class Actions:
 
         Returns
         -------
-        regret, error : float
-            And its Monte Carlo standard error.
+        RegretAfter
+            The regret, with Monte Carlo errors.
         """
         away = self.expected - self.scored
         away = away - away.mean(axis=0)
@@ -125,6 +148,11 @@ def importance_weights(log_densities: np.ndarray) -> np.ndarray:
 def effective_draws(log_densities: np.ndarray) -> float:
     """How many draws of equal weight those of an outcome are worth, averaged over outcomes [draw, outcome]."""
     return float((1 / (importance_weights(log_densities) ** 2).sum(axis=0)).mean())
+
+
+def _error(values: np.ndarray) -> float:
+    """Give the standard error of a mean over draws; NaN of one."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
 
 
 def _shifted(values: np.ndarray, means: np.ndarray) -> np.ndarray:

@@ -206,6 +206,7 @@ class _Asked:
                 difference_lower=float(away_lower[place]),
                 difference_upper=float(away_upper[place]),
                 share_of_oracle_gain=float(-away[:, place].mean() / gain) if known else None,
+                expected_loss=float(mean[place]),
             )
 
         front = pareto_front(costs[:eligible], mean[:eligible])

@@ -8,9 +8,10 @@ import numpy as np
 
 from bayeslaw.decision.candidates import Candidate, check_candidates, doubts
 from bayeslaw.decision.choice_rows import counted
-from bayeslaw.decision.information_value import Actions, effective_draws
+from bayeslaw.decision.information_value import Actions, RegretAfter, effective_draws
 from bayeslaw.decision.limited_pools import limited_pools
-from bayeslaw.decision.score_values import NextScores, ScoreValue, cost_words, size_words
+from bayeslaw.decision.score_costs import ScoreCosts
+from bayeslaw.decision.score_values import NextScores, ScoreValue, size_words
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.joint.curve import Models
@@ -62,13 +63,13 @@ def joint_next_scores(
         loss=float(actions.prior.min()),
         loss_unit=model.table.unit,
         rule=rule,
-        cost_unit=cost_words(pools.unit_cost is not None),
+        cost_unit=pools.costs_of.unit,
         pools=pools.count,
         limits=(
             f"{size_words(max_size, max_parameters)} of {len(names)} scored models and "
             f"{counted(len(candidates), 'candidate')}"
         ),
-        notes=(*_left_out(candidates, pools.most), *doubts(candidates, model)),
+        notes=(*pools.costs_of.notes, *_left_out(candidates, pools.most), *doubts(candidates, model)),
     )
 
 
@@ -165,20 +166,9 @@ class PoolsToChoose:
         return [pools[place] for place in np.sort(np.argsort(losses)[:MOST_POOLS])]
 
     @cached_property
-    def unit_cost(self) -> float | None:
-        """Cost of one parameter on one sample by the costs of the candidates; None where these have none."""
-        costs = [each.cost for each in self.candidates if each.cost is not None]
-        if not costs:
-            return None
-        return sum(costs) / (sum(each.parameters for each in self.candidates) * len(self.model.table.weights))
-
-    def cost(self, candidate: Candidate) -> float:
-        """Cost of scoring a candidate on the samples of the table."""
-        return candidate.parameters * len(self.model.table.weights) if candidate.cost is None else candidate.cost
-
-    def cost_of_samples(self, samples: int) -> float:
-        """Cost of scoring the models of the table on more samples."""
-        return float(self.model.table.parameters.sum()) * samples * (self.unit_cost or 1.0)
+    def costs_of(self) -> ScoreCosts:
+        """What scores cost."""
+        return ScoreCosts(self.candidates, float(self.model.table.parameters.sum()), len(self.model.table.weights))
 
 
 def _outcomes(
@@ -209,12 +199,10 @@ def _of_candidate(
     curve = CurveAtDraws(model.curve, values)
     noise = curve.draw_noise(1, int(is_new), np.random.default_rng([seed, number]))
     densities = curve.log_densities(new, noise, means)
-    regret, error = actions.after_scoring(number, densities)
     return _row(
-        pools.cost(candidate),
+        pools.costs_of.candidate(candidate),
         actions,
-        regret,
-        error,
+        actions.after_scoring(number, densities),
         model=candidate.name,
         effective=effective_draws(densities) if len(present) > 1 else None,
     )
@@ -222,20 +210,30 @@ def _of_candidate(
 
 def _of_samples(pools: PoolsToChoose, actions: Actions, samples: int) -> ScoreValue:
     """Value more samples."""
-    regret, error = actions.after_samples(samples / len(pools.model.table.weights))
-    return _row(pools.cost_of_samples(samples), actions, regret, error, samples=samples)
+    after = actions.after_samples(samples / len(pools.model.table.weights))
+    return _row(pools.costs_of.samples(samples), actions, after, samples=samples)
 
 
 def _row(
     cost: float,
     actions: Actions,
-    regret: float,
-    error: float,
+    after: RegretAfter,
     *,
     model: str | None = None,
     samples: int | None = None,
     effective: float | None = None,
 ) -> ScoreValue:
     now = actions.regret
-    less = now - regret if now - regret > LEAST_SHARE * now else 0.0
-    return ScoreValue(model, samples, cost, now, now - less, less / cost, error, effective)
+    less = now - after.regret if now - after.regret > LEAST_SHARE * now else 0.0
+    return ScoreValue(
+        model=model,
+        samples=samples,
+        cost=cost,
+        expected_regret_now=now,
+        expected_regret_after=now - less,
+        per_cost=less / cost,
+        error=after.error,
+        effective_draws=effective,
+        now_error=actions.regret_error,
+        after_error=after.regret_error,
+    )

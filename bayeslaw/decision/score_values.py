@@ -47,6 +47,8 @@ class ScoreValue:
     effective_draws
         How many draws of equal weight stand behind what the score tells of other candidates; None where it tells
         nothing of any.
+    now_error, after_error
+        Monte Carlo standard errors of the regrets before and after.
     """
 
     model: str | None
@@ -57,6 +59,13 @@ class ScoreValue:
     per_cost: float
     error: float
     effective_draws: float | None
+    now_error: float
+    after_error: float
+
+    @property
+    def per_cost_error(self) -> float:
+        """Monte Carlo standard error of `per_cost`."""
+        return self.error / self.cost
 
     @property
     def words(self) -> str:
@@ -102,20 +111,32 @@ class NextScores:
         return f"<NextScores: {excerpt(self.rows[0].words)} first of {len(self.rows)}>"
 
     def _repr_html_(self) -> Html:
-        caption = f"regrets in {self.loss_unit}, costs in {self.cost_unit}"
+        caption = self.units
         return answer(self.sentences, frame_table(self.table, caption=caption))
 
     @property
+    def units(self) -> str:
+        """What regrets, costs and reductions of regret per cost are in, and what errors are, in words."""
+        return (
+            f"regrets in {self.loss_unit}, costs {self.cost_unit}, per cost: {self.loss_unit} for one unit of cost; "
+            "± Monte Carlo standard error"
+        )
+
+    @property
     def table(self) -> pd.DataFrame:
-        """One row a score: ``score``, ``cost``, regrets before and after, error of their difference, ``per_cost``."""
-        columns = ("cost", "expected_regret_now", "expected_regret_after", "error", "per_cost")
+        """One row a score: ``score``, ``cost``, regrets before and after, ``per_cost``, and Monte Carlo errors of these.
+
+        ``error`` is that of the difference of the regrets.
+        """
+        regrets = ("expected_regret_now", "now_error", "expected_regret_after", "after_error", "error")
+        columns = ("cost", *regrets, "per_cost", "per_cost_error")
         return pd.DataFrame(
             [{"score": row.words} | {name: getattr(row, name) for name in columns} for row in self.rows]
         )
 
     def as_list(self) -> list[dict[str, Any]]:
         """Give plain values for JSON: a list of scores, the most for its cost first."""
-        names = ("cost", "expected_regret_now", "expected_regret_after", "per_cost")
+        names = ("cost", "expected_regret_now", "expected_regret_after", "per_cost", "error")
         return [
             ({"samples": row.samples} if row.model is None else {"model": row.model})
             | {name: getattr(row, name) for name in names}
@@ -131,7 +152,8 @@ class NextScores:
         found = [
             f"Now, of {counted(self.pools, 'pool')} of {self.limits}, with at most one candidate in each, by the rule "
             f"{self.rule}, {chosen} is chosen: on new samples it is expected to lose {loss_text(self.loss)} "
-            f"{self.loss_unit}, {loss_text(now)} more than the pool that is in truth best (the expected regret)."
+            f"{self.loss_unit}, {loss_text(now)} more than the pool that is in truth best (the expected regret; "
+            f"Monte Carlo error {first.now_error:.1g})."
         ]
         if now - after <= 2 * first.error:
             found.append("No score looked at is expected to lower that by more than two of its Monte Carlo errors.")
@@ -185,8 +207,8 @@ def next_scores(
         A fit of the joint law.
     candidates
         Models that could be had: a frame, a mapping of columns or a CSV with ``name``, ``family``, ``parameters`` and
-        optionally ``cost`` (of scoring it on the samples of the table, in any unit). None: only more samples are looked
-        at.
+        optionally ``cost`` (of scoring it on the samples of the table, in any unit) or ``price`` (of a sample). None:
+        only more samples are looked at.
     samples
         Numbers of samples that the models of the table could be scored on besides; None: as many as the table has.
     max_parameters
@@ -218,7 +240,8 @@ def next_scores(
     :math:`E_y \min_a E[L_a \mid y] - E[\min_a L_a]` (Raiffa and Schlaifer 1961). Outcomes of a candidate are columns of
     losses drawn from the joint law; what its mean loss tells of other candidates is had by weighting the draws by its
     density. Outcomes of more samples move means as normal means of known variance are moved. Without a column ``cost``
-    a score costs the parameters of what is scored times the number of samples.
+    a score costs the price of what is scored, where every candidate has one, or else its parameters, times the number
+    of samples.
 
     Examples
     --------
@@ -247,11 +270,6 @@ def no_next_scores(fit: Fit, candidates: Sequence[Any], **choices: Any) -> NextS
         "a fit of the joint law",
         "fit the loss table: bayeslaw fit TABLE --law joint",
     )
-
-
-def cost_words(per_candidate: bool) -> str:
-    """Name the unit of costs."""
-    return "in the unit of the candidates' costs" if per_candidate else "parameters x samples"
 
 
 def size_words(max_size: int, max_parameters: float | None) -> str:

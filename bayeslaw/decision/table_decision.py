@@ -12,7 +12,7 @@ from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount
 from bayeslaw.decision.cluster_draws import Odds, draw_odds
 from bayeslaw.decision.contenders import Contenders, choose_contenders, cluster_sums, most_contenders
 from bayeslaw.decision.cross_fitting import CrossFit
-from bayeslaw.decision.idle_members import sufficient_parts
+from bayeslaw.decision.idle_members import HardlyMatters, hardly_matter, sufficient_parts
 from bayeslaw.decision.limits import COSTS, Admitted, Limits, admit
 from bayeslaw.decision.model_shrinkage import ModelShrinkage
 from bayeslaw.decision.pareto_front import pareto_front
@@ -240,6 +240,14 @@ class Decision:
             contenders=contenders.eligible,
             idle=len(contenders.idle_pools),
             cheaper=self._cheaper(contenders, away, costs, interval),
+            hardly=self._hardly(contenders, np.array([each.upper - each.lower for each in lost[:rows]])),
+        )
+
+    def _hardly(self, contenders: Contenders, widths: np.ndarray) -> tuple[HardlyMatters, ...]:
+        of_pools = contenders.pools, contenders.posterior.shares, contenders.expected
+        return tuple(
+            HardlyMatters(row + 1, self.names(np.array([member]))[0], share)
+            for row, member, share in hardly_matter(*of_pools, widths)
         )
 
     def _cheaper(
@@ -276,6 +284,7 @@ class Decision:
             difference_lower=compared.lower,
             difference_upper=compared.upper,
             share_of_oracle_gain=share,
+            expected_loss=float(self.contenders.expected[place]),
         )
 
     def _shares(self, fit: CrossFit, differences: Sequence[float], single: float, seed: int) -> list[float | None]:

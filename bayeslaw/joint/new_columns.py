@@ -116,7 +116,10 @@ class NewColumns:
         dependence = DependenceAtDraws(self.model.dependence, values)
         several = {name: np.repeat(draws, replicates, axis=0) for name, draws in values.items()}
         drawn = self._drawn(
-            DependenceAtDraws(self.model.dependence, several), np.repeat(means, replicates, axis=0), generator, smooth=True
+            DependenceAtDraws(self.model.dependence, several),
+            np.repeat(means, replicates, axis=0),
+            generator,
+            smooth=True,
         )
         split = [each.reshape(-1, replicates, *each.shape[1:]) for each in drawn]
         seen = self.model.table.latents.draws(dependence.seen_correlation, generator)

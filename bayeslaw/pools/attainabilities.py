@@ -1,7 +1,7 @@
 """What every rule gains over the best member of a pool, and which share of the oracle's gain that is."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from bayeslaw.pools.attained_gains import UNDEFINED, Attainability, gain_differe
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate, quantiles_together
 from bayeslaw.pools.rules import RULES, Rule, find_rule
 from bayeslaw.pools.sample_features import a_features_table
-from bayeslaw.pools.scored_pool import ScoredPool, scored_pool, tell_leaks
+from bayeslaw.pools.scored_pool import ScoredPool, known_prices, scored_pool, tell_leaks
 from bayeslaw.pools.table_rules import check_of_table
 
 MOST_DRAWS = 1_000_000
@@ -61,6 +61,8 @@ class Attainabilities:
         Features that were likely computed from losses.
     definition
         What the columns of the table are, in words.
+    prices
+        What running members on a sample costs on average, by the name of the rule; empty where a price is not known.
     """
 
     of_rules: dict[str, Attainability]
@@ -74,6 +76,7 @@ class Attainabilities:
     reason: str
     findings: tuple[Finding, ...] = ()
     definition: str = DEFINITION
+    prices: dict[str, float] = field(default_factory=dict)
 
     def __getitem__(self, rule: str) -> Attainability:
         return self.of_rules[rule]
@@ -222,7 +225,8 @@ def attainability(
         of_rules=found,
         members=pool.names,
         win_shares=pd.concat([_win_shares(pool, rule) for rule in wanted], ignore_index=True),
-        parameters=_parameters(pool, wanted),
+        parameters=_run(pool, wanted, pool.known.parameters),
+        prices=_run(pool, wanted, known_prices(pool)),
         left_out=left_out,
         unit=loss_unit(pool.losses),
         interval=interval,
@@ -314,9 +318,8 @@ def _win_shares(pool: ScoredPool, rule: Rule) -> pd.DataFrame:
     return pd.DataFrame(list(rows), columns=columns)
 
 
-def _parameters(pool: ScoredPool, rules: Sequence[Rule]) -> dict[str, float]:
-    """Count the parameters that run on a sample on average."""
-    counts = pool.known.parameters
+def _run(pool: ScoredPool, rules: Sequence[Rule], counts: np.ndarray | None) -> dict[str, float]:
+    """Add up what running members takes, [member], on a sample on average, by the name of the rule."""
     if counts is None:
         return {}
     found = {}

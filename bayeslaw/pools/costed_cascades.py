@@ -16,7 +16,7 @@ from bayeslaw.pools.cascade import Cascade
 from bayeslaw.pools.folds import check_two_clusters
 from bayeslaw.pools.known import check_known
 from bayeslaw.pools.rules import RULES
-from bayeslaw.pools.scored_pool import scored_pool
+from bayeslaw.pools.scored_pool import known_prices, scored_pool
 
 WEIGHTS = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 """What running the largest member once costs, in mean losses of the best member."""
@@ -25,12 +25,12 @@ RULE = RULES["cascade"]
 
 @accepts(losses=loss_table, members=texts, seed=a_seed)
 def cascade_costs(losses: xr.Dataset, members: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
-    """Trade what a cascade of a pool's members loses for the parameters that it runs.
+    """Trade what a cascade of a pool's members loses for what it runs: their prices, or else their parameters.
 
     Parameters
     ----------
     losses
-        A loss table with parameters.
+        A loss table with parameters, and maybe prices.
     members
         Names of the pool's models, two or more.
     seed
@@ -39,10 +39,12 @@ def cascade_costs(losses: xr.Dataset, members: Sequence[str], *, seed: int = 0) 
     Returns
     -------
     pandas.DataFrame
-        One row a weight of cost, ascending: ``weight`` (what running as many parameters as the largest member has costs
-        on a sample, as a share of the best member's mean loss), ``loss``, ``difference`` to the member that is best on
-        other clusters, its ``standard_error`` over clusters, with choices held, ``parameters`` that run on a sample on
-        average, ``share_of_largest``, that over the largest member's, and ``unit``.
+        One row a weight of cost, ascending: ``weight`` (what running the dearest member costs on a sample, as a share
+        of the best member's mean loss; others cost in proportion), ``loss``, ``difference`` to the member that is best
+        on other clusters, its ``standard_error`` over clusters, with choices held, ``parameters`` that run on a sample
+        on average, ``share_of_largest``, that over the largest member's, ``unit``, ``cost`` (what was counted: "price"
+        where that of every member is known and of one above zero, else "parameters"), ``price`` of a sample on average,
+        and ``share_of_dearest``, that over the dearest member's; these two None where prices are not counted.
 
     Raises
     ------
@@ -52,8 +54,8 @@ def cascade_costs(losses: xr.Dataset, members: Sequence[str], *, seed: int = 0) 
 
     Notes
     -----
-    Thresholds minimise loss plus weight times parameters run, on other folds of whole clusters; see
-    `bayeslaw.pools.cascade`, whose rule is that of weight zero.
+    Thresholds minimise loss plus weight times cost, on other folds of whole clusters; see `bayeslaw.pools.cascade`,
+    whose rule is that of weight zero. Members run in the order of their parameters.
 
     Examples
     --------
@@ -74,16 +76,21 @@ def cascade_costs(losses: xr.Dataset, members: Sequence[str], *, seed: int = 0) 
         )
     assert pool.known.parameters is not None
     parameters, weights, scale = pool.known.parameters, pool.weights, loss_scale(pool.losses)
+    prices = known_prices(pool)
+    counted = parameters if prices is None else prices
     best = pool.lost(RULES["best"])
     rate, rows, every = best.sum() / weights.sum(), [], np.arange(len(best))
     for weight in WEIGHTS:
-        tolls = weight * rate * np.outer(weights, parameters / parameters.max())
+        tolls = weight * rate * np.outer(weights, counted / counted.max())
         built = Cascade(pool.nll, pool.known, tolls=tolls)
         policies = built.by_fold(pool.folds, np.ones(len(best)))
         lost = pool.nll[every, built.answers(policies, pool.folds)]
-        run = float((built.runs(policies, pool.folds) @ parameters).mean())
+        runs = built.runs(policies, pool.folds)
+        run = float((runs @ parameters).mean())
+        price = None if prices is None else float((runs @ prices).mean())
+        told = ("parameters" if price is None else "price", price, None if price is None else price / counted.max())
         error = float(clustered_standard_error(lost - best, weights, pool.clusters))
         means = (float(scale * each.sum() / weights.sum()) for each in (lost, lost - best))
-        rows.append((weight, *means, scale * error, run, run / parameters.max(), loss_unit(pool.losses)))
+        rows.append((weight, *means, scale * error, run, run / parameters.max(), loss_unit(pool.losses), *told))
     columns = ["weight", "loss", "difference", "standard_error", "parameters", "share_of_largest", "unit"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, "cost", "price", "share_of_dearest"])

@@ -299,7 +299,8 @@ def check_combines(rule: Rule, unit: str, *, votes: bool = True) -> Rule:
     Raises
     ------
     InputError
-        If it mixes probabilities, and the losses are wrong answers; or if it counts votes, and they are not.
+        If it mixes probabilities or goes by a member's loss, and the losses are wrong answers; or if it counts votes,
+        and they are not.
     """
     if why := not_combined(rule, unit, votes=votes):
         answers = unit == WRONG
@@ -314,6 +315,8 @@ def not_combined(rule: Rule, unit: str, *, votes: bool = True) -> str:
     """Say why a rule cannot combine losses of a unit; empty where it can. Arguments as of `check_combines`."""
     if rule.mixes and unit == WRONG:
         return "mixes probabilities, and this table holds right and wrong answers"
+    if rule.judged_by_itself and unit == WRONG:
+        return "goes on where an answer is wrong, and who knew that would know the answer"
     if rule.votes and unit != WRONG:
         return f"counts who is right, and this table holds losses in {unit}, by which nobody votes"
     if rule.votes and not votes:

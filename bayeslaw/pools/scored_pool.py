@@ -175,3 +175,11 @@ def tell_leaks(pool: ScoredPool) -> None:
     """
     for leak in pool.leaks:
         warnings.warn(str(leak), LossTableWarning, skip_file_prefixes=(PACKAGE,))
+
+
+def known_prices(pool: ScoredPool) -> np.ndarray | None:
+    """Give the members' prices of a sample, [member]; None where one's is not known, or none costs anything."""
+    if "price" not in pool.losses:
+        return None
+    prices = pool.losses["price"].sel(lm=list(pool.names)).to_numpy().astype(float)
+    return prices if np.isfinite(prices).all() and prices.max() > 0 else None

@@ -229,12 +229,13 @@ def choice_table(chosen: Choices, level: str) -> Html:
         The table.
     """
     first = chosen.rows[0]
-    names = ("pool", "parameters", "loss", "lower", "upper", "minus best single", "lower ", "upper ", "P(best)")
+    promised = ("promised of this rank", "lower", "upper", "promise minus best single", "lower ", "upper ")
+    names = ("pool", "parameters", "expected loss", *promised, "P(best)")
     rows = [
         [
             " + ".join(row.members),
             Cell(count_label(row.parameters), row.parameters),
-            *(loss(value) for value in (row.loss, row.lower, row.upper)),
+            *(loss(value) for value in (row.expected_loss, row.loss, row.lower, row.upper)),
             *(loss(value) for value in (row.difference, row.difference_lower, row.difference_upper)),
             number(row.probability_best, 2),
             number(row.probability_better_than_single, 2),
@@ -242,7 +243,7 @@ def choice_table(chosen: Choices, level: str) -> Html:
         ]
         for row in chosen.rows
     ]
-    caption = f"The best pools of {chosen.limits}, rule {first.rule}; losses in {first.unit}, {level}"
+    caption = f"The best pools of {chosen.limits}, rule {first.rule}; losses in {first.unit}, {level}; differences below zero: the pool is better"
     return page_table((*names, "P(better than single)", "regret"), rows, caption=caption)
 
 
