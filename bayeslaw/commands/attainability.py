@@ -83,7 +83,7 @@ def attainability(
         bool,
         typer.Option(
             "--cascade-costs",
-            help="Print only what a cascade loses against what it runs on a sample: prices where known, else parameters.",
+            help="Print only what a cascade loses against what it runs: prices where known, else parameters.",
         ),
     ] = False,
     interval: IntervalOption = 0.9,

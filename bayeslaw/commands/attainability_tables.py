@@ -106,9 +106,10 @@ def show_cascade_costs(found: pd.DataFrame) -> None:
     out = console()
     out.print(table)
     out.print(
-        f"Weight of cost: what running the {'dearest member, by its price,' if priced else 'largest member'} costs on a "
-        "sample, as a share of the best member's loss; others in proportion. Thresholds lose least with it on other folds of whole clusters; standard errors are "
-        "over clusters, with choices held. A cascade goes on by a member's loss on the very text that it is judged by.",
+        f"Weight of cost: what running the {'dearest member, by its price,' if priced else 'largest member'} costs on "
+        "a sample, as a share of the best member's loss; others in proportion. Thresholds lose least with it on other "
+        "folds of whole clusters; standard errors are over clusters, with choices held. A cascade goes on by a "
+        "member's loss on the very text that it is judged by.",
         soft_wrap=True,
     )
 

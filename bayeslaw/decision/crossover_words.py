@@ -91,8 +91,8 @@ def _advantage(regime: RegimeAdvantage, shown: np.ndarray, unit: str, interval: 
     text = (
         f"{who} {verb} less than {regime.other} with probability "
         f"{share_text((draws > 0).mean())} {_place(regime.budgets[first], regime.extrapolation[first])}: "
-        f"an advantage of {loss_text(np.median(draws))} {unit} (what the single model loses more, above zero the pool is "
-        f"better; {interval:.0%} {INTERVAL_KIND} interval {_band(draws, interval)})"
+        f"an advantage of {loss_text(np.median(draws))} {unit} (what the single model loses more, above zero the "
+        f"pool is better; {interval:.0%} {INTERVAL_KIND} interval {_band(draws, interval)})"
     )
     for place in others:
         draws = regime.draws[:, place]

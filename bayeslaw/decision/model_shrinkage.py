@@ -3,7 +3,9 @@ r"""What models lose in truth, drawn towards each other as far as their losses o
 Of many models that are much alike the one that lost least is flattered, and in draws that know no prior the lowest of
 them is lower than the lowest there is. Here mean losses of models are draws from one normal distribution,
 
-.. math:: \mu_m \sim N(\alpha + \beta \log N_m, \tau^2), \qquad cor(\mu_m, \mu_n) = \phi \text{ within a family, else } 0,
+.. math::
+
+    \mu_m \sim N(\alpha + \beta \log N_m, \tau^2), \qquad cor(\mu_m, \mu_n) = \phi \text{ within a family, else } 0,
 
 with flat :math:`\alpha` and :math:`\beta` (models of about one size are drawn to each other, not large ones to small
 ones), seen with the sampling errors of the clusters that all are scored on: the model of Fay and Herriot (1979, J. Am.

@@ -124,7 +124,7 @@ class NextScores:
 
     @property
     def table(self) -> pd.DataFrame:
-        """One row a score: ``score``, ``cost``, regrets before and after, ``per_cost``, and Monte Carlo errors of these.
+        """One row a score: ``score``, ``cost``, regrets before and after, ``per_cost``, and their Monte Carlo errors.
 
         ``error`` is that of the difference of the regrets.
         """

@@ -243,7 +243,10 @@ def choice_table(chosen: Choices, level: str) -> Html:
         ]
         for row in chosen.rows
     ]
-    caption = f"The best pools of {chosen.limits}, rule {first.rule}; losses in {first.unit}, {level}; differences below zero: the pool is better"
+    caption = (
+        f"The best pools of {chosen.limits}, rule {first.rule}; losses in {first.unit}, {level}; "
+        "differences below zero: the pool is better"
+    )
     return page_table((*names, "P(better than single)", "regret"), rows, caption=caption)
 
 

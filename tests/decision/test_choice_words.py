@@ -47,6 +47,37 @@ def test_no_pool_is_told_of_with_a_member_that_never_wins():
     assert f"the best of all {found.pools} pools within the limits" in found.sentences[1]
 
 
+def test_a_member_that_hardly_ever_wins_is_named():
+    generator = np.random.default_rng(1)
+    nll = 2 + 0.3 * generator.normal(size=(400, 2))
+    rare = nll.max(axis=1) + 1
+    rare[0] = nll[0].min() - 0.01
+    table = loss_table(np.column_stack([nll, rare]), clusters=range(400))
+    found = bl.choose(table, rule="oracle", top=7, draws=50)
+    rows = {row.members: number for number, row in enumerate(found.rows, 1)}
+    named = {(each.row, each.member) for each in found.hardly}
+    assert (rows["m0", "m1", "m2"], "m2") in named
+    assert rows["m0", "m1"] not in {row for row, _ in named}
+    assert f"Row {rows['m0', 'm1', 'm2']} is the same as without m2" in str(found)
+    assert "its share of the pool is 0.2%" in str(found)
+
+
+def test_a_row_has_the_loss_of_its_pool_beside_the_promise_of_its_rank():
+    found = bl.choose(random_table(80, 4), max_size=2, top=6, draws=50)
+    expected = [row.expected_loss for row in found.rows]
+    assert expected == sorted(expected)
+    done = CliRunner().invoke(app, ["choose", "zoo", "--max-size", "1"], env={"COLUMNS": "300"})
+    assert "expected loss" in done.stdout
+    assert "promised of this rank" in done.stdout
+    assert "promise minus best single (below 0: better)" in done.stdout
+
+
+def test_a_model_that_is_required_twice_is_named_once():
+    found = bl.choose(random_table(60, 4), max_size=2, require=["m1", "m1"], exclude=["m2", "m2"], draws=20)
+    assert found.limits == "up to 2 members, with m1, without m2"
+    assert found == bl.choose(random_table(60, 4), max_size=2, require=["m1"], exclude=["m2"], draws=20)
+
+
 def test_the_level_of_intervals_has_one_name():
     table = random_table(60, 3)
     with pytest.warns(FormerNameWarning, match="choose: level is called interval"):

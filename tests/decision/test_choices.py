@@ -212,24 +212,48 @@ def test_models_far_apart_stay_where_they_are():
     assert found.rows[1].regret == pytest.approx(nll[:, 1].mean() - nll[:, 0].mean(), abs=0.005)
 
 
-def test_draws_of_models_have_the_moments_of_their_posterior():
+@pytest.mark.parametrize("log_sizes", [np.zeros(5), np.array([0.0, 1.0, 0.5, 3.0, 2.0])], ids=["level", "line"])
+def test_draws_of_models_have_the_moments_of_their_posterior(log_sizes):
     """Of a known spread: the normal posterior of a mean among others, written out."""
     generator = np.random.default_rng(0)
     clusters, models, families = 4000, 5, np.array([0, 0, 1, 1, 2])
     truth = 0.02 * generator.normal(size=models)
     lost = 2 + truth + 0.5 * generator.normal(size=(clusters, models)) + generator.normal(size=(clusters, 1))
-    found = ModelShrinkage(lost, np.ones(clusters), families)
+    found = ModelShrinkage(lost, np.ones(clusters), families, log_sizes)
     weights = generator.standard_exponential((4000, clusters))
     flat = weights @ lost / weights.sum(axis=1, keepdims=True)
     drawn = flat + found.shifts(weights, generator)
     # Of a flat mean and variance t between models: to the mean by s / (s + t), with t integrated out.
-    means = lost.mean(axis=0) - lost.mean()
+    means = lost.mean(axis=0)
     expected = means + means @ found.expected
+    means, expected = means - means.mean(), expected - expected.mean()
     centred = drawn - drawn.mean(axis=1, keepdims=True)
     np.testing.assert_allclose(centred.mean(axis=0), expected, atol=4 * centred.std(axis=0).max() / 4000**0.5)
-    assert (np.abs(expected) < np.abs(means)).sum() >= 3
+    if not log_sizes.any():
+        assert (np.abs(expected) < np.abs(means)).sum() >= 3
     assert centred.std(axis=0).mean() < (flat - flat.mean(axis=1, keepdims=True)).std(axis=0).mean()
     assert 0.003 < found.spread < 0.06
+
+
+def test_models_are_drawn_to_the_line_by_generalised_least_squares():
+    """With a flat level and slope: losses less S P losses, with P the precision of what is off the line (Harville)."""
+    generator = np.random.default_rng(5)
+    clusters, families, log_sizes = 5000, np.zeros(5, int), np.array([0.0, 1.0, 1.5, 3.0, 4.0])
+    mixing = np.eye(5) + 0.5 * generator.normal(size=(5, 5))
+    lost = 3 - 0.3 * log_sizes + 0.02 * generator.normal(size=5) + generator.normal(size=(clusters, 5)) @ mixing
+    found = ModelShrinkage(lost, np.ones(clusters), families, log_sizes)
+    errors, line = np.cov(lost.T) / clusters, np.column_stack([np.ones(5), log_sizes])
+    (each,), expected = found._contrasts, np.zeros(5)
+    np.testing.assert_allclose(line.T @ each.of_models, 0, atol=1e-9)
+    for between, share in zip(found._posterior[0][0], found._posterior[1][0], strict=True):
+        precision = np.linalg.inv(errors + between * np.eye(5))
+        along = precision @ line
+        off = precision - along @ np.linalg.solve(line.T @ along, along.T)
+        expected += share * (lost.mean(axis=0) - errors @ off @ lost.mean(axis=0))
+    moved = lost.mean(axis=0) @ found.expected
+    np.testing.assert_allclose(lost.mean(axis=0) + moved, expected, atol=0.03 * np.abs(moved).max())
+    # What is on a line stays where it is.
+    np.testing.assert_allclose((3 - 0.3 * log_sizes) @ found.expected, 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("rule", ["oracle", "mixture"])

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 import pandas as pd
@@ -12,14 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayeslaw as bl
-from bayeslaw.decision.best_affordable import AffordablePools, best_advantage
 from bayeslaw.decision.budget_grid import readable_budgets
 from bayeslaw.decision.crossings import last_crossings, step_crossings
 from bayeslaw.decision.crossover_words import sentences, share_text
 from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.metrics import WRONG
-from bayeslaw.pools.rules import RULES, decided_by
+from bayeslaw.pools.rules import decided_by
 from bayeslaw.prediction.row_prediction import law_draws
 from bayeslaw.simulation.simulated_pools import REGIME_TRUTHS
 
@@ -180,6 +178,7 @@ def test_what_is_open_is_said_with_what_would_help():
     assert "The least certain part of it is odd at 1e+09." in said[1]
     assert said[1].endswith("bayeslaw next, of a joint fit, says what that is worth.")
     assert "(0.3 ranges beyond the data)" in said[0]
+    assert "what the single model loses more, above zero the pool is better" in said[0]
     assert len(sentences(open_advantages(draws + 9), unit="nats", interval=0.9)) == 1
 
 
@@ -303,51 +302,6 @@ def test_joint_kinds(joint_fit):
     wide, narrow = ((each.rows["upper"] - each.rows["lower"])[first] for each in (new, expected))
     assert (wide > narrow).all()
     assert (new.rows["extrapolation"][first] >= 1).all()
-
-
-@pytest.mark.parametrize("rule", ["oracle", "mixture", "best"])
-def test_best_pool_is_chosen_on_other_folds_than_it_is_judged_on(joint_fit, rule):
-    table = joint_fit.model.table
-    # Models that are alike but for chance, so that folds differ in which they choose.
-    chance = np.random.default_rng(0).gamma(4.0, 0.5, table.losses.shape)
-    table = replace(table, losses=chance)
-    pools = AffordablePools(table, rule, 2)
-    budgets = np.array([2e9, 3e10])
-    assert len(np.unique(pools.best(budgets, several=True)[:-1, 1])) > 1
-    found = pools.differences(budgets).sum(axis=0) / table.weights.sum()
-    folds, rules = pools.folds, RULES[rule].functions
-    for budget, difference in zip(budgets, found, strict=True):
-        total = 0.0
-        for fold in np.unique(folds):
-            kept, held = folds != fold, folds == fold
-            chosen = []
-            for size in (1, 2):
-                among = [list(each) for each in combinations(range(len(table.names)), size)]
-                among = [each for each in among if table.parameters[each].sum() <= budget]
-                losses = [rules.losses(table.nll[each][:, kept].T, folds[kept]).sum() for each in among]
-                chosen.append(among[int(np.argmin(losses))])
-            one, two = (rules.losses(table.nll[each].T, folds)[held].sum() for each in chosen)
-            total += one - two
-        assert difference == pytest.approx(total / table.weights.sum(), rel=1e-4, abs=1e-5)
-
-
-def test_best_pool_changes_at_its_steps_alone(joint_fit):
-    table = joint_fit.model.table
-    pools = AffordablePools(table, "mixture", 3)
-    steps = pools.steps
-    between = np.sqrt(steps[1:] * steps[:-1])
-    for several in (True, False):
-        np.testing.assert_array_equal(pools.best(between, several=several), pools.best(steps[:-1], several=several))
-
-
-def test_best_pool_of_models_alike_is_no_better(joint_fit):
-    """With one model under every name no pool is better than one of them, whatever is chosen."""
-    table = joint_fit.model.table
-    same = replace(table, losses=np.repeat(table.losses[:, :1], len(table.names), axis=1))
-    found = best_advantage(same, rule="mixture", max_size=2, budgets=(1e12,), shown=(1e12,), seed=0)
-    assert found is not None
-    np.testing.assert_allclose(found.draws, 0.0, atol=1e-6)
-    assert best_advantage(table, rule="mixture", max_size=2, budgets=(1.0,), shown=(1.0,), seed=0) is None
 
 
 @pytest.mark.parametrize(

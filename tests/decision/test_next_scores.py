@@ -40,16 +40,19 @@ def test_regret_is_that_of_a_normal_loss_and_a_score_takes_it_all(mean):
     actions = two_actions(mean, 2.0)
     assert mean == 0 or actions.best == (mean < 0)
     assert actions.regret == pytest.approx(loss_of_choosing(mean, 2.0), abs=0.01)
-    after, error = actions.after_scoring(0, np.zeros((DRAWS, 1)))
-    assert after == pytest.approx(0.0, abs=1e-9)
-    assert error < 0.01
+    after = actions.after_scoring(0, np.zeros((DRAWS, 1)))
+    assert after.regret == pytest.approx(0.0, abs=1e-9)
+    assert after.error < 0.01
+    # Known after the score: the errors of both cancel.
+    assert after.regret_error == pytest.approx(0.0, abs=1e-9)
+    assert actions.regret_error == pytest.approx(after.error)
 
 
 def test_sampling_error_is_regret_that_no_candidate_takes_away():
     actions = two_actions(0.0, 2.0, error=1.0)
     # The difference of the two has both errors in it.
     assert actions.regret == pytest.approx(loss_of_choosing(0.0, np.sqrt(6.0)), abs=0.01)
-    after, _ = actions.after_scoring(0, np.zeros((DRAWS, 1)))
+    after = actions.after_scoring(0, np.zeros((DRAWS, 1))).regret
     assert actions.regret - after == pytest.approx(loss_of_choosing(0.0, 2.0), abs=0.01)
 
 
@@ -61,7 +64,7 @@ def test_more_samples_move_means_as_normal_means_are_moved(growth):
     now = loss_of_choosing(0.1, np.sqrt(0.5))
     gained = loss_of_choosing(0.1, np.sqrt(0.5 * growth / (1 + growth)))
     assert actions.regret == pytest.approx(now, abs=0.003)
-    after, _ = actions.after_samples(growth)
+    after = actions.after_samples(growth).regret
     assert after == pytest.approx(now - gained, abs=0.003)
 
 
@@ -70,9 +73,9 @@ def test_samples_tell_of_a_candidate_what_errors_share():
     shared, own = generator.standard_normal((2, 2000, 1))
     scored = np.zeros((2000, 2))
     both = Actions(scored, scored + np.hstack([shared, shared]), np.array([-1, 0]))
-    assert both.after_samples(1.0)[0] == pytest.approx(both.regret)
+    assert both.after_samples(1.0).regret == pytest.approx(both.regret)
     apart = Actions(scored, scored + np.hstack([shared, own]), np.array([-1, 0]))
-    told = apart.regret - apart.after_samples(1e9)[0]
+    told = apart.regret - apart.after_samples(1e9).regret
     assert told == pytest.approx(loss_of_choosing(0.0, 1.0), rel=0.1)
 
 
@@ -94,8 +97,8 @@ def test_a_score_tells_of_another_candidate_what_their_losses_share():
     near = np.abs(scored[:, 1]) < 2
     np.testing.assert_allclose((weights.T @ scored[:, 2])[near], scored[near, 1] / 1.25, atol=0.15)
     assert 1000 < effective_draws(densities) < 4000
-    told, _ = actions.after_scoring(0, densities)
-    ignored, _ = actions.after_scoring(0, np.zeros((4000, 4000)))
+    told = actions.after_scoring(0, densities).regret
+    ignored = actions.after_scoring(0, np.zeros((4000, 4000))).regret
     assert told < ignored < actions.regret
 
 
@@ -152,6 +155,38 @@ def test_costs_are_those_given_and_samples_cost_as_much_a_parameter(joint_fit: b
     assert by_words["120 more samples of the models scored"] == pytest.approx(4.0 / 1.3e11 * total / 2)
 
 
+def test_monte_carlo_errors_are_those_of_other_draws():
+    """The spread of regrets over repeated sets of draws is what their errors say."""
+    generator, found = np.random.default_rng(6), []
+    for _ in range(200):
+        scored = np.column_stack([np.zeros(400), 0.2 + generator.standard_normal(400)])
+        actions = Actions(scored, scored + 0.5 * generator.standard_normal((400, 2)), np.array([-1, 0]))
+        # What is expected as things are is known: else its chance would be in it too.
+        actions.__dict__["prior"] = np.array([0.0, 0.2])
+        after = actions.after_scoring(0, np.zeros((400, 1)))
+        found.append((actions.regret, after.regret, actions.regret_error, after.regret_error))
+    now, after, now_error, after_error = np.array(found).T
+    assert now_error.mean() == pytest.approx(now.std(), rel=0.4)
+    assert after_error.mean() == pytest.approx(after.std(), rel=0.4)
+
+
+def test_prices_are_costs_where_every_candidate_has_one(joint_fit: bl.Fit):
+    asked = {"samples": 120, "max_size": 1, "draws": 50}
+    priced = bl.next_scores(joint_fit, CANDIDATES | {"price": [3.0, 1.0]}, **asked)
+    by_words = {row.words: row for row in priced.rows}
+    total = joint_fit.model.table.parameters.sum()
+    assert priced.cost_unit == "price x samples"
+    assert (by_words["big"].cost, by_words["other"].cost) == (720.0, 240.0)
+    assert by_words["120 more samples of the models scored"].cost == pytest.approx(4.0 / 1.3e11 * total * 120)
+    assert by_words["big"].per_cost_error == by_words["big"].error / 720
+    assert "reckoned from what the candidates cost per parameter" in " ".join(priced.sentences)
+    some = bl.next_scores(joint_fit, CANDIDATES | {"price": [3.0, np.nan]}, **asked)
+    assert some.cost_unit == "parameters x samples"
+    assert "Prices are not used" in " ".join(some.sentences)
+    both = bl.next_scores(joint_fit, CANDIDATES | {"price": [3.0, 1.0], "cost": [5.0, 6.0]}, **asked)
+    assert {row.cost for row in both.rows if row.model} == {5.0, 6.0}
+
+
 def test_without_candidates_more_samples_alone_are_looked_at(joint_fit: bl.Fit):
     found = bl.next(joint_fit, max_size=2, draws=50)
     assert [row.samples for row in found.rows] == [240]
@@ -183,11 +218,11 @@ def test_the_command_answers_in_sentences_and_json(joint_file: Path, tmp_path: P
     run = CliRunner().invoke(app, [*asked, "--json", "--samples", "100"])
     assert run.exit_code == 0, run.output
     rows = json.loads(run.stdout)
-    keys = {"cost", "expected_regret_now", "expected_regret_after", "per_cost"}
+    keys = {"cost", "expected_regret_now", "expected_regret_after", "per_cost", "error"}
     assert {frozenset(row) for row in rows} == {frozenset({"model"} | keys), frozenset({"samples"} | keys)}
     shown = CliRunner().invoke(app, asked).output
-    assert "in truth best (the expected regret)" in shown
-    assert "parameters x samples" in shown
+    assert "in truth best (the expected regret; Monte Carlo error" in shown
+    assert "parameters x samples, per cost: nats per sample for one unit of cost" in " ".join(shown.split())
     refused = CliRunner().invoke(app, [*asked, "--max-parameters", "10"])
     assert refused.exit_code == 2
     assert "no pool has up to 10 parameters" in refused.output

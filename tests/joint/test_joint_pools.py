@@ -242,6 +242,11 @@ def test_the_command_predicts_members(joint_file: Path) -> None:
     assert row["interval_kind"] == "equal-tailed"
     assert row["rule"] == "oracle"
     assert "families that the fit has not seen, predicted as new ones: unseen (seen: " in run.stderr
+    assert "combined by the rule oracle" in run.stderr
+    assert "a bound that nobody can run" in run.stderr
+    assert "which --rule mixture predicts" in run.stderr
+    asked = CliRunner().invoke(app, ["predict", str(joint_file), "--members", "70e9:alder", "--rule", "mixture"])
+    assert "combined by the rule" not in asked.stderr
 
 
 def test_what_was_observed_has_no_band_and_new_samples_have_one(joint_fit: bl.Fit, losses: xr.Dataset) -> None:

@@ -118,5 +118,10 @@ def test_rules_that_need_no_probabilities_take_answers():
     assert "no mixture" in found.left_out["mixture"]
     assert "cascade" not in set(found.table["rule"])
     assert "would know the answer" in found.left_out["cascade"]
+    # What is left out by default is refused by name, and not computed.
+    with pytest.raises(bl.InputError, match="'cascade' goes on where an answer is wrong, and who knew that"):
+        bl.attainability(losses, ["a", "b"], rules=["cascade"])
+    with pytest.raises(bl.InputError, match="'cascade' goes on where an answer is wrong"):
+        bl.combine(losses, ["a", "b"], rule="cascade")
     assert found.unit == "wrong answers a sample"
     assert bl.make_pools(losses, rule="oracle").attrs["loss_unit"] == "wrong answers a sample"

@@ -32,6 +32,31 @@ def test_without_a_weight_it_is_the_rule_and_with_more_it_runs_less():
     assert set(found["unit"]) == {"nats per word"}
 
 
+def test_prices_are_what_counts_where_every_member_has_one():
+    """The largest is the cheapest here: with a weight of prices more samples go on to it, of parameters fewer."""
+    table, names = table_of(), ["m0", "m1", "m2"]
+    plain = bl.cascade_costs(table, names)
+    priced = bl.cascade_costs(table.assign(price=("lm", [4.0, 2.0, 0.5])), names)
+    assert (plain["cost"] == "parameters").all()
+    assert plain["price"].isna().all()
+    assert (priced["cost"] == "price").all()
+    same = ["loss", "difference", "parameters"]
+    np.testing.assert_array_equal(priced[same].iloc[0], plain[same].iloc[0])
+    # Every sample runs the first member, the dearest.
+    assert 4 <= priced["price"].min() <= priced["price"].max() <= 6.5
+    np.testing.assert_allclose(priced["share_of_dearest"], priced["price"] / 4)
+    assert priced["price"].iloc[-1] < priced["price"].iloc[0]
+    assert not np.allclose(priced["parameters"], plain["parameters"])
+    unknown = bl.cascade_costs(table.assign(price=("lm", [4.0, np.nan, 0.5])), names)
+    np.testing.assert_array_equal(unknown["loss"], plain["loss"])
+    of_rules = bl.attainability(
+        table.assign(price=("lm", [4.0, 2.0, 0.5])), names, rules=["cascade", "oracle"], draws=20
+    )
+    assert of_rules.prices["cascade"] == pytest.approx(priced["price"].iloc[0])
+    assert of_rules.prices["oracle"] == 6.5
+    assert not bl.attainability(table, names, rules=["oracle"], draws=20).prices
+
+
 def test_thresholds_lose_least_with_what_they_run():
     nll = table_of(1)["nll"].to_numpy()[:, :2]
     tolls = np.tile([0.1, 0.4], (len(nll), 1))
