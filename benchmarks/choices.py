@@ -232,6 +232,8 @@ def bounded(samples: int, models: int) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, help="folder of the tables that do not come with the package")
+    parser.add_argument("--only", help="only tables whose name begins with this, such as LAMBADA")
+    parser.add_argument("--resamples", type=int, default=200, help="tables drawn for the error of the promise's bias")
     parser.add_argument("--speed", action="store_true", help="speed and memory alone")
     parser.add_argument("--bounded", action="store_true", help="the search that does not look at all pools, alone")
     parser.add_argument("--rule", default="mixture")
@@ -248,7 +250,8 @@ def main() -> int:
         bounded(200_000, 150)
         return 0
     for name, losses, most in tables(arguments.tables):
-        check(name, losses, most, splits=50, tables=200, rule=arguments.rule)
+        if arguments.only is None or name.startswith(arguments.only):
+            check(name, losses, most, splits=50, tables=arguments.resamples, rule=arguments.rule)
     return 0
 
 
