@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from bayeslaw.decision.cheaper_pools import CheaperPool
-from bayeslaw.decision.idle_members import HardlyMatters
+from bayeslaw.decision.idle_members import HardlyMatters, hardly_words
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.former_names import former_field
 from bayeslaw.losses.loss_text import loss_text
@@ -178,8 +178,14 @@ class Choices:
     def sentences(self) -> list[str]:
         """The answer in words: what to choose, how sure that is, and how it was found."""
         cheaper = [] if self.cheaper is None else [str(self.cheaper)]
-        hardly = map(str, self.hardly)
-        return [self._choice(), self._confidence(), *cheaper, *hardly, self._method(), self._search()]
+        return [
+            self._choice(),
+            self._confidence(),
+            *cheaper,
+            *hardly_words(self.hardly),
+            self._method(),
+            self._search(),
+        ]
 
     def _ends(self, lower: float, upper: float) -> str:
         return f"({loss_text(lower)} to {loss_text(upper)})"
@@ -223,7 +229,7 @@ class Choices:
             f"({self.clusters:,} clusters in {self.folds} folds), which below the first need not be the pool of the "
             f"row; {self.interval:.0%} intervals ({self.interval_kind}) are for new samples of this kind and these "
             "models. Of the pool itself are the expected loss, by which pools are ranked, probabilities and regrets: "
-            f"of {self.draws:,} draws (a Bayesian bootstrap over clusters, models and gains drawn to their means as "
+            f"means over {self.draws:,} draws (a Bayesian bootstrap over clusters, models and gains drawn to their means as "
             f"far as they differ by chance), by which a probability is known to {0.5 / self.draws**0.5:.2g} (standard "
             "error) or better."
         )

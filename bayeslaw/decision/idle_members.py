@@ -1,5 +1,6 @@
 """Pools of which a member never matters, so that they lose what they would without it, or hardly ever."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,10 +31,18 @@ class HardlyMatters:
 
     def __str__(self) -> str:
         share = "under 0.1%" if self.share < 0.001 else f"{self.share:.1%}"
-        return (
-            f"Row {self.row} is the same as without {self.member}, for all that these samples tell: its share of the "
-            f"pool is {share}, and what the pool is expected to lose without it is within a tenth of the interval."
-        )
+        return f"row {self.row} without {self.member} ({share})"
+
+
+def hardly_words(rows: Sequence[HardlyMatters]) -> list[str]:
+    """Name rows with a member that hardly matters, in a sentence; none where there are none."""
+    if not rows:
+        return []
+    return [
+        "For all that these samples tell these rows are the same without a member, whose share of the pool (in brackets) "
+        f"is under {HARDLY:.0%}, and without which as much is expected to be lost within a tenth of the interval: "
+        f"{', '.join(map(str, rows))}."
+    ]
 
 
 def hardly_matter(

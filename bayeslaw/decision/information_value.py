@@ -80,12 +80,27 @@ class Actions:
     @property
     def regret_error(self) -> float:
         """Monte Carlo standard error of that regret."""
-        return _error(self.truth.min(axis=1))
+        return _error(self.scored[:, self.best] - self._told_of_least(self.expected))
 
     def _after(self, expectations: np.ndarray) -> RegretAfter:
         """Average the regret over outcomes, [outcome, action]."""
-        least, lowest = _shifted(expectations, self.prior).min(axis=1), self.truth.min(axis=1)
-        return RegretAfter(max(float(least.mean() - lowest.mean()), 0.0), _error(least), _error(least - lowest))
+        least = _shifted(expectations, self.prior).min(axis=1)
+        told, of_truth = self._told_of_least(expectations), self._told_of_least(self.expected)
+        return RegretAfter(
+            regret=max(float(least.mean() - self.truth.min(axis=1).mean()), 0.0),
+            error=_error(self.scored[:, self.best] - told),
+            regret_error=_error(told - of_truth),
+        )
+
+    def _told_of_least(self, values: np.ndarray) -> np.ndarray:
+        """By how much each draw moves the mean of the least of some losses, [draw, action], shifted to the prior.
+
+        The influence function of that mean: a draw moves it by the least loss that it has, less what the shift takes
+        from it, and by the prior that is shifted to; [draw].
+        """
+        shifted = _shifted(values, self.prior)
+        share = np.bincount(shifted.argmin(axis=1), minlength=values.shape[1]) / len(values)
+        return shifted.min(axis=1) + (self.scored - values) @ share
 
     def after_scoring(self, candidate: int, log_densities: np.ndarray) -> RegretAfter:
         """Find the regret that is expected after a model is scored.

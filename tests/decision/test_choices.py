@@ -36,6 +36,7 @@ KEYS = (
     "difference_lower",
     "difference_upper",
     "share_of_oracle_gain",
+    "expected_loss",
 )
 
 

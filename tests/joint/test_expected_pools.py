@@ -57,8 +57,8 @@ def test_they_are_expected_to_lose_what_is_drawn_apart(model, values):
         for here, there in ((drawn, one), (advantages(drawn), advantages(one))):
             error = np.hypot(here.std(axis=0), there.std(axis=0)) / 160**0.5
             assert (np.abs(here.mean(axis=0) - there.mean(axis=0)) < 4 * error).all()
-    # Chance of single models is averaged out.
-    assert (advantages(found[8]).std(axis=0) < 0.75 * advantages(found[1]).std(axis=0)).all()
+    # Chance of single models is averaged out; texts, which are the same for all, are not.
+    assert (advantages(found[8]).std(axis=0) < 0.95 * advantages(found[1]).std(axis=0)).all()
 
 
 def test_a_model_that_many_pools_name_is_one(model, values):
