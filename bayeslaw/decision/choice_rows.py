@@ -229,9 +229,9 @@ class Choices:
             f"({self.clusters:,} clusters in {self.folds} folds), which below the first need not be the pool of the "
             f"row; {self.interval:.0%} intervals ({self.interval_kind}) are for new samples of this kind and these "
             "models. Of the pool itself are the expected loss, by which pools are ranked, probabilities and regrets: "
-            f"means over {self.draws:,} draws (a Bayesian bootstrap over clusters, models and gains drawn to their means as "
-            f"far as they differ by chance), by which a probability is known to {0.5 / self.draws**0.5:.2g} (standard "
-            "error) or better."
+            f"means over {self.draws:,} draws (a Bayesian bootstrap over clusters, models and gains drawn to their "
+            f"means as far as they differ by chance), by which a probability is known to "
+            f"{0.5 / self.draws**0.5:.2g} (standard error) or better."
         )
 
     def _search(self) -> str:

@@ -39,8 +39,9 @@ def hardly_words(rows: Sequence[HardlyMatters]) -> list[str]:
     if not rows:
         return []
     return [
-        "For all that these samples tell these rows are the same without a member, whose share of the pool (in brackets) "
-        f"is under {HARDLY:.0%}, and without which as much is expected to be lost within a tenth of the interval: "
+        "For all that these samples tell these rows are the same without a member, whose share of the pool (in "
+        f"brackets) is under {HARDLY:.0%}, and without which as much is expected to be lost within a tenth of the "
+        "interval: "
         f"{', '.join(map(str, rows))}."
     ]
 
