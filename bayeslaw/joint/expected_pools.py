@@ -15,7 +15,7 @@ import numpy as np
 
 from bayeslaw.joint.draw_blocks import map_draws
 from bayeslaw.joint.drawn_pools import resampled
-from bayeslaw.joint.hypothetical import NewModel, read_candidates
+from bayeslaw.joint.hypothetical import Member, NewModel, read_candidates
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.new_columns import NewColumns
 from bayeslaw.joint.sample_scales import SampleScales, scales_at_mean
@@ -25,7 +25,7 @@ from bayeslaw.pools.repeated_means import PoolMeans
 def draw_expected(
     model: JointModel,
     values: Mapping[str, np.ndarray],
-    pools: Sequence[Sequence[Sequence[NewModel]]],
+    pools: Sequence[Sequence[Sequence[Member]]],
     *,
     rule: str,
     replicates: int,
@@ -67,7 +67,7 @@ class _ExpectedPools:
 
     model: JointModel
     scales: SampleScales
-    pools: Sequence[Sequence[Sequence[NewModel]]]
+    pools: Sequence[Sequence[Sequence[Member]]]
     rule: str
     replicates: int
 

@@ -121,9 +121,9 @@ class NewColumns:
             generator,
             smooth=True,
         )
-        split = [each.reshape(-1, replicates, *each.shape[1:]) for each in drawn]
+        weights, factor, deviation = (each.reshape(-1, replicates, *each.shape[1:]) for each in drawn)
         seen = self.model.table.latents.draws(dependence.seen_correlation, generator)
-        for each in zip(seen, means, *split, strict=True):
+        for each in zip(seen, means, weights, factor, deviation, strict=True):
             yield self._losses(*each, generator)
 
     def _drawn(
