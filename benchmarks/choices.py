@@ -233,6 +233,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", type=Path, help="folder of the tables that do not come with the package")
     parser.add_argument("--only", help="only tables whose name begins with this, such as LAMBADA")
+    parser.add_argument("--splits", type=int, default=50, help="how often the clusters are split in halves")
     parser.add_argument("--resamples", type=int, default=200, help="tables drawn for the error of the promise's bias")
     parser.add_argument("--speed", action="store_true", help="speed and memory alone")
     parser.add_argument("--bounded", action="store_true", help="the search that does not look at all pools, alone")
@@ -251,7 +252,7 @@ def main() -> int:
         return 0
     for name, losses, most in tables(arguments.tables):
         if arguments.only is None or name.startswith(arguments.only):
-            check(name, losses, most, splits=50, tables=arguments.resamples, rule=arguments.rule)
+            check(name, losses, most, splits=arguments.splits, tables=arguments.resamples, rule=arguments.rule)
     return 0
 
 
