@@ -93,9 +93,9 @@ def _unanswered(
     if best is None:
         yield f"No pool of two of the models scored is within {count_label(shown[-1])} total parameters."
     yield (
-        "Beyond the sizes seen all rests on how losses of single models go on to fall. Of families of few sizes that is "
-        "expected to be slower than it is, which speaks for pools: that there is a crossover is said too often. Go by "
-        "the probabilities inside the data."
+        "Beyond the sizes seen all rests on how losses of single models go on to fall. Of families of few sizes that "
+        "is expected to be slower than it is, which speaks for pools: that there is a crossover is said too often. Go "
+        "by the probabilities inside the data."
     )
     if not RULES[rule].attainable:
         yield f"Nobody can run the rule {rule} ({RULES[rule].description}): it is a bound."
