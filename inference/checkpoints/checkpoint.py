@@ -12,7 +12,9 @@ import numpy as np
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.foreign_files import IrregularFileError, check_regular, read_regular
 from inference.checkpoints import hub
-from inference.checkpoints.safetensors_files import TensorPlace, read_header, read_tensor, read_tensor_into
+from inference.checkpoints.safetensors_files import TensorPlace, read_header
+from inference.checkpoints.stored_forms import dequantised
+from inference.checkpoints.stored_tensors import StoredTensor
 from inference.checkpoints.weight_digests import file_digests
 from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
 
@@ -33,14 +35,14 @@ class Checkpoint:
     config
         The content of ``config.json``.
     places
-        Where each tensor lies, by name.
+        Where each tensor lies, by name; of quantised weights those that make up the numbers of one are one tensor.
     """
 
     folder: Path
     name: str
     revision: str | None
     config: dict[str, Any]
-    places: Mapping[str, TensorPlace] = field(repr=False)
+    places: Mapping[str, StoredTensor] = field(repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -55,7 +57,7 @@ class Checkpoint:
     def __contains__(self, name: str) -> bool:
         return name in self.places
 
-    def _place(self, name: str, entry: int | None = None) -> TensorPlace:
+    def _place(self, name: str, entry: int | None = None) -> StoredTensor:
         if name not in self.places:
             problem = f"{self.name!r} has no tensor {name!r}"
             raise InputError(problem, f"one of its {len(self.places)} tensors", "use the checkpoint it was saved in")
@@ -93,7 +95,7 @@ class Checkpoint:
         -------
         str
             ``"float32"``, ``"bfloat16"``, ``"float16"``, or another name of NumPy's; where NumPy has no such type, the
-            file's own name in lower case.
+            file's own name in lower case. ``"float32"`` for quantised weights, which are decoded while they are read.
 
         Raises
         ------
@@ -102,7 +104,7 @@ class Checkpoint:
         """
         return self._place(name).dtype
 
-    def read(self, name: str, entry: int | None = None) -> np.ndarray:
+    def read(self, name: str, entry: int | None = None, *, decoded: Any = np.float32) -> np.ndarray:
         """Read a tensor from disk.
 
         Parameters
@@ -111,18 +113,20 @@ class Checkpoint:
             Its name.
         entry
             Which entry of its first dimension to read; all by default.
+        decoded
+            Type of the numbers of quantised weights.
 
         Returns
         -------
         numpy.ndarray
-            The tensor in the type it is stored in, in memory of its own.
+            The tensor in the type it is stored in, or in `decoded` where it is quantised, in memory of its own.
 
         Raises
         ------
         InputError
             If there is no such tensor, its type is none of NumPy's, or the file was changed meanwhile.
         """
-        return read_tensor(name, self._place(name, entry))
+        return self._place(name, entry).read(name, decoded)
 
     def read_into(self, values: np.ndarray, name: str, entry: int | None = None) -> None:
         """Read a tensor into an array that is there, so that it is never in memory twice.
@@ -141,7 +145,7 @@ class Checkpoint:
         InputError
             If there is no such tensor, or the file was changed meanwhile.
         """
-        read_tensor_into(values, name, self._place(name, entry))
+        self._place(name, entry).read_into(values, name)
 
 
 def open_checkpoint(
@@ -167,7 +171,8 @@ def open_checkpoint(
     Raises
     ------
     InputError
-        If there is no such model, it cannot be fetched, or its files are missing, damaged or not in safetensors.
+        If there is no such model, it cannot be fetched, its files are missing, damaged or not in safetensors, or its
+        weights are quantised in a way that is not covered.
 
     Examples
     --------
@@ -217,8 +222,9 @@ def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
         places |= {tensor: place for tensor, place in found.items() if index.get(tensor, shard) == shard}
     if not places:
         raise InputError(f"the weights in {str(folder)!r} hold no tensor", "a model's weights", "save the model again")
+    tensors = dequantised(places, config, f"the weights of {name!r}")
     revision = commit or _local_revision(folder, shards)
-    return Checkpoint(folder, name, revision, config, places)
+    return Checkpoint(folder, name, revision, config, tensors)
 
 
 def _check_kinds(folder: Path, files: Collection[str]) -> None:

@@ -61,12 +61,9 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     Raises
     ------
     InputError
-        If the family is not supported, a field has a value that is not covered, or the weights are quantised.
+        If the family is not supported, or a field has a value that is not covered.
     """
     model_type = check_model_type(checkpoint.config)
-    if "quantization_config" in checkpoint.config:
-        problem = f"the weights of {checkpoint.name!r} are quantised"
-        raise InputError(problem, "weights in float32, bfloat16 or float16", "use the checkpoint it was made from")
     check_config_values(checkpoint.config, {name: checkpoint.shape(name) for name in checkpoint.names})
     with quiet_transformers():
         from transformers.models.auto.configuration_auto import AutoConfig

@@ -109,7 +109,7 @@ def _read(checkpoint: Checkpoint, source: Source, values: np.ndarray) -> None:
         checkpoint.read_into(values, source.name, source.entry)
     else:
         with np.errstate(over="ignore"):
-            values[...] = source.take(checkpoint.read(source.name, source.entry))
+            values[...] = source.take(checkpoint.read(source.name, source.entry, decoded=values.dtype))
     if not _finite(values):
         kind = values.dtype.name
         problem = f"{source.name} of {checkpoint.name!r} holds values that are not finite in {kind}"
