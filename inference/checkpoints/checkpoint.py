@@ -12,6 +12,8 @@ import numpy as np
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.foreign_files import IrregularFileError, check_regular, read_regular
 from inference.checkpoints import hub
+from inference.checkpoints.gguf_checkpoints import read_gguf
+from inference.checkpoints.gguf_files import ENDING
 from inference.checkpoints.safetensors_files import TensorPlace, read_header
 from inference.checkpoints.stored_forms import dequantised
 from inference.checkpoints.stored_tensors import StoredTensor
@@ -26,14 +28,14 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        The folder with the configuration, the tokenizer and the weights.
+        The folder with the configuration, the tokenizer and the weights, or the GGUF file that holds them all.
     name
         The folder or hub id as the user gave it, without revision.
     revision
         The commit hash on the hub; for a local folder ``"sha256:"`` and a hash of the configuration and of all bytes of
         the weight files.
     config
-        The content of ``config.json``.
+        The content of ``config.json``, or what a GGUF file says in its place.
     places
         Where each tensor lies, by name; of quantised weights those that make up the numbers of one are one tensor.
     """
@@ -156,8 +158,8 @@ def open_checkpoint(
     Parameters
     ----------
     source
-        A folder, or a hub id with or without ``@revision``. A folder of that name is taken first. Of a hub's repository
-        only the configuration, the tokenizer and the weights in safetensors are downloaded.
+        A folder, a GGUF file, or a hub id with or without ``@revision``. A folder of that name is taken first. Of a
+        hub's repository only the configuration, the tokenizer and the weights in safetensors are downloaded.
     revision
         Branch, tag or commit hash on the hub.
     offline
@@ -171,8 +173,8 @@ def open_checkpoint(
     Raises
     ------
     InputError
-        If there is no such model, it cannot be fetched, its files are missing, damaged or not in safetensors, or its
-        weights are quantised in a way that is not covered.
+        If there is no such model, it cannot be fetched, its files are missing, damaged or not in safetensors, its
+        weights are quantised in a way that is not covered, or a GGUF file is of an architecture that is not.
 
     Examples
     --------
@@ -191,6 +193,11 @@ def open_checkpoint(
             problem = f"{text!r} is a folder, and revision={revision!r} is given"
             raise InputError(problem, "a revision of a hub id", "leave the revision out")
         return _open_folder(Path(folder), text, commit=None)
+    if folder.lower().endswith(ENDING) and os.path.exists(folder):
+        if revision is not None:
+            problem = f"{text!r} is a file, and revision={revision!r} is given"
+            raise InputError(problem, "a revision of a hub id", "leave the revision out")
+        return _open_file(Path(folder), text)
     if os.path.exists(folder):
         raise InputError(f"{text!r} is a file", hub.ACCEPTED, "name the folder that it is in")
     if isinstance(source, os.PathLike):
@@ -201,6 +208,12 @@ def open_checkpoint(
     model, revision = hub.split_source(text, revision)
     snapshot = hub.fetch(model, revision, offline=offline)
     return _open_folder(snapshot, model, commit=snapshot.name)
+
+
+def _open_file(file: Path, name: str) -> Checkpoint:
+    config, tensors = read_gguf(file)
+    (digest,) = file_digests([file])
+    return Checkpoint(file, name, f"sha256:{digest}", config, tensors)
 
 
 def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:

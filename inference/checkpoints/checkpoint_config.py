@@ -71,7 +71,10 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     try:
         with quiet_transformers():
             # transformers normalises what versions and families write differently, such as rope settings.
-            hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
+            if checkpoint.folder.is_file():
+                hf = AutoConfig.for_model(**checkpoint.config)
+            else:
+                hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
         hf = getattr(hf, "text_config", None) or hf
         return decoder_config(hf)
     except InputError:

@@ -8,6 +8,7 @@ from typing import Any, Self
 import ml_dtypes
 import numpy as np
 
+from bayeslaw.errors import InputError
 from inference.checkpoints.safetensors_files import TensorPlace
 from inference.checkpoints.stored_tensors import DecodedTensor
 
@@ -164,7 +165,7 @@ class TurnedTensor:
         The matrices as they are stored.
     """
 
-    stored: ScaledTensor
+    stored: DecodedTensor
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -184,6 +185,9 @@ class TurnedTensor:
 
     def entry(self, number: int) -> Self:
         """Return one of the matrices."""
+        if len(self.shape) < 3:
+            problem = f"a row of a matrix of the shape {list(self.shape)} is asked for, which lies in columns"
+            raise InputError(problem, "a matrix of several", "read it whole")
         return replace(self, stored=self.stored.entry(number))
 
     def read(self, name: str, decoded: Any = np.float32) -> np.ndarray:
