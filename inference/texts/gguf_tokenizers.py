@@ -219,14 +219,19 @@ def _rebuilt(vocabulary: Vocabulary) -> tuple[Tokenizer, TokenNames]:
         raise
     except Exception as error:  # The library raises plain Exception for merges of pieces that are not there.
         raise NotRebuiltError(excerpt(error)) from error
-    special = vocabulary.of_kind(CONTROL, UNKNOWN)
-    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in special])
+    names = _names(vocabulary, puts_begin=model == "llama" or SPLITS[vocabulary.fields["pre"]].begins)
+    tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in names.special])
     plain = vocabulary.of_kind(USER_DEFINED)
     tokenizer.add_tokens([AddedToken(token, special=False, normalized=False) for token in plain])
-    begins = model == "llama" or SPLITS[vocabulary.fields["pre"]].begins
+    return tokenizer, names
+
+
+def _names(vocabulary: Vocabulary, *, puts_begin: bool | None) -> TokenNames:
+    """Return the special tokens of a file; `puts_begin` holds where it does not say whether a text begins with one."""
     stated = vocabulary.fields.get("add_bos_token")
-    puts_begin = stated if isinstance(stated, bool) else begins
-    return tokenizer, TokenNames(vocabulary.token("bos"), vocabulary.token("eos"), tuple(special), puts_begin)
+    special = tuple(vocabulary.of_kind(CONTROL, UNKNOWN))
+    begins = stated if isinstance(stated, bool) else puts_begin
+    return TokenNames(vocabulary.token("bos"), vocabulary.token("eos"), special, begins)
 
 
 def _checked(
@@ -235,6 +240,7 @@ def _checked(
     """Refuse a tokenizer beside the file whose ids are those of another model."""
     if vocabulary is not None:
         known = zip(vocabulary.tokens, vocabulary.kinds, strict=True)
+        names = _names(vocabulary, puts_begin=None)
         for number, (token, kind) in enumerate(known):
             if kind != UNUSED and tokenizer.id_to_token(number) != token:
                 found = f"{tokenizer.id_to_token(number)!r} where {file.name} has {excerpt(repr(token), 60)}"

@@ -1,5 +1,6 @@
 """GGUF files of parity cases, written as llama.cpp's converter does with the `gguf` package and its names."""
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import gguf
 import numpy as np
 from parity.checkpoints import read_reference, tensor_shapes
 from parity.seeded import seeded_tensor
+from tokenizers import Tokenizer
 
 ARCHITECTURES = {
     "llama": gguf.MODEL_ARCH.LLAMA,
@@ -48,16 +50,25 @@ def write_gguf(
     *,
     kind: str = "F32",
     change: Callable[[gguf.GGUFWriter], None] = lambda writer: None,
-    weights: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """Write the checkpoint of a case; matrices whose rows are whole blocks in `kind`, all else in float32."""
-    config = read_reference(case)["config"]
+    """Write the checkpoint of a case."""
+    weights = {name: seeded_tensor(case, name, shape) for name, shape in tensor_shapes(case).items()}
+    return write_model(file, read_reference(case)["config"], weights, kind=kind, change=change)
+
+
+def write_model(
+    file: Path,
+    config: Mapping[str, Any],
+    weights: Mapping[str, np.ndarray],
+    *,
+    kind: str = "F32",
+    change: Callable[[gguf.GGUFWriter], None] = lambda writer: None,
+) -> Path:
+    """Write a model; matrices whose rows are whole blocks in `kind`, all else in float32."""
     architecture = ARCHITECTURES[config["model_type"]]
     writer = gguf.GGUFWriter(file, gguf.MODEL_ARCH_NAMES[architecture])
     add_settings(writer, config)
     names = gguf.get_tensor_name_map(architecture, config.get("num_hidden_layers") or config["n_layer"])
-    if weights is None:
-        weights = {name: seeded_tensor(case, name, shape) for name, shape in tensor_shapes(case).items()}
     quantised = gguf.GGMLQuantizationType[kind]
     for name, values in weights.items():
         stored = np.ascontiguousarray(converted(name, values, config))
@@ -69,6 +80,35 @@ def write_gguf(
     change(writer)
     finish(writer)
     return file
+
+
+def token_types(state: Mapping[str, Any], tokens: Sequence[str]) -> list[int]:
+    """Return the type of each token of a tokenizer."""
+    added = {token["content"]: token["special"] for token in state["added_tokens"]}
+    kinds = []
+    for token in tokens:
+        special = added.get(token)
+        kind = gguf.TokenType.NORMAL if special is None else gguf.TokenType.USER_DEFINED
+        kind = gguf.TokenType.CONTROL if special else kind
+        kind = gguf.TokenType.UNKNOWN if token == "<unk>" else kind
+        kinds.append(gguf.TokenType.BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else kind)
+    return [int(kind) for kind in kinds]
+
+
+def add_tokenizer(writer: gguf.GGUFWriter, tokenizer: Tokenizer, model: str, /, **fields: object) -> None:
+    """Add a tokenizer as the converter does; fields are changed, or left out where None."""
+    state = json.loads(tokenizer.to_str())
+    tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
+    keys: dict[str, Any] = {"model": model, "tokens": tokens, "token_type": token_types(state, tokens)}
+    if model == "gpt2":
+        keys["merges"] = [" ".join(pair) for pair in state["model"]["merges"]]
+    else:
+        # Pieces in the order of their merges, as SentencePiece numbers them.
+        keys["scores"] = [-float(number) if kind == 1 else 0.0 for number, kind in enumerate(keys["token_type"])]
+    add = {str: writer.add_string, list: writer.add_array, bool: writer.add_bool, int: writer.add_uint32}
+    for name, value in (keys | fields).items():
+        if value is not None:
+            add[type(value)](f"tokenizer.ggml.{name}", value)
 
 
 def finish(writer: gguf.GGUFWriter) -> None:

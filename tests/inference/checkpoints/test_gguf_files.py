@@ -185,6 +185,28 @@ def test_the_header_is_read_as_the_package_reads_it(tmp_path):
     }
 
 
+def plain_numbers(block: bytes, kind: str) -> list[float]:
+    """Return the numbers of one block of 32, as ggml's reference reads it."""
+    shifted = kind in ("Q4_0", "Q5_0")
+    scale, least = np.frombuffer(block[:4], "<f2").astype(np.float64)
+    least, block = (0.0, block[2:]) if shifted else (least, block[4:])
+    high, block = (int.from_bytes(block[:4], "little"), block[4:]) if kind.startswith("Q5") else (0, block)
+    codes = [byte & 15 for byte in block] + [byte >> 4 for byte in block]
+    codes = [code | (high >> place & 1) << 4 for place, code in enumerate(codes)]
+    zero = (16 if kind == "Q5_0" else 8) if shifted else 0
+    return [(code - zero) * scale + least for code in codes]
+
+
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q5_0", "Q5_1"])
+def test_types_are_decoded_as_ggml_has_them(kind, tmp_path):
+    raw = random_blocks(kind, 4, 256)
+    checkpoint = open_checkpoint(write_tensor(tmp_path / "a.gguf", kind, raw))
+    size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]][1]
+    expected = [number for block in raw.reshape(-1, size) for number in plain_numbers(block.tobytes(), kind)]
+    found = checkpoint.read("model.layers.0.mlp.up_proj.weight").reshape(-1)
+    np.testing.assert_allclose(found, np.array(expected), rtol=1e-6, atol=1e-9)
+
+
 # What is refused
 
 

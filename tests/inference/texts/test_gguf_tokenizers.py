@@ -1,6 +1,5 @@
 """Tokenizers of GGUF files: their ids are those of the tokenizer that the file was made from, or they are refused."""
 
-import json
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from inference.texts.gguf_tokenizers import LLAMA3_SPLIT
 from inference.texts.tokens import TextTokenizer
 
 gguf = pytest.importorskip("gguf")
-from gguf_writing import finish  # noqa: E402
+from gguf_writing import add_tokenizer, finish  # noqa: E402
 
 TEXTS = [
     *TRAINING[:6],
@@ -24,7 +23,6 @@ TEXTS = [
     "a text that spells <|endoftext|> and <s> </s> <tool_call>",
     "def f(x):\n    return x  # 100%",
 ]
-LETTERS = [chr(i) for i in range(0x20, 0x7F) if chr(i) != " "]
 
 
 def trained(*, split: str | None, digits: bool = False, composed: bool = False, whole: bool = False) -> Tokenizer:
@@ -59,39 +57,17 @@ BYTE_LEVEL = {
 }
 
 
-def token_types(state: dict, tokens: list[str]) -> list[int]:
-    added = {token["content"]: token["special"] for token in state["added_tokens"]}
-    kinds = []
-    for token in tokens:
-        special = added.get(token)
-        kind = gguf.TokenType.NORMAL if special is None else gguf.TokenType.USER_DEFINED
-        kind = gguf.TokenType.CONTROL if special else kind
-        kind = gguf.TokenType.UNKNOWN if token == "<unk>" else kind
-        kinds.append(gguf.TokenType.BYTE if re.fullmatch(r"<0x[0-9A-F]{2}>", token) else kind)
-    return [int(kind) for kind in kinds]
-
-
-def write_tokenizer(file: Path, tokenizer: Tokenizer, model: str, **fields: object) -> Path:
-    """Write the tokenizer as the converter does; fields are changed, or left out where None."""
-    state = json.loads(tokenizer.to_str())
-    tokens = [token for token, _ in sorted(tokenizer.get_vocab().items(), key=lambda entry: entry[1])]
-    keys: dict[str, object] = {"model": model, "tokens": tokens, "token_type": token_types(state, tokens)}
-    if model == "gpt2":
-        keys["merges"] = [" ".join(pair) for pair in state["model"]["merges"]]
-    else:
-        # Pieces in the order of their merges, as SentencePiece numbers them.
-        keys["scores"] = [-float(number) if kind == 1 else 0.0 for number, kind in enumerate(keys["token_type"])]
+def write_tokenizer(file: Path, tokenizer: Tokenizer, model: str, /, **fields: object) -> Path:
+    """Write a file with a tokenizer alone."""
     writer = gguf.GGUFWriter(file, "llama")
-    for name, value in (keys | fields).items():
-        add = {str: writer.add_string, list: writer.add_array, bool: writer.add_bool, int: writer.add_uint32}
-        if value is not None:
-            add[type(value)](f"tokenizer.ggml.{name}", value)
+    add_tokenizer(writer, tokenizer, model, **fields)
     finish(writer)
     return file
 
 
 def assert_same_ids(file: Path, original: Tokenizer, folder: Path) -> TextTokenizer:
     original.save(str(folder / "tokenizer.json"))
+    (folder / "tokenizer_config.json").write_text('{"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"}')
     found, expected = TextTokenizer.from_folder(file), TextTokenizer.from_folder(folder)
     for text, ids, wanted in zip(TEXTS, found.encode_batch(TEXTS), expected.encode_batch(TEXTS), strict=True):
         assert list(ids.ids) == list(wanted.ids), text
@@ -136,7 +112,9 @@ def test_ids_by_scores_are_those_of_the_original(tmp_path):
 def test_a_space_is_put_in_front_where_the_file_says_so(tmp_path):
     original = llama(tmp_path)
     kinds = [
-        TextTokenizer.from_folder(write_tokenizer(tmp_path / f"{flag}.gguf", original, "llama", add_space_prefix=flag))
+        TextTokenizer.from_folder(
+            write_tokenizer(tmp_path / f"{flag}.gguf", original, "llama", add_space_prefix=flag, bos_token_id=1)
+        )
         for flag in (True, False)
     ]
     first = [original.id_to_token(int(kind.encode("sea").ids[0])) for kind in kinds]
@@ -174,8 +152,9 @@ def test_what_cannot_be_rebuilt_is_refused(model, fields, said, tmp_path):
 
 def test_a_tokenizer_beside_the_file_serves_where_none_can_be_rebuilt(tmp_path):
     original = trained(split=None)
-    file = write_tokenizer(tmp_path / "a.gguf", original, "gpt2", pre="default")
-    assert_same_ids(file, original, tmp_path)
+    end = original.token_to_id("<|endoftext|>")
+    file = write_tokenizer(tmp_path / "a.gguf", original, "gpt2", pre="default", eos_token_id=end)
+    assert assert_same_ids(file, original, tmp_path).prefix == end
     tokens = list(np.roll([token for token, _ in sorted(original.get_vocab().items(), key=lambda e: e[1])], 1))
     write_tokenizer(file, original, "gpt2", pre="default", tokens=[str(token) for token in tokens])
     with pytest.raises(InputError, match="is of another model: the token 0 is"):
