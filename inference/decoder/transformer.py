@@ -12,26 +12,8 @@ from inference.decoder.block import Block
 from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind, LayerRun
-from inference.decoder.layers import LayerInputs, Linear, Norm
+from inference.decoder.layers import LayerInputs, Linear, Norm, held_in_place
 from inference.decoder.rope import rotation_tables
-
-
-def held_in_place(weights: Any) -> Any:
-    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
-
-    Parameters
-    ----------
-    weights
-        Arrays that each turn of a loop takes over from the one before.
-
-    Returns
-    -------
-    Any
-        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
-        it, it would take twice the memory of the model.
-    """
-    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
-    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
 
 
 class Embedding(nnx.Module):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.mlp import MLP
 
-FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {"mlp": MLP}
+FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {"mlp": MLP, "experts": RoutedExperts}

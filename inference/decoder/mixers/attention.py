@@ -34,16 +34,17 @@ class Attention(nnx.Module):
         }[config.query_key_norm]
         norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
         self.query_norm, self.key_norm = norms or (None, None)
+        self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
         config, (rows, length, _) = self.config, x.shape
         q, k, v = self.query(x), self.key(x), self.value(x)
         kind = v.dtype
-        if config.qkv_clip is not None:
-            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
         if config.query_key_norm == "flat":
             q, k = self._normed(q, k)
+        if config.qkv_clip is not None:
+            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
         q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
         if config.query_key_norm in ("head", "per_head"):
             q, k = self._normed(q, k)
@@ -61,8 +62,15 @@ class Attention(nnx.Module):
             window=inputs.window,
             key_bias=inputs.key_bias,
             softcap=config.attention_softcap,
+            sinks=self._sinks(),
         )
         return self.output(mixed.reshape(rows, length, -1))
+
+    def _sinks(self) -> jax.Array | None:
+        """Return the scores of sinks, [group, head], float32."""
+        if self.sinks is None:
+            return None
+        return self.sinks[...].astype(jnp.float32).reshape(self.config.key_value_heads, self.config.heads_per_group)
 
     def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
         assert self.query_norm is not None
