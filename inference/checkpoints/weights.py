@@ -21,7 +21,7 @@ from inference.decoder.tensor_names import TensorNames
 from inference.decoder.transformer import Decoder
 
 DTYPES = ("float32", "bfloat16", "float16")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder)\.)+")
+PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder|biogpt)\.)+")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
 VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
