@@ -83,16 +83,16 @@ TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
-    "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner", "ffn_dim",
-    "ffn_hidden_size", "vocab_size", "rotary_dim", "word_embed_proj_dim",
+    "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
+    "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim",
 )  # fmt: skip
 SWITCH_FIELDS = (
-    "tie_word_embeddings", "attention_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias", "bias",
-    "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
+    "tie_word_embeddings", "attention_bias", "qkv_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias",
+    "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
     "parallel_attn", "new_decoder_architecture", "multi_query", "alibi", "do_layer_norm_before",
     "layer_norm_elementwise_affine", "_remove_final_layer_norm", "scale_attn_weights",
     "scale_attn_by_inverse_layer_idx", "use_sliding_window", "use_bidirectional_attention", "add_cross_attention",
-    "apply_residual_connection_post_layernorm", "truncate",
+    "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -112,7 +112,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("attention_multiplier", "residual_multiplier", "embedding_multiplier"), ABOVE_ZERO),
     **dict.fromkeys(("logits_scaling", "logit_scale", "query_pre_attn_scalar", "softmax_scale"), ABOVE_ZERO),
     **dict.fromkeys(("final_logit_softcapping", "attn_logit_softcapping", "clip_qkv"), ABOVE_ZERO),
-    **dict.fromkeys(("hidden_act", "hidden_activation", "activation_function", "activation"), TEXT),
+    **dict.fromkeys(("hidden_act", "hidden_activation", "activation_function", "activation", "afn"), TEXT),
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),

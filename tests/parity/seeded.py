@@ -8,7 +8,7 @@ import numpy as np
 MATRIX_SCALE = 0.1
 VECTOR_SCALE = 0.3
 # These families store the weights of norms minus one.
-ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron")
+ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron", "vaultgemma")
 
 
 def _generator(*names: str) -> np.random.Generator:

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
-from parity.checkpoints import case_ids, differences, log_probabilities, spread, tensor_shapes, write_checkpoint
+from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
+from parity.dense_cases import DENSE_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
+from parity.stored import spread, tensor_shapes
 from safetensors.numpy import save_file
 
 from bayeslaw.errors import InputError
@@ -36,6 +38,7 @@ OTHER_NAMES = [
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
+LIKE_OTHERS += tuple(case.name for case in DENSE_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
