@@ -10,7 +10,7 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs
 from inference.decoder.mixers.attention import Attention
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
-from inference.decoder.mixers.part_checks import check_positive
+from inference.decoder.part_checks import check_positive
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
 from inference.decoder.mixers.gated_norm import GatedNorm
-from inference.decoder.mixers.part_checks import check_groups, check_positive, check_sizes
+from inference.decoder.part_checks import check_groups, check_positive, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.delta_rule import gated_delta_rule
 

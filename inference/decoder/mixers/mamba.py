@@ -8,7 +8,7 @@ from flax import nnx
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm
-from inference.decoder.mixers.part_checks import check_positive, check_sizes
+from inference.decoder.part_checks import check_positive, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.diagonal_recurrence import selective_scan
 

@@ -11,7 +11,7 @@ from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
 from inference.decoder.mixers.gated_norm import GatedNorm, GateOrder
-from inference.decoder.mixers.part_checks import check_groups, check_positive, check_sizes
+from inference.decoder.part_checks import check_groups, check_positive, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.state_space_duality import state_space
 
@@ -95,11 +95,12 @@ class Mamba2Mixer(nnx.Module):
         self.input = Linear(config.width, sum(part.parts), bias=part.input_bias)
         self.convolution = CausalConvolution(convolved, part.taps, bias=part.convolution_bias)
         self.step_bias, self.log_rates, self.skip = (nnx.Param(jnp.zeros((part.heads,))) for _ in range(3))
-        order, epsilon, groups = part.norm_order, part.norm_epsilon, part.norm_groups
-        self.norm = None
-        if order is not None:
-            self.norm = GatedNorm(part.inner_width, epsilon=epsilon, groups=groups, order=order)
+        self.norm = None if part.norm_order is None else self._gated_norm(part.norm_order)
         self.output = Linear(part.inner_width, config.width, bias=part.output_bias)
+
+    def _gated_norm(self, order: GateOrder) -> GatedNorm:
+        part = self.part
+        return GatedNorm(part.inner_width, epsilon=part.norm_epsilon, groups=part.norm_groups, order=order)
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Mix [row, position, width]."""

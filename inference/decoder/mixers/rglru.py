@@ -8,7 +8,7 @@ from flax import nnx
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
-from inference.decoder.mixers.part_checks import check_groups, check_sizes
+from inference.decoder.part_checks import check_groups, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.diagonal_recurrence import diagonal_recurrence
 

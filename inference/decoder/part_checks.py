@@ -1,4 +1,4 @@
-"""Checks of the settings that one kind of mixer alone needs."""
+"""Checks of the settings that one kind of mixer or feed-forward part alone needs."""
 
 import math
 from typing import Any
