@@ -13,7 +13,7 @@ NormKind = Literal["rms", "layer"]
 Placement = Literal["pre", "sandwich", "branch", "post"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
-Position = Literal["rope", "learned", "alibi", "none"]
+Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
 Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
@@ -143,8 +143,9 @@ class DecoderConfig:
         Which linear maps have a bias.
     tied
         Whether the output head is the embedding.
-    position, max_length, position_offset
-        Kind of position; most input positions, 0 where unbounded; first row used of learned positions.
+    position, max_length, position_offset, sinusoid_steps
+        Kind of position; most input positions, 0 where unbounded; first row used of learned or sinusoidal positions; in
+        how many equal steps of its logarithm the period of sinusoids grows from 2 pi to 10,000 times that.
     ropes, rope_interleaved, layer_rope
         Rotary embeddings; whether neighbouring dimensions are paired rather than halves; which of them each layer uses,
         -1 for none.
@@ -201,6 +202,7 @@ class DecoderConfig:
     position: Position = "rope"
     max_length: int = 0
     position_offset: int = 0
+    sinusoid_steps: int = 0
     ropes: tuple[Rope, ...] = ()
     rope_interleaved: bool = False
     layer_rope: tuple[int, ...] = ()
@@ -256,6 +258,9 @@ class DecoderConfig:
     def _check_positions(self) -> None:
         if self.position == "learned" and self.max_length < 1:
             raise refuse_setting("the number of learned positions", self.max_length, "1 or more")
+        if (self.position == "sinusoidal") != (self.sinusoid_steps > 0):
+            wanted = "1 or more" if self.position == "sinusoidal" else f"0 for {self.position} positions"
+            raise refuse_setting("the number of sinusoid steps", self.sinusoid_steps, wanted)
         if (self.position == "rope") != bool(self.ropes):
             raise refuse_setting(
                 "ropes", self.ropes, f"{'some' if self.position == 'rope' else 'none'} for {self.position}"

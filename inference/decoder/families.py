@@ -2,8 +2,10 @@
 
 from inference.decoder.dense_families import DENSE_FAMILIES
 from inference.decoder.family import Family
+from inference.decoder.gpt_families import GPT_FAMILIES
+from inference.decoder.recurrent_families import RECURRENT_FAMILIES
 
-FAMILIES: dict[str, Family] = {**DENSE_FAMILIES}
+FAMILIES: dict[str, Family] = {**DENSE_FAMILIES, **GPT_FAMILIES, **RECURRENT_FAMILIES}
 SUPPORTED = tuple(sorted(FAMILIES))
 # Models of text and images whose text part is a family of its own.
 MULTIMODAL = {"gemma3": "gemma3_text"}

@@ -74,6 +74,11 @@ def opt_settings(hf: Any) -> Settings:
     }
 
 
+def scaled_embedding(hf: Any) -> Settings:
+    """Read whether embeddings are multiplied by the square root of their width."""
+    return {"embedding_scale": hf.hidden_size**0.5 if hf.scale_embedding else 1.0}
+
+
 def own_head_width(hf: Any) -> Settings:
     """Take the width over the heads, and refuse a configuration that states another."""
     width, stated = hf.hidden_size // hf.num_attention_heads, getattr(hf, "head_dim", None)
@@ -115,5 +120,12 @@ COHERE = {
     "rope_interleaved": True,
     "logit_scale": lambda hf: float(hf.logit_scale),
 }
+GRANITE = join_settings(
+    *LLAMA_BIASES,
+    attention_scale=lambda hf: hf.attention_multiplier,
+    residual_scale=lambda hf: hf.residual_multiplier,
+    embedding_scale=lambda hf: hf.embedding_multiplier,
+    logit_scale=lambda hf: 1 / hf.logits_scaling,
+)
 OLMO2 = join_settings(ATTENTION_BIASES, placement="branch", query_key_norm="flat")
 GLM = join_settings(biases("attention_bias", *QKV), rope_interleaved=True, partial_rotary=True)

@@ -100,6 +100,25 @@ OUTPUT_NORMS: Names = LLAMA | {
     "mlp_norm": "layers.{}.pre_feedforward_layernorm",
     "mlp_output_norm": "layers.{}.post_feedforward_layernorm",
 }
+HYPERCLOVAX: Names = LLAMA | {
+    "attention_output_norm": "layers.{}.post_norm1",
+    "mlp_output_norm": "layers.{}.post_norm2",
+}
+# Each by its name on the hub first, then by the one within transformers.
+EXAONE: Names = {
+    name: (hub, LLAMA[name])
+    for name, hub in {
+        "embedding": "wte",
+        "final_norm": "ln_f",
+        "head": "lm_head",
+        **_attention("h.{}.attn.attention.", "q_proj", "k_proj", "v_proj", "out_proj"),
+        "mlp.gate": "h.{}.mlp.c_fc_0",
+        "mlp.up": "h.{}.mlp.c_fc_1",
+        "mlp.down": "h.{}.mlp.c_proj",
+        "attention_norm": "h.{}.ln_1",
+        "mlp_norm": "h.{}.ln_2",
+    }.items()
+}
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
 GLM4: Names = FUSED_GATE | {
@@ -172,6 +191,22 @@ OPT: Names = {
     **_attention("layers.{}.self_attn.", "q_proj", "k_proj", "v_proj", "out_proj"),
     "mlp.up": "layers.{}.fc1",
     "mlp.down": "layers.{}.fc2",
+}
+BIOGPT: Names = OPT | {"final_norm": "layer_norm", "head": ("output_projection", "lm_head")}
+XGLM: Names = {name: value for name, value in BIOGPT.items() if name != "positions"} | {"head": "lm_head"}
+OPENAI_GPT: Names = {name: value for name, value in GPT2.items() if name != "final_norm"} | {
+    "embedding": "tokens_embed",
+    "positions": "positions_embed",
+}
+CTRL: Names = {
+    "embedding": "w",
+    "final_norm": "layernorm",
+    "head": "lm_head",
+    "attention_norm": "h.{}.layernorm1",
+    "mlp_norm": "h.{}.layernorm2",
+    **_attention("h.{}.multi_head_attention.", "Wq", "Wk", "Wv", "dense"),
+    "mlp.up": "h.{}.ffn.0",
+    "mlp.down": "h.{}.ffn.2",
 }
 BLOOM: Names = {
     "embedding": "word_embeddings",

@@ -14,6 +14,7 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind, LayerRun
 from inference.decoder.layers import LayerInputs, Linear, Norm, held_in_place
 from inference.decoder.rope import rotation_tables
+from inference.decoder.sinusoids import sinusoids
 
 
 class Embedding(nnx.Module):
@@ -111,6 +112,8 @@ class Decoder(nnx.Module):
         x = x.astype(jnp.float32)
         if self.positions is not None:
             x = x + self.positions(jnp.arange(length) + config.position_offset).astype(jnp.float32)
+        if config.position == "sinusoidal":
+            x = x + sinusoids(length, config.width, first=config.position_offset, steps=config.sinusoid_steps)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         x = self._through_blocks(x, lengths)
