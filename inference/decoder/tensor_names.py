@@ -6,7 +6,7 @@ or an expert. A tuple lists alternatives.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -49,7 +49,20 @@ class StackedTensor:
         return rows[self.part * count : (self.part + 1) * count]
 
 
-TensorName = str | StackedTensor
+@dataclass(frozen=True)
+class FirstEntry:
+    """A tensor of one entry, [1, ...], that holds a parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    """
+
+    name: str
+
+
+TensorName = str | StackedTensor | FirstEntry
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
 
@@ -68,12 +81,14 @@ class TensorNames:
         queries, its key and its value (``"grouped"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
+    ignored
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
     """
 
     names: Names
     fused: Literal["concatenated", "grouped"] = "concatenated"
     transposed: bool = False
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:
