@@ -55,11 +55,11 @@ class Checkpoint:
     def __contains__(self, name: str) -> bool:
         return name in self.places
 
-    def _place(self, name: str) -> TensorPlace:
+    def _place(self, name: str, entry: int | None = None) -> TensorPlace:
         if name not in self.places:
             problem = f"{self.name!r} has no tensor {name!r}"
             raise InputError(problem, f"one of its {len(self.places)} tensors", "use the checkpoint it was saved in")
-        return self.places[name]
+        return self.places[name] if entry is None else self.places[name].entry(entry)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor.
@@ -102,13 +102,15 @@ class Checkpoint:
         """
         return self._place(name).dtype
 
-    def read(self, name: str) -> np.ndarray:
+    def read(self, name: str, entry: int | None = None) -> np.ndarray:
         """Read a tensor from disk.
 
         Parameters
         ----------
         name
             Its name.
+        entry
+            Which entry of its first dimension to read; all by default.
 
         Returns
         -------
@@ -120,9 +122,9 @@ class Checkpoint:
         InputError
             If there is no such tensor, its type is none of NumPy's, or the file was changed meanwhile.
         """
-        return read_tensor(name, self._place(name))
+        return read_tensor(name, self._place(name, entry))
 
-    def read_into(self, values: np.ndarray, name: str) -> None:
+    def read_into(self, values: np.ndarray, name: str, entry: int | None = None) -> None:
         """Read a tensor into an array that is there, so that it is never in memory twice.
 
         Parameters
@@ -131,13 +133,15 @@ class Checkpoint:
             Takes the tensor, converted to its type; contiguous, of the tensor's shape.
         name
             The tensor's name.
+        entry
+            Which entry of its first dimension to read; all by default.
 
         Raises
         ------
         InputError
             If there is no such tensor, or the file was changed meanwhile.
         """
-        read_tensor_into(values, name, self._place(name))
+        read_tensor_into(values, name, self._place(name, entry))
 
 
 def open_checkpoint(

@@ -9,7 +9,7 @@ files that the library writes.
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,11 @@ class TensorPlace:
     def dtype(self) -> str:
         """The type as NumPy names it (``"float32"``, ``"bfloat16"``), or as the file does where NumPy has none."""
         return DTYPES[self.stored].name if self.stored in DTYPES else self.stored.lower()
+
+    def entry(self, number: int) -> "TensorPlace":
+        """Return the place of one entry of the first dimension."""
+        size = self.size // self.shape[0]
+        return replace(self, shape=self.shape[1:], start=self.start + number * size, size=size)
 
 
 def _damaged(path: Path, why: str, fix: str = "copy or download the file again") -> InputError:

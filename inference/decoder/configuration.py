@@ -1,16 +1,19 @@
 """What a decoder is made of: one frozen, checked description for every family."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 from bayeslaw.errors import InputError
+from inference.decoder.layer_plan import BlockKind, LayerRun, plan_layers
 
 NormKind = Literal["rms", "layer"]
 Placement = Literal["pre", "sandwich", "branch", "post"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
-Position = Literal["rope", "learned", "sinusoidal", "alibi"]
+Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
 Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
@@ -156,6 +159,11 @@ class DecoderConfig:
         Whether embeddings are normed; their width where projections lead in and out of the blocks, else 0.
     final_norm
         Whether hidden states are normed before the head.
+    layer_mixer, layer_feed_forward
+        Kind of the mixer and of the feed-forward part of each layer, names in `inference.decoder.mixers.MIXERS` and
+        `inference.decoder.feed_forwards.FEED_FORWARDS` or ``"none"``; empty for attention and an MLP in all.
+    parts
+        What one kind alone needs: a frozen, checked dataclass of that kind each.
     alibi_scaled, alibi_rounded
         Whether the linear bias on attention scores is multiplied by the attention scale as well; whether it is rounded
         to bfloat16.
@@ -206,6 +214,9 @@ class DecoderConfig:
     final_norm: bool = True
     alibi_scaled: bool = False
     alibi_rounded: bool = False
+    layer_mixer: tuple[str, ...] = ()
+    layer_feed_forward: tuple[str, ...] = ()
+    parts: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
         _check_finite(self)
@@ -248,6 +259,9 @@ class DecoderConfig:
         if len({rope.width for rope in self.ropes}) > 1 or any(rope.width > self.head_width for rope in self.ropes):
             widths = tuple(rope.width for rope in self.ropes)
             raise _refuse("the rotated dimensions", widths, f"one number of at most {self.head_width}")
+        for name in ("layer_mixer", "layer_feed_forward"):
+            if (kinds := getattr(self, name)) and len(kinds) != self.depth:
+                raise _refuse(name.replace("_", " "), kinds, f"one kind for each of {self.depth} layers")
         for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, MOST_POSITIONS)):
             values = getattr(self, name)
             if values and len(values) != self.depth:
@@ -264,6 +278,37 @@ class DecoderConfig:
     def heads_per_group(self) -> int:
         """Query heads that share a key and value head."""
         return self.heads // self.key_value_heads
+
+    @cached_property
+    def layer_plan(self) -> tuple[LayerRun, ...]:
+        """Runs of layers that are stacked and compiled once."""
+        mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
+        feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
+        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, strict=True)])
+
+    def part[Part](self, kind: type[Part]) -> Part:
+        """Return the settings of one kind of part.
+
+        Parameters
+        ----------
+        kind
+            Their class.
+
+        Returns
+        -------
+        object
+            The first of that class in `parts`.
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        found = next((part for part in self.parts if isinstance(part, kind)), None)
+        if found is None:
+            problem = f"the decoder has layers that need {kind.__name__}, and its parts are {self.parts!r}"
+            raise InputError(problem, f"one {kind.__name__} among them", "give it in parts")
+        return found
 
     def as_dict(self) -> dict[str, object]:
         """Return what differs from the defaults, for a manifest."""

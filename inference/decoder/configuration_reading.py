@@ -71,7 +71,8 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
     """
     for name, value in required.items():
         _check_required(hf, name, value)
-    width, depth, heads = (_needed(hf, *what) for what in ((WIDTH, "width"), (DEPTH, "depth"), (HEADS, "heads")))
+    width, depth = (_needed(hf, *what) for what in ((WIDTH, "width"), (DEPTH, "depth")))
+    heads = settings.get("heads") or _needed(hf, HEADS, "heads")
     head_width = settings.get("head_width") or getattr(hf, "head_dim", None) or width // heads
     length = _first(hf, LENGTH, 0)
     given = {

@@ -1,14 +1,56 @@
 """Where each parameter of a decoder lies in a checkpoint of each family.
 
 Names lack the base model's prefix (``model.``, ``transformer.``, ...), which some checkpoints do not have and some have
-twice; ``{}`` is the number of the layer. A tuple lists alternatives.
+twice; ``{}`` is the number of the layer and ``*`` that of an entry of the parameter's first dimension, such as a head
+or an expert. A tuple lists alternatives.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-Names = Mapping[str, str | tuple[str, ...]]
+import numpy as np
+
+
+@dataclass(frozen=True)
+class StackedTensor:
+    """A tensor that holds one linear map, or several, of every expert.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    part, parts
+        Which of how many maps, whose rows share the tensor, from 0.
+    interleaved
+        Whether the rows of the maps alternate rather than follow each other.
+    transposed
+        Whether each expert's matrix lies as [in, out].
+    """
+
+    name: str
+    part: int = 0
+    parts: int = 1
+    interleaved: bool = False
+    transposed: bool = False
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where a map's parameter is [expert, out, ...]."""
+        experts, rows, *rest = shape
+        stored = (experts, rows * self.parts, *rest)
+        return (stored[0], *stored[:0:-1]) if self.transposed else stored
+
+    def take(self, stored: np.ndarray) -> np.ndarray:
+        """Return one expert's part of the map, [out, ...], of its entry of the tensor."""
+        rows = stored.T if self.transposed else stored
+        if self.interleaved:
+            return rows[self.part :: self.parts]
+        count = len(rows) // self.parts
+        return rows[self.part * count : (self.part + 1) * count]
+
+
+TensorName = str | StackedTensor
+Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
 
 @dataclass(frozen=True)
@@ -18,9 +60,9 @@ class TensorNames:
     Attributes
     ----------
     names
-        From a parameter of `inference.decoder.transformer.Decoder` without ``.weight`` or ``.bias`` to a tensor's name
-        without them. ``attention.qkv`` and ``mlp.gate_up`` are fused ones, of which parts are taken; a name that ends
-        in ``.*`` is one tensor per head.
+        From a parameter of `inference.decoder.transformer.Decoder`, within its block, to a tensor's name, both without
+        ``.weight`` or ``.bias``; or of a whole parameter, these included, to a whole name. ``attention.qkv`` and
+        ``mlp.gate_up`` are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
         queries, its key and its value (``"grouped"``).

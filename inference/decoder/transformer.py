@@ -1,5 +1,6 @@
 """A decoder-only transformer: one module for every family."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from inference.decoder.attention import alibi_bias
+from inference.decoder.block import Block
+from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
-from inference.decoder.layers import Block, LayerInputs, Linear, Norm
+from inference.decoder.layer_plan import BlockKind, LayerRun
+from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.rope import rotation_tables
 from inference.decoder.sinusoids import sinusoids
 
@@ -49,6 +52,30 @@ class Embedding(nnx.Module):
         return self.weight[...].at[numbers].get(mode="clip")
 
 
+def _stacked(config: DecoderConfig, run: LayerRun) -> Any:
+    """Make the blocks of a run, one for each place of its unit, stacked over repeats."""
+
+    def one(kind: BlockKind) -> Block:
+        return nnx.vmap(lambda _: Block(config, kind), in_axes=0, out_axes=0)(jnp.arange(run.repeats))
+
+    return nnx.List([one(kind) for kind in run.unit])
+
+
+def _through_run(run: LayerRun, unit: Any, x: jax.Array, inputs: Callable[[jax.Array], LayerInputs]) -> jax.Array:
+    """Pass hidden states through the layers of a run; `inputs` are those of a layer by its number."""
+    graph, weights = nnx.split(unit)
+
+    def through(state: tuple[jax.Array, Any], repeat: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
+        x, weights = state
+        weights = held_in_place(weights)
+        of_repeat = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, repeat, keepdims=False), weights)
+        for place, block in enumerate(nnx.merge(graph, of_repeat)):
+            x = block(x, inputs(run.first + repeat * len(run.unit) + place))
+        return (x, weights), None
+
+    return jax.lax.scan(through, (x, weights), jnp.arange(run.repeats))[0][0]
+
+
 class Decoder(nnx.Module):
     """Token ids to hidden states, and hidden states to logits.
 
@@ -69,8 +96,8 @@ class Decoder(nnx.Module):
         self.embedding_norm = Norm(config, (config.width,)) if config.embedding_norm else None
         self.project_in = Linear(inner, config.width, bias=False) if inner != config.width else None
         self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
-        # All blocks lie stacked in one, so that one compiled body serves any depth.
-        self.blocks = nnx.vmap(lambda _: Block(config), in_axes=0, out_axes=0)(jnp.arange(config.depth))
+        # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
+        self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
         self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
         self.head = None if config.tied else Linear(inner, config.vocabulary, bias=False)
         # Some families keep the head's bias when its weight is the embedding.
@@ -122,20 +149,15 @@ class Decoder(nnx.Module):
             bias = alibi_bias(config.heads, length, rounded=config.alibi_rounded)
             shape = (config.key_value_heads, config.heads_per_group, length)
             key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
-        graph, weights = nnx.split(self.blocks)
         windows, ropes, scales = self._layer_numbers(length)
 
-        def through(state: tuple[jax.Array, Any], layer: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
-            x, weights = state
-            weights = held_in_place(weights)
-            layer_weights = jax.tree.map(
-                lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights
-            )
+        def inputs(layer: jax.Array) -> LayerInputs:
             turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-            x = nnx.merge(graph, layer_weights)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
-            return (x, weights), None
+            return LayerInputs(*turns, windows[layer], key_bias, scales[layer])
 
-        return jax.lax.scan(through, (x, weights), jnp.arange(config.depth))[0][0]
+        for run, unit in zip(config.layer_plan, self.blocks, strict=True):
+            x = _through_run(run, unit, x, inputs)
+        return x
 
     def _layer_numbers(self, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return each layer's window, rotary table and attention scale."""

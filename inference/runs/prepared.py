@@ -12,8 +12,9 @@ from flax import nnx
 
 from inference.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
-from inference.checkpoints.weights import check_tensors, parameter_counts
+from inference.checkpoints.weights import check_tensors
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 from inference.runs.model_list import ModelRequest
 from inference.runs.options import ScoreOptions

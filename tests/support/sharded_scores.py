@@ -16,7 +16,8 @@ from parity.checkpoints import write_checkpoint
 
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import make_mesh
-from inference.checkpoints.weights import load_decoder, parameter_counts
+from inference.checkpoints.weights import load_decoder
+from inference.decoder.parameter_totals import parameter_counts
 from inference.scoring.scores import LanguageModel, token_log_probabilities
 
 MESHES = {"data": 1, "both": 4, "tensor": 8}

@@ -50,11 +50,11 @@ def test_all_meshes_give_the_scores_of_one_device_in_several_families(tmp_path):
 def test_weights_are_split_by_heads_and_columns(found):
     split = found["llama both"]["split"]
     # 4 query heads and 2 of keys and values on 4 devices: heads are kept whole.
-    assert split["blocks.attention.query.weight"] == 4
-    assert split["blocks.attention.key.weight"] == 1
-    assert split["blocks.attention.output.weight"] == 4
-    assert split["blocks.mlp.up.weight"] == split["blocks.mlp.down.weight"] == 4
-    assert split["blocks.attention_norm.weight"] == 1
+    assert split["blocks.0.0.attention.query.weight"] == 4
+    assert split["blocks.0.0.attention.key.weight"] == 1
+    assert split["blocks.0.0.attention.output.weight"] == 4
+    assert split["blocks.0.0.mlp.up.weight"] == split["blocks.0.0.mlp.down.weight"] == 4
+    assert split["blocks.0.0.attention_norm.weight"] == 1
 
 
 def test_rows_alone_leave_weights_whole(found):

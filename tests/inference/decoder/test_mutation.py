@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, replace
 from functools import cache
+from typing import Any, get_args, get_type_hints
 
 import jax
 import pytest
@@ -60,6 +61,25 @@ def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
         yield f"rope.{rope.kind}.{name}", replace(rope, **{name: wrong})
 
 
+def wrong_parts(part: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the settings of one kind of part with one of them wrong at a time."""
+    kinds = get_type_hints(type(part))
+    for field in fields(part):
+        value, choices = getattr(part, field.name), get_args(kinds[field.name])
+        label = f"{type(part).__name__}.{field.name}"
+        if isinstance(value, bool):
+            yield label, replace(part, **{field.name: not value})
+        elif isinstance(value, str):
+            others = [choice for choice in choices if choice != value]
+            yield from ((f"{label} {value}", replace(part, **{field.name: other})) for other in others)
+        elif isinstance(value, int):
+            yield label, replace(part, **{field.name: value - 1 if value > 1 else value + 1})
+        elif isinstance(value, float):
+            yield label, replace(part, **{field.name: 2 * value or 1.0})
+        elif value is not None and value != field.default:
+            yield label, replace(part, **{field.name: field.default})
+
+
 def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
     """Yield what may be wrong in a configuration: a name for it and the wrong fields."""
     for name, default in DEFAULTS.items():
@@ -69,6 +89,10 @@ def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
         elif name == "ropes":
             for i, rope in enumerate(value):
                 for label, wrong in wrong_ropes(rope, config.head_width):
+                    yield label, {name: (*value[:i], wrong, *value[i + 1 :])}
+        elif name == "parts":
+            for i, part in enumerate(value):
+                for label, wrong in wrong_parts(part):
                     yield label, {name: (*value[:i], wrong, *value[i + 1 :])}
         elif value != default:
             yield name, {name: default}

@@ -1,0 +1,32 @@
+"""The feed-forward part that every token goes through whole."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layers import ACTIVATIONS, Linear
+
+
+class MLP(nnx.Module):
+    """The feed-forward part of a block.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        self.activation = config.activation
+        self.gate = Linear(config.width, config.mlp_width, bias=config.mlp_bias) if config.gated else None
+        self.up = Linear(config.width, config.mlp_width, bias=config.mlp_bias)
+        self.down = Linear(config.mlp_width, config.width, bias=config.mlp_bias)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Map [row, position, width] to the same."""
+        activation = ACTIVATIONS[self.activation]
+        up = self.up(x)
+        if self.gate is None:
+            return self.down(activation(up.astype(jnp.float32)))
+        return self.down(activation(self.gate(x).astype(jnp.float32)) * up.astype(jnp.float32))

@@ -1,0 +1,70 @@
+"""Causal attention in groups of heads, with rotary, learned or linear positions."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from inference.decoder.causal_attention import attend
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layers import LayerInputs, Linear, Norm
+from inference.decoder.rope import rotate
+
+
+class Attention(nnx.Module):
+    """Causal attention with every switch of `DecoderConfig`.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        self.config = config
+        queries, keys = config.heads * config.head_width, config.key_value_heads * config.head_width
+        self.query = Linear(config.width, queries, bias=config.query_bias)
+        self.key = Linear(config.width, keys, bias=config.key_value_bias)
+        self.value = Linear(config.width, keys, bias=config.key_value_bias)
+        self.output = Linear(queries, config.width, bias=config.output_bias)
+        shapes = {
+            "none": None,
+            "head": ((config.head_width,), (config.head_width,)),
+            "flat": ((queries,), (keys,)),
+            "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
+        }[config.query_key_norm]
+        norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
+        self.query_norm, self.key_norm = norms or (None, None)
+
+    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend: [row, position, width] to the same."""
+        config, (rows, length, _) = self.config, x.shape
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        kind = v.dtype
+        if config.qkv_clip is not None:
+            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
+        if config.query_key_norm == "flat":
+            q, k = self._normed(q, k)
+        q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
+        if config.query_key_norm in ("head", "per_head"):
+            q, k = self._normed(q, k)
+        if inputs.cosines is not None and inputs.sines is not None:
+            q, k = (
+                rotate(one, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
+                for one in (q, k)
+            )
+        q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
+        mixed = attend(
+            q,
+            k.astype(kind),
+            v,
+            scale=inputs.scale,
+            window=inputs.window,
+            key_bias=inputs.key_bias,
+            softcap=config.attention_softcap,
+        )
+        return self.output(mixed.reshape(rows, length, -1))
+
+    def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
+        assert self.query_norm is not None
+        assert self.key_norm is not None
+        return self.query_norm(q), self.key_norm(k)
