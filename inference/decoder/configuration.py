@@ -127,6 +127,10 @@ class DecoderConfig:
     norm, norm_epsilon, norm_offset, norm_weight, norm_bias
         Root-mean-square or layer norm; what is added to the variance; what is added to the stored weight (some families
         store weight minus one); whether there is a weight, and a bias.
+    bare_layers
+        Numbers of layers, from 0, whose mixer is given hidden states that are not normed.
+    residual_weights
+        Whether what a branch adds to is multiplied by a weight of each dimension.
     placement
         Of the norms of a block: before each branch; before and after (``"sandwich"``); on the branch's output only
         (``"branch"``); after the residual addition (``"post"``).
@@ -155,6 +159,8 @@ class DecoderConfig:
     attention_sinks
         Whether each head has a learnt score beside those of the keys, which takes a share of its attention and adds no
         value.
+    value_bias
+        Whether scores of keys have a bias that is read from their values.
     attention_softcap, logit_softcap
         Bounds c of ``c tanh(x / c)`` on attention scores and on logits.
     logit_scale, embedding_scale, residual_scale
@@ -187,6 +193,8 @@ class DecoderConfig:
     norm_offset: float = 0.0
     norm_weight: bool = True
     norm_bias: bool = False
+    bare_layers: tuple[int, ...] = ()
+    residual_weights: bool = False
     placement: Placement = "pre"
     residual: Residual = "sequential"
     query_key_norm: QueryKeyNorm = "none"
@@ -211,6 +219,7 @@ class DecoderConfig:
     attention_scale: float | None = None
     inverse_layer_scale: bool = False
     attention_sinks: bool = False
+    value_bias: bool = False
     attention_softcap: float | None = None
     logit_softcap: float | None = None
     logit_scale: float = 1.0
@@ -242,8 +251,11 @@ class DecoderConfig:
             raise _refuse("the norm's epsilon", self.norm_epsilon, "a number above 0")
         if self.query_key_norm_late and self.query_key_norm not in ("head", "per_head"):
             raise _refuse("the late norm of queries and keys", self.query_key_norm, "head or per_head")
-        if self.placement == "post" and self.residual != "sequential":
-            raise _refuse("the residual of a post-norm block", self.residual, "sequential")
+        if self.residual != "sequential" and (self.placement == "post" or self.residual_weights):
+            what = "a post-norm block" if self.placement == "post" else "a block with weights on it"
+            raise _refuse(f"the residual of {what}", self.residual, "sequential")
+        if any(not 0 <= layer < self.depth for layer in self.bare_layers):
+            raise _refuse("bare layers", self.bare_layers, f"numbers from 0 to {self.depth - 1}")
         self._check_scalars()
         self._check_positions()
 
@@ -294,7 +306,8 @@ class DecoderConfig:
         """Runs of layers that are stacked and compiled once."""
         mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
         feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
-        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, strict=True)])
+        bare = [layer in self.bare_layers for layer in range(self.depth)]
+        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, bare, strict=True)])
 
     def part[Part](self, kind: type[Part]) -> Part:
         """Return the settings of one kind of part.
