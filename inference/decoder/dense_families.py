@@ -50,8 +50,8 @@ DENSE_FAMILIES: dict[str, Family] = {
             ATTENTION_BIASES,
             norm_weight=False,
             embedding_norm=True,
+            # After the rotation, which a norm without weights does not see.
             query_key_norm="head",
-            query_key_norm_late=True,
             gated=False,
             rope_backward=True,
             logit_softcap=lambda hf: hf.final_logit_softcapping,

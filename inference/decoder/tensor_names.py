@@ -63,7 +63,7 @@ class TensorNames:
     names
         From a parameter of `inference.decoder.transformer.Decoder`, within its block, to a tensor's name, both without
         ``.weight`` or ``.bias``; or of a whole parameter, these included, to a whole name. ``attention.qkv`` and
-        ``mlp.gate_up`` are fused ones, of which parts are taken.
+        ``mlp.gate_up`` (of a shared expert ``experts.shared.gate_up``) are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
         queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its

@@ -13,27 +13,9 @@ from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.head_transform import HeadTransform
 from inference.decoder.layer_plan import BlockKind, LayerRun
-from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm
+from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm, held_in_place
 from inference.decoder.rope import rotation_tables
 from inference.decoder.sinusoids import sinusoids
-
-
-def held_in_place(weights: Any) -> Any:
-    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
-
-    Parameters
-    ----------
-    weights
-        Arrays that each turn of a loop takes over from the one before.
-
-    Returns
-    -------
-    Any
-        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
-        it, it would take twice the memory of the model.
-    """
-    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
-    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
 
 
 class Embedding(nnx.Module):

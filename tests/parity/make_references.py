@@ -94,7 +94,10 @@ def make_reference(case: Case) -> dict[str, Any]:
 
 
 def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors that every layer has once, with the number of layers: ``layers.{4}.norm``."""
+    """Write the tensors of layers once: with the number of the first layers, ``layers.{4}.norm``, or those that have it.
+
+    ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    """
     found: dict[str, list[str]] = {}
     for name in shapes:
         found.setdefault(re.sub(r"\.\d+\.", ".#.", name, count=1), []).append(name)
@@ -103,7 +106,10 @@ def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
         first = shapes[many[0]]
         if any(shapes[one] != first for one in many):
             raise SystemExit(f"{name} has another shape in another layer")
-        collapsed[name.replace("#", f"{{{len(many)}}}")] = first
+        numbers = sorted(int(layer[1]) for one in many if (layer := re.search(r"\.(\d+)\.", one)))
+        chosen = ",".join(map(str, numbers)) + ("," if len(numbers) == 1 else "")
+        written = len(many) if numbers == list(range(len(many))) else chosen
+        collapsed[name.replace("#", f"{{{written}}}")] = first
     return collapsed
 
 

@@ -8,7 +8,20 @@ import numpy as np
 MATRIX_SCALE = 0.1
 VECTOR_SCALE = 0.3
 # These families store the weights of norms minus one.
-ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron", "vaultgemma")
+ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron", "recurrent_gemma", "vaultgemma")
+
+
+# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach over
+# chunks of a text, and convolutions that pass on more than rounding.
+RECURRENCES = {
+    "A_log": (0.0, 0.7),
+    "dt_bias": (-2.0, 0.7),
+    "dt_proj.bias": (-2.0, 0.7),
+    "recurrent_param": (-2.0, 1.0),
+    "conv1d.weight": (0.0, 0.5),
+    "conv_1d.weight": (0.0, 0.5),
+    "conv.conv.weight": (0.0, 0.5),
+}
 
 
 def _generator(*names: str) -> np.random.Generator:
@@ -25,6 +38,9 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
     if name.endswith("act_fn.eps"):
         # The bound of an exponential, which holds below zero alone.
         return np.asarray(np.float32(-0.1) - np.abs(noise))
+    for end, (centre, scale) in RECURRENCES.items():
+        if name.endswith(end):
+            return np.float32(scale) * noise + np.float32(centre)
     if "norm" in name or len(shape) < 2:
         centre = 0 if name.endswith("bias") or case.split("/")[0] in ONE_LESS else 1
         return np.asarray(np.float32(VECTOR_SCALE) * noise + np.float32(centre))

@@ -22,10 +22,15 @@ def tensor_shapes(name: str) -> dict[str, list[int]]:
 
 
 def spread(collapsed: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors that every layer has, ``layers.{4}.norm``, once for each layer."""
+    """Write the tensors of layers, ``layers.{4}.norm`` of the first four and ``layers.{1,3}.norm`` of two, one by one."""
     shapes = {}
     for tensor, shape in collapsed.items():
-        layers = re.search(r"\{(\d+)\}", tensor)
-        names = [tensor.replace(layers[0], str(i)) for i in range(int(layers[1]))] if layers else [tensor]
+        layers = re.search(r"\{([\d,]+)\}", tensor)
+        names = [tensor.replace(layers[0], str(i)) for i in _numbers(layers[1])] if layers else [tensor]
         shapes |= dict.fromkeys(names, shape)
     return shapes
+
+
+def _numbers(written: str) -> list[int]:
+    """Read ``"4"`` as the first four layers, and ``"1,3"`` or ``"3,"`` as those."""
+    return [int(number) for number in written.split(",") if number] if "," in written else list(range(int(written)))

@@ -1,5 +1,6 @@
 """Parity notices mistakes: every switch of every family, set wrong, moves log-probabilities or keeps a model unread."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import MISSING, fields, replace
 from functools import cache
@@ -20,7 +21,7 @@ from inference.decoder.families import FAMILIES, Family
 
 MOVED = 1e-4
 # Most tokens of a case that is mutated: longer ones have the same switches.
-LONGEST = 128
+LONGEST = 160
 DEFAULTS = {field.name: field.default for field in fields(DecoderConfig) if field.default is not MISSING}
 # Families of the gate: learned and rotary positions, plain, fused and transposed tensors, windows, norms of every kind.
 FEW = ("gemma2", "gpt2", "gpt_neox", "qwen3")
@@ -75,7 +76,9 @@ def wrong_parts(part: Any) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, int):
             yield label, replace(part, **{field.name: value - 1 if value > 1 else value + 1})
         elif isinstance(value, float):
-            yield label, replace(part, **{field.name: 2 * value or 1.0})
+            # Bounds that are infinite become one, and epsilons grow enough to be seen.
+            wrong = 1.0 if math.isinf(value) or value == 0 else 10 * value if "epsilon" in field.name else 2 * value
+            yield label, replace(part, **{field.name: wrong})
         elif value is not None and value != field.default:
             yield label, replace(part, **{field.name: field.default})
 
@@ -105,7 +108,8 @@ def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
         yield "key_value_heads", {"key_value_heads": config.heads}
     # Half as many heads, twice as wide: the shapes stay.
     halves = {name: getattr(config, name) // 2 or 1 for name in ("heads", "key_value_heads")}
-    yield "heads", halves | {"head_width": 2 * config.head_width}
+    if any("attention" in mixer for mixer in config.layer_mixer or ("attention",)):
+        yield "heads", halves | {"head_width": 2 * config.head_width}
 
 
 def wrong_layouts(family: Family) -> Iterator[tuple[str, Family]]:

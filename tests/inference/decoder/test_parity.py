@@ -9,6 +9,7 @@ import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
+from parity.recurrent_cases import RECURRENT_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
 from parity.stored import spread, tensor_shapes
@@ -32,13 +33,15 @@ OTHER_NAMES = [
     ("gemma3_text", "model.", "language_model.model."),
     ("gemma3_text/capped", "", "language_model."),
     ("gpt2/untied", "transformer.", "model.transformer."),
+    ("mamba", "backbone.", ""),
+    ("mamba", "backbone.embeddings.", "backbone.embedding."),
 ]
 # What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(case.name for case in DENSE_CASES if "/" in case.name)
+LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -71,7 +74,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("llama", {"model_type": "mixtral"}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "mamba"}),
+    ("llama", {"model_type": "xlstm"}),
+    ("mamba", {"hidden_act": "gelu_10"}),
+    ("mamba2", {"time_step_limit": [0.2, 0.1]}),
+    ("mamba2", {"n_groups": 3}),
+    ("bamba", {"mamba_n_groups": 3}),
+    ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("recurrent_gemma", {"lru_width": 31}),
 ]
 
 
@@ -95,7 +105,7 @@ def test_every_family_has_a_case():
     assert set(MODEL_TYPES) == set(SUPPORTED)
 
 
-@pytest.mark.parametrize("name", ["llama/llama3", "gemma2", "phi3/longrope"])
+@pytest.mark.parametrize("name", ["llama/llama3", "gemma2", "phi3/longrope", "mamba", "bamba", "recurrent_gemma"])
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
     decoder, texts = load(write_checkpoint(tmp_path, case)), case_ids(case)

@@ -1,0 +1,125 @@
+"""The mixer of Mamba 2: a convolution and a state space by heads, gated and normed."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from bayeslaw.errors import InputError
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
+from inference.decoder.mixers.gated_norm import GatedNorm, GateOrder
+from inference.decoder.part_checks import check_groups, check_positive, check_sizes
+from inference.decoder.recurrences.causal_convolution import CausalConvolution
+from inference.decoder.recurrences.state_space_duality import state_space
+
+
+@dataclass(frozen=True)
+class Mamba2:
+    """Settings of the mixer.
+
+    Attributes
+    ----------
+    heads, head_width, groups, state_width
+        Heads and their width; groups of heads that share how the state takes in and gives out; width of a head's state.
+    taps
+        Positions that a convolution reaches, its own included.
+    input_bias, output_bias, convolution_bias
+        Which maps have a bias.
+    shortest_step, longest_step
+        Bounds of the length of steps; the longest may be infinite.
+    norm_order, norm_epsilon, norm_groups
+        Whether the gate multiplies before or after the norm, None for a gate without a norm; the norm's epsilon; parts
+        that are normed apart.
+    activation
+        After the convolution, a name in `inference.decoder.layers.ACTIVATIONS`.
+    scales
+        Factors on the projected gate, values, inputs and outputs of the state, and steps.
+    """
+
+    heads: int
+    head_width: int
+    groups: int
+    state_width: int
+    taps: int
+    input_bias: bool = False
+    output_bias: bool = False
+    convolution_bias: bool = True
+    shortest_step: float = 0.0
+    longest_step: float = float("inf")
+    norm_order: GateOrder | None = "before"
+    norm_epsilon: float = 1e-5
+    norm_groups: int = 1
+    activation: str = "silu"
+    scales: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "heads", "head_width", "groups", "state_width", "taps", "norm_groups")
+        check_positive(self, "norm_epsilon", "scales")
+        check_groups(self, "heads", "groups")
+        check_groups(self, "inner_width", "norm_groups")
+        if not 0 <= self.shortest_step < self.longest_step:
+            problem = f"the length of steps is limited to {self.shortest_step} and {self.longest_step}"
+            raise InputError(problem, "two numbers, the first at least 0 and below the second", "correct config.json")
+
+    @property
+    def inner_width(self) -> int:
+        """Width of all heads."""
+        return self.heads * self.head_width
+
+    @property
+    def shared_width(self) -> int:
+        """Width of what the states of all groups take in, and give out."""
+        return self.groups * self.state_width
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Widths of the projected gate, values, inputs and outputs of the state, and steps."""
+        return (self.inner_width, self.inner_width, self.shared_width, self.shared_width, self.heads)
+
+
+class Mamba2Mixer(nnx.Module):
+    """State space with one decay a head (Dao and Gu, Transformers are SSMs, 2024, section 7).
+
+    Parameters
+    ----------
+    config
+        The decoder; `Mamba2` is among its parts.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        self.part = part = config.part(Mamba2)
+        convolved = part.inner_width + 2 * part.shared_width
+        self.input = Linear(config.width, sum(part.parts), bias=part.input_bias)
+        self.convolution = CausalConvolution(convolved, part.taps, bias=part.convolution_bias)
+        self.step_bias, self.log_rates, self.skip = (nnx.Param(jnp.zeros((part.heads,))) for _ in range(3))
+        self.norm = None if part.norm_order is None else self._gated_norm(part.norm_order)
+        self.output = Linear(part.inner_width, config.width, bias=part.output_bias)
+
+    def _gated_norm(self, order: GateOrder) -> GatedNorm:
+        part = self.part
+        return GatedNorm(part.inner_width, epsilon=part.norm_epsilon, groups=part.norm_groups, order=order)
+
+    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Mix [row, position, width]."""
+        part, (rows, length, _) = self.part, x.shape
+        projected = self.input(x)
+        if set(part.scales) != {1.0}:
+            scales = np.repeat(np.asarray(part.scales, np.float32), part.parts)
+            projected = projected * jnp.asarray(scales, projected.dtype)
+        gate, inner, steps = jnp.split(projected, (part.inner_width, -part.heads), -1)
+        inner = ACTIVATIONS[part.activation](self.convolution(inner)).astype(projected.dtype).astype(jnp.float32)
+        values, taken, given = jnp.split(inner, np.cumsum(part.parts[1:3]), -1)
+        values = values.reshape(rows, length, part.heads, part.head_width)
+        taken, given = (one.reshape(rows, length, part.groups, part.state_width) for one in (taken, given))
+        biased = steps.astype(jnp.float32) + self.step_bias[...].astype(jnp.float32)
+        steps = jnp.clip(jax.nn.softplus(biased), part.shortest_step, part.longest_step)
+        log_decays = -jnp.exp(self.log_rates[...].astype(jnp.float32)) * steps
+        mixed = state_space(values * steps[..., None], log_decays, inputs=taken, outputs=given)
+        mixed = mixed + values * self.skip[...].astype(jnp.float32)[:, None]
+        mixed = mixed.reshape(rows, length, part.inner_width)
+        if self.norm is None:
+            return self.output(mixed * jax.nn.silu(gate.astype(jnp.float32)))
+        return self.output(self.norm(mixed, gate))

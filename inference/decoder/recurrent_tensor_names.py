@@ -1,0 +1,103 @@
+"""Where the parameters of families with recurrences lie; the form of the tables is that of `tensor_names`."""
+
+from inference.decoder.tensor_names import LLAMA, Names
+
+
+def _mamba(base: str, kind: str = "mamba") -> dict[str, str]:
+    """Return the names of what Mamba and Mamba 2 share."""
+    return {
+        f"{kind}.input": base + "in_proj",
+        f"{kind}.convolution": base + "conv1d",
+        f"{kind}.log_rates": base + "A_log",
+        f"{kind}.skip": base + "D",
+        f"{kind}.output": base + "out_proj",
+    }
+
+
+def _mamba1(base: str) -> dict[str, str]:
+    return _mamba(base) | {"mamba.selection": base + "x_proj", "mamba.step": base + "dt_proj"}
+
+
+def _mamba2(base: str, kind: str = "mamba2") -> dict[str, str]:
+    return _mamba(base, kind) | {f"{kind}.step_bias": base + "dt_bias", f"{kind}.norm": base + "norm"}
+
+
+BACKBONE: Names = {
+    # The first is what transformers writes, the second what the makers of Mamba wrote.
+    "embedding": ("embeddings", "embedding"),
+    "final_norm": "norm_f",
+    "head": "lm_head",
+    "attention_norm": "layers.{}.norm",
+}
+MAMBA: Names = {**BACKBONE, **_mamba1("layers.{}.mixer.")}
+MAMBA2: Names = {**BACKBONE, **_mamba2("layers.{}.mixer.")}
+BAMBA: Names = {
+    **LLAMA,
+    **_mamba2("layers.{}.mamba."),
+    "final_norm": "final_layernorm",
+    "mlp_norm": "layers.{}.pre_ff_layernorm",
+    "mlp.gate": "layers.{}.feed_forward.gate_proj",
+    "mlp.up": "layers.{}.feed_forward.up_proj",
+    "mlp.down": "layers.{}.feed_forward.down_proj",
+}
+FALCON_H1: Names = {
+    **BAMBA,
+    **_mamba2("layers.{}.mamba.", "attention_mamba2.mamba2"),
+    **{f"attention_mamba2.{name}": value for name, value in LLAMA.items() if name.startswith("attention.")},
+    **{f"scaled_{name}": value for name, value in BAMBA.items() if name.startswith("mlp.")},
+}
+GRANITE_HYBRID: Names = {
+    **LLAMA,
+    **_mamba2("layers.{}.mamba."),
+    "mlp.gate_up": "layers.{}.shared_mlp.input_linear",
+    "mlp.down": "layers.{}.shared_mlp.output_linear",
+}
+NEMOTRON_H: Names = {
+    **BACKBONE,
+    **_mamba2("layers.{}.mixer."),
+    "mlp_norm": "layers.{}.norm",
+    "attention.query": "layers.{}.mixer.q_proj",
+    "attention.key": "layers.{}.mixer.k_proj",
+    "attention.value": "layers.{}.mixer.v_proj",
+    "attention.output": "layers.{}.mixer.o_proj",
+    "mlp.up": "layers.{}.mixer.up_proj",
+    "mlp.down": "layers.{}.mixer.down_proj",
+}
+LFM2: Names = {
+    **LLAMA,
+    "final_norm": "embedding_norm",
+    "attention_norm": "layers.{}.operator_norm",
+    "mlp_norm": "layers.{}.ffn_norm",
+    "attention.output": "layers.{}.self_attn.out_proj",
+    "attention.query_norm": "layers.{}.self_attn.q_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.k_layernorm",
+    "short_convolution.input": "layers.{}.conv.in_proj",
+    "short_convolution.convolution": "layers.{}.conv.conv",
+    "short_convolution.output": "layers.{}.conv.out_proj",
+    "mlp.gate": "layers.{}.feed_forward.w1",
+    "mlp.up": "layers.{}.feed_forward.w3",
+    "mlp.down": "layers.{}.feed_forward.w2",
+}
+RECURRENT_GEMMA: Names = {
+    "embedding": "embed_tokens",
+    "final_norm": "final_norm",
+    "head": "lm_head",
+    "attention_norm": "layers.{}.temporal_pre_norm",
+    "mlp_norm": "layers.{}.channel_pre_norm",
+    "attention.query": "layers.{}.temporal_block.q_proj",
+    "attention.key": "layers.{}.temporal_block.k_proj",
+    "attention.value": "layers.{}.temporal_block.v_proj",
+    "attention.output": "layers.{}.temporal_block.o_proj",
+    "rglru.gate": "layers.{}.temporal_block.linear_y",
+    "rglru.input": "layers.{}.temporal_block.linear_x",
+    "rglru.output": "layers.{}.temporal_block.linear_out",
+    "rglru.convolution": "layers.{}.temporal_block.conv_1d",
+    "rglru.decay": "layers.{}.temporal_block.rg_lru.recurrent_param",
+    "rglru.input_gate.weight": "layers.{}.temporal_block.rg_lru.input_gate_weight",
+    "rglru.input_gate.bias": "layers.{}.temporal_block.rg_lru.input_gate_bias",
+    "rglru.decay_gate.weight": "layers.{}.temporal_block.rg_lru.recurrent_gate_weight",
+    "rglru.decay_gate.bias": "layers.{}.temporal_block.rg_lru.recurrent_gate_bias",
+    "mlp.gate": "layers.{}.mlp_block.gate_proj",
+    "mlp.up": "layers.{}.mlp_block.up_proj",
+    "mlp.down": "layers.{}.mlp_block.down_proj",
+}

@@ -1,0 +1,101 @@
+"""Small random configurations of families with recurrences; texts go beyond two chunks of 64 positions."""
+
+from parity.case import Case
+
+# More than two chunks of the decoder's, and less than one; the chunks of the reference have 16 positions.
+CHUNKS = (150, 40)
+SIZES = {"vocab_size": 48, "hidden_size": 32, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
+ATTENTION = SIZES | {
+    "intermediate_size": 40,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+}
+MAMBA = SIZES | {"num_hidden_layers": 3, "state_size": 6}
+MAMBA2 = MAMBA | {"num_heads": 8, "head_dim": 8, "n_groups": 2, "chunk_size": 16, "expand": 2}
+HYBRID = ATTENTION | {
+    "num_hidden_layers": 4,
+    "mamba_n_heads": 8,
+    "mamba_d_head": 8,
+    "mamba_n_groups": 2,
+    "mamba_d_state": 6,
+    "mamba_chunk_size": 16,
+}
+FALCON_H1 = HYBRID | {
+    "num_hidden_layers": 3,
+    "mamba_d_ssm": 48,
+    "mamba_d_head": 6,
+    "mamba_rms_norm": True,
+    "lm_head_multiplier": 0.7,
+    "embedding_multiplier": 2.5,
+    "mlp_multipliers": [0.6, 1.7],
+    "key_multiplier": 0.4,
+    "attention_in_multiplier": 1.4,
+    "attention_out_multiplier": 0.8,
+    "ssm_multipliers": [0.7, 1.3, 0.9, 1.2, 0.8],
+    "ssm_in_multiplier": 1.25,
+    "ssm_out_multiplier": 0.6,
+}
+GRANITE = HYBRID | {
+    "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"],
+    "num_local_experts": 0,
+    "shared_intermediate_size": 40,
+    "attention_multiplier": 0.1,
+    "residual_multiplier": 0.4,
+    "embedding_multiplier": 3.0,
+    "logits_scaling": 0.5,
+}
+NEMOTRON_H = ATTENTION | {
+    "layers_block_type": ["linear_attention", "mlp", "linear_attention", "full_attention", "mlp"],
+    "head_dim": 16,
+    "mamba_num_heads": 8,
+    "mamba_head_dim": 6,
+    "n_groups": 2,
+    "ssm_state_size": 6,
+    "chunk_size": 16,
+    # Long enough to bound many steps.
+    "time_step_min": 0.15,
+}
+LFM2 = ATTENTION | {
+    "num_hidden_layers": 4,
+    "layer_types": ["conv", "conv", "full_attention", "conv"],
+    "block_multiple_of": 8,
+    "norm_eps": 1e-5,
+}
+RECURRENT_GEMMA = ATTENTION | {
+    # Its square root is no number of bfloat16.
+    "hidden_size": 40,
+    "intermediate_size": 48,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "num_hidden_layers": 4,
+    "attention_window_size": 20,
+    "lru_width": 32,
+    "rms_norm_eps": 1e-5,
+    "logits_soft_cap": 5.0,
+}
+
+RECURRENT_CASES = [
+    Case("mamba", MAMBA, CHUNKS),
+    Case("mamba/bias", MAMBA | {"use_bias": True, "use_conv_bias": False, "tie_word_embeddings": False}, CHUNKS),
+    Case("falcon_mamba", MAMBA | {"time_step_rank": 4, "mixer_rms_eps": 1e-3}, CHUNKS),
+    Case("mamba2", MAMBA2, CHUNKS),
+    Case("mamba2/steps", MAMBA2 | {"time_step_limit": [0.1, 0.2], "use_bias": True, "use_conv_bias": False}, CHUNKS),
+    Case("bamba", HYBRID | {"attn_layer_indices": [1]}, CHUNKS),
+    Case(
+        "bamba/bias",
+        HYBRID | {"attn_layer_indices": [0, 3], "mamba_proj_bias": True, "attention_bias": True, "mlp_bias": True},
+        CHUNKS,
+    ),
+    Case("falcon_h1", FALCON_H1, CHUNKS),
+    Case("falcon_h1/norm_first", FALCON_H1 | {"mamba_norm_before_gate": False, "projectors_bias": True}, CHUNKS),
+    Case("falcon_h1/no_norm", FALCON_H1 | {"mamba_rms_norm": False, "mamba_proj_bias": True}, CHUNKS),
+    Case("granitemoehybrid", GRANITE, CHUNKS),
+    Case("granitemoehybrid/rope", GRANITE | {"position_embedding_type": "rope", "attention_bias": True}, CHUNKS),
+    Case("nemotron_h", NEMOTRON_H, CHUNKS),
+    Case("nemotron_h/bias", NEMOTRON_H | {"use_bias": True, "mlp_bias": True, "use_conv_bias": False}, CHUNKS),
+    Case("lfm2", LFM2, CHUNKS),
+    Case("lfm2/bias", LFM2 | {"conv_bias": True, "conv_L_cache": 4, "block_auto_adjust_ff_dim": False}, CHUNKS),
+    Case("recurrent_gemma", RECURRENT_GEMMA, CHUNKS),
+    Case("recurrent_gemma/bias", RECURRENT_GEMMA | {"attention_bias": True, "conv1d_width": 3}, CHUNKS),
+]
