@@ -22,6 +22,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
 VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
+# Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
+TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 ALIGNMENT = 64
 
 
@@ -88,7 +90,7 @@ def _planned(
 
     def ignored(name: str) -> bool:
         core = PREFIX.sub("", name)
-        tied_head = config.tied and core in ("lm_head.weight", "embed_out.weight")
+        tied_head = config.tied and core in TIED_HEADS
         unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
         return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
@@ -100,9 +102,11 @@ def _fill(
     checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
 ) -> np.ndarray:
     values = _aligned(shape, dtype)
-    for row, piece in zip(values if stacked else values[None], pieces, strict=True):
-        for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
-            _read(checkpoint, source, entry)
+    rows = values if stacked else values[None]
+    # An ellipsis keeps what is a single number an array to read into.
+    for number, piece in enumerate(pieces):
+        for entry, source in enumerate(piece.sources):
+            _read(checkpoint, source, rows[number, entry, ...] if piece.spread else rows[number, ...])
     return values
 
 

@@ -63,7 +63,8 @@ def attend(
     window
         Number of positions attended to, the query's own included.
     key_bias
-        What is added to scores by the key's position, [group, head, position].
+        What is added to scores by the key's position, [group, head or 1, position], of each row where a dimension more
+        stands in front.
     softcap
         Bound c of ``c tanh(score / c)``.
     sinks

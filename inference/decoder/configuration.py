@@ -14,7 +14,7 @@ Placement = Literal["pre", "sandwich", "branch", "post"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
 Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
-Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
+Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid", "xielu"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
 # Positions are 32-bit numbers.
@@ -71,6 +71,8 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    backward
+        Whether the rotation is by minus the angles.
     short_factors, long_factors
         Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
         beyond.
@@ -88,6 +90,7 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    backward: bool = False
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
 
@@ -128,15 +131,19 @@ class DecoderConfig:
     norm, norm_epsilon, norm_offset, norm_weight, norm_bias
         Root-mean-square or layer norm; what is added to the variance; what is added to the stored weight (some families
         store weight minus one); whether there is a weight, and a bias.
+    bare_layers
+        Numbers of layers, from 0, whose mixer is given hidden states that are not normed.
+    residual_weights
+        Whether what a branch adds to is multiplied by a weight of each dimension.
     placement
         Of the norms of a block: before each branch; before and after (``"sandwich"``); on the branch's output only
         (``"branch"``); after the residual addition (``"post"``).
     residual
         Attention then MLP; both from the same input with a norm each (``"parallel"``) or one for both
         (``"parallel_shared"``).
-    query_key_norm, query_key_norm_bias
+    query_key_norm, query_key_norm_bias, query_key_norm_late
         Norm on queries and keys: one weight for all heads, one per head, or over all heads at once (``"flat"``, before
-        they are split).
+        they are split); whether it has a bias; whether it comes after the rotation by positions rather than before.
     activation, gated
         Of the MLP; gated: activation(gate) * up.
     query_bias, key_value_bias, output_bias, mlp_bias, head_bias
@@ -154,7 +161,10 @@ class DecoderConfig:
     attention_scale, inverse_layer_scale
         Factor on attention scores, None for 1 / sqrt(head_width); whether layer i (from 0) divides it by i + 1.
     attention_sinks
-        Whether every head has a score that takes a share of its attention and adds nothing (gpt-oss).
+        Whether each head has a learnt score beside those of the keys, which takes a share of its attention and adds no
+        value.
+    value_bias
+        Whether scores of keys have a bias that is read from their values.
     attention_softcap, logit_softcap
         Bounds c of ``c tanh(x / c)`` on attention scores and on logits.
     logit_scale, embedding_scale, residual_scale
@@ -187,10 +197,13 @@ class DecoderConfig:
     norm_offset: float = 0.0
     norm_weight: bool = True
     norm_bias: bool = False
+    bare_layers: tuple[int, ...] = ()
+    residual_weights: bool = False
     placement: Placement = "pre"
     residual: Residual = "sequential"
     query_key_norm: QueryKeyNorm = "none"
     query_key_norm_bias: bool = False
+    query_key_norm_late: bool = False
     activation: Activation = "silu"
     gated: bool = True
     query_bias: bool = False
@@ -210,6 +223,7 @@ class DecoderConfig:
     attention_scale: float | None = None
     inverse_layer_scale: bool = False
     attention_sinks: bool = False
+    value_bias: bool = False
     attention_softcap: float | None = None
     logit_softcap: float | None = None
     logit_scale: float = 1.0
@@ -239,8 +253,13 @@ class DecoderConfig:
             raise InputError(problem, "a multiple of the key and value heads", "correct config.json")
         if not self.norm_epsilon > 0:
             raise refuse_setting("the norm's epsilon", self.norm_epsilon, "a number above 0")
-        if self.placement == "post" and self.residual != "sequential":
-            raise refuse_setting("the residual of a post-norm block", self.residual, "sequential")
+        if self.query_key_norm_late and self.query_key_norm not in ("head", "per_head"):
+            raise refuse_setting("the late norm of queries and keys", self.query_key_norm, "head or per_head")
+        if self.residual != "sequential" and (self.placement == "post" or self.residual_weights):
+            what = "a post-norm block" if self.placement == "post" else "a block with weights on it"
+            raise refuse_setting(f"the residual of {what}", self.residual, "sequential")
+        if any(not 0 <= layer < self.depth for layer in self.bare_layers):
+            raise refuse_setting("bare layers", self.bare_layers, f"numbers from 0 to {self.depth - 1}")
         self._check_scalars()
         self._check_positions()
 
@@ -293,7 +312,8 @@ class DecoderConfig:
         """Runs of layers that are stacked and compiled once."""
         mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
         feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
-        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, strict=True)])
+        bare = [layer in self.bare_layers for layer in range(self.depth)]
+        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, bare, strict=True)])
 
     def part[Part](self, kind: type[Part]) -> Part:
         """Return the settings of one kind of part.

@@ -63,6 +63,7 @@ class FirstEntry:
 
 
 TensorName = str | StackedTensor | FirstEntry
+FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
 
@@ -78,7 +79,8 @@ class TensorNames:
         ``mlp.gate_up`` (of a shared expert ``experts.shared.gate_up``) are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
-        queries, its key and its value (``"grouped"``).
+        queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
+        keys (``"quarters"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
     ignored
@@ -86,7 +88,7 @@ class TensorNames:
     """
 
     names: Names
-    fused: Literal["concatenated", "grouped"] = "concatenated"
+    fused: FusedLayout = "concatenated"
     transposed: bool = False
     ignored: tuple[str, ...] = ()
 
@@ -133,6 +135,41 @@ EXAONE: Names = {
         "attention_norm": "h.{}.ln_1",
         "mlp_norm": "h.{}.ln_2",
     }.items()
+}
+APERTUS: Names = LLAMA | {
+    "attention_norm": "layers.{}.attention_layernorm",
+    "mlp_norm": "layers.{}.feedforward_layernorm",
+    "mlp.xielu.positive": "layers.{}.mlp.act_fn.alpha_p",
+    "mlp.xielu.negative": "layers.{}.mlp.act_fn.alpha_n",
+    "mlp.xielu.slope": "layers.{}.mlp.act_fn.beta",
+    "mlp.xielu.largest": "layers.{}.mlp.act_fn.eps",
+}
+NANOCHAT: Names = LLAMA | {"mlp.up": "layers.{}.mlp.fc1", "mlp.down": "layers.{}.mlp.fc2"}
+HUNYUAN: Names = LLAMA | {
+    "attention.query_norm": "layers.{}.self_attn.query_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.key_layernorm",
+}
+SINKS: Names = LLAMA | {"attention.sinks": "layers.{}.self_attn.sinks"}
+DOGE: Names = LLAMA | {
+    "attention.value_bias.rate": "layers.{}.self_attn.A",
+    "attention.value_bias.step": "layers.{}.self_attn.dt_proj",
+    "attention_residual.weight": "layers.{}.input_residual",
+    "mlp_residual.weight": "layers.{}.post_attention_residual",
+}
+MODERNBERT_DECODER: Names = {
+    "embedding": "embeddings.tok_embeddings",
+    "embedding_norm": "embeddings.norm",
+    "final_norm": "final_norm",
+    "head_map": "lm_head.dense",
+    "head_norm": "lm_head.norm",
+    # Called decoder, which is the prefix of other families.
+    "head.weight": "weight",
+    "head.bias": "bias",
+    **_attention("layers.{}.attn.", "q_proj", "k_proj", "v_proj", "Wo"),
+    "mlp.gate_up": "layers.{}.mlp.Wi",
+    "mlp.down": "layers.{}.mlp.Wo",
+    "attention_norm": "layers.{}.attn_norm",
+    "mlp_norm": "layers.{}.mlp_norm",
 }
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
@@ -182,6 +219,10 @@ GPTJ: Names = (
     | _attention("h.{}.attn.", "q_proj", "k_proj", "v_proj", "out_proj")
     | {"mlp.up": "h.{}.mlp.fc_in", "mlp.down": "h.{}.mlp.fc_out"}
 )
+CODEGEN: Names = {name: value for name, value in GPTJ.items() if not name.startswith("attention.")} | {
+    "attention.qkv": "h.{}.attn.qkv_proj",
+    "attention.output": "h.{}.attn.out_proj",
+}
 GPT_NEOX: Names = {
     "embedding": "embed_in",
     "final_norm": "final_layer_norm",
