@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import place_of
-from inference.decoder.tensor_names import StackedTensor, TensorName, TensorNames
+from inference.decoder.tensor_names import FusedLayout, StackedTensor, TensorName, TensorNames
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
 PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder|biogpt|backbone)\.)+")
@@ -126,7 +125,7 @@ class WeightPlan:
     def _way(self, name: TensorName, suffix: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         """Return what would fill a parameter if it lay under one name."""
         # Where there cannot be as many entries, one that is missing says it.
-        entries = range(min(shape[0], len(self.checkpoint.names) + 1))
+        entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
         if isinstance(name, StackedTensor):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
             return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
@@ -191,15 +190,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def _part_of_qkv(
-    x: np.ndarray, part: str, config: DecoderConfig, layout: Literal["concatenated", "grouped"]
-) -> np.ndarray:
+def _part_of_qkv(x: np.ndarray, part: str, config: DecoderConfig, layout: FusedLayout) -> np.ndarray:
     """Take queries, keys or values out of the rows of a fused tensor."""
     shared, groups, width = config.heads_per_group, config.key_value_heads, config.head_width
     if layout == "grouped":
         x = x.reshape(groups, shared + 2, width, *x.shape[1:])
         chosen = {"query": slice(0, shared), "key": slice(shared, shared + 1), "value": slice(shared + 1, None)}[part]
         return x[:, chosen].reshape(-1, *x.shape[3:])
+    if layout == "quarters":
+        return x.reshape(4, 3, -1, *x.shape[1:])[:, ("query", "value", "key").index(part)].reshape(-1, *x.shape[1:])
     sizes = np.cumsum([0, config.heads * width, groups * width, groups * width])
     place = ("query", "key", "value").index(part)
     return x[sizes[place] : sizes[place + 1]]

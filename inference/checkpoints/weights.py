@@ -98,9 +98,11 @@ def _fill(
     checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
 ) -> np.ndarray:
     values = _aligned(shape, dtype)
-    for row, piece in zip(values if stacked else values[None], pieces, strict=True):
-        for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
-            _read(checkpoint, source, entry)
+    rows = values if stacked else values[None]
+    # An ellipsis keeps what is a single number an array to read into.
+    for number, piece in enumerate(pieces):
+        for entry, source in enumerate(piece.sources):
+            _read(checkpoint, source, rows[number, entry, ...] if piece.spread else rows[number, ...])
     return values
 
 

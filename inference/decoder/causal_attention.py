@@ -48,6 +48,7 @@ def attend(
     window: jax.Array | int,
     key_bias: jax.Array | None = None,
     softcap: float | None = None,
+    sinks: jax.Array | None = None,
 ) -> jax.Array:
     """Mix values by causal attention.
 
@@ -65,6 +66,8 @@ def attend(
         What is added to scores by the key's position, [group, head, position].
     softcap
         Bound c of ``c tanh(score / c)``.
+    sinks
+        A further score of each head, [group, head], which takes a share of the attention and adds no value.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def attend(
         start, stop = first * block, min((first + per_stage) * block, length)
         seen = keys[:, :stop], values[:, :stop]
         bias = None if key_bias is None else key_bias[..., None, :stop]
-        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap)))
+        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap, sinks)))
     return mixed[0] if len(mixed) == 1 else jnp.concatenate(mixed, 1)
 
 
@@ -102,7 +105,7 @@ def _stage(queries: jax.Array, keys: jax.Array, values: jax.Array, start: int, b
 def _attend_block(
     queries: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, rules: tuple
 ) -> jax.Array:
-    scale, window, bias, softcap = rules
+    scale, window, bias, softcap, sinks = rules
     scores = jnp.einsum("btghd,bsgd->bghts", queries, keys, preferred_element_type=jnp.float32) * scale
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
@@ -110,6 +113,14 @@ def _attend_block(
     if bias is not None:
         scores = scores + bias
     scores = jnp.where((distance >= 0) & (distance < window), scores, -jnp.inf)
-    shares = jax.nn.softmax(scores, axis=-1).astype(values.dtype)
+    shares = (jax.nn.softmax(scores, axis=-1) if sinks is None else _shares_beside(sinks, scores)).astype(values.dtype)
     mixed = jnp.einsum("bghts,bsgd->btghd", shares, values, preferred_element_type=jnp.float32)
     return mixed.astype(values.dtype)
+
+
+def _shares_beside(sinks: jax.Array, scores: jax.Array) -> jax.Array:
+    """Return the softmax of scores [..., group, head, query, key] without the share of each head's sink."""
+    sinks = sinks.astype(jnp.float32)[..., None, None]
+    largest = jnp.maximum(scores.max(-1, keepdims=True), sinks)
+    weights = jnp.exp(scores - largest)
+    return weights / (weights.sum(-1, keepdims=True) + jnp.exp(sinks - largest))

@@ -14,7 +14,7 @@ Placement = Literal["pre", "sandwich", "branch", "post"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
 Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
-Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
+Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid", "xielu"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
 # Positions are 32-bit numbers.
@@ -69,6 +69,8 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    backward
+        Whether the rotation is by minus the angles.
     short_factors, long_factors
         Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
         beyond.
@@ -86,6 +88,7 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    backward: bool = False
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
 
@@ -130,9 +133,9 @@ class DecoderConfig:
     residual
         Attention then MLP; both from the same input with a norm each (``"parallel"``) or one for both
         (``"parallel_shared"``).
-    query_key_norm, query_key_norm_bias
+    query_key_norm, query_key_norm_bias, query_key_norm_late
         Norm on queries and keys: one weight for all heads, one per head, or over all heads at once (``"flat"``, before
-        they are split).
+        they are split); whether it has a bias; whether it comes after the rotation by positions rather than before.
     activation, gated
         Of the MLP; gated: activation(gate) * up.
     query_bias, key_value_bias, output_bias, mlp_bias, head_bias
@@ -149,6 +152,9 @@ class DecoderConfig:
         How many positions each layer attends to, its own included; 0 for all.
     attention_scale, inverse_layer_scale
         Factor on attention scores, None for 1 / sqrt(head_width); whether layer i (from 0) divides it by i + 1.
+    attention_sinks
+        Whether each head has a learnt score beside those of the keys, which takes a share of its attention and adds no
+        value.
     attention_softcap, logit_softcap
         Bounds c of ``c tanh(x / c)`` on attention scores and on logits.
     logit_scale, embedding_scale, residual_scale
@@ -185,6 +191,7 @@ class DecoderConfig:
     residual: Residual = "sequential"
     query_key_norm: QueryKeyNorm = "none"
     query_key_norm_bias: bool = False
+    query_key_norm_late: bool = False
     activation: Activation = "silu"
     gated: bool = True
     query_bias: bool = False
@@ -203,6 +210,7 @@ class DecoderConfig:
     layer_window: tuple[int, ...] = ()
     attention_scale: float | None = None
     inverse_layer_scale: bool = False
+    attention_sinks: bool = False
     attention_softcap: float | None = None
     logit_softcap: float | None = None
     logit_scale: float = 1.0
@@ -232,6 +240,8 @@ class DecoderConfig:
             raise InputError(problem, "a multiple of the key and value heads", "correct config.json")
         if not self.norm_epsilon > 0:
             raise _refuse("the norm's epsilon", self.norm_epsilon, "a number above 0")
+        if self.query_key_norm_late and self.query_key_norm not in ("head", "per_head"):
+            raise _refuse("the late norm of queries and keys", self.query_key_norm, "head or per_head")
         if self.placement == "post" and self.residual != "sequential":
             raise _refuse("the residual of a post-norm block", self.residual, "sequential")
         self._check_scalars()

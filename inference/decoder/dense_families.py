@@ -21,9 +21,12 @@ from inference.decoder.family_settings import (
     USE_BIAS,
     biases,
     full_layers,
+    growing_queries,
     join_settings,
     no_rope_where,
     own_head_width,
+    rope_by_layer,
+    stretched_rope,
 )
 from inference.decoder.tensor_names import TensorNames
 
@@ -35,6 +38,30 @@ DENSE_FAMILIES: dict[str, Family] = {
     "llama": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "mistral": Family(join_settings(**EVERYWHERE), LLAMA_TENSORS),
     "ministral": Family(join_settings(**BY_TYPE), LLAMA_TENSORS),
+    "ministral3": Family(join_settings(EVERYWHERE, growing_queries), LLAMA_TENSORS),
+    "hunyuan_v1_dense": Family(
+        join_settings(ATTENTION_BIASES, stretched_rope, query_key_norm="head", query_key_norm_late=True),
+        TensorNames(tensor_names.HUNYUAN),
+    ),
+    "nanochat": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            norm_weight=False,
+            embedding_norm=True,
+            query_key_norm="head",
+            query_key_norm_late=True,
+            gated=False,
+            rope_backward=True,
+            logit_softcap=lambda hf: hf.final_logit_softcapping,
+        ),
+        TensorNames(tensor_names.NANOCHAT),
+    ),
+    "apertus": Family(
+        join_settings(ATTENTION_BIASES, query_key_norm="head", gated=False), TensorNames(tensor_names.APERTUS)
+    ),
+    "granite_swa": Family(
+        join_settings(GRANITE, BY_TYPE, rope_by_layer, attention_sinks=True), TensorNames(tensor_names.SINKS)
+    ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "exaone": Family(join_settings(*LLAMA_BIASES), TensorNames(tensor_names.EXAONE)),

@@ -7,5 +7,10 @@ from inference.decoder.recurrent_families import RECURRENT_FAMILIES
 
 FAMILIES: dict[str, Family] = {**DENSE_FAMILIES, **GPT_FAMILIES, **RECURRENT_FAMILIES}
 SUPPORTED = tuple(sorted(FAMILIES))
-# Models of text and images whose text part is a family of its own.
-MULTIMODAL = {"gemma3": "gemma3_text"}
+# Models of text and images, and which families their text part may be of; the first one where they name none.
+MULTIMODAL: dict[str, tuple[str, ...]] = {
+    "gemma3": ("gemma3_text",),
+    "mistral3": ("mistral", "ministral3"),
+}
+# Further names of an architecture.
+SAME_AS: dict[str, tuple[str, ...]] = {"gpt-sw3": ("gpt2",)}

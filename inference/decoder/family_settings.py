@@ -5,6 +5,7 @@ from typing import Any
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation, uniform_window, window_by_type
+from inference.decoder.query_growth import QueryGrowth
 
 LAYER_NORM = {"norm": "layer", "norm_bias": True}
 BIASED = {"query_bias": True, "key_value_bias": True, "output_bias": True, "mlp_bias": True}
@@ -71,6 +72,44 @@ def opt_settings(hf: Any) -> Settings:
         "placement": "pre" if before else "post",
         "final_norm": before and not getattr(hf, "_remove_final_layer_norm", False),
         "embedding_width": 0 if width in (None, hf.hidden_size) else width,
+    }
+
+
+def growing_queries(hf: Any) -> Settings:
+    """Read by how much queries grow, which a Ministral 3 states among its rope parameters."""
+    stated = dict(hf.rope_parameters)
+    rate, length = stated.pop("llama_4_scaling_beta", None), stated.get("original_max_position_embeddings")
+    # Said once more beside those of the model, and not read here.
+    stated.pop("max_position_embeddings", None)
+    if not isinstance(rate, int | float) or not isinstance(length, int):
+        problem = f"llama_4_scaling_beta is {rate!r} and original_max_position_embeddings {length!r}"
+        raise InputError(problem, "two numbers in rope_parameters", "complete config.json")
+    return {"rope_parameters": stated, "parts": (QueryGrowth(rate, length),) if rate else ()}
+
+
+def stretched_rope(hf: Any) -> Settings:
+    """Read the rope of a Hunyuan: dynamic with an alpha is a larger base, for any text."""
+    stated = dict(hf.rope_parameters)
+    alpha, width = stated.pop("alpha", None), hf.head_dim or hf.hidden_size // hf.num_attention_heads
+    if alpha and stated.get("rope_type") == "dynamic":
+        stated = {"rope_type": "default", "rope_theta": stated["rope_theta"] * alpha ** (width / (width - 2))}
+    return {"rope_parameters": stated}
+
+
+def rope_by_layer(hf: Any) -> Settings:
+    """Read one base of the rotary positions for each layer, 0 for a layer without them."""
+    bases = [float(base) for base in hf.layer_rope_theta]
+    if len(bases) != hf.num_hidden_layers or min(bases) < 0:
+        problem = f"layer_rope_theta is {hf.layer_rope_theta!r}"
+        raise InputError(problem, f"{hf.num_hidden_layers} numbers of 0 or more", "correct config.json")
+    if not any(bases):
+        return {"position": "none"}
+    known = sorted({base for base in bases if base})
+    types = [str(known.index(base or known[0])) for base in bases]
+    return {
+        "rope_parameters": {str(i): {**hf.rope_parameters, "rope_theta": base} for i, base in enumerate(known)},
+        "rope_types": tuple(types),
+        "layer_rope": tuple(known.index(base) if base else -1 for base in bases),
     }
 
 

@@ -77,6 +77,18 @@ GPT_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(tensor_names.GPTJ),
     ),
+    "codegen": Family(
+        join_settings(
+            GPT,
+            UNBIASED_QKV,
+            output_bias=False,
+            residual="parallel_shared",
+            rope_interleaved=True,
+            rope_width=rotary_width,
+            head_bias=True,
+        ),
+        TensorNames(tensor_names.CODEGEN, fused="quarters"),
+    ),
     "gpt_neox": Family(
         join_settings(
             GPT,

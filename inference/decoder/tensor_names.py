@@ -50,6 +50,7 @@ class StackedTensor:
 
 
 TensorName = str | StackedTensor
+FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
 
@@ -65,13 +66,14 @@ class TensorNames:
         ``mlp.gate_up`` are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
-        queries, its key and its value (``"grouped"``).
+        queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
+        keys (``"quarters"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
     """
 
     names: Names
-    fused: Literal["concatenated", "grouped"] = "concatenated"
+    fused: FusedLayout = "concatenated"
     transposed: bool = False
     ignored: tuple[str, ...] = field(default=())
 
@@ -119,6 +121,20 @@ EXAONE: Names = {
         "mlp_norm": "h.{}.ln_2",
     }.items()
 }
+APERTUS: Names = LLAMA | {
+    "attention_norm": "layers.{}.attention_layernorm",
+    "mlp_norm": "layers.{}.feedforward_layernorm",
+    "mlp.xielu.positive": "layers.{}.mlp.act_fn.alpha_p",
+    "mlp.xielu.negative": "layers.{}.mlp.act_fn.alpha_n",
+    "mlp.xielu.slope": "layers.{}.mlp.act_fn.beta",
+    "mlp.xielu.largest": "layers.{}.mlp.act_fn.eps",
+}
+NANOCHAT: Names = LLAMA | {"mlp.up": "layers.{}.mlp.fc1", "mlp.down": "layers.{}.mlp.fc2"}
+HUNYUAN: Names = LLAMA | {
+    "attention.query_norm": "layers.{}.self_attn.query_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.key_layernorm",
+}
+SINKS: Names = LLAMA | {"attention.sinks": "layers.{}.self_attn.sinks"}
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
 GLM4: Names = FUSED_GATE | {
@@ -167,6 +183,10 @@ GPTJ: Names = (
     | _attention("h.{}.attn.", "q_proj", "k_proj", "v_proj", "out_proj")
     | {"mlp.up": "h.{}.mlp.fc_in", "mlp.down": "h.{}.mlp.fc_out"}
 )
+CODEGEN: Names = {name: value for name, value in GPTJ.items() if not name.startswith("attention.")} | {
+    "attention.qkv": "h.{}.attn.qkv_proj",
+    "attention.output": "h.{}.attn.out_proj",
+}
 GPT_NEOX: Names = {
     "embedding": "embed_in",
     "final_norm": "final_layer_norm",

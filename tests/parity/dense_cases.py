@@ -23,6 +23,17 @@ LLAMA3 = {
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 16,
 }
+GROWING = {
+    "rope_theta": 1e4,
+    "rope_type": "yarn",
+    "factor": 4.0,
+    "original_max_position_embeddings": 8,
+    "beta_fast": 2.0,
+    "beta_slow": 0.2,
+    "mscale": 1.5,
+    "mscale_all_dim": 0.5,
+    "llama_4_scaling_beta": 0.3,
+}
 MULTIPLIERS = {
     "attention_multiplier": 0.1,
     "residual_multiplier": 0.3,
@@ -76,4 +87,41 @@ DENSE_CASES = [
     Case("xglm/unscaled", XGLM | {"d_model": 68, "scale_embedding": False, "tie_word_embeddings": False}),
     Case("ctrl", GPT | {"dff": 112}),
     Case("ctrl/untied", GPT | {"dff": 96, "tie_word_embeddings": False}),
+    Case("ministral3", SMALL | {"head_dim": 32, "rope_parameters": GROWING}),
+    Case("ministral3/window", SMALL | {"head_dim": 16, "sliding_window": 6, "rope_parameters": GROWING}),
+    Case("hunyuan_v1_dense", SMALL | {"head_dim": 32}),
+    Case(
+        "hunyuan_v1_dense/alpha",
+        SMALL
+        | {
+            "attention_bias": True,
+            "tie_word_embeddings": True,
+            "head_dim": 16,
+            "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "alpha": 50.0, "factor": 1.0},
+        },
+    ),
+    Case("nanochat", SMALL),
+    Case(
+        "nanochat/uncapped",
+        SMALL | {"attention_bias": True, "final_logit_softcapping": None, "tie_word_embeddings": True},
+    ),
+    Case("apertus", SMALL | {"rope_parameters": LLAMA3}),
+    Case("apertus/silu", SMALL | {"hidden_act": "silu", "attention_bias": True, "tie_word_embeddings": True}),
+    Case("granite_swa", SMALL | MULTIPLIERS | {"num_hidden_layers": 5, "sliding_window": 6}),
+    Case(
+        "granite_swa/bases",
+        SMALL
+        | MULTIPLIERS
+        | {
+            "num_hidden_layers": 4,
+            "sliding_window": 6,
+            "layer_types": TWO_AND_TWO,
+            "layer_rope_theta": [1e4, 0, 3e4, 1e4],
+            "attention_bias": True,
+            "mlp_bias": True,
+            "tie_word_embeddings": False,
+        },
+    ),
+    Case("codegen", GPT | {"n_embd": 128, "n_head": 8, "rotary_dim": 8}),
+    Case("codegen/tied", GPT | {"rotary_dim": 16, "n_inner": 96, "tie_word_embeddings": True}),
 ]

@@ -7,6 +7,7 @@ from flax import nnx
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs, Linear, Norm
+from inference.decoder.query_growth import QueryGrowth
 from inference.decoder.rope import rotate
 
 
@@ -34,6 +35,8 @@ class Attention(nnx.Module):
         }[config.query_key_norm]
         norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
         self.query_norm, self.key_norm = norms or (None, None)
+        self.sinks = nnx.Param(jnp.zeros((config.heads,))) if config.attention_sinks else None
+        self.growth = next((part for part in config.parts if isinstance(part, QueryGrowth)), None)
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
@@ -45,13 +48,18 @@ class Attention(nnx.Module):
         if config.query_key_norm == "flat":
             q, k = self._normed(q, k)
         q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
-        if config.query_key_norm in ("head", "per_head"):
+        by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
+        if by_head and not late:
             q, k = self._normed(q, k)
         if inputs.cosines is not None and inputs.sines is not None:
             q, k = (
                 rotate(one, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
                 for one in (q, k)
             )
+        if by_head and late:
+            q, k = self._normed(q, k)
+        if self.growth is not None:
+            q = q * self.growth.factors(length)[:, None, None]
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
@@ -61,6 +69,7 @@ class Attention(nnx.Module):
             window=inputs.window,
             key_bias=inputs.key_bias,
             softcap=config.attention_softcap,
+            sinks=None if self.sinks is None else self.sinks[...].reshape(config.key_value_heads, -1),
         )
         return self.output(mixed.reshape(rows, length, -1))
 

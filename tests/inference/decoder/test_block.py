@@ -1,6 +1,7 @@
 """Blocks of different kinds in one decoder: each layer is of its kind, with its numbers and its weights."""
 
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,8 @@ from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.layer_plan import place_of
 from inference.decoder.transformer import Decoder
 
-SIZES = {"vocabulary": 19, "width": 16, "heads": 2, "key_value_heads": 2, "head_width": 8, "mlp_width": 24}
+HEADS: dict[str, Any] = {"heads": 2, "key_value_heads": 2, "head_width": 8}
+SIZES: dict[str, Any] = {"vocabulary": 19, "width": 16, "mlp_width": 24} | HEADS
 # One layer without a mixer, then a unit of two that comes twice, and windows that differ between layers.
 PLAIN = DecoderConfig(**SIZES, depth=5, ropes=(Rope(1e4, 8),), layer_window=(0, 3, 0, 2, 4))
 MIXED = replace(PLAIN, layer_feed_forward=("mlp", "twice", "none", "twice", "none"))
@@ -47,7 +49,7 @@ def filled(config, values):
 
 
 def seeded(place, layer, shape):
-    part = {"twice": "mlp"}.get(place.stem[0], place.stem[0])
+    part = "mlp" if place.stem[0] == "twice" else place.stem[0]
     seed = [*"".join((part, *place.stem[1:], place.leaf)).encode(), 0 if layer is None else 1 + layer]
     return 0.3 * np.random.default_rng(seed).standard_normal(shape, np.float32)
 
@@ -62,7 +64,7 @@ def test_each_layer_is_of_its_kind():
             return values
         return 2 * values if MIXED.layer_feed_forward[layer] == "twice" else 0 * values
 
-    tokens = np.random.default_rng(0).integers(0, 19, (2, 9))
+    tokens = jnp.asarray(np.random.default_rng(0).integers(0, 19, (2, 9)))
     mixed, plain = filled(MIXED, seeded), filled(PLAIN, as_plain)
     np.testing.assert_allclose(mixed(tokens), plain(tokens), atol=1e-5)
     assert np.abs(filled(PLAIN, seeded)(tokens) - plain(tokens)).max() > 0.1

@@ -36,6 +36,7 @@ ROPE_FIELDS = {
 }
 # Mistakes that change nothing, and why.
 WITHOUT_EFFECT = {
+    ("ctrl", "norm_epsilon"): "the only one covered, which is too small to see beside the variance of states",
     ("*", "max_length"): "it bounds windows; the computation reads it for learned positions only",
     ("llama", "rope.dynamic"): "dynamic scaling begins beyond max_length, where no window reaches",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
