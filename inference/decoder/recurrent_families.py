@@ -19,8 +19,8 @@ from inference.decoder.mixers.rglru import GatedLinearUnit
 from inference.decoder.mixers.short_convolution import ShortConvolution
 from inference.decoder.tensor_names import TensorNames
 
-# Attention reads these; without it they are as small as can be.
-NO_ATTENTION = {"position": "none", "heads": 1, "key_value_heads": 1, "head_width": 1}
+# Attention and MLPs read these; without either they are as small as can be.
+MIXERS_ALONE = {"position": "none", "heads": 1, "key_value_heads": 1, "head_width": 1, "mlp_width": 1}
 
 
 def all_layers(mixer: str, feed_forward: str) -> Callable[[Any], Settings]:
@@ -170,7 +170,7 @@ NEMOTRON_H_KINDS = {
 
 def _nemotron_h(hf: Any) -> Settings:
     kinds = [_kind(kind, NEMOTRON_H_KINDS) for kind in hf.layers_block_type]
-    mixer = Mamba2(
+    mamba2 = Mamba2(
         heads=hf.mamba_num_heads,
         head_width=hf.mamba_head_dim,
         groups=hf.n_groups,
@@ -189,7 +189,7 @@ def _nemotron_h(hf: Any) -> Settings:
         "position": "none",
         "layer_mixer": tuple(mixer for mixer, _ in kinds),
         "layer_feed_forward": tuple(feed_forward for _, feed_forward in kinds),
-        "parts": (mixer,),
+        "parts": (mamba2,),
         "gated": False,
         "activation": activation(hf.mlp_hidden_act),
         "mlp_bias": bool(hf.mlp_bias),
@@ -200,19 +200,19 @@ HYBRID_LAYERS = layers_by_type("layers_block_type", linear_attention="mamba2", f
 
 RECURRENT_FAMILIES: dict[str, Family] = {
     "mamba": Family(
-        join_settings(NO_ATTENTION, all_layers("mamba", "none"), parts=lambda hf: (_mamba(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba", "none"), parts=lambda hf: (_mamba(hf),)),
         TensorNames(names.MAMBA),
     ),
     "falcon_mamba": Family(
         join_settings(
-            NO_ATTENTION,
+            MIXERS_ALONE,
             all_layers("mamba", "none"),
             parts=lambda hf: (_mamba(hf, selection_norm=hf.mixer_rms_eps),),
         ),
         TensorNames(names.MAMBA),
     ),
     "mamba2": Family(
-        join_settings(NO_ATTENTION, all_layers("mamba2", "none"), parts=lambda hf: (_mamba2(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba2", "none"), parts=lambda hf: (_mamba2(hf),)),
         TensorNames(names.MAMBA2),
     ),
     "bamba": Family(
