@@ -14,7 +14,7 @@ from inference.decoder.tensor_names import FusedLayout, StackedTensor, TensorNam
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
 PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder|biogpt|backbone)\.)+")
-FUSED = {"attention.qkv": ("query", "key", "value"), "mlp.gate_up": ("gate", "up")}
+FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 
 Take = Callable[[np.ndarray], np.ndarray]
@@ -112,9 +112,9 @@ class WeightPlan:
         return [self._piece(stem, leaf, layer, tuple(shape[1:])) for layer in place.layers]
 
     def _piece(self, stem: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
-        part = stem.rsplit(".", 1)[-1]
-        for fused, parts in FUSED.items():
-            if part in parts and fused in self.tensors.names and stem.startswith(fused.split(".")[0]):
+        module, _, part = stem.rpartition(".")
+        for together, parts in FUSED.items():
+            if part in parts and (fused := f"{module}.{together}") in self.tensors.names:
                 return self._found([self._fused(fused, part, leaf, layer, shape)])
         names, whole = self.tensors.names, f"{stem}.{leaf}"
         named = names[whole] if whole in names else names.get(stem, f"({stem} of this family)")
@@ -137,7 +137,7 @@ class WeightPlan:
 
     def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         config = self.config
-        if fused == "mlp.gate_up":
+        if part in FUSED["gate_up"]:
             rows, select = 2 * shape[0], slice(0, shape[0]) if part == "gate" else slice(shape[0], None)
             take: Take = lambda x: x[select]  # noqa: E731
         else:

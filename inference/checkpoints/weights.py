@@ -22,6 +22,8 @@ DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
 VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
+# Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
+TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 ALIGNMENT = 64
 
 
@@ -87,7 +89,7 @@ def _planned(
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
     def ignored(name: str) -> bool:
-        tied_head = config.tied and PREFIX.sub("", name) in ("lm_head.weight", "embed_out.weight")
+        tied_head = config.tied and PREFIX.sub("", name) in TIED_HEADS
         return tied_head or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
     plan.check(model_type, ignored)

@@ -63,11 +63,12 @@ def attend(
     window
         Number of positions attended to, the query's own included.
     key_bias
-        What is added to scores by the key's position, [group, head, position].
+        What is added to scores by the key's position, [group, head or 1, position], of each row where a dimension more
+        stands in front.
     softcap
         Bound c of ``c tanh(score / c)``.
     sinks
-        A further score of each head, [group, head], which takes a share of the attention and adds no value.
+        A score of each head that takes part in the softmax beside those of keys and has no value, [group, head].
 
     Returns
     -------
@@ -113,14 +114,16 @@ def _attend_block(
     if bias is not None:
         scores = scores + bias
     scores = jnp.where((distance >= 0) & (distance < window), scores, -jnp.inf)
-    shares = (jax.nn.softmax(scores, axis=-1) if sinks is None else _shares_beside(sinks, scores)).astype(values.dtype)
+    shares = _shares(scores, sinks).astype(values.dtype)
     mixed = jnp.einsum("bghts,bsgd->btghd", shares, values, preferred_element_type=jnp.float32)
     return mixed.astype(values.dtype)
 
 
-def _shares_beside(sinks: jax.Array, scores: jax.Array) -> jax.Array:
-    """Return the softmax of scores [..., group, head, query, key] without the share of each head's sink."""
-    sinks = sinks.astype(jnp.float32)[..., None, None]
+def _shares(scores: jax.Array, sinks: jax.Array | None) -> jax.Array:
+    """Return the softmax of scores [row, group, head, query, key], of which sinks [group, head] take their part."""
+    if sinks is None:
+        return jax.nn.softmax(scores, axis=-1)
+    sinks = sinks[:, :, None, None]
     largest = jnp.maximum(scores.max(-1, keepdims=True), sinks)
-    weights = jnp.exp(scores - largest)
-    return weights / (weights.sum(-1, keepdims=True) + jnp.exp(sinks - largest))
+    exponentials = jnp.exp(scores - largest)
+    return exponentials / (exponentials.sum(-1, keepdims=True) + jnp.exp(sinks - largest))

@@ -5,7 +5,6 @@ tensor is looked for. Fields that no decoder heeds are passed over.
 """
 
 import math
-
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +53,10 @@ def _is_switch(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _are_layers(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_whole(each, 0, MOST_POSITIONS) for each in value)
 
 
 def whole(lowest: int, highest: int, what: str = "") -> Rule:
@@ -107,6 +110,14 @@ SIZES = (
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
     "shared_intermediate_size",
 )  # fmt: skip
+# Beside sizes, what there may be none of.
+COUNTS = (
+    "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
+    "moe_intermediate_size", "shared_expert_intermediate_size", "n_shared_experts",
+    "moe_num_shared_experts", "n_group", "topk_group",
+)  # fmt: skip
+# Numbers of layers, from 0; -1 is the last one.
+LAYERS = ("first_k_dense_replace", "moe_layer_start_index", "moe_layer_end_index")
 SWITCH_FIELDS = (
     "tie_word_embeddings", "attention_bias", "qkv_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias",
     "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
@@ -116,6 +127,7 @@ SWITCH_FIELDS = (
     "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
+    "norm_topk_prob",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -140,6 +152,11 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
+    **dict.fromkeys(("routed_scaling_factor", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO),
+    **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval"), POSITIONS),
+    **dict.fromkeys(LAYERS, whole(-1, MOST_POSITIONS)),
+    "mlp_only_layers": Rule("a list of whole numbers of 0 or more", _are_layers),
+    "moe_norm_min": Rule("a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)),
     **dict.fromkeys(("time_step_rank", "mamba_d_head"), SIZE_OR_AUTO),
     **dict.fromkeys(("expand", "mamba_expand"), FACTOR),
     **dict.fromkeys(("time_step_limit", "mamba_dt_limit"), STEPS),
@@ -180,12 +197,14 @@ def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[in
     largest = max((size for shape in shapes.values() for size in shape), default=0)
     layers = whole(1, len(shapes), ", the number of its tensors")
     sizes = whole(1, largest, ", the largest dimension of its tensors")
+    counts = whole(0, largest, ", the largest dimension of its tensors")
     repeats = Rule(f"pairs of a list of texts and {layers.accepted}", lambda value: _are(value, repeated))
 
     def repeated(pair: Any) -> bool:
         return isinstance(pair, list) and len(pair) == 2 and TEXTS.holds(pair[0]) and layers.holds(pair[1])
 
-    rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | {"attention_types": repeats}
+    rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | dict.fromkeys(COUNTS, counts)
+    rules |= {"attention_types": repeats}
     for path, name, value in _fields(config):
         rule = rules.get(name)
         if rule is not None and value is not None and not rule.holds(value):

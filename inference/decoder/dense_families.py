@@ -1,7 +1,7 @@
 """Families of the lineage of Llama: every layer is attention and one MLP, mostly gated, with root-mean-square norms."""
 
 from inference.decoder import tensor_names
-from inference.decoder.configuration_reading import window_by_type
+from inference.decoder.configuration_reading import activation, window_by_type
 from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
@@ -27,7 +27,9 @@ from inference.decoder.family_settings import (
     own_head_width,
     rope_by_layer,
     stretched_rope,
+    whole_dynamic_mask,
 )
+from inference.decoder.head_transform import HeadTransform
 from inference.decoder.tensor_names import TensorNames
 
 LLAMA_TENSORS = TensorNames(tensor_names.LLAMA)
@@ -48,8 +50,8 @@ DENSE_FAMILIES: dict[str, Family] = {
             ATTENTION_BIASES,
             norm_weight=False,
             embedding_norm=True,
+            # After the rotation, which a norm without weights does not see.
             query_key_norm="head",
-            query_key_norm_late=True,
             gated=False,
             rope_backward=True,
             logit_softcap=lambda hf: hf.final_logit_softcapping,
@@ -61,6 +63,35 @@ DENSE_FAMILIES: dict[str, Family] = {
     ),
     "granite_swa": Family(
         join_settings(GRANITE, BY_TYPE, rope_by_layer, attention_sinks=True), TensorNames(tensor_names.SINKS)
+    ),
+    "doge": Family(
+        join_settings(
+            *LLAMA_BIASES,
+            EVERYWHERE,
+            whole_dynamic_mask,
+            query_key_norm="head",
+            value_bias=True,
+            residual_weights=True,
+        ),
+        TensorNames(tensor_names.DOGE),
+        {"is_moe": (False,)},
+    ),
+    "modernbert-decoder": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            biases("mlp_bias", *MLP),
+            BY_TYPE,
+            own_head_width,
+            biases("norm_bias", "norm_bias"),
+            biases("decoder_bias", "head_bias"),
+            norm="layer",
+            embedding_norm=True,
+            # Embeddings are normed already.
+            bare_layers=(0,),
+            activation=lambda hf: activation(hf.hidden_activation),
+            parts=lambda hf: (HeadTransform(activation(hf.classifier_activation), hf.classifier_bias),),
+        ),
+        TensorNames(tensor_names.MODERNBERT_DECODER),
     ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),

@@ -113,6 +113,14 @@ def rope_by_layer(hf: Any) -> Settings:
     }
 
 
+def whole_dynamic_mask(hf: Any) -> Settings:
+    """Refuse a Doge that in its longest texts attends to some of the keys alone, which is not covered."""
+    if hf.keep_window_size < hf.max_position_embeddings:
+        problem = f"keep_window_size is {hf.keep_window_size} for texts of up to {hf.max_position_embeddings} tokens"
+        raise InputError(problem, "a number of at least max_position_embeddings", "use another checkpoint")
+    return {}
+
+
 def scaled_embedding(hf: Any) -> Settings:
     """Read whether embeddings are multiplied by the square root of their width."""
     return {"embedding_scale": hf.hidden_size**0.5 if hf.scale_embedding else 1.0}

@@ -1,7 +1,7 @@
 """What the parts of a block are made of: linear maps, norms, activations, and what a layer is given."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,24 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "gelu_sigmoid": lambda x: x * jax.nn.sigmoid(1.702 * x),
 }
+
+
+def held_in_place(weights: Any) -> Any:
+    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
+
+    Parameters
+    ----------
+    weights
+        Arrays that each turn of a loop takes over from the one before.
+
+    Returns
+    -------
+    Any
+        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
+        it, it would take twice the memory of the model.
+    """
+    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
+    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
 
 
 class LayerInputs(NamedTuple):

@@ -1,11 +1,15 @@
 """Queries that grow with their position, so that attention stays sharp in long texts."""
 
+from __future__ import annotations
+
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from bayeslaw.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -40,5 +44,8 @@ class QueryGrowth:
 
     def factors(self, length: int) -> np.ndarray:
         """Return the factor on the query at each position, [length], float32."""
+        # Families are listed without it.
+        import numpy as np
+
         steps = np.floor(np.arange(length, dtype=np.float32) / np.float32(self.step))
         return np.float32(1) + np.float32(self.rate) * np.log(np.float32(1) + steps)

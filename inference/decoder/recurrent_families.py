@@ -216,9 +216,7 @@ RECURRENT_FAMILIES: dict[str, Family] = {
         TensorNames(names.MAMBA2),
     ),
     "bamba": Family(
-        join_settings(
-            *LLAMA_BIASES, HYBRID_LAYERS, parts=lambda hf: (_hybrid_mamba2(hf),), partial_rotary=True
-        ),
+        join_settings(*LLAMA_BIASES, HYBRID_LAYERS, parts=lambda hf: (_hybrid_mamba2(hf),), partial_rotary=True),
         TensorNames(names.BAMBA),
     ),
     "falcon_h1": Family(

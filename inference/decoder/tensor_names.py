@@ -63,7 +63,7 @@ class TensorNames:
     names
         From a parameter of `inference.decoder.transformer.Decoder`, within its block, to a tensor's name, both without
         ``.weight`` or ``.bias``; or of a whole parameter, these included, to a whole name. ``attention.qkv`` and
-        ``mlp.gate_up`` are fused ones, of which parts are taken.
+        ``mlp.gate_up`` (of a shared expert ``experts.shared.gate_up``) are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
         queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
@@ -135,6 +135,27 @@ HUNYUAN: Names = LLAMA | {
     "attention.key_norm": "layers.{}.self_attn.key_layernorm",
 }
 SINKS: Names = LLAMA | {"attention.sinks": "layers.{}.self_attn.sinks"}
+DOGE: Names = LLAMA | {
+    "attention.value_bias.rate": "layers.{}.self_attn.A",
+    "attention.value_bias.step": "layers.{}.self_attn.dt_proj",
+    "attention_residual.weight": "layers.{}.input_residual",
+    "mlp_residual.weight": "layers.{}.post_attention_residual",
+}
+MODERNBERT_DECODER: Names = {
+    "embedding": "embeddings.tok_embeddings",
+    "embedding_norm": "embeddings.norm",
+    "final_norm": "final_norm",
+    "head_map": "lm_head.dense",
+    "head_norm": "lm_head.norm",
+    # Called decoder, which is the prefix of other families.
+    "head.weight": "weight",
+    "head.bias": "bias",
+    **_attention("layers.{}.attn.", "q_proj", "k_proj", "v_proj", "Wo"),
+    "mlp.gate_up": "layers.{}.mlp.Wi",
+    "mlp.down": "layers.{}.mlp.Wo",
+    "attention_norm": "layers.{}.attn_norm",
+    "mlp_norm": "layers.{}.mlp_norm",
+}
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
 GLM4: Names = FUSED_GATE | {

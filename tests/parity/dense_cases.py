@@ -28,11 +28,18 @@ GROWING = {
     "rope_type": "yarn",
     "factor": 4.0,
     "original_max_position_embeddings": 8,
-    "beta_fast": 2.0,
-    "beta_slow": 0.2,
+    "beta_fast": 0.3,
+    "beta_slow": 0.02,
     "mscale": 1.5,
     "mscale_all_dim": 0.5,
     "llama_4_scaling_beta": 0.3,
+}
+MODERNBERT = HEADS | {
+    "num_hidden_layers": 5,
+    "local_attention": 12,
+    "cls_token_id": 1,
+    "sep_token_id": 2,
+    "global_rope_theta": 160000.0,
 }
 MULTIPLIERS = {
     "attention_multiplier": 0.1,
@@ -124,4 +131,13 @@ DENSE_CASES = [
     ),
     Case("codegen", GPT | {"n_embd": 128, "n_head": 8, "rotary_dim": 8}),
     Case("codegen/tied", GPT | {"rotary_dim": 16, "n_inner": 96, "tie_word_embeddings": True}),
+    Case("doge", SMALL | {"sliding_window": 6}),
+    Case("doge/bias", SMALL | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
+    Case("modernbert-decoder", MODERNBERT),
+    Case(
+        "modernbert-decoder/bias",
+        MODERNBERT
+        | dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), True)
+        | {"decoder_bias": False, "classifier_activation": "silu", "tie_word_embeddings": False},
+    ),
 ]

@@ -16,14 +16,16 @@ class MLP(nnx.Module):
     ----------
     config
         The decoder.
+    width
+        Width inside; the decoder's by default.
     """
 
-    def __init__(self, config: DecoderConfig) -> None:
-        self.activation = config.activation
+    def __init__(self, config: DecoderConfig, width: int | None = None) -> None:
+        self.activation, width = config.activation, config.mlp_width if width is None else width
         self.xielu = Xielu() if config.activation == "xielu" else None
-        self.gate = Linear(config.width, config.mlp_width, bias=config.mlp_bias) if config.gated else None
-        self.up = Linear(config.width, config.mlp_width, bias=config.mlp_bias)
-        self.down = Linear(config.mlp_width, config.width, bias=config.mlp_bias)
+        self.gate = Linear(config.width, width, bias=config.mlp_bias) if config.gated else None
+        self.up = Linear(config.width, width, bias=config.mlp_bias)
+        self.down = Linear(width, config.width, bias=config.mlp_bias)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same."""

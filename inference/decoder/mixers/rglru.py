@@ -89,7 +89,5 @@ class GatedLinearUnitMixer(nnx.Module):
         kept = jnp.sqrt(-jnp.expm1(2 * log_decays))
         # The first position has no state before it, so that it enters whole.
         kept = kept.at[:, 0].set(1.0)
-        states = diagonal_recurrence(
-            jnp.exp(log_decays), convolved * jax.nn.sigmoid(self.input_gate(convolved)) * kept
-        )
+        states = diagonal_recurrence(jnp.exp(log_decays), convolved * jax.nn.sigmoid(self.input_gate(convolved)) * kept)
         return self.output(states * opened)

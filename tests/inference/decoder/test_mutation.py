@@ -40,6 +40,7 @@ WITHOUT_EFFECT = {
     ("ctrl", "norm_epsilon"): "the only one covered, which is too small to see beside the variance of states",
     ("*", "max_length"): "it bounds windows; the computation reads it for learned positions only",
     ("llama", "rope.dynamic"): "dynamic scaling begins beyond max_length, where no window reaches",
+    ("mamba", "Mamba.selection_norm_weight"): "the family has no norms there, which would have the weight",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
 }
 

@@ -120,9 +120,7 @@ def test_later_positions_and_other_rows_reach_nothing(kind):
     given = case(29)
     found = np.asarray(computed(**given, chunk=8))
     # Padding may hold anything: of the second row the last positions, huge ones.
-    changed = {
-        name: value.copy() if name != "rates" else value for name, value in given.items()
-    }
+    changed = {name: value.copy() if name != "rates" else value for name, value in given.items()}
     for name, value in changed.items():
         if name != "rates":
             value[1, 20:] = -30.0 if name == "log_decays" else 30.0
