@@ -1,6 +1,6 @@
 """Where the parameters of families with recurrences lie; the form of the tables is that of `tensor_names`."""
 
-from inference.decoder.tensor_names import LLAMA, Names
+from inference.decoder.tensor_names import LLAMA, HeadRows, Names
 
 
 def _mamba(base: str, kind: str = "mamba") -> dict[str, str]:
@@ -100,4 +100,33 @@ RECURRENT_GEMMA: Names = {
     "mlp.gate": "layers.{}.mlp_block.gate_proj",
     "mlp.up": "layers.{}.mlp_block.up_proj",
     "mlp.down": "layers.{}.mlp_block.down_proj",
+}
+
+
+def _gated_attention(names: Names) -> Names:
+    """Move the names of attention to the gated kind, whose gates lie among the rows of queries."""
+    moved = {f"gated_{name}": value for name, value in names.items() if name.startswith("attention.")}
+    query = "layers.{}.self_attn.q_proj"
+    return moved | {"gated_attention.query": HeadRows(query, 0, 2), "gated_attention.gate": HeadRows(query, 1, 2)}
+
+
+def _gated_delta(base: str) -> dict[str, str]:
+    """Return the names of what all gated delta networks share."""
+    return {
+        "gated_delta.convolution": base + "conv1d",
+        "gated_delta.step_bias": base + "dt_bias",
+        "gated_delta.log_rates": base + "A_log",
+        "gated_delta.norm": base + "norm",
+        "gated_delta.output": base + "out_proj",
+    }
+
+
+QWEN3_5: Names = {
+    **LLAMA,
+    **_gated_attention(LLAMA),
+    **_gated_delta("layers.{}.linear_attn."),
+    "gated_delta.projection.mixed": "layers.{}.linear_attn.in_proj_qkv",
+    "gated_delta.projection.gate": "layers.{}.linear_attn.in_proj_z",
+    "gated_delta.projection.strength": "layers.{}.linear_attn.in_proj_b",
+    "gated_delta.projection.decay": "layers.{}.linear_attn.in_proj_a",
 }

@@ -49,7 +49,33 @@ class StackedTensor:
         return rows[self.part * count : (self.part + 1) * count]
 
 
-TensorName = str | StackedTensor
+@dataclass(frozen=True)
+class HeadRows:
+    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    part, parts
+        Which of how many maps, from 0.
+    """
+
+    name: str
+    part: int
+    parts: int
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where a map's parameter is [out, ...]."""
+        return (shape[0] * self.parts, *shape[1:])
+
+    def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
+        """Return the part of the map, [out, ...], of the tensor."""
+        rest = stored.shape[1:]
+        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+
+
+TensorName = str | StackedTensor | HeadRows
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
