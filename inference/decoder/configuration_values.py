@@ -108,12 +108,11 @@ SIZES = (
     "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim", "state_size",
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
-    "shared_intermediate_size",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
-    "moe_intermediate_size", "shared_expert_intermediate_size", "n_shared_experts",
+    "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "n_group", "topk_group",
 )  # fmt: skip
 # Numbers of layers, from 0; -1 is the last one.

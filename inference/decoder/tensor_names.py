@@ -6,7 +6,7 @@ or an expert. A tuple lists alternatives.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -75,7 +75,20 @@ class HeadRows:
         return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
 
 
-TensorName = str | StackedTensor | HeadRows
+@dataclass(frozen=True)
+class FirstEntry:
+    """A tensor of one entry, [1, ...], that holds a parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    """
+
+    name: str
+
+
+TensorName = str | StackedTensor | HeadRows | FirstEntry
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
@@ -96,12 +109,14 @@ class TensorNames:
         keys (``"quarters"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
+    ignored
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
     """
 
     names: Names
     fused: FusedLayout = "concatenated"
     transposed: bool = False
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:

@@ -34,6 +34,8 @@ GROWING = {
     "mscale_all_dim": 0.5,
     "llama_4_scaling_beta": 0.3,
 }
+# Experts that a dense one has none of are counted all the same.
+DOGE = SMALL | {"num_experts": 16, "num_experts_per_tok": 2}
 MODERNBERT = HEADS | {
     "num_hidden_layers": 5,
     "local_attention": 12,
@@ -131,8 +133,8 @@ DENSE_CASES = [
     ),
     Case("codegen", GPT | {"n_embd": 128, "n_head": 8, "rotary_dim": 8}),
     Case("codegen/tied", GPT | {"rotary_dim": 16, "n_inner": 96, "tie_word_embeddings": True}),
-    Case("doge", SMALL | {"sliding_window": 6}),
-    Case("doge/bias", SMALL | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
+    Case("doge", DOGE | {"sliding_window": 6}),
+    Case("doge/bias", DOGE | {"attention_bias": True, "mlp_bias": True, "tie_word_embeddings": True}),
     Case("modernbert-decoder", MODERNBERT),
     Case(
         "modernbert-decoder/bias",

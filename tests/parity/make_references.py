@@ -34,7 +34,9 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
     shapes = stored_shapes(folder)
     weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    options = {"dtype": torch.float32, "attn_implementation": case.attention} | options
+    # Experts one after the other: the reference's joined products of all experts know no float64.
+    kinds = {"attn_implementation": case.attention, "experts_implementation": "eager"}
+    options = {"dtype": torch.float32} | kinds | options
     model, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loaded[kind]:
