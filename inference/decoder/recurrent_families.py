@@ -3,7 +3,6 @@
 from inference.decoder import recurrent_tensor_names as names
 from inference.decoder.family import Family
 from inference.decoder.family_settings import ATTENTION_BIASES, LLAMA_BIASES, join_settings
-from inference.decoder.mixers.short_convolution import ShortConvolution
 from inference.decoder.recurrent_settings import (
     MIXERS_ALONE,
     all_layers,
@@ -11,18 +10,34 @@ from inference.decoder.recurrent_settings import (
     gated_delta_part,
     granite_hybrid_settings,
     hybrid_mamba2,
+    jamba_settings,
     layers_by_type,
+    lfm2_moe_settings,
     lfm2_width,
     mamba2_part,
     mamba_part,
     nemotron_h_settings,
+    qwen3_5_moe_settings,
+    qwen3_next_settings,
     recurrent_gemma_settings,
     rope_of_text,
+    short_convolution_part,
 )
 from inference.decoder.tensor_names import TensorNames
 
 HYBRID_LAYERS = layers_by_type("layers_block_type", linear_attention="mamba2", full_attention="attention")
-DELTA_LAYERS = layers_by_type("layer_types", linear_attention="gated_delta", full_attention="gated_attention")
+LFM2 = join_settings(
+    layers_by_type("layer_types", conv="short_convolution", full_attention="attention"),
+    query_key_norm="head",
+    activation="silu",
+)
+DELTA = join_settings(
+    ATTENTION_BIASES,
+    layers_by_type("layer_types", linear_attention="gated_delta", full_attention="gated_attention"),
+    query_key_norm="head",
+    norm_offset=1.0,
+    partial_rotary=True,
+)
 # Layers that predict tokens further on, which no score needs.
 FURTHER_TOKENS = ("mtp.",)
 
@@ -54,35 +69,36 @@ RECURRENT_FAMILIES: dict[str, Family] = {
     "granitemoehybrid": Family(
         join_settings(ATTENTION_BIASES, HYBRID_LAYERS, granite_hybrid_settings),
         TensorNames(names.GRANITE_HYBRID),
-        {"num_local_experts": (0, None)},
     ),
-    "nemotron_h": Family(nemotron_h_settings, TensorNames(names.NEMOTRON_H)),
+    "nemotron_h": Family(
+        nemotron_h_settings, TensorNames(names.NEMOTRON_H, ignored=FURTHER_TOKENS), {"moe_latent_size": (None,)}
+    ),
+    "jamba": Family(jamba_settings, TensorNames(names.JAMBA)),
     "lfm2": Family(
-        join_settings(
-            layers_by_type("layer_types", conv="short_convolution", full_attention="attention"),
-            parts=lambda hf: (ShortConvolution(hf.conv_L_cache, bool(hf.conv_bias)),),
-            mlp_width=lfm2_width,
-            query_key_norm="head",
-            activation="silu",
-        ),
+        join_settings(LFM2, parts=lambda hf: (short_convolution_part(hf),), mlp_width=lfm2_width),
         TensorNames(names.LFM2),
     ),
+    "lfm2_moe": Family(join_settings(LFM2, lfm2_moe_settings), TensorNames(names.LFM2_MOE)),
     "recurrent_gemma": Family(
         join_settings(
-            ATTENTION_BIASES, recurrent_gemma_settings, norm_offset=1.0, mlp_bias=True, output_bias=True, partial_rotary=True
+            ATTENTION_BIASES,
+            recurrent_gemma_settings,
+            norm_offset=1.0,
+            mlp_bias=True,
+            output_bias=True,
+            partial_rotary=True,
         ),
         TensorNames(names.RECURRENT_GEMMA),
     ),
+    "qwen3_next": Family(
+        join_settings(DELTA, qwen3_next_settings), TensorNames(names.QWEN3_NEXT, ignored=FURTHER_TOKENS)
+    ),
     "qwen3_5_text": Family(
-        join_settings(
-            ATTENTION_BIASES,
-            DELTA_LAYERS,
-            rope_of_text,
-            parts=lambda hf: (gated_delta_part(hf),),
-            query_key_norm="head",
-            norm_offset=1.0,
-            partial_rotary=True,
-        ),
+        join_settings(DELTA, rope_of_text, parts=lambda hf: (gated_delta_part(hf),)),
+        TensorNames(names.QWEN3_5, ignored=FURTHER_TOKENS),
+    ),
+    "qwen3_5_moe_text": Family(
+        join_settings(DELTA, rope_of_text, qwen3_5_moe_settings),
         TensorNames(names.QWEN3_5, ignored=FURTHER_TOKENS),
     ),
 }

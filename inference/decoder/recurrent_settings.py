@@ -8,15 +8,23 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation
+from inference.decoder.expert_settings import Experts
 from inference.decoder.feed_forwards.scaled_mlp import MLPScales
 from inference.decoder.mixers.attention_mamba2 import SideBySide
 from inference.decoder.mixers.gated_delta import GatedDelta
 from inference.decoder.mixers.mamba import Mamba
 from inference.decoder.mixers.mamba2 import Mamba2
 from inference.decoder.mixers.rglru import GatedLinearUnit
+from inference.decoder.mixers.short_convolution import ShortConvolution
+from inference.decoder.routed_settings import DEEPSEEK3, LOCAL, QWEN, by_steps, experts_where, some_experts
+from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
 
 # Attention and MLPs read these; without either they are as small as can be.
 MIXERS_ALONE = {"position": "none", "heads": 1, "key_value_heads": 1, "head_width": 1, "mlp_width": 1}
+
+
+JAMBA_KINDS = {"mamba": "mamba", "attention": "attention"}
+SHARED_GATED = {"shared_width": lambda hf: hf.shared_expert_intermediate_size, "shared_gated": True}
 
 
 def all_layers(mixer: str, feed_forward: str) -> Callable[[Any], Settings]:
@@ -146,9 +154,15 @@ def recurrent_gemma_settings(hf: Any) -> Settings:
 
 
 def granite_hybrid_settings(hf: Any) -> Settings:
+    """Read a Granite whose layers have experts beside their MLP, or, where there are none, an MLP alone."""
+    routed = bool(hf.num_local_experts)
+    experts = some_experts(
+        **LOCAL, scores="logits", shares="softmax", shared_width=lambda hf: hf.shared_intermediate_size
+    )
     return {
         "position": "rope" if hf.position_embedding_type == "rope" else "none",
-        "parts": (hybrid_mamba2(hf),),
+        "layer_feed_forward": ("experts" if routed else "mlp",) * hf.num_hidden_layers,
+        "parts": (hybrid_mamba2(hf), *(experts(hf)["parts"] if routed else ())),
         "mlp_width": hf.shared_intermediate_size,
         "attention_scale": float(hf.attention_multiplier),
         "residual_scale": float(hf.residual_multiplier),
@@ -161,6 +175,7 @@ NEMOTRON_H_KINDS = {
     "linear_attention": ("mamba2", "none"),
     "full_attention": ("attention", "none"),
     "mlp": ("none", "mlp"),
+    "moe": ("none", "experts"),
 }
 
 
@@ -185,11 +200,74 @@ def nemotron_h_settings(hf: Any) -> Settings:
         "position": "none",
         "layer_mixer": tuple(mixer for mixer, _ in kinds),
         "layer_feed_forward": tuple(feed_forward for _, feed_forward in kinds),
-        "parts": (mamba2,),
+        "parts": (mamba2, _nemotron_h_experts(hf)),
         "gated": False,
         "activation": activation(hf.mlp_hidden_act),
         "mlp_bias": bool(hf.mlp_bias),
     }
+
+
+def _nemotron_h_experts(hf: Any) -> Experts:
+    settings = DEEPSEEK3 | {"shared_width": hf.moe_shared_expert_intermediate_size}
+    return some_experts(**settings)(hf)["parts"][0]
+
+
+def jamba_settings(hf: Any) -> Settings:
+    """Read which layers of a Jamba attend, which have experts, and its Mamba."""
+    routed = any(count > 1 for count in hf.layers_num_experts)
+    mamba = Mamba(
+        inner_width=hf.mamba_expand * hf.hidden_size,
+        state_width=hf.mamba_d_state,
+        step_rank=int(hf.mamba_dt_rank),
+        taps=hf.mamba_d_conv,
+        bias=bool(hf.mamba_proj_bias),
+        convolution_bias=bool(hf.mamba_conv_bias),
+        selection_norm=hf.rms_norm_eps,
+        selection_norm_weight=True,
+        activation=activation(hf.hidden_act),
+    )
+    experts = some_experts(**LOCAL, shares="scores")
+    return {
+        "position": "none",
+        "layer_mixer": tuple(kind_of(kind, JAMBA_KINDS) for kind in hf.layers_block_type),
+        "layer_feed_forward": tuple("experts" if count > 1 else "mlp" for count in hf.layers_num_experts),
+        "parts": (mamba, *(experts(hf)["parts"] if routed else ())),
+    }
+
+
+def lfm2_moe_settings(hf: Any) -> Settings:
+    """Read which layers of an LFM2 have experts, and how these are chosen."""
+    experts = some_experts(
+        **QWEN,
+        scores="sigmoid",
+        # Added by the family whatever its configuration says.
+        added_sum=1e-6,
+        scale=lambda hf: float(hf.routed_scaling_factor),
+        corrected=lambda hf: bool(hf.use_expert_bias),
+    )
+    dense = min(hf.num_dense_layers, hf.num_hidden_layers)
+    return {
+        "layer_feed_forward": ("mlp",) * dense + ("experts",) * (hf.num_hidden_layers - dense),
+        "parts": (short_convolution_part(hf), *experts(hf)["parts"]),
+    }
+
+
+def short_convolution_part(hf: Any) -> ShortConvolution:
+    """Read the convolution of an LFM2."""
+    return ShortConvolution(hf.conv_L_cache, bool(hf.conv_bias))
+
+
+def qwen3_next_settings(hf: Any) -> Settings:
+    """Read a Qwen whose layers, or most of them, have experts beside an MLP."""
+    layers = experts_where(by_steps)(hf)
+    experts = some_experts(**QWEN, **SHARED_GATED)(hf)["parts"] if "experts" in layers["layer_feed_forward"] else ()
+    return layers | {"parts": (gated_delta_part(hf, projection="grouped"), *experts)}
+
+
+def qwen3_5_moe_settings(hf: Any) -> Settings:
+    """Read a Qwen whose every layer has experts beside an MLP."""
+    experts = some_experts(**QWEN | {"shares": "normalised"}, **SHARED_GATED)(hf)["parts"]
+    return ALL_LAYERS(hf) | {"parts": (gated_delta_part(hf), *experts)}
 
 
 def gated_delta_part(hf: Any, **settings: Any) -> GatedDelta:
@@ -209,6 +287,8 @@ def rope_of_text(hf: Any) -> Settings:
     """Read rotary positions without what they say of images: the positions of text are the same in all directions."""
     return {
         "rope_parameters": {
-            name: value for name, value in hf.rope_parameters.items() if name not in ("mrope_section", "mrope_interleaved")
+            name: value
+            for name, value in hf.rope_parameters.items()
+            if name not in ("mrope_section", "mrope_interleaved")
         }
     }

@@ -87,6 +87,27 @@ DELTA = ATTENTION | {
     "linear_value_head_dim": 6,
     "rms_norm_eps": 1e-5,
 }
+ROUTED_DELTA = DELTA | {
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 24,
+    "shared_expert_intermediate_size": 20,
+}
+JAMBA = ATTENTION | {
+    "num_hidden_layers": 4,
+    "attn_layer_period": 3,
+    "attn_layer_offset": 1,
+    "num_experts": 6,
+    "mamba_d_state": 6,
+    "rms_norm_eps": 1e-5,
+}
+LFM2_MOE = {name: value for name, value in LFM2.items() if name != "block_multiple_of"} | {
+    "num_dense_layers": 1,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 24,
+    "routed_scaling_factor": 1.5,
+}
 
 RECURRENT_CASES = [
     Case("mamba", MAMBA, CHUNKS),
@@ -126,6 +147,31 @@ RECURRENT_CASES = [
                 "mrope_section": [2, 1, 1],
                 "mrope_interleaved": True,
             },
+        },
+        CHUNKS,
+    ),
+    Case("qwen3_next", ROUTED_DELTA, CHUNKS),
+    Case(
+        "qwen3_next/dense",
+        ROUTED_DELTA
+        | {"mlp_only_layers": [0], "decoder_sparse_step": 2, "norm_topk_prob": False, "attention_bias": True},
+        CHUNKS,
+    ),
+    Case("qwen3_5_moe_text", ROUTED_DELTA, CHUNKS),
+    Case("jamba", JAMBA, CHUNKS),
+    Case("jamba/bias", JAMBA | {"mamba_proj_bias": True, "mamba_conv_bias": False, "mamba_dt_rank": 5}, CHUNKS),
+    Case("lfm2_moe", LFM2_MOE, CHUNKS),
+    Case("lfm2_moe/uncorrected", LFM2_MOE | {"use_expert_bias": False, "norm_topk_prob": False}, CHUNKS),
+    Case("granitemoehybrid/experts", GRANITE | {"num_local_experts": 6, "intermediate_size": 24}, CHUNKS),
+    Case(
+        "nemotron_h/experts",
+        NEMOTRON_H
+        | {
+            "layers_block_type": ["linear_attention", "moe", "full_attention", "moe", "mlp"],
+            "n_routed_experts": 6,
+            "n_group": 3,
+            "topk_group": 2,
+            "routed_scaling_factor": 1.5,
         },
         CHUNKS,
     ),
