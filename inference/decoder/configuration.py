@@ -73,8 +73,6 @@ class Rope:
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
     backward
         Whether the rotation is by minus the angles.
-    long_magnitude
-        As `magnitude`, of ``"longrope"`` beyond `original_max_length`; 0 where there is one for all texts.
     short_factors, long_factors
         Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
         beyond.
@@ -93,7 +91,6 @@ class Rope:
     truncate: bool = True
     magnitude: float = 1.0
     backward: bool = False
-    long_magnitude: float = 0.0
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
 

@@ -94,14 +94,12 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
         given["activation"] = activation(_first(hf, ACTIVATION))
     rope_width, partial = settings.pop("rope_width", None), settings.pop("partial_rotary", False)
     rope_types, backward = settings.pop("rope_types", ()), settings.pop("rope_backward", False)
-    long_magnitude = settings.pop("long_magnitude", 0.0)
     stated = settings.pop("rope_parameters", None) or getattr(hf, "rope_parameters", None) or {}
     if settings.get("position", "rope") == "rope":
         share = _rotated_share if partial else _whole_heads
         types = rope_types or (tuple(hf.layer_types) if _by_type(stated) else ("",) * depth)
         given |= _ropes(stated, types, length=length, width=lambda rope: rope_width or int(head_width * share(rope)))
-        ways = {"backward": backward, "long_magnitude": long_magnitude}
-        given["ropes"] = tuple(replace(rope, **ways) for rope in given["ropes"])
+        given["ropes"] = tuple(replace(rope, backward=backward) for rope in given["ropes"])
     chosen = given | settings
     if not any(chosen.get("layer_window", ())):
         chosen["layer_window"] = ()

@@ -35,8 +35,8 @@ class Experts:
     shares
         What weights the outputs of the chosen experts: their scores, these divided by their sum, or the softmax or the
         logistic function of the chosen scores.
-    smallest_sum
-        Lowest sum that scores are divided by.
+    smallest_sum, added_sum
+        Lowest sum that scores are divided by; what is added to that sum.
     scale
         Factor on shares.
     corrected
@@ -66,6 +66,7 @@ class Experts:
     scores: Scores = "softmax"
     shares: Shares = "normalised"
     smallest_sum: float = 0.0
+    added_sum: float = 0.0
     scale: float = 1.0
     corrected: bool = False
     groups: int = 1
@@ -98,9 +99,9 @@ class Experts:
             raise refuse_setting("experts per token", self.chosen, f"at most {available}, the experts to choose from")
         if self.group_score == "two_best" and self.groups > 1 and self.count // self.groups < 2:
             raise refuse_setting("the number of groups of experts", self.groups, "groups of two or more experts")
-        if self.shared_width < 0 or self.smallest_sum < 0 or not self.scale > 0:
-            values = (self.shared_width, self.smallest_sum, self.scale)
-            raise refuse_setting("shared width, smallest sum and scale", values, "0 or more; a scale above 0")
+        if min(self.shared_width, self.smallest_sum, self.added_sum) < 0 or not self.scale > 0:
+            values = (self.shared_width, self.smallest_sum, self.added_sum, self.scale)
+            raise refuse_setting("shared width, smallest and added sum, scale", values, "0 or more; a scale above 0")
         if self.tolerance < 0 or (self.choice == "sparse_mixer" and self.chosen != 2):
             values = (self.tolerance, self.chosen)
             raise refuse_setting("tolerance and experts per token of a sparse mixer", values, "0 or more, and 2")

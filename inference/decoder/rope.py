@@ -95,13 +95,12 @@ def rotation_tables(
     positions = jnp.arange(length, dtype=jnp.float32)[:, None]
     cosines, sines = [], []
     for rope in ropes:
-        angles, magnitude = (positions * inverse_frequencies(rope))[None], np.float32(rope.magnitude)
+        angles = (positions * inverse_frequencies(rope))[None]
         if rope.kind == "longrope":
             beyond = (lengths > rope.original_max_length)[:, None, None]
             angles = jnp.where(beyond, positions * inverse_frequencies(rope, long=True), angles)
-            magnitude = jnp.where(beyond, np.float32(rope.long_magnitude or rope.magnitude), magnitude)
-        cosines.append(jnp.cos(angles) * magnitude)
-        sines.append(jnp.sin(angles) * (-magnitude if rope.backward else magnitude))
+        cosines.append(jnp.cos(angles) * np.float32(rope.magnitude))
+        sines.append(jnp.sin(angles) * np.float32(-rope.magnitude if rope.backward else rope.magnitude))
     if unrotated:
         cosines.append(jnp.ones_like(cosines[0]))
         sines.append(jnp.zeros_like(sines[0]))

@@ -78,7 +78,11 @@ def _stretched(rope: dict[str, Any]) -> float:
 
 
 def mixed_rope(hf: Any) -> Settings:
-    """Read the rope of a PhiMoE, which states magnitudes of its own for short and for long texts."""
+    """Read the rope of a PhiMoE, which states its magnitudes for short and for long texts.
+
+    Texts end where it was first made for: beyond, the reference takes the magnitude of long texts with the frequencies
+    of short ones, which is not what the model was published with.
+    """
     stated = dict(hf.rope_parameters)
     short, long = stated.pop("short_mscale", None), stated.pop("long_mscale", None)
     if stated.get("rope_type", "default") == "default":
@@ -86,7 +90,8 @@ def mixed_rope(hf: Any) -> Settings:
     if not (isinstance(short, int | float) and isinstance(long, int | float) and min(short, long) > 0):
         problem = f"short_mscale is {short!r} and long_mscale {long!r} in rope_parameters"
         raise InputError(problem, "two numbers above 0", "complete config.json")
-    return {"rope_parameters": stated | {"attention_factor": short}, "long_magnitude": float(long)}
+    length = stated.get("original_max_position_embeddings") or hf.max_position_embeddings
+    return {"rope_parameters": stated | {"attention_factor": short}, "max_length": length}
 
 
 def by_steps(hf: Any, layer: int) -> bool:

@@ -50,6 +50,32 @@ class StackedTensor:
 
 
 @dataclass(frozen=True)
+class HeadRows:
+    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    part, parts
+        Which of how many maps, from 0.
+    """
+
+    name: str
+    part: int
+    parts: int
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where a map's parameter is [out, ...]."""
+        return (shape[0] * self.parts, *shape[1:])
+
+    def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
+        """Return the part of the map, [out, ...], of the tensor."""
+        rest = stored.shape[1:]
+        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+
+
+@dataclass(frozen=True)
 class FirstEntry:
     """A tensor of one entry, [1, ...], that holds a parameter.
 
@@ -62,7 +88,7 @@ class FirstEntry:
     name: str
 
 
-TensorName = str | StackedTensor | FirstEntry
+TensorName = str | StackedTensor | HeadRows | FirstEntry
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 

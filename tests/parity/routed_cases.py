@@ -134,6 +134,7 @@ ROUTED_CASES = [
     Case(
         "phimoe/longrope",
         PHIMOE | {"rope_parameters": LONGROPE, "attention_bias": True, "lm_head_bias": True, "sliding_window": 6},
+        (20, 17),
     ),
     Case("hunyuan_v1_moe", SIZES | {"num_experts": 5, "moe_topk": 2, "head_dim": 16}),
     Case(

@@ -8,7 +8,17 @@ import numpy as np
 MATRIX_SCALE = 0.1
 VECTOR_SCALE = 0.3
 # These families store the weights of norms minus one.
-ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron", "recurrent_gemma", "vaultgemma")
+ONE_LESS = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "nemotron",
+    "recurrent_gemma",
+    "qwen3_5_text",
+    "qwen3_5_moe_text",
+    "qwen3_next",
+    "vaultgemma",
+)
 
 
 # Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach over

@@ -13,9 +13,9 @@ SCORES: dict[str, Callable[[jax.Array], jax.Array]] = {
     "sigmoid": jax.nn.sigmoid,
     "logits": lambda logits: logits,
 }
-SHARES: dict[str, Callable[[jax.Array, float], jax.Array]] = {
+SHARES: dict[str, Callable[[jax.Array, Experts], jax.Array]] = {
     "scores": lambda scores, _: scores,
-    "normalised": lambda scores, smallest: scores / jnp.maximum(scores.sum(-1, keepdims=True), smallest),
+    "normalised": lambda scores, experts: scores / _divisor(scores.sum(-1, keepdims=True), experts),
     "softmax": lambda scores, _: jax.nn.softmax(scores, axis=-1),
     "sigmoid": lambda scores, _: jax.nn.sigmoid(scores),
 }
@@ -55,7 +55,7 @@ def _best(logits: jax.Array, experts: Experts, correction: jax.Array | None) -> 
     if experts.groups > 1:
         preferred = _of_chosen_groups(preferred, experts)
     numbers = jax.lax.top_k(preferred, experts.chosen)[1]
-    shares = SHARES[experts.shares](jnp.take_along_axis(scores, numbers, axis=-1), experts.smallest_sum)
+    shares = SHARES[experts.shares](jnp.take_along_axis(scores, numbers, axis=-1), experts)
     return numbers, shares * experts.scale
 
 
@@ -80,6 +80,10 @@ CHOICES: dict[str, Callable[[jax.Array, Experts, jax.Array | None], tuple[jax.Ar
     "best": _best,
     "sparse_mixer": _sparse_mixer,
 }
+
+
+def _divisor(total: jax.Array, experts: Experts) -> jax.Array:
+    return jnp.maximum(total, experts.smallest_sum) + experts.added_sum
 
 
 def _of_chosen_groups(preferred: jax.Array, experts: Experts) -> jax.Array:
