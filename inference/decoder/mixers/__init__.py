@@ -11,6 +11,7 @@ from typing import Any
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.mixers.attention import Attention
 from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
+from inference.decoder.mixers.differential_attention import DifferentialAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
 from inference.decoder.mixers.mamba import MambaMixer
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
@@ -20,6 +21,7 @@ from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "attention": Attention,
     "attention_mamba2": AttentionMamba2Mixer,
+    "differential_attention": DifferentialAttention,
     "gated_delta": GatedDeltaMixer,
     "mamba": MambaMixer,
     "mamba2": Mamba2Mixer,
