@@ -25,6 +25,7 @@ from inference.decoder.family_settings import (
     join_settings,
     no_rope_where,
     own_head_width,
+    paired_heads,
     rope_by_layer,
     stretched_rope,
     whole_dynamic_mask,
@@ -94,7 +95,9 @@ DENSE_FAMILIES: dict[str, Family] = {
         TensorNames(tensor_names.MODERNBERT_DECODER),
     ),
     "diffllama": Family(
-        join_settings(ATTENTION_BIASES, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers),
+        join_settings(
+            ATTENTION_BIASES, paired_heads, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers
+        ),
         TensorNames(tensor_names.DIFFLLAMA),
         mixers=("differential_attention",),
     ),

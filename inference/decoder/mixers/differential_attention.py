@@ -4,7 +4,6 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from bayeslaw.errors import InputError
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs, Linear
@@ -17,12 +16,7 @@ class DifferentialAttention(nnx.Module):
     Parameters
     ----------
     config
-        The decoder.
-
-    Raises
-    ------
-    InputError
-        If the key and value heads are no pairs.
+        The decoder, whose key and value heads are pairs.
 
     Notes
     -----
@@ -32,9 +26,6 @@ class DifferentialAttention(nnx.Module):
     """
 
     def __init__(self, config: DecoderConfig) -> None:
-        if config.key_value_heads % 2:
-            problem = f"differential attention has {config.key_value_heads} key and value heads"
-            raise InputError(problem, "an even number", "correct config.json, or use another checkpoint")
         self.config = config
         width = config.head_width
         queries, keys = config.heads * width, config.key_value_heads * width
