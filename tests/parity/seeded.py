@@ -21,8 +21,8 @@ ONE_LESS = (
 )
 
 
-# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach over
-# chunks of a text, and convolutions that pass on more than rounding.
+# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach
+# over chunks of a text, and convolutions that pass on more than rounding.
 RECURRENCES = {
     "A_log": (0.0, 0.7),
     "dt_bias": (-2.0, 0.7),
