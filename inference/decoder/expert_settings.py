@@ -8,6 +8,7 @@ from inference.decoder.configuration import check_finite, refuse_setting
 Scores = Literal["softmax", "sigmoid", "logits"]
 Shares = Literal["scores", "normalised", "softmax", "sigmoid"]
 GroupScore = Literal["best", "two_best"]
+Choice = Literal["best", "sparse_mixer"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,11 @@ class Experts:
         Number of experts, and of those that a token goes through.
     width
         Width inside an expert.
+    choice
+        Whether the experts of the best scores are chosen, or two by SparseMixer (Liu et al., 2023): the share of each
+        is its softmax among those experts that come near it, the first one left out for the second.
+    tolerance
+        How near experts come: by at most twice this share of their score or of the best one, whichever is larger.
     scores
         What the router's logits become before experts are chosen: probabilities over all experts, the logistic function
         of each, or the logits themselves.
@@ -55,6 +61,8 @@ class Experts:
     count: int
     chosen: int
     width: int
+    choice: Choice = "best"
+    tolerance: float = 0.0
     scores: Scores = "softmax"
     shares: Shares = "normalised"
     smallest_sum: float = 0.0
@@ -74,7 +82,8 @@ class Experts:
 
     def __post_init__(self) -> None:
         check_finite(self)
-        for name, kind in {"scores": Scores, "shares": Shares, "group_score": GroupScore}.items():
+        kinds = {"choice": Choice, "scores": Scores, "shares": Shares, "group_score": GroupScore}
+        for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 accepted = f"one of {', '.join(get_args(kind))}"
                 raise refuse_setting(f"{name.replace('_', ' ')} of experts", getattr(self, name), accepted)
@@ -93,5 +102,8 @@ class Experts:
         if min(self.shared_width, self.smallest_sum, self.added_sum) < 0 or not self.scale > 0:
             values = (self.shared_width, self.smallest_sum, self.added_sum, self.scale)
             raise refuse_setting("shared width, smallest and added sum, scale", values, "0 or more; a scale above 0")
+        if self.tolerance < 0 or (self.choice == "sparse_mixer" and self.chosen != 2):
+            values = (self.tolerance, self.chosen)
+            raise refuse_setting("tolerance and experts per token of a sparse mixer", values, "0 or more, and 2")
         if self.gate_bound is not None and not self.gate_bound > 0:
             raise refuse_setting("the bound on gates", self.gate_bound, "a number above 0, or none")

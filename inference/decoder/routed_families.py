@@ -7,11 +7,17 @@ from inference.decoder.family_settings import (
     BY_TYPE,
     EVERYWHERE,
     GRANITE,
+    LAYER_NORM,
+    MLP,
+    OLMO2,
     QKV,
     USE_BIAS,
     biases,
+    full_layers,
     join_settings,
+    no_rope_where,
     own_head_width,
+    stretched_rope,
 )
 from inference.decoder.routed_settings import (
     DEEPSEEK3,
@@ -20,8 +26,12 @@ from inference.decoder.routed_settings import (
     after_first,
     between,
     by_steps,
+    by_type,
     experts_where,
+    latent_attention,
+    mixed_rope,
     normalised,
+    one_for_all,
     some_experts,
 )
 from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
@@ -30,6 +40,7 @@ from inference.decoder.tensor_names import TensorNames
 # Layers behind the last one that predict tokens further on, which no score needs.
 PREDICTS_FURTHER = ("layers.{}.",)
 CORRECTED = TensorNames(names.CORRECTED, ignored=PREDICTS_FURTHER)
+LATENT = TensorNames(names.LATENT, ignored=PREDICTS_FURTHER)
 GRANITE_EXPERTS = {"scores": "logits", "shares": "softmax"}
 
 ROUTED_FAMILIES: dict[str, Family] = {
@@ -117,6 +128,96 @@ ROUTED_FAMILIES: dict[str, Family] = {
             rope_interleaved=True,
         ),
         TensorNames(names.ERNIE, ignored=("mtp_",)),
+    ),
+    "solar_open": Family(
+        join_settings(biases("attention_bias", *QKV), ALL_LAYERS, some_experts(**DEEPSEEK3), partial_rotary=True),
+        CORRECTED,
+    ),
+    "exaone_moe": Family(
+        join_settings(
+            BY_TYPE,
+            experts_where(by_type),
+            some_experts(
+                **DEEPSEEK3
+                | {
+                    "count": lambda hf: hf.num_experts,
+                    "shared_width": lambda hf: hf.moe_intermediate_size * hf.num_shared_experts,
+                }
+            ),
+            query_key_norm="head",
+            layer_rope=no_rope_where(full_layers),
+        ),
+        TensorNames(names.EXAONE, ignored=("mtp",)),
+    ),
+    "minimax_m2": Family(
+        join_settings(
+            ALL_LAYERS,
+            some_experts(**LOCAL, scores="sigmoid", corrected=True),
+            query_key_norm="flat",
+            partial_rotary=True,
+        ),
+        TensorNames(names.MINIMAX_M2),
+    ),
+    "phimoe": Family(
+        join_settings(
+            LAYER_NORM,
+            ATTENTION_BIASES,
+            EVERYWHERE,
+            mixed_rope,
+            biases("lm_head_bias", "head_bias"),
+            ALL_LAYERS,
+            some_experts(**LOCAL, choice="sparse_mixer", tolerance=lambda hf: float(hf.router_jitter_noise)),
+        ),
+        TensorNames(names.PHIMOE),
+    ),
+    "hunyuan_v1_moe": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            stretched_rope,
+            ALL_LAYERS,
+            some_experts(
+                count=one_for_all("num_experts"),
+                chosen=one_for_all("moe_topk"),
+                width=lambda hf: hf.intermediate_size,
+                shared_width=lambda hf: hf.intermediate_size,
+            ),
+            query_key_norm="head",
+            query_key_norm_late=True,
+        ),
+        TensorNames(names.HUNYUAN),
+    ),
+    "flex_olmo": Family(
+        join_settings(OLMO2, ALL_LAYERS, some_experts(**LOCAL, shares=normalised)), TensorNames(names.FLEX_OLMO)
+    ),
+    "deepseek_v2": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            biases("mlp_bias", *MLP),
+            latent_attention,
+            experts_where(after_first),
+            some_experts(
+                **DEEPSEEK3
+                | {
+                    "scores": "softmax",
+                    "shares": "scores",
+                    "smallest_sum": 0.0,
+                    "corrected": False,
+                    "groups": lambda hf: hf.n_group if hf.topk_method == "group_limited_greedy" else 1,
+                    "chosen_groups": lambda hf: hf.topk_group if hf.topk_method == "group_limited_greedy" else 1,
+                    "group_score": "best",
+                }
+            ),
+        ),
+        TensorNames(names.LATENT),
+        {"topk_method": ("greedy", "group_limited_greedy")},
+    ),
+    "deepseek_v3": Family(
+        join_settings(ATTENTION_BIASES, latent_attention, experts_where(after_first), some_experts(**DEEPSEEK3)),
+        LATENT,
+    ),
+    "glm4_moe_lite": Family(
+        join_settings(ATTENTION_BIASES, latent_attention, experts_where(by_type), some_experts(**DEEPSEEK3)),
+        LATENT,
     ),
     "dots1": Family(
         join_settings(

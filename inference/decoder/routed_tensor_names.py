@@ -4,7 +4,8 @@ On the hub experts mostly lie one by one. transformers from version 5 on joins t
 writes them so where it is asked for the names of its modules; both are read.
 """
 
-from inference.decoder.tensor_names import LLAMA, FirstEntry, Names, StackedTensor, TensorName
+from inference.decoder.tensor_names import HUNYUAN as LATE_NORMS
+from inference.decoder.tensor_names import LLAMA, OUTPUT_NORMS, FirstEntry, Names, StackedTensor, TensorName
 
 MLP = "layers.{}.mlp."
 SPARSE = "layers.{}.block_sparse_moe."
@@ -42,6 +43,26 @@ ERNIE: Names = CORRECTED | {
         FirstEntry(MLP + "gate.moe_statics.e_score_correction_bias"),
     )
 }
+_ATTENTION = "layers.{}.self_attn."
+LATENT: Names = CORRECTED | {
+    "latent_attention.query": _ATTENTION + "q_proj",
+    "latent_attention.query_down": _ATTENTION + "q_a_proj",
+    "latent_attention.query_norm": _ATTENTION + "q_a_layernorm",
+    "latent_attention.query_up": _ATTENTION + "q_b_proj",
+    "latent_attention.key_value_down": _ATTENTION + "kv_a_proj_with_mqa",
+    "latent_attention.key_value_norm": _ATTENTION + "kv_a_layernorm",
+    "latent_attention.key_value_up": _ATTENTION + "kv_b_proj",
+    "latent_attention.output": _ATTENTION + "o_proj",
+}
+MINIMAX_M2: Names = MIXTRAL | {
+    "experts.correction": (SPARSE + "e_score_correction_bias", MLP + "e_score_correction_bias")
+}
+EXAONE: Names = CORRECTED | {
+    "experts.correction": (MLP + "e_score_correction_bias", MLP + "gate.e_score_correction_bias")
+}
+PHIMOE: Names = MIXTRAL | {"experts.router": (SPARSE + "gate", MLP + "router")}
+HUNYUAN: Names = ROUTED | LATE_NORMS | shared(MLP + "shared_mlp") | {"experts.router": MLP + "gate.wg"}
+FLEX_OLMO: Names = OUTPUT_NORMS | ROUTED | {name: OUTPUT_NORMS[name] for name in OUTPUT_NORMS if "norm" in name}
 _GRANITE_UP = (SPARSE + "input_linear.weight", SPARSE + "experts.gate_up_proj")
 GRANITE: Names = LLAMA | {
     "experts.router": (SPARSE + "router.layer", SPARSE + "router"),

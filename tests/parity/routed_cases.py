@@ -54,6 +54,28 @@ ERNIE = SIZES | {
     "moe_layer_start_index": 1,
     "moe_norm_min": 0.55,
 }
+DEEPSEEK2 = DEEPSEEK3 | {
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 12,
+    "q_lora_rank": None,
+    "qk_nope_head_dim": 10,
+    "qk_rope_head_dim": 6,
+    "v_head_dim": 7,
+}
+LATENT = DEEPSEEK2 | {"q_lora_rank": 14}
+LATENT_YARN = YARN | {"truncate": True, "mscale": 0.7, "mscale_all_dim": 1.3}
+PHIMOE = LOCAL | {"router_jitter_noise": 0.3}
+LONGROPE = {
+    "rope_type": "longrope",
+    "rope_theta": 1e4,
+    "short_factor": [1.0, 1.1, 1.2, 1.3],
+    "long_factor": [2.0, 2.3, 2.6, 2.9],
+    "original_max_position_embeddings": 20,
+    "short_mscale": 1.1,
+    "long_mscale": 1.4,
+}
+TYPES = {"mlp_layer_types": ["sparse", "dense", "sparse"]}
+MANY_TOKENS = {"max_position_embeddings": 256}
 
 ROUTED_CASES = [
     Case("mixtral", LOCAL | {"sliding_window": 6}),
@@ -99,6 +121,54 @@ ROUTED_CASES = [
         "ernie4_5_moe/bias",
         ERNIE | {"use_bias": True, "moe_num_shared_experts": 0, "moe_layer_interval": 2, "num_hidden_layers": 4},
     ),
+    Case("solar_open", DEEPSEEK3 | {"head_dim": 16}),
+    Case("solar_open/groups", DEEPSEEK3 | GROUPS | {"head_dim": 8, "attention_bias": True}),
+    Case("exaone_moe", QWEN | DEEPSEEK3 | {"num_experts": 6, "num_shared_experts": 2, "sliding_window": 6}),
+    Case(
+        "exaone_moe/full",
+        QWEN | DEEPSEEK3 | GROUPS | TYPES | {"num_experts": 6, "sliding_window": 6, "sliding_window_pattern": 2},
+    ),
+    Case("minimax_m2", LOCAL | {"head_dim": 16, "rotary_dim": 8}),
+    Case("minimax_m2/whole", LOCAL | {"head_dim": 8, "tie_word_embeddings": True}),
+    Case("phimoe", PHIMOE),
+    Case(
+        "phimoe/longrope",
+        PHIMOE | {"rope_parameters": LONGROPE, "attention_bias": True, "lm_head_bias": True, "sliding_window": 6},
+        (20, 17),
+    ),
+    Case("hunyuan_v1_moe", SIZES | {"num_experts": 5, "moe_topk": 2, "head_dim": 16}),
+    Case(
+        "hunyuan_v1_moe/alpha",
+        SIZES
+        | {
+            "num_experts": 5,
+            "moe_topk": [3, 3, 3],
+            "head_dim": 8,
+            "attention_bias": True,
+            "rope_parameters": {"rope_type": "dynamic", "rope_theta": 1e4, "factor": 1.0, "alpha": 1000.0},
+        },
+    ),
+    Case("flex_olmo", LOCAL),
+    Case("flex_olmo/normalised", LOCAL | {"norm_topk_prob": True, "attention_bias": True}),
+    Case("deepseek_v2", DEEPSEEK2 | {"topk_method": "greedy"}),
+    Case(
+        "deepseek_v2/groups",
+        LATENT
+        | GROUPS
+        | {
+            "topk_method": "group_limited_greedy",
+            "attention_bias": True,
+            "mlp_bias": True,
+            "rope_parameters": LATENT_YARN,
+        },
+    ),
+    Case("deepseek_v3", LATENT | MANY_TOKENS | {"rope_parameters": LATENT_YARN}, (150, 40)),
+    Case(
+        "deepseek_v3/halves",
+        DEEPSEEK2 | GROUPS | {"rope_interleave": False, "attention_bias": True, "first_k_dense_replace": 2},
+    ),
+    Case("glm4_moe_lite", LATENT | TYPES),
+    Case("glm4_moe_lite/groups", LATENT | GROUPS | {"attention_bias": True, "rope_interleave": False}),
     Case("dots1", DEEPSEEK3 | {"sliding_window": 6, "max_window_layers": 1}),
     Case("dots1/groups", DEEPSEEK3 | GROUPS | {"attention_bias": True}),
 ]

@@ -13,6 +13,7 @@ from inference.decoder.mixers.attention import Attention
 from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
 from inference.decoder.mixers.gated_attention import GatedAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
+from inference.decoder.mixers.latent_attention import LatentAttentionMixer
 from inference.decoder.mixers.mamba import MambaMixer
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
@@ -23,6 +24,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "attention_mamba2": AttentionMamba2Mixer,
     "gated_attention": GatedAttention,
     "gated_delta": GatedDeltaMixer,
+    "latent_attention": LatentAttentionMixer,
     "mamba": MambaMixer,
     "mamba2": Mamba2Mixer,
     "rglru": GatedLinearUnitMixer,
