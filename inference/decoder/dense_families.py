@@ -93,6 +93,11 @@ DENSE_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(tensor_names.MODERNBERT_DECODER),
     ),
+    "diffllama": Family(
+        join_settings(ATTENTION_BIASES, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers),
+        TensorNames(tensor_names.DIFFLLAMA),
+        mixers=("differential_attention",),
+    ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "exaone": Family(join_settings(*LLAMA_BIASES), TensorNames(tensor_names.EXAONE)),

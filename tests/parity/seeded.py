@@ -48,6 +48,9 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
     if name.endswith("act_fn.eps"):
         # The bound of an exponential, which holds below zero alone.
         return np.asarray(np.float32(-0.1) - np.abs(noise))
+    if ".lambda_" in name:
+        # Exponents of sums over heads.
+        return np.float32(VECTOR_SCALE) * noise
     for end, (centre, scale) in RECURRENCES.items():
         if name.endswith(end):
             return np.float32(scale) * noise + np.float32(centre)
