@@ -10,7 +10,7 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import place_of
-from inference.decoder.tensor_names import FusedLayout, StackedTensor, TensorName, TensorNames
+from inference.decoder.tensor_names import FirstEntry, FusedLayout, HeadRows, StackedTensor, TensorName, TensorNames
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
 PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
@@ -129,6 +129,11 @@ class WeightPlan:
         if isinstance(name, StackedTensor):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
             return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
+        if isinstance(name, HeadRows):
+            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
+        if isinstance(name, FirstEntry):
+            return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
         full = name.format(layer) + suffix
         if "*" in full:
             return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)

@@ -99,8 +99,10 @@ def _planned(
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
     def ignored(name: str) -> bool:
-        tied_head = config.tied and PREFIX.sub("", name) in TIED_HEADS
-        return tied_head or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        core = PREFIX.sub("", name)
+        tied_head = config.tied and core in TIED_HEADS
+        unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
+        return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces

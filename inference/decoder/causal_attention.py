@@ -57,7 +57,7 @@ def attend(
     queries
         [row, position, group, head, dimension].
     keys, values
-        [row, position, group, dimension].
+        [row, position, group, dimension]; a value may have another number of dimensions than a key.
     scale
         Factor on scores.
     window
@@ -100,7 +100,7 @@ def _stage(queries: jax.Array, keys: jax.Array, values: jax.Array, start: int, b
     many = jnp.moveaxis(queries.reshape(rows, -1, block, *rest), 1, 0)
     positions = start + jnp.arange(count + pad).reshape(-1, block)
     mixed = jax.lax.map(lambda one: _attend_block(one[0], keys, values, one[1], rules), (many, positions))
-    return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *rest)[:, :count]
+    return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *mixed.shape[3:])[:, :count]
 
 
 def _attend_block(

@@ -105,16 +105,16 @@ DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
     "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
+    "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
     "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim", "state_size",
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
-    "shared_intermediate_size",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
-    "moe_intermediate_size", "shared_expert_intermediate_size", "n_shared_experts",
-    "moe_num_shared_experts", "n_group", "topk_group",
+    "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
+    "moe_num_shared_experts", "n_group", "topk_group", "moe_topk", "num_shared_experts",
 )  # fmt: skip
 # Numbers of layers, from 0; -1 is the last one.
 LAYERS = ("first_k_dense_replace", "moe_layer_start_index", "moe_layer_end_index")
@@ -127,7 +127,7 @@ SWITCH_FIELDS = (
     "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
-    "norm_topk_prob",
+    "norm_topk_prob", "rope_interleave", "lm_head_bias",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -157,6 +157,11 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval"), POSITIONS),
     **dict.fromkeys(LAYERS, whole(-1, MOST_POSITIONS)),
     "mlp_only_layers": Rule("a list of whole numbers of 0 or more", _are_layers),
+    "mlp_layer_types": TEXTS,
+    "topk_method": TEXT,
+    "router_jitter_noise": Rule(
+        "a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)
+    ),
     "moe_norm_min": Rule("a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)),
     **dict.fromkeys(("time_step_rank", "mamba_d_head"), SIZE_OR_AUTO),
     **dict.fromkeys(("expand", "mamba_expand"), FACTOR),
@@ -198,7 +203,9 @@ def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[in
     largest = max((size for shape in shapes.values() for size in shape), default=0)
     layers = whole(1, len(shapes), ", the number of its tensors")
     sizes = whole(1, largest, ", the largest dimension of its tensors")
-    counts = whole(0, largest, ", the largest dimension of its tensors")
+    one_count = whole(0, largest, ", the largest dimension of its tensors")
+    accepted = f"{one_count.accepted}, or a list of them, one for each layer"
+    counts = Rule(accepted, lambda value: one_count.holds(value) or _are(value, one_count.holds))
     repeats = Rule(f"pairs of a list of texts and {layers.accepted}", lambda value: _are(value, repeated))
 
     def repeated(pair: Any) -> bool:

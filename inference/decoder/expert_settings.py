@@ -8,6 +8,7 @@ from inference.decoder.configuration import check_finite, refuse_setting
 Scores = Literal["softmax", "sigmoid", "logits"]
 Shares = Literal["scores", "normalised", "softmax", "sigmoid"]
 GroupScore = Literal["best", "two_best"]
+Choice = Literal["best", "sparse_mixer"]
 
 
 @dataclass(frozen=True)
@@ -23,14 +24,19 @@ class Experts:
         Number of experts, and of those that a token goes through.
     width
         Width inside an expert.
+    choice
+        Whether the experts of the best scores are chosen, or two by SparseMixer (Liu et al., 2023): the share of each
+        is its softmax among those experts that come near it, the first one left out for the second.
+    tolerance
+        How near experts come: by at most twice this share of their score or of the best one, whichever is larger.
     scores
         What the router's logits become before experts are chosen: probabilities over all experts, the logistic function
         of each, or the logits themselves.
     shares
         What weights the outputs of the chosen experts: their scores, these divided by their sum, or the softmax or the
         logistic function of the chosen scores.
-    smallest_sum
-        Lowest sum that scores are divided by.
+    smallest_sum, added_sum
+        Lowest sum that scores are divided by; what is added to that sum.
     scale
         Factor on shares.
     corrected
@@ -55,9 +61,12 @@ class Experts:
     count: int
     chosen: int
     width: int
+    choice: Choice = "best"
+    tolerance: float = 0.0
     scores: Scores = "softmax"
     shares: Shares = "normalised"
     smallest_sum: float = 0.0
+    added_sum: float = 0.0
     scale: float = 1.0
     corrected: bool = False
     groups: int = 1
@@ -73,7 +82,8 @@ class Experts:
 
     def __post_init__(self) -> None:
         check_finite(self)
-        for name, kind in {"scores": Scores, "shares": Shares, "group_score": GroupScore}.items():
+        kinds = {"choice": Choice, "scores": Scores, "shares": Shares, "group_score": GroupScore}
+        for name, kind in kinds.items():
             if getattr(self, name) not in get_args(kind):
                 accepted = f"one of {', '.join(get_args(kind))}"
                 raise refuse_setting(f"{name.replace('_', ' ')} of experts", getattr(self, name), accepted)
@@ -89,8 +99,11 @@ class Experts:
             raise refuse_setting("experts per token", self.chosen, f"at most {available}, the experts to choose from")
         if self.group_score == "two_best" and self.groups > 1 and self.count // self.groups < 2:
             raise refuse_setting("the number of groups of experts", self.groups, "groups of two or more experts")
-        if self.shared_width < 0 or self.smallest_sum < 0 or not self.scale > 0:
-            values = (self.shared_width, self.smallest_sum, self.scale)
-            raise refuse_setting("shared width, smallest sum and scale", values, "0 or more; a scale above 0")
+        if min(self.shared_width, self.smallest_sum, self.added_sum) < 0 or not self.scale > 0:
+            values = (self.shared_width, self.smallest_sum, self.added_sum, self.scale)
+            raise refuse_setting("shared width, smallest and added sum, scale", values, "0 or more; a scale above 0")
+        if self.tolerance < 0 or (self.choice == "sparse_mixer" and self.chosen != 2):
+            values = (self.tolerance, self.chosen)
+            raise refuse_setting("tolerance and experts per token of a sparse mixer", values, "0 or more, and 2")
         if self.gate_bound is not None and not self.gate_bound > 0:
             raise refuse_setting("the bound on gates", self.gate_bound, "a number above 0, or none")

@@ -18,7 +18,9 @@ def join_settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any)
     def read(hf: Any) -> Settings:
         joined: Settings = {}
         for part in (*parts, settings):
-            joined |= part(hf) if callable(part) else part
+            found = part(hf) if callable(part) else part
+            # What one kind of part alone needs adds up.
+            joined |= found | {"parts": (*joined.get("parts", ()), *found.get("parts", ()))}
         return {name: value(hf) if callable(value) else value for name, value in joined.items()}
 
     return read

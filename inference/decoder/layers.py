@@ -98,11 +98,20 @@ class Norm(nnx.Module):
         Shape of the weight.
     bias
         Whether there is a bias; as the decoder's other norms by default.
+    epsilon
+        What is added to the variance; as the decoder's other norms by default.
     """
 
-    def __init__(self, config: DecoderConfig, shape: tuple[int, ...], *, bias: bool | None = None) -> None:
+    def __init__(
+        self,
+        config: DecoderConfig,
+        shape: tuple[int, ...],
+        *,
+        bias: bool | None = None,
+        epsilon: float | None = None,
+    ) -> None:
         self.kind: NormKind = config.norm
-        self.epsilon, self.offset = config.norm_epsilon, config.norm_offset
+        self.epsilon, self.offset = config.norm_epsilon if epsilon is None else epsilon, config.norm_offset
         biased = config.norm_bias if bias is None else bias
         self.weight = nnx.Param(jnp.zeros(shape)) if config.norm_weight else None
         self.bias = nnx.Param(jnp.zeros(shape)) if biased and config.norm_weight else None

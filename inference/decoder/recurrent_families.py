@@ -1,248 +1,104 @@
 """Families whose layers, or some of them, are recurrences."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
-
-import ml_dtypes
-import numpy as np
-
-from bayeslaw.errors import InputError
 from inference.decoder import recurrent_tensor_names as names
-from inference.decoder.configuration_reading import Settings, activation
 from inference.decoder.family import Family
 from inference.decoder.family_settings import ATTENTION_BIASES, LLAMA_BIASES, join_settings
-from inference.decoder.feed_forwards.scaled_mlp import MLPScales
-from inference.decoder.mixers.attention_mamba2 import SideBySide
-from inference.decoder.mixers.mamba import Mamba
-from inference.decoder.mixers.mamba2 import Mamba2
-from inference.decoder.mixers.rglru import GatedLinearUnit
-from inference.decoder.mixers.short_convolution import ShortConvolution
+from inference.decoder.recurrent_settings import (
+    MIXERS_ALONE,
+    all_layers,
+    falcon_h1_settings,
+    gated_delta_part,
+    granite_hybrid_settings,
+    hybrid_mamba2,
+    jamba_settings,
+    layers_by_type,
+    lfm2_moe_settings,
+    lfm2_width,
+    mamba2_part,
+    mamba_part,
+    nemotron_h_settings,
+    qwen3_5_moe_settings,
+    qwen3_next_settings,
+    recurrent_gemma_settings,
+    rope_of_text,
+    short_convolution_part,
+)
 from inference.decoder.tensor_names import TensorNames
 
-# Attention reads these; without it they are as small as can be.
-NO_ATTENTION = {"position": "none", "heads": 1, "key_value_heads": 1, "head_width": 1}
-
-
-def all_layers(mixer: str, feed_forward: str) -> Callable[[Any], Settings]:
-    """Give every layer the same mixer and feed-forward part."""
-    return lambda hf: {
-        "layer_mixer": (mixer,) * hf.num_hidden_layers,
-        "layer_feed_forward": (feed_forward,) * hf.num_hidden_layers,
-    }
-
-
-def layers_by_type(field: str, **kinds: str) -> Callable[[Any], Settings]:
-    """Read the mixer of each layer of its type."""
-
-    def read(hf: Any) -> Settings:
-        return {"layer_mixer": tuple(_kind(kind, kinds) for kind in getattr(hf, field))}
-
-    return read
-
-
-def _kind(kind: str, kinds: Mapping[str, str]) -> str:
-    if kind not in kinds:
-        raise InputError(f"a layer of the type {kind!r} is not covered", ", ".join(kinds), "use another checkpoint")
-    return kinds[kind]
-
-
-def _steps(hf: Any) -> Settings:
-    shortest, longest = hf.time_step_limit or (0.0, float("inf"))
-    return {"shortest_step": float(shortest), "longest_step": float(longest)}
-
-
-def _mamba(hf: Any, **settings: Any) -> Mamba:
-    return Mamba(
-        inner_width=hf.intermediate_size,
-        state_width=hf.state_size,
-        step_rank=int(hf.time_step_rank),
-        taps=hf.conv_kernel,
-        bias=bool(hf.use_bias),
-        convolution_bias=bool(hf.use_conv_bias),
-        activation=activation(hf.hidden_act),
-        **settings,
-    )
-
-
-def _mamba2(hf: Any) -> Mamba2:
-    return Mamba2(
-        heads=hf.num_heads,
-        head_width=hf.head_dim,
-        groups=hf.n_groups,
-        state_width=hf.state_size,
-        taps=hf.conv_kernel,
-        input_bias=bool(hf.use_bias),
-        output_bias=bool(hf.use_bias),
-        convolution_bias=bool(hf.use_conv_bias),
-        norm_epsilon=hf.layer_norm_epsilon,
-        norm_groups=hf.n_groups,
-        activation=activation(hf.hidden_act),
-        **_steps(hf),
-    )
-
-
-def _hybrid_mamba2(hf: Any, **settings: Any) -> Mamba2:
-    """Read the Mamba 2 of models that have attention as well, and name its sizes apart."""
-    common: Settings = {
-        "heads": hf.mamba_n_heads,
-        "head_width": hf.mamba_d_head,
-        "groups": hf.mamba_n_groups,
-        "state_width": hf.mamba_d_state,
-        "taps": hf.mamba_d_conv,
-        "input_bias": bool(hf.mamba_proj_bias),
-        "output_bias": bool(hf.mamba_proj_bias),
-        "convolution_bias": bool(hf.mamba_conv_bias),
-        "norm_epsilon": hf.rms_norm_eps,
-        "norm_groups": hf.mamba_n_groups,
-        "activation": activation(hf.hidden_act),
-        **_steps(hf),
-    }
-    return Mamba2(**common | settings)
-
-
-def _falcon_h1(hf: Any) -> Settings:
-    order = ("after" if hf.mamba_norm_before_gate else "before") if hf.mamba_rms_norm else None
-    mamba2 = _hybrid_mamba2(
-        hf, output_bias=bool(hf.projectors_bias), norm_order=order, scales=tuple(map(float, hf.ssm_multipliers))
-    )
-    beside = SideBySide(
-        attention_in=float(hf.attention_in_multiplier),
-        attention_out=float(hf.attention_out_multiplier),
-        mamba2_in=float(hf.ssm_in_multiplier),
-        mamba2_out=float(hf.ssm_out_multiplier),
-    )
-    gate, down = map(float, hf.mlp_multipliers)
-    head_width = getattr(hf, "head_dim", None) or hf.hidden_size // hf.num_attention_heads
-    return {
-        "parts": (mamba2, beside, MLPScales(gate, down)),
-        # Keys are multiplied before they are turned, which scales the scores.
-        "attention_scale": head_width**-0.5 * hf.key_multiplier,
-        "embedding_scale": float(hf.embedding_multiplier),
-        "logit_scale": float(hf.lm_head_multiplier),
-    }
-
-
-def _lfm2_width(hf: Any) -> int:
-    """Return the width of the MLP, which the family rounds up from the one stated."""
-    width = hf.intermediate_size
-    if not hf.block_auto_adjust_ff_dim:
-        return width
-    width = int(2 * width / 3)
-    if hf.block_ffn_dim_multiplier is not None:
-        width = int(hf.block_ffn_dim_multiplier * width)
-        width = hf.block_multiple_of * -(-width // hf.block_multiple_of)
-    return width
-
-
-def _recurrent_gemma(hf: Any) -> Settings:
-    kinds = {"linear_attention": "rglru", "sliding_attention": "attention"}
-    mixers = tuple(_kind(kind, kinds) for kind in hf.layers_block_type)
-    return {
-        "layer_mixer": mixers,
-        "layer_window": tuple(hf.attention_window_size if mixer == "attention" else 0 for mixer in mixers),
-        "parts": (GatedLinearUnit(hf.lru_width, hf.num_attention_heads, hf.conv1d_width),),
-        # The family keeps this factor in bfloat16, whatever the type of its weights.
-        "embedding_scale": float(np.sqrt(hf.hidden_size).astype(ml_dtypes.bfloat16)),
-        "mlp_width": hf.intermediate_size // 2,
-        "activation": activation(hf.hidden_activation),
-        "logit_softcap": hf.logits_soft_cap,
-    }
-
-
-def _granite_hybrid(hf: Any) -> Settings:
-    return {
-        "position": "rope" if hf.position_embedding_type == "rope" else "none",
-        "parts": (_hybrid_mamba2(hf),),
-        "mlp_width": hf.shared_intermediate_size,
-        "attention_scale": float(hf.attention_multiplier),
-        "residual_scale": float(hf.residual_multiplier),
-        "embedding_scale": float(hf.embedding_multiplier),
-        "logit_scale": 1 / hf.logits_scaling,
-    }
-
-
-NEMOTRON_H_KINDS = {
-    "linear_attention": ("mamba2", "none"),
-    "full_attention": ("attention", "none"),
-    "mlp": ("none", "mlp"),
-}
-
-
-def _nemotron_h(hf: Any) -> Settings:
-    kinds = [_kind(kind, NEMOTRON_H_KINDS) for kind in hf.layers_block_type]
-    mixer = Mamba2(
-        heads=hf.mamba_num_heads,
-        head_width=hf.mamba_head_dim,
-        groups=hf.n_groups,
-        state_width=hf.ssm_state_size,
-        taps=hf.conv_kernel,
-        input_bias=bool(hf.use_bias),
-        output_bias=bool(hf.use_bias),
-        convolution_bias=bool(hf.use_conv_bias),
-        # The family passes over its time_step_limit.
-        shortest_step=float(hf.time_step_min),
-        norm_epsilon=hf.layer_norm_epsilon,
-        norm_groups=hf.n_groups,
-        activation=activation(hf.mamba_hidden_act),
-    )
-    return {
-        "position": "none",
-        "layer_mixer": tuple(mixer for mixer, _ in kinds),
-        "layer_feed_forward": tuple(feed_forward for _, feed_forward in kinds),
-        "parts": (mixer,),
-        "gated": False,
-        "activation": activation(hf.mlp_hidden_act),
-        "mlp_bias": bool(hf.mlp_bias),
-    }
-
-
 HYBRID_LAYERS = layers_by_type("layers_block_type", linear_attention="mamba2", full_attention="attention")
+LFM2 = join_settings(
+    layers_by_type("layer_types", conv="short_convolution", full_attention="attention"),
+    query_key_norm="head",
+    activation="silu",
+)
+DELTA = join_settings(
+    ATTENTION_BIASES,
+    layers_by_type("layer_types", linear_attention="gated_delta", full_attention="gated_attention"),
+    query_key_norm="head",
+    norm_offset=1.0,
+    partial_rotary=True,
+)
+# Layers that predict tokens further on, which no score needs.
+FURTHER_TOKENS = ("mtp.",)
 
 RECURRENT_FAMILIES: dict[str, Family] = {
     "mamba": Family(
-        join_settings(NO_ATTENTION, all_layers("mamba", "none"), parts=lambda hf: (_mamba(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba", "none"), parts=lambda hf: (mamba_part(hf),)),
         TensorNames(names.MAMBA),
     ),
     "falcon_mamba": Family(
         join_settings(
-            NO_ATTENTION,
+            MIXERS_ALONE,
             all_layers("mamba", "none"),
-            parts=lambda hf: (_mamba(hf, selection_norm=hf.mixer_rms_eps),),
+            parts=lambda hf: (mamba_part(hf, selection_norm=hf.mixer_rms_eps),),
         ),
         TensorNames(names.MAMBA),
     ),
     "mamba2": Family(
-        join_settings(NO_ATTENTION, all_layers("mamba2", "none"), parts=lambda hf: (_mamba2(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba2", "none"), parts=lambda hf: (mamba2_part(hf),)),
         TensorNames(names.MAMBA2),
     ),
     "bamba": Family(
-        join_settings(*LLAMA_BIASES, HYBRID_LAYERS, parts=lambda hf: (_hybrid_mamba2(hf),), partial_rotary=True),
+        join_settings(*LLAMA_BIASES, HYBRID_LAYERS, parts=lambda hf: (hybrid_mamba2(hf),), partial_rotary=True),
         TensorNames(names.BAMBA),
     ),
     "falcon_h1": Family(
-        join_settings(*LLAMA_BIASES, all_layers("attention_mamba2", "scaled_mlp"), _falcon_h1),
+        join_settings(*LLAMA_BIASES, all_layers("attention_mamba2", "scaled_mlp"), falcon_h1_settings),
         TensorNames(names.FALCON_H1),
     ),
     "granitemoehybrid": Family(
-        join_settings(ATTENTION_BIASES, HYBRID_LAYERS, _granite_hybrid),
+        join_settings(ATTENTION_BIASES, HYBRID_LAYERS, granite_hybrid_settings),
         TensorNames(names.GRANITE_HYBRID),
-        {"num_local_experts": (0, None)},
     ),
-    "nemotron_h": Family(_nemotron_h, TensorNames(names.NEMOTRON_H)),
+    "nemotron_h": Family(
+        nemotron_h_settings, TensorNames(names.NEMOTRON_H, ignored=FURTHER_TOKENS), {"moe_latent_size": (None,)}
+    ),
+    "jamba": Family(jamba_settings, TensorNames(names.JAMBA)),
     "lfm2": Family(
-        join_settings(
-            layers_by_type("layer_types", conv="short_convolution", full_attention="attention"),
-            parts=lambda hf: (ShortConvolution(hf.conv_L_cache, bool(hf.conv_bias)),),
-            mlp_width=_lfm2_width,
-            query_key_norm="head",
-            activation="silu",
-        ),
+        join_settings(LFM2, parts=lambda hf: (short_convolution_part(hf),), mlp_width=lfm2_width),
         TensorNames(names.LFM2),
     ),
+    "lfm2_moe": Family(join_settings(LFM2, lfm2_moe_settings), TensorNames(names.LFM2_MOE)),
     "recurrent_gemma": Family(
         join_settings(
-            ATTENTION_BIASES, _recurrent_gemma, norm_offset=1.0, mlp_bias=True, output_bias=True, partial_rotary=True
+            ATTENTION_BIASES,
+            recurrent_gemma_settings,
+            norm_offset=1.0,
+            mlp_bias=True,
+            output_bias=True,
+            partial_rotary=True,
         ),
         TensorNames(names.RECURRENT_GEMMA),
+    ),
+    "qwen3_next": Family(
+        join_settings(DELTA, qwen3_next_settings), TensorNames(names.QWEN3_NEXT, ignored=FURTHER_TOKENS)
+    ),
+    "qwen3_5_text": Family(
+        join_settings(DELTA, rope_of_text, parts=lambda hf: (gated_delta_part(hf),)),
+        TensorNames(names.QWEN3_5, ignored=FURTHER_TOKENS),
+    ),
+    "qwen3_5_moe_text": Family(
+        join_settings(DELTA, rope_of_text, qwen3_5_moe_settings),
+        TensorNames(names.QWEN3_5, ignored=FURTHER_TOKENS),
     ),
 }

@@ -1,6 +1,9 @@
 """Where the parameters of families with recurrences lie; the form of the tables is that of `tensor_names`."""
 
-from inference.decoder.tensor_names import LLAMA, Names
+from inference.decoder.routed_tensor_names import GRANITE, QWEN2_MOE
+from inference.decoder.tensor_names import LLAMA, HeadRows, Names, StackedTensor, TensorName
+
+TensorWays = TensorName | tuple[TensorName, ...]
 
 
 def _mamba(base: str, kind: str = "mamba") -> dict[str, str]:
@@ -20,6 +23,18 @@ def _mamba1(base: str) -> dict[str, str]:
 
 def _mamba2(base: str, kind: str = "mamba2") -> dict[str, str]:
     return _mamba(base, kind) | {f"{kind}.step_bias": base + "dt_bias", f"{kind}.norm": base + "norm"}
+
+
+def _experts(base: str, *, up: str, down: str, gate: str = "", router: str = "gate") -> dict[str, TensorWays]:
+    """Name experts that lie one by one, or joined as transformers holds them in memory; without a gate where none."""
+    joined = f"{base}experts.{'gate_up_proj' if gate else 'up_proj'}"
+    parts, maps = (2, {"gate": gate, "up": up}) if gate else (1, {"up": up})
+    names: dict[str, TensorWays] = {
+        f"experts.{part}.weight": (f"{base}experts.*.{name}.weight", StackedTensor(joined, number, parts))
+        for number, (part, name) in enumerate(maps.items())
+    }
+    below = (f"{base}experts.*.{down}.weight", StackedTensor(base + "experts.down_proj"))
+    return names | {"experts.down.weight": below, "experts.router": base + router}
 
 
 BACKBONE: Names = {
@@ -49,6 +64,7 @@ FALCON_H1: Names = {
 GRANITE_HYBRID: Names = {
     **LLAMA,
     **_mamba2("layers.{}.mamba."),
+    **{name: value for name, value in GRANITE.items() if name.startswith("experts.")},
     "mlp.gate_up": "layers.{}.shared_mlp.input_linear",
     "mlp.down": "layers.{}.shared_mlp.output_linear",
 }
@@ -62,6 +78,10 @@ NEMOTRON_H: Names = {
     "attention.output": "layers.{}.mixer.o_proj",
     "mlp.up": "layers.{}.mixer.up_proj",
     "mlp.down": "layers.{}.mixer.down_proj",
+    **_experts("layers.{}.mixer.", up="up_proj", down="down_proj"),
+    "experts.correction": "layers.{}.mixer.gate.e_score_correction_bias",
+    "experts.shared.up": "layers.{}.mixer.shared_experts.up_proj",
+    "experts.shared.down": "layers.{}.mixer.shared_experts.down_proj",
 }
 LFM2: Names = {
     **LLAMA,
@@ -77,6 +97,19 @@ LFM2: Names = {
     "mlp.gate": "layers.{}.feed_forward.w1",
     "mlp.up": "layers.{}.feed_forward.w3",
     "mlp.down": "layers.{}.feed_forward.w2",
+}
+LFM2_MOE: Names = {
+    **LFM2,
+    **_experts("layers.{}.feed_forward.", gate="w1", up="w3", down="w2"),
+    "experts.correction": "layers.{}.feed_forward.expert_bias",
+}
+JAMBA: Names = {
+    **BAMBA,
+    **_mamba1("layers.{}.mamba."),
+    **_experts("layers.{}.feed_forward.", gate="gate_proj", up="up_proj", down="down_proj", router="router"),
+    "mamba.step_norm": "layers.{}.mamba.dt_layernorm",
+    "mamba.in_norm": "layers.{}.mamba.b_layernorm",
+    "mamba.out_norm": "layers.{}.mamba.c_layernorm",
 }
 RECURRENT_GEMMA: Names = {
     "embedding": "embed_tokens",
@@ -100,4 +133,40 @@ RECURRENT_GEMMA: Names = {
     "mlp.gate": "layers.{}.mlp_block.gate_proj",
     "mlp.up": "layers.{}.mlp_block.up_proj",
     "mlp.down": "layers.{}.mlp_block.down_proj",
+}
+
+
+def _gated_attention(names: Names) -> Names:
+    """Move the names of attention to the gated kind, whose gates lie among the rows of queries."""
+    moved = {f"gated_{name}": value for name, value in names.items() if name.startswith("attention.")}
+    query = "layers.{}.self_attn.q_proj"
+    return moved | {"gated_attention.query": HeadRows(query, 0, 2), "gated_attention.gate": HeadRows(query, 1, 2)}
+
+
+def _gated_delta(base: str) -> dict[str, str]:
+    """Return the names of what all gated delta networks share."""
+    return {
+        "gated_delta.convolution": base + "conv1d",
+        "gated_delta.step_bias": base + "dt_bias",
+        "gated_delta.log_rates": base + "A_log",
+        "gated_delta.norm": base + "norm",
+        "gated_delta.output": base + "out_proj",
+    }
+
+
+QWEN3_NEXT: Names = {
+    **QWEN2_MOE,
+    **_gated_attention(LLAMA),
+    **_gated_delta("layers.{}.linear_attn."),
+    "gated_delta.projection.mixed": "layers.{}.linear_attn.in_proj_qkvz",
+    "gated_delta.projection.scalars": "layers.{}.linear_attn.in_proj_ba",
+}
+QWEN3_5: Names = {
+    **QWEN2_MOE,
+    **_gated_attention(LLAMA),
+    **_gated_delta("layers.{}.linear_attn."),
+    "gated_delta.projection.mixed": "layers.{}.linear_attn.in_proj_qkv",
+    "gated_delta.projection.gate": "layers.{}.linear_attn.in_proj_z",
+    "gated_delta.projection.strength": "layers.{}.linear_attn.in_proj_b",
+    "gated_delta.projection.decay": "layers.{}.linear_attn.in_proj_a",
 }

@@ -6,7 +6,7 @@ or an expert. A tuple lists alternatives.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -49,7 +49,46 @@ class StackedTensor:
         return rows[self.part * count : (self.part + 1) * count]
 
 
-TensorName = str | StackedTensor
+@dataclass(frozen=True)
+class HeadRows:
+    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    part, parts
+        Which of how many maps, from 0.
+    """
+
+    name: str
+    part: int
+    parts: int
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where a map's parameter is [out, ...]."""
+        return (shape[0] * self.parts, *shape[1:])
+
+    def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
+        """Return the part of the map, [out, ...], of the tensor."""
+        rest = stored.shape[1:]
+        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+
+
+@dataclass(frozen=True)
+class FirstEntry:
+    """A tensor of one entry, [1, ...], that holds a parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    """
+
+    name: str
+
+
+TensorName = str | StackedTensor | HeadRows | FirstEntry
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
@@ -70,12 +109,14 @@ class TensorNames:
         keys (``"quarters"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
+    ignored
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
     """
 
     names: Names
     fused: FusedLayout = "concatenated"
     transposed: bool = False
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from typing import Any
 from parity.case import GROUPS, HEADS, Case
 from parity.dense_cases import DENSE_CASES
 from parity.recurrent_cases import RECURRENT_CASES
+from parity.routed_cases import ROUTED_CASES
 
 GPT = {"vocab_size": 99, "n_embd": 64, "n_layer": 4, "n_head": 4, "n_positions": 64}
 NEO = {
@@ -257,6 +258,6 @@ _CASES = [
     Case("persimmon", HEADS),
     Case("persimmon/plain", HEADS | {"qk_layernorm": False, "tie_word_embeddings": True}),
 ]
-_CASES += DENSE_CASES + RECURRENT_CASES
+_CASES += DENSE_CASES + RECURRENT_CASES + ROUTED_CASES
 CASES = {case.name: case for case in _CASES}
 MODEL_TYPES = tuple(dict.fromkeys(case.model_type for case in _CASES))

@@ -34,7 +34,9 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
     shapes = stored_shapes(folder)
     weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    options = {"dtype": torch.float32, "attn_implementation": case.attention} | options
+    # Experts one after the other: the reference's joined products of all experts know no float64.
+    kinds = {"attn_implementation": case.attention, "experts_implementation": "eager"}
+    options = {"dtype": torch.float32} | kinds | options
     model, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loaded[kind]:
@@ -94,9 +96,9 @@ def make_reference(case: Case) -> dict[str, Any]:
 
 
 def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors of layers once: with the number of the first layers, ``layers.{4}.norm``, or those that have it.
+    """Write the tensors of layers once, with the number of the first layers that have them: ``layers.{4}.norm``.
 
-    ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    Those of other layers name them: ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
     """
     found: dict[str, list[str]] = {}
     for name in shapes:

@@ -53,6 +53,8 @@ NEMOTRON_H = ATTENTION | {
     "n_groups": 2,
     "ssm_state_size": 6,
     "chunk_size": 16,
+    "moe_intermediate_size": 24,
+    "moe_shared_expert_intermediate_size": 20,
     # Long enough to bound many steps.
     "time_step_min": 0.15,
 }
@@ -73,6 +75,38 @@ RECURRENT_GEMMA = ATTENTION | {
     "lru_width": 32,
     "rms_norm_eps": 1e-5,
     "logits_soft_cap": 5.0,
+}
+# Rows of one head of keys are shared by two of values.
+DELTA = ATTENTION | {
+    "num_hidden_layers": 4,
+    "head_dim": 16,
+    "layer_types": ["linear_attention", "linear_attention", "full_attention", "linear_attention"],
+    "linear_num_key_heads": 2,
+    "linear_num_value_heads": 4,
+    "linear_key_head_dim": 10,
+    "linear_value_head_dim": 6,
+    "rms_norm_eps": 1e-5,
+}
+ROUTED_DELTA = DELTA | {
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 24,
+    "shared_expert_intermediate_size": 20,
+}
+JAMBA = ATTENTION | {
+    "num_hidden_layers": 4,
+    "attn_layer_period": 3,
+    "attn_layer_offset": 1,
+    "num_experts": 6,
+    "mamba_d_state": 6,
+    "rms_norm_eps": 1e-5,
+}
+LFM2_MOE = {name: value for name, value in LFM2.items() if name != "block_multiple_of"} | {
+    "num_dense_layers": 1,
+    "num_experts": 6,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 24,
+    "routed_scaling_factor": 1.5,
 }
 
 RECURRENT_CASES = [
@@ -98,4 +132,47 @@ RECURRENT_CASES = [
     Case("lfm2/bias", LFM2 | {"conv_bias": True, "conv_L_cache": 4, "block_auto_adjust_ff_dim": False}, CHUNKS),
     Case("recurrent_gemma", RECURRENT_GEMMA, CHUNKS),
     Case("recurrent_gemma/bias", RECURRENT_GEMMA | {"attention_bias": True, "conv1d_width": 3}, CHUNKS),
+    Case("qwen3_5_text", DELTA, CHUNKS),
+    Case(
+        "qwen3_5_text/bias",
+        DELTA
+        | {
+            "attention_bias": True,
+            "tie_word_embeddings": True,
+            "linear_conv_kernel_dim": 3,
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 1e5,
+                "partial_rotary_factor": 0.5,
+                "mrope_section": [2, 1, 1],
+                "mrope_interleaved": True,
+            },
+        },
+        CHUNKS,
+    ),
+    Case("qwen3_next", ROUTED_DELTA, CHUNKS),
+    Case(
+        "qwen3_next/dense",
+        ROUTED_DELTA
+        | {"mlp_only_layers": [0], "decoder_sparse_step": 2, "norm_topk_prob": False, "attention_bias": True},
+        CHUNKS,
+    ),
+    Case("qwen3_5_moe_text", ROUTED_DELTA, CHUNKS),
+    Case("jamba", JAMBA, CHUNKS),
+    Case("jamba/bias", JAMBA | {"mamba_proj_bias": True, "mamba_conv_bias": False, "mamba_dt_rank": 5}, CHUNKS),
+    Case("lfm2_moe", LFM2_MOE, CHUNKS),
+    Case("lfm2_moe/uncorrected", LFM2_MOE | {"use_expert_bias": False, "norm_topk_prob": False}, CHUNKS),
+    Case("granitemoehybrid/experts", GRANITE | {"num_local_experts": 6, "intermediate_size": 24}, CHUNKS),
+    Case(
+        "nemotron_h/experts",
+        NEMOTRON_H
+        | {
+            "layers_block_type": ["linear_attention", "moe", "full_attention", "moe", "mlp"],
+            "n_routed_experts": 6,
+            "n_group": 3,
+            "topk_group": 2,
+            "routed_scaling_factor": 1.5,
+        },
+        CHUNKS,
+    ),
 ]

@@ -8,11 +8,21 @@ import numpy as np
 MATRIX_SCALE = 0.1
 VECTOR_SCALE = 0.3
 # These families store the weights of norms minus one.
-ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron", "recurrent_gemma", "vaultgemma")
+ONE_LESS = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "nemotron",
+    "recurrent_gemma",
+    "qwen3_5_text",
+    "qwen3_5_moe_text",
+    "qwen3_next",
+    "vaultgemma",
+)
 
 
-# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach over
-# chunks of a text, and convolutions that pass on more than rounding.
+# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach
+# over chunks of a text, and convolutions that pass on more than rounding.
 RECURRENCES = {
     "A_log": (0.0, 0.7),
     "dt_bias": (-2.0, 0.7),

@@ -13,9 +13,9 @@ SCORES: dict[str, Callable[[jax.Array], jax.Array]] = {
     "sigmoid": jax.nn.sigmoid,
     "logits": lambda logits: logits,
 }
-SHARES: dict[str, Callable[[jax.Array, float], jax.Array]] = {
+SHARES: dict[str, Callable[[jax.Array, Experts], jax.Array]] = {
     "scores": lambda scores, _: scores,
-    "normalised": lambda scores, smallest: scores / jnp.maximum(scores.sum(-1, keepdims=True), smallest),
+    "normalised": lambda scores, experts: scores / _divisor(scores.sum(-1, keepdims=True), experts),
     "softmax": lambda scores, _: jax.nn.softmax(scores, axis=-1),
     "sigmoid": lambda scores, _: jax.nn.sigmoid(scores),
 }
@@ -46,13 +46,44 @@ def route(logits: jax.Array, experts: Experts, correction: jax.Array | None) -> 
     promises no order among equals: on a CPU it has been seen to choose others. Where it does, the two differ in all
     that follows, and neither is wrong. Scores tie exactly where a router has equal rows or weights of few bits.
     """
+    return CHOICES[experts.choice](logits, experts, correction)
+
+
+def _best(logits: jax.Array, experts: Experts, correction: jax.Array | None) -> tuple[jax.Array, jax.Array]:
     scores = SCORES[experts.scores](logits)
     preferred = scores if correction is None else scores + correction
     if experts.groups > 1:
         preferred = _of_chosen_groups(preferred, experts)
     numbers = jax.lax.top_k(preferred, experts.chosen)[1]
-    shares = SHARES[experts.shares](jnp.take_along_axis(scores, numbers, axis=-1), experts.smallest_sum)
+    shares = SHARES[experts.shares](jnp.take_along_axis(scores, numbers, axis=-1), experts)
     return numbers, shares * experts.scale
+
+
+def _sparse_mixer(logits: jax.Array, experts: Experts, _: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    """Choose two experts as PhiMoE was trained with, without its noise."""
+    first, first_share = _best_of_near(logits, logits, experts.tolerance)
+    left = jnp.where(jnp.arange(experts.count) == first, -jnp.inf, logits)
+    second, second_share = _best_of_near(logits, left, experts.tolerance)
+    return jnp.concatenate([first, second], -1), jnp.concatenate([first_share, second_share], -1)
+
+
+def _best_of_near(logits: jax.Array, left: jax.Array, tolerance: float) -> tuple[jax.Array, jax.Array]:
+    """Return the best of the experts that are left, and its share among those near it, [token, 1] each."""
+    best = left.max(-1, keepdims=True)
+    far = (best - logits) / jnp.maximum(jnp.abs(logits), best) > 2 * tolerance
+    number = left.argmax(-1, keepdims=True).astype(jnp.int32)
+    shares = jax.nn.softmax(jnp.where(far, -jnp.inf, left), axis=-1)
+    return number, jnp.take_along_axis(shares, number, axis=-1)
+
+
+CHOICES: dict[str, Callable[[jax.Array, Experts, jax.Array | None], tuple[jax.Array, jax.Array]]] = {
+    "best": _best,
+    "sparse_mixer": _sparse_mixer,
+}
+
+
+def _divisor(total: jax.Array, experts: Experts) -> jax.Array:
+    return jnp.maximum(total, experts.smallest_sum) + experts.added_sum
 
 
 def _of_chosen_groups(preferred: jax.Array, experts: Experts) -> jax.Array:

@@ -42,6 +42,10 @@ class Attention(nnx.Module):
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
+        return self.output(self.attended(x, inputs))
+
+    def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return the mixed values of all heads, [row, position, heads x width of a head]."""
         config, (rows, length, _) = self.config, x.shape
         q, k, v = self.query(x), self.key(x), self.value(x)
         kind = v.dtype
@@ -74,7 +78,7 @@ class Attention(nnx.Module):
             softcap=config.attention_softcap,
             sinks=self._sinks(),
         )
-        return self.output(mixed.reshape(rows, length, -1))
+        return mixed.reshape(rows, length, -1)
 
     def _sinks(self) -> jax.Array | None:
         """Return the scores of sinks, [group, head], float32."""

@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig
+from inference.decoder.configuration import Activation, DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
 from inference.decoder.mixers.gated_norm import GatedNorm
 from inference.decoder.part_checks import check_groups, check_positive, check_sizes
@@ -40,7 +40,7 @@ class GatedDelta:
     strongest
         Bound of the strength of writing: beyond 1 the memory of a key may change its sign.
     activation
-        After the convolution, a name in `inference.decoder.layers.ACTIVATIONS`.
+        After the convolution.
     """
 
     key_heads: int
@@ -51,7 +51,7 @@ class GatedDelta:
     projection: Projection = "split"
     norm_epsilon: float = 1e-6
     strongest: float = 1.0
-    activation: str = "silu"
+    activation: Activation = "silu"
 
     def __post_init__(self) -> None:
         check_sizes(self, "key_heads", "value_heads", "key_width", "value_width", "taps")

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from inference.decoder.configuration import DecoderConfig
+from inference.decoder.configuration import Activation, DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm
 from inference.decoder.part_checks import check_positive, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
@@ -29,7 +29,7 @@ class Mamba:
         Epsilon of root-mean-square norms on what steps, inputs and outputs of the state are made of, None for no such
         norms; whether they have weights.
     activation
-        After the convolution, a name in `inference.decoder.layers.ACTIVATIONS`.
+        After the convolution.
     """
 
     inner_width: int
@@ -40,7 +40,7 @@ class Mamba:
     convolution_bias: bool = True
     selection_norm: float | None = None
     selection_norm_weight: bool = False
-    activation: str = "silu"
+    activation: Activation = "silu"
 
     def __post_init__(self) -> None:
         check_sizes(self, "inner_width", "state_width", "step_rank", "taps")

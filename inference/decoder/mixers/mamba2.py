@@ -8,7 +8,7 @@ import numpy as np
 from flax import nnx
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig
+from inference.decoder.configuration import Activation, DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
 from inference.decoder.mixers.gated_norm import GatedNorm, GateOrder
 from inference.decoder.part_checks import check_groups, check_positive, check_sizes
@@ -34,7 +34,7 @@ class Mamba2:
         Whether the gate multiplies before or after the norm, None for a gate without a norm; the norm's epsilon; parts
         that are normed apart.
     activation
-        After the convolution, a name in `inference.decoder.layers.ACTIVATIONS`.
+        After the convolution.
     scales
         Factors on the projected gate, values, inputs and outputs of the state, and steps.
     """
@@ -52,7 +52,7 @@ class Mamba2:
     norm_order: GateOrder | None = "before"
     norm_epsilon: float = 1e-5
     norm_groups: int = 1
-    activation: str = "silu"
+    activation: Activation = "silu"
     scales: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
 
     def __post_init__(self) -> None:

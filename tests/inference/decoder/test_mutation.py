@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import MISSING, fields, replace
+from contextlib import suppress
+from dataclasses import MISSING, Field, fields, replace
 from functools import cache
 from typing import Any, get_args, get_type_hints
 
@@ -39,6 +40,7 @@ WITHOUT_EFFECT = {
     ("ctrl", "norm_epsilon"): "the only one covered, which is too small to see beside the variance of states",
     ("*", "max_length"): "it bounds windows; the computation reads it for learned positions only",
     ("llama", "rope.dynamic"): "dynamic scaling begins beyond max_length, where no window reaches",
+    ("mamba", "Mamba.selection_norm_weight"): "the family has no norms there, which would have the weight",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
 }
 
@@ -62,25 +64,30 @@ def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
         yield f"rope.{rope.kind}.{name}", replace(rope, **{name: wrong})
 
 
+def wrong_values(part: Any, setting: Field, kind: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what is wrong for one setting of a part, after what to say of it."""
+    name, value = setting.name, getattr(part, setting.name)
+    if isinstance(value, bool):
+        yield "", not value
+    elif isinstance(value, str):
+        choices = [choice for each in get_args(kind) for choice in (get_args(each) or (each,))]
+        yield from ((f" {value}", choice) for choice in choices if isinstance(choice, str) and choice != value)
+    elif isinstance(value, int):
+        yield "", value - 1 if value > 1 else value + 1
+    elif isinstance(value, float):
+        # Bounds that are infinite become one, and epsilons grow enough to be seen.
+        yield "", 1.0 if math.isinf(value) or value == 0 else 10 * value if "epsilon" in name else 2 * value
+    elif value is not None and value != setting.default:
+        yield "", setting.default
+
+
 def wrong_parts(part: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the settings of one kind of part with one of them wrong at a time."""
+    """Yield the settings of one kind of part with one of them wrong at a time, where that is not refused."""
     kinds = get_type_hints(type(part))
-    for field in fields(part):
-        value, choices = getattr(part, field.name), get_args(kinds[field.name])
-        label = f"{type(part).__name__}.{field.name}"
-        if isinstance(value, bool):
-            yield label, replace(part, **{field.name: not value})
-        elif isinstance(value, str):
-            others = [choice for choice in choices if choice != value]
-            yield from ((f"{label} {value}", replace(part, **{field.name: other})) for other in others)
-        elif isinstance(value, int):
-            yield label, replace(part, **{field.name: value - 1 if value > 1 else value + 1})
-        elif isinstance(value, float):
-            # Bounds that are infinite become one, and epsilons grow enough to be seen.
-            wrong = 1.0 if math.isinf(value) or value == 0 else 10 * value if "epsilon" in field.name else 2 * value
-            yield label, replace(part, **{field.name: wrong})
-        elif value is not None and value != field.default:
-            yield label, replace(part, **{field.name: field.default})
+    for setting in fields(part):
+        for said, wrong in wrong_values(part, setting, kinds[setting.name]):
+            with suppress(InputError):
+                yield f"{type(part).__name__}.{setting.name}{said}", replace(part, **{setting.name: wrong})
 
 
 def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
