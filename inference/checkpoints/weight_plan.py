@@ -13,7 +13,7 @@ from inference.decoder.layer_plan import place_of
 from inference.decoder.tensor_names import FirstEntry, FusedLayout, HeadRows, StackedTensor, TensorName, TensorNames
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder|biogpt|backbone)\.)+")
+PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
 FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 

@@ -21,7 +21,7 @@ from inference.decoder.transformer import Decoder
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
+VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens)\.")
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 ALIGNMENT = 64
@@ -51,6 +51,8 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         one holds values that are not finite in `dtype`.
     """
     config, graph, flat, pieces = _planned(checkpoint)
+    if config.tied:
+        _check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     filled = {}
     for path, variable in flat.items():
         values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
@@ -74,6 +76,14 @@ def check_tensors(checkpoint: Checkpoint) -> None:
         If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
     """
     _planned(checkpoint)
+
+
+def _check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
+    """Check that a head stored beside an embedding that serves as head is the same."""
+    for head in sorted(name for name in checkpoint.names if PREFIX.sub("", name) in TIED_HEADS):
+        if not np.array_equal(checkpoint.read(head), checkpoint.read(embedding)):
+            problem = f"config.json of {checkpoint.name!r} makes the embedding the head, and {head} differs from it"
+            raise InputError(problem, "one of the two", "set tie_word_embeddings in config.json to false")
 
 
 def _planned(

@@ -1,6 +1,7 @@
 """A block: a mixer and a feed-forward part with their norms and residual additions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -29,7 +30,7 @@ class Block(nnx.Module):
     """
 
     def __init__(self, config: DecoderConfig, kind: BlockKind) -> None:
-        self.config = config
+        self.config = config = replace(config, output_bias=config.output_bias or kind.output_biased)
         self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)

@@ -133,6 +133,8 @@ class DecoderConfig:
         store weight minus one); whether there is a weight, and a bias.
     bare_layers
         Numbers of layers, from 0, whose mixer is given hidden states that are not normed.
+    output_biased_layers
+        Numbers of layers, from 0, whose mixer's output has a bias where `output_bias` says that others have none.
     residual_weights
         Whether what a branch adds to is multiplied by a weight of each dimension.
     placement
@@ -198,6 +200,7 @@ class DecoderConfig:
     norm_weight: bool = True
     norm_bias: bool = False
     bare_layers: tuple[int, ...] = ()
+    output_biased_layers: tuple[int, ...] = ()
     residual_weights: bool = False
     placement: Placement = "pre"
     residual: Residual = "sequential"
@@ -258,8 +261,9 @@ class DecoderConfig:
         if self.residual != "sequential" and (self.placement == "post" or self.residual_weights):
             what = "a post-norm block" if self.placement == "post" else "a block with weights on it"
             raise refuse_setting(f"the residual of {what}", self.residual, "sequential")
-        if any(not 0 <= layer < self.depth for layer in self.bare_layers):
-            raise refuse_setting("bare layers", self.bare_layers, f"numbers from 0 to {self.depth - 1}")
+        for name in ("bare_layers", "output_biased_layers"):
+            if any(not 0 <= layer < self.depth for layer in getattr(self, name)):
+                raise refuse_setting(name.replace("_", " "), getattr(self, name), f"numbers from 0 to {self.depth - 1}")
         self._check_scalars()
         self._check_positions()
 
@@ -312,8 +316,9 @@ class DecoderConfig:
         """Runs of layers that are stacked and compiled once."""
         mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
         feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
-        bare = [layer in self.bare_layers for layer in range(self.depth)]
-        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, bare, strict=True)])
+        special = [(layer in self.bare_layers, layer in self.output_biased_layers) for layer in range(self.depth)]
+        kinds = zip(mixers, feed_forwards, special, strict=True)
+        return plan_layers([BlockKind(mixer, feed_forward, *rest) for mixer, feed_forward, rest in kinds])
 
     def part[Part](self, kind: type[Part]) -> Part:
         """Return the settings of one kind of part.

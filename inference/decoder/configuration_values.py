@@ -135,6 +135,7 @@ RULES: dict[str, Rule] = {
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     "window_size": POSITIONS,
+    "intermediate_multiple_size": whole(1, 1024),
     **dict.fromkeys(("_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
     "sliding_window_pattern": PATTERN,
     **dict.fromkeys(("sliding_window", "max_window_layers"), WINDOW),

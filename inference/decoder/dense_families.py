@@ -25,6 +25,7 @@ from inference.decoder.family_settings import (
     join_settings,
     no_rope_where,
     own_head_width,
+    paired_heads,
     rope_by_layer,
     stretched_rope,
     whole_dynamic_mask,
@@ -92,6 +93,13 @@ DENSE_FAMILIES: dict[str, Family] = {
             parts=lambda hf: (HeadTransform(activation(hf.classifier_activation), hf.classifier_bias),),
         ),
         TensorNames(tensor_names.MODERNBERT_DECODER),
+    ),
+    "diffllama": Family(
+        join_settings(
+            ATTENTION_BIASES, paired_heads, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers
+        ),
+        TensorNames(tensor_names.DIFFLLAMA),
+        mixers=("differential_attention",),
     ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),

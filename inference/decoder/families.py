@@ -10,6 +10,7 @@ FAMILIES: dict[str, Family] = {**DENSE_FAMILIES, **GPT_FAMILIES, **RECURRENT_FAM
 SUPPORTED = tuple(sorted(FAMILIES))
 # Models of text and images, and which families their text part may be of; the first one where they name none.
 MULTIMODAL: dict[str, tuple[str, ...]] = {
+    "fuyu": ("persimmon",),
     "gemma3": ("gemma3_text",),
     "mistral3": ("mistral", "ministral3"),
 }

@@ -123,6 +123,14 @@ def whole_dynamic_mask(hf: Any) -> Settings:
     return {}
 
 
+def paired_heads(hf: Any) -> Settings:
+    """Refuse key and value heads of differential attention that are no pairs."""
+    if hf.num_key_value_heads % 2:
+        problem = f"num_key_value_heads is {hf.num_key_value_heads} in the configuration of a {hf.model_type}"
+        raise InputError(problem, "an even number", "correct config.json, or use another checkpoint")
+    return {}
+
+
 def scaled_embedding(hf: Any) -> Settings:
     """Read whether embeddings are multiplied by the square root of their width."""
     return {"embedding_scale": hf.hidden_size**0.5 if hf.scale_embedding else 1.0}

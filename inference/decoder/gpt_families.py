@@ -5,6 +5,7 @@ from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
     GPT,
+    LAYER_NORM,
     MLP,
     OUTPUT,
     QKV,
@@ -98,6 +99,16 @@ GPT_FAMILIES: dict[str, Family] = {
             partial_rotary=True,
         ),
         TensorNames(tensor_names.GPT_NEOX, fused="grouped"),
+    ),
+    "gpt_neox_japanese": Family(
+        join_settings(
+            LAYER_NORM,
+            gated=False,
+            mlp_width=lambda hf: int(hf.hidden_size * hf.intermediate_multiple_size),
+            output_biased_layers=lambda hf: (hf.num_hidden_layers - 1,),
+            partial_rotary=True,
+        ),
+        TensorNames(tensor_names.GPT_NEOX_JAPANESE, fused="grouped"),
     ),
     "opt": Family(
         join_settings(GPT, biases("enable_bias", *QKV, *OUTPUT, *MLP), opt_settings),

@@ -50,6 +50,8 @@ class LayerInputs(NamedTuple):
         Bias on attention scores by the key's position, [group, head, position], or None.
     scale
         Factor on attention scores, scalar.
+    layer
+        Number of the layer, from 0, scalar.
     """
 
     cosines: jax.Array | None
@@ -57,6 +59,7 @@ class LayerInputs(NamedTuple):
     window: jax.Array
     key_bias: jax.Array | None
     scale: jax.Array
+    layer: jax.Array | int = 0
 
 
 class Linear(nnx.Module):

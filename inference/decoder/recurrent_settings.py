@@ -44,7 +44,8 @@ def layers_by_type(field: str, **kinds: str) -> Callable[[Any], Settings]:
     return read
 
 
-def kind_of(kind: str, kinds: Mapping[str, str]) -> str:
+def kind_of[Kind](kind: str, kinds: Mapping[str, Kind]) -> Kind:
+    """Return what a type of layer stands for, or refuse it by name."""
     if kind not in kinds:
         raise InputError(f"a layer of the type {kind!r} is not covered", ", ".join(kinds), "use another checkpoint")
     return kinds[kind]
@@ -56,6 +57,7 @@ def _steps(hf: Any) -> Settings:
 
 
 def mamba_part(hf: Any, **settings: Any) -> Mamba:
+    """Read the sizes of a Mamba without attention."""
     return Mamba(
         inner_width=hf.intermediate_size,
         state_width=hf.state_size,
@@ -69,6 +71,7 @@ def mamba_part(hf: Any, **settings: Any) -> Mamba:
 
 
 def mamba2_part(hf: Any) -> Mamba2:
+    """Read the sizes of a Mamba 2 without attention."""
     return Mamba2(
         heads=hf.num_heads,
         head_width=hf.head_dim,
@@ -105,6 +108,7 @@ def hybrid_mamba2(hf: Any, **settings: Any) -> Mamba2:
 
 
 def falcon_h1_settings(hf: Any) -> Settings:
+    """Read the parts of a Falcon-H1 and its many factors."""
     order = ("after" if hf.mamba_norm_before_gate else "before") if hf.mamba_rms_norm else None
     mamba2 = hybrid_mamba2(
         hf, output_bias=bool(hf.projectors_bias), norm_order=order, scales=tuple(map(float, hf.ssm_multipliers))
@@ -139,6 +143,7 @@ def lfm2_width(hf: Any) -> int:
 
 
 def recurrent_gemma_settings(hf: Any) -> Settings:
+    """Read which layers of a RecurrentGemma attend, how far, and its recurrent unit."""
     kinds = {"linear_attention": "rglru", "sliding_attention": "attention"}
     mixers = tuple(kind_of(kind, kinds) for kind in hf.layers_block_type)
     return {
@@ -180,6 +185,7 @@ NEMOTRON_H_KINDS = {
 
 
 def nemotron_h_settings(hf: Any) -> Settings:
+    """Read what each layer of a Nemotron-H is: a mixer or a feed-forward part, never both."""
     kinds = [kind_of(kind, NEMOTRON_H_KINDS) for kind in hf.layers_block_type]
     mamba2 = Mamba2(
         heads=hf.mamba_num_heads,
@@ -285,10 +291,5 @@ def gated_delta_part(hf: Any, **settings: Any) -> GatedDelta:
 
 def rope_of_text(hf: Any) -> Settings:
     """Read rotary positions without what they say of images: the positions of text are the same in all directions."""
-    return {
-        "rope_parameters": {
-            name: value
-            for name, value in hf.rope_parameters.items()
-            if name not in ("mrope_section", "mrope_interleaved")
-        }
-    }
+    images = ("mrope_section", "mrope_interleaved")
+    return {"rope_parameters": {name: value for name, value in hf.rope_parameters.items() if name not in images}}

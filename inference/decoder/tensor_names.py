@@ -197,6 +197,14 @@ MODERNBERT_DECODER: Names = {
     "attention_norm": "layers.{}.attn_norm",
     "mlp_norm": "layers.{}.mlp_norm",
 }
+DIFFLLAMA: Names = LLAMA | {
+    **{f"differential_{name}": stored for name, stored in LLAMA.items() if name in map("attention.{}".format, PARTS)},
+    **{
+        f"differential_attention.{part}_{i}": f"layers.{{}}.self_attn.lambda_{part[0]}{i}"
+        for part in ("query", "key")
+        for i in (1, 2)
+    },
+}
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
 GLM4: Names = FUSED_GATE | {
@@ -261,6 +269,7 @@ GPT_NEOX: Names = {
     "mlp.up": "layers.{}.mlp.dense_h_to_4h",
     "mlp.down": "layers.{}.mlp.dense_4h_to_h",
 }
+GPT_NEOX_JAPANESE: Names = GPT_NEOX | {"attention.output.bias": "layers.{}.attention.dense_bias"}
 OPT: Names = {
     "embedding": "embed_tokens",
     "positions": "embed_positions",

@@ -142,7 +142,7 @@ class Decoder(nnx.Module):
 
         def inputs(layer: jax.Array) -> LayerInputs:
             turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-            return LayerInputs(*turns, windows[layer], key_bias, scales[layer])
+            return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
 
         for run, unit in zip(config.layer_plan, self.blocks, strict=True):
             x = _through_run(run, unit, x, inputs)

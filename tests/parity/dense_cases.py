@@ -43,6 +43,7 @@ MODERNBERT = HEADS | {
     "sep_token_id": 2,
     "global_rope_theta": 160000.0,
 }
+JAPANESE = HEADS | {"num_hidden_layers": 3, "intermediate_multiple_size": 2}
 MULTIPLIERS = {
     "attention_multiplier": 0.1,
     "residual_multiplier": 0.3,
@@ -142,4 +143,8 @@ DENSE_CASES = [
         | dict.fromkeys(("attention_bias", "mlp_bias", "norm_bias", "classifier_bias"), True)
         | {"decoder_bias": False, "classifier_activation": "silu", "tie_word_embeddings": False},
     ),
+    Case("diffllama", SMALL | {"head_dim": 32}),
+    Case("diffllama/bias", SMALL | {"attention_bias": True, "tie_word_embeddings": True}),
+    Case("gpt_neox_japanese", JAPANESE | {"rotary_pct": 0.5}),
+    Case("gpt_neox_japanese/untied", JAPANESE | {"hidden_act": "relu", "tie_word_embeddings": False}),
 ]

@@ -96,9 +96,9 @@ def make_reference(case: Case) -> dict[str, Any]:
 
 
 def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors of layers once: with the number of the first layers, ``layers.{4}.norm``, or those that have it.
+    """Write the tensors of layers once, with the number of the first layers that have them: ``layers.{4}.norm``.
 
-    ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    Those of other layers name them: ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
     """
     found: dict[str, list[str]] = {}
     for name in shapes:

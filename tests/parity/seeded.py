@@ -21,8 +21,8 @@ ONE_LESS = (
 )
 
 
-# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach over
-# chunks of a text, and convolutions that pass on more than rounding.
+# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach
+# over chunks of a text, and convolutions that pass on more than rounding.
 RECURRENCES = {
     "A_log": (0.0, 0.7),
     "dt_bias": (-2.0, 0.7),
@@ -48,6 +48,9 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
     if name.endswith("act_fn.eps"):
         # The bound of an exponential, which holds below zero alone.
         return np.asarray(np.float32(-0.1) - np.abs(noise))
+    if ".lambda_" in name:
+        # Exponents of sums over heads.
+        return np.float32(VECTOR_SCALE) * noise
     for end, (centre, scale) in RECURRENCES.items():
         if name.endswith(end):
             return np.float32(scale) * noise + np.float32(centre)

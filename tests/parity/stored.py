@@ -22,7 +22,7 @@ def tensor_shapes(name: str) -> dict[str, list[int]]:
 
 
 def spread(collapsed: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors of layers, ``layers.{4}.norm`` of the first four and ``layers.{1,3}.norm`` of two, one by one."""
+    """Write the tensors of layers one by one: ``layers.{4}.norm`` of the first four, ``layers.{1,3}.norm`` of two."""
     shapes = {}
     for tensor, shape in collapsed.items():
         layers = re.search(r"\{([\d,]+)\}", tensor)

@@ -36,6 +36,12 @@ OTHER_NAMES = [
     ("mamba", "backbone.", ""),
     ("mamba", "backbone.embeddings.", "backbone.embedding."),
 ]
+# Models of text and images, cases of their text part, where its tensors lie, and one of the images' tensors.
+IMAGE_MODELS = [
+    ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
+    ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
+    ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
+]
 # What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
@@ -72,6 +78,17 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
+    ("openai-gpt", {"afn": "gelu_10"}),
+    ("ctrl", {"layer_norm_epsilon": 1e-5}),
+    ("xglm", {"add_cross_attention": True}),
+    ("doge", {"is_moe": True}),
+    ("doge", {"keep_window_size": 32}),
+    ("ministral3", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}),
+    ("granite_swa", {"layer_rope_theta": [1e4, -1.0, 1e4, 1e4, 1e4]}),
+    ("granite_swa", {"layer_rope_theta": [1e4]}),
+    ("codegen", {"rotary_dim": None}),
+    ("diffllama", {"num_key_value_heads": 1}),
+    ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"model_type": "mixtral"}),
     ("llama", {"model_type": "t5"}),
     ("llama", {"model_type": "xlstm"}),
@@ -152,6 +169,34 @@ def test_a_tied_head_may_be_stored_as_well(name, embedding, tmp_path):
     tied = f"{embedding}.weight"
     head = seeded_tensor(name, tied, tensor_shapes(name)[tied])
     assert_parity(write_checkpoint(tmp_path, CASES[name], extra={"lm_head.weight": head}), CASES[name])
+
+
+def test_another_head_beside_a_tied_one_is_refused(tmp_path):
+    head = np.ones(tensor_shapes("gpt2")["transformer.wte.weight"], np.float32)
+    folder = write_checkpoint(tmp_path, CASES["gpt2"], extra={"lm_head.weight": head})
+    with pytest.raises(InputError, match=r"makes the embedding the head, and lm_head\.weight differs"):
+        load(folder)
+
+
+@pytest.mark.parametrize(("whole", "name", "body", "image"), IMAGE_MODELS)
+def test_the_text_part_of_a_model_of_images_is_read(whole, name, body, image, tmp_path):
+    def rename(tensor: str) -> str:
+        outer = body.removesuffix("model.") if tensor.startswith("lm_head") else body
+        return outer + tensor.removeprefix("model.")
+
+    folder = write_checkpoint(tmp_path, CASES[name], rename=rename, extra={image: np.ones((3, 2), np.float32)})
+    file = folder / "config.json"
+    file.write_text(json.dumps({"model_type": whole, "text_config": json.loads(file.read_text())}))
+    assert_parity(folder, CASES[name])
+    change_config(folder, {"text_config": {"model_type": "gpt2"}})
+    with pytest.raises(InputError, match=f"the text part of this {whole} is of the model_type 'gpt2'"):
+        load(folder)
+
+
+def test_another_name_of_an_architecture_is_read(tmp_path):
+    folder = write_checkpoint(tmp_path, CASES["gpt2"])
+    change_config(folder, {"model_type": "gpt-sw3"})
+    assert_parity(folder, CASES["gpt2"])
 
 
 def test_a_head_that_is_not_tied_must_be_stored(tmp_path):
