@@ -201,7 +201,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
                 | {
                     "scores": "softmax",
                     "shares": "scores",
-                    "smallest_sum": 0.0,
                     "corrected": False,
                     "groups": lambda hf: hf.n_group if hf.topk_method == "group_limited_greedy" else 1,
                     "chosen_groups": lambda hf: hf.topk_group if hf.topk_method == "group_limited_greedy" else 1,

@@ -139,8 +139,6 @@ DEEPSEEK3: Settings = {
     "width": lambda hf: hf.moe_intermediate_size,
     "scores": "sigmoid",
     "shares": normalised,
-    # Added to the sum by the reference, of no effect on any sum that is not zero.
-    "smallest_sum": 1e-20,
     "scale": lambda hf: float(hf.routed_scaling_factor),
     "corrected": True,
     "groups": lambda hf: hf.n_group or 1,
