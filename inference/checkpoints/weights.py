@@ -21,7 +21,7 @@ from inference.decoder.transformer import Decoder
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens)\.")
+VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 ALIGNMENT = 64

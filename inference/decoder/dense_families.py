@@ -31,10 +31,13 @@ from inference.decoder.family_settings import (
     whole_dynamic_mask,
 )
 from inference.decoder.head_transform import HeadTransform
+from inference.decoder.routed_settings import latent_attention
+from inference.decoder.routed_tensor_names import LATENT
 from inference.decoder.tensor_names import TensorNames
 
 LLAMA_TENSORS = TensorNames(tensor_names.LLAMA)
 OUTPUT_NORM_TENSORS = TensorNames(tensor_names.OUTPUT_NORMS)
+LATENT_TENSORS = TensorNames(LATENT)
 CAUSAL = {"use_bidirectional_attention": (None, False)}
 
 DENSE_FAMILIES: dict[str, Family] = {
@@ -100,6 +103,19 @@ DENSE_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(tensor_names.DIFFLLAMA),
         mixers=("differential_attention",),
+    ),
+    "youtu": Family(join_settings(ATTENTION_BIASES, latent_attention), LATENT_TENSORS, mixers=("latent_attention",)),
+    "minicpm3": Family(
+        join_settings(
+            *LLAMA_BIASES,
+            latent_attention,
+            rope_interleaved=False,
+            embedding_scale=lambda hf: hf.scale_emb,
+            residual_scale=lambda hf: hf.scale_depth / hf.num_hidden_layers**0.5,
+            logit_scale=lambda hf: hf.dim_model_base / hf.hidden_size,
+        ),
+        LATENT_TENSORS,
+        mixers=("latent_attention",),
     ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),

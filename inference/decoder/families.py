@@ -13,6 +13,8 @@ MULTIMODAL: dict[str, tuple[str, ...]] = {
     "fuyu": ("persimmon",),
     "gemma3": ("gemma3_text",),
     "mistral3": ("mistral", "ministral3"),
+    "qwen3_5": ("qwen3_5_text",),
+    "qwen3_5_moe": ("qwen3_5_moe_text",),
 }
 # Further names of an architecture.
 SAME_AS: dict[str, tuple[str, ...]] = {"gpt-sw3": ("gpt2",)}

@@ -5,11 +5,14 @@ twice; ``{}`` is the number of the layer and ``*`` that of an entry of the param
 or an expert. A tuple lists alternatives.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)

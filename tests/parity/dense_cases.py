@@ -44,6 +44,23 @@ MODERNBERT = HEADS | {
     "global_rope_theta": 160000.0,
 }
 JAPANESE = HEADS | {"num_hidden_layers": 3, "intermediate_multiple_size": 2}
+LATENT = SMALL | {
+    "kv_lora_rank": 24,
+    "q_lora_rank": 40,
+    "qk_nope_head_dim": 12,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 20,
+}
+YARN = {
+    "rope_theta": 1e4,
+    "rope_type": "yarn",
+    "factor": 4.0,
+    "original_max_position_embeddings": 32,
+    "beta_fast": 2.0,
+    "beta_slow": 0.2,
+    "mscale": 1.5,
+    "mscale_all_dim": 0.5,
+}
 MULTIPLIERS = {
     "attention_multiplier": 0.1,
     "residual_multiplier": 0.3,
@@ -147,4 +164,34 @@ DENSE_CASES = [
     Case("diffllama/bias", SMALL | {"attention_bias": True, "tie_word_embeddings": True}),
     Case("gpt_neox_japanese", JAPANESE | {"rotary_pct": 0.5}),
     Case("gpt_neox_japanese/untied", JAPANESE | {"hidden_act": "relu", "tie_word_embeddings": False}),
+    # The reference would put zeros in the embedding of a padding token, whatever the checkpoint holds.
+    Case("youtu", LATENT | {"num_key_value_heads": 4, "pad_token_id": None}),
+    Case(
+        "youtu/plain_queries",
+        LATENT
+        | {
+            "num_key_value_heads": 4,
+            "pad_token_id": None,
+            "q_lora_rank": None,
+            "rope_interleave": False,
+            "attention_bias": True,
+            "tie_word_embeddings": False,
+            "rope_parameters": YARN,
+        },
+    ),
+    Case("minicpm3", LATENT | {"num_key_value_heads": 4, "dim_model_base": 24}),
+    Case(
+        "minicpm3/bias",
+        LATENT
+        | {
+            "num_key_value_heads": 4,
+            "q_lora_rank": None,
+            "scale_emb": 1,
+            "scale_depth": None,
+            "dim_model_base": None,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "tie_word_embeddings": False,
+        },
+    ),
 ]

@@ -40,6 +40,7 @@ OTHER_NAMES = [
 IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
+    ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
     ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
 ]
 # What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
