@@ -21,7 +21,9 @@ from inference.decoder.transformer import Decoder
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
+VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
+# Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
+TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 ALIGNMENT = 64
 
 
@@ -49,6 +51,8 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         one holds values that are not finite in `dtype`.
     """
     config, graph, flat, pieces = _planned(checkpoint)
+    if config.tied:
+        _check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     filled = {}
     for path, variable in flat.items():
         values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
@@ -74,6 +78,14 @@ def check_tensors(checkpoint: Checkpoint) -> None:
     _planned(checkpoint)
 
 
+def _check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
+    """Check that a head stored beside an embedding that serves as head is the same."""
+    for head in sorted(name for name in checkpoint.names if PREFIX.sub("", name) in TIED_HEADS):
+        if not np.array_equal(checkpoint.read(head), checkpoint.read(embedding)):
+            problem = f"config.json of {checkpoint.name!r} makes the embedding the head, and {head} differs from it"
+            raise InputError(problem, "one of the two", "set tie_word_embeddings in config.json to false")
+
+
 def _planned(
     checkpoint: Checkpoint,
 ) -> tuple[DecoderConfig, nnx.GraphDef, dict[tuple, nnx.Variable], dict[tuple, list[Piece]]]:
@@ -87,8 +99,10 @@ def _planned(
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
     def ignored(name: str) -> bool:
-        tied_head = config.tied and PREFIX.sub("", name) in ("lm_head.weight", "embed_out.weight")
-        return tied_head or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        core = PREFIX.sub("", name)
+        tied_head = config.tied and core in TIED_HEADS
+        unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
+        return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces
@@ -98,9 +112,14 @@ def _fill(
     checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
 ) -> np.ndarray:
     values = _aligned(shape, dtype)
-    for row, piece in zip(values if stacked else values[None], pieces, strict=True):
-        for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
-            _read(checkpoint, source, entry)
+    rows = values if stacked else values[None]
+    # An ellipsis keeps what is a single number an array to read into.
+    for number, piece in enumerate(pieces):
+        first = 0
+        for entry, source in enumerate(piece.sources):
+            whole = rows[number, entry, ...] if piece.spread else rows[number, ...]
+            _read(checkpoint, source, whole[first : first + source.shape[0]] if piece.joined else whole)
+            first += source.shape[0] if piece.joined else 0
     return values
 
 
