@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from flax import nnx
 from parity.cases import CASES
-from parity.checkpoints import tensor_shapes, write_checkpoint
+from parity.checkpoints import read_reference, tensor_shapes, write_checkpoint
 from parity.seeded import seeded_tensor
 from stored_weights import (
     E4M3,
@@ -233,7 +233,14 @@ def quantise(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(
-    ("name", "dtype"), [("llama", "float32"), ("llama", "bfloat16"), ("phi3/longrope", "float32"), ("gpt2", "float32")]
+    ("name", "dtype"),
+    [
+        ("llama", "float32"),
+        ("llama", "bfloat16"),
+        ("phi3/longrope", "float32"),
+        ("gpt2", "float32"),
+        ("qwen3_moe", "float32"),
+    ],
 )
 def test_a_decoder_has_the_decoded_weights(name, dtype, tmp_path):
     plain, stored = {}, {}
@@ -249,6 +256,10 @@ def test_a_decoder_has_the_decoded_weights(name, dtype, tmp_path):
     excluded = ["lm_head", "model.embed_tokens", "transformer.wte"]
     quantisation = {"quant_method": "fp8", "weight_block_size": [48, 32], "modules_to_not_convert": excluded}
     (folders[1] / "config.json").write_text(json.dumps(config | {"quantization_config": quantisation}))
+    assert_same_decoder(*folders, dtype=dtype)
+
+
+def assert_same_decoder(*folders, dtype):
     expected, found = (
         jax.tree.leaves_with_path(nnx.split(load_decoder(open_checkpoint(folder), dtype=dtype))[1])
         for folder in folders
@@ -256,6 +267,33 @@ def test_a_decoder_has_the_decoded_weights(name, dtype, tmp_path):
     assert len(expected) == len(found) > 5
     for (path, right), (_, values) in zip(expected, found, strict=True):
         np.testing.assert_array_equal(values, right, err_msg=str(path))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_experts_of_gpt_oss_are_those_that_their_codes_stand_for(dtype, tmp_path):
+    config = json.loads(json.dumps(read_reference("gpt_oss")["config"])) | {"intermediate_size": 64}
+    plain, stored = {}, {}
+    for number, (tensor, shape) in enumerate(tensor_shapes("gpt_oss").items()):
+        # Of 24 numbers no block can be made.
+        shape = [{24: 64, 48: 128}.get(size, size) if "experts" in tensor else size for size in shape]
+        if not tensor.endswith("_proj"):
+            plain[tensor] = stored[tensor] = seeded_tensor("gpt_oss", tensor, shape)
+            continue
+        random = np.random.default_rng(number)
+        experts, inputs, outputs = shape
+        codes = random.integers(0, 256, (experts, outputs, inputs // 32, 16), dtype=np.uint8)
+        powers = random.integers(120, 126, codes.shape[:-1], dtype=np.uint8)
+        numbers = fp4_numbers(codes) * 2.0 ** (powers.astype(np.float32) - 127)[..., None]
+        plain[tensor] = numbers.reshape(experts, outputs, inputs).swapaxes(1, 2).astype(np.float32)
+        stored |= {f"{tensor}_blocks": codes, f"{tensor}_scales": powers}
+    folders = [tmp_path / form for form in ("plain", "stored")]
+    quantisation = {"quant_method": "mxfp4", "modules_to_not_convert": ["model.layers.*.self_attn", "lm_head"]}
+    for folder, tensors in zip(folders, (plain, stored), strict=True):
+        folder.mkdir()
+        write_safetensors(folder / "model.safetensors", tensors)
+        (folder / "config.json").write_text(json.dumps(config))
+    (folders[1] / "config.json").write_text(json.dumps(config | {"quantization_config": quantisation}))
+    assert_same_decoder(*folders, dtype=dtype)
 
 
 # Memory
