@@ -72,7 +72,7 @@ def _rotary(metadata: GgufMetadata, tensors: Tensors, *, head_width: int) -> Set
     """Read the rotary embedding."""
     context = metadata.whole("context_length")
     found: Settings = {"rope_theta": metadata.number("rope.freq_base", 10_000.0), "rope_type": "default"}
-    if (rotated := metadata.whole("rope.dimension_count", head_width)) != head_width:
+    if (rotated := metadata.whole("rope.dimension_count", head_width)) != head_width and head_width:
         found["partial_rotary_factor"] = rotated / head_width
     kind = metadata.text("rope.scaling.type", "none")
     original = metadata.whole("rope.scaling.original_context_length", context)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.foreign_text import excerpt
 from inference.checkpoints.gguf_architectures import ROPE_DIVISORS, GgufArchitecture, architecture_of, part_of_layer
 from inference.checkpoints.gguf_files import GgufHeader, read_gguf_header
 from inference.checkpoints.gguf_metadata import FIX, GgufMetadata
@@ -12,6 +13,9 @@ from inference.checkpoints.gguf_tensors import PLAIN, GgufTensor, check_apart, c
 from inference.checkpoints.safetensors_files import TensorPlace
 from inference.checkpoints.scaled_tensors import TurnedTensor
 from inference.checkpoints.stored_tensors import StoredTensor
+
+# How many files a model is cut into.
+PARTS = "split.count"
 
 
 def read_gguf(file: Path) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
@@ -37,6 +41,7 @@ def read_gguf(file: Path) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
     """
     check_gguf_package(str(file))
     header = read_gguf_header(file)
+    _check_whole(header)
     name, architecture = architecture_of(header)
     stored = {tensor: gguf_tensor(header, tensor) for tensor in header.tensors}
     check_apart(header, stored)
@@ -53,9 +58,16 @@ def read_gguf(file: Path) -> tuple[dict[str, Any], dict[str, StoredTensor]]:
     return config, tensors
 
 
+def _check_whole(header: GgufHeader) -> None:
+    # Files that were joined again say 0.
+    if (parts := header.metadata.get(PARTS, 0)) not in (0, 1):
+        problem = f"{header.file.name} is one of {excerpt(repr(parts), 20)} files of a model"
+        raise InputError(problem, "a model in one file", "join them with llama-gguf-split --merge")
+
+
 def _check_counts(header: GgufHeader, config: dict[str, Any]) -> None:
     tokens = header.metadata.get("tokenizer.ggml.tokens")
-    if tokens is not None and len(tokens) != config["vocab_size"]:
+    if isinstance(tokens, list) and len(tokens) != config["vocab_size"]:
         problem = (
             f"{header.file.name} names {len(tokens):,} tokens, and its embedding has {config['vocab_size']:,} rows"
         )

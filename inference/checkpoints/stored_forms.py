@@ -67,7 +67,7 @@ def _scaled_weight(
     settings.check_quantised(name)
     stated = settings.content.get("fmt")
     if place.dtype in FLOAT8:
-        if stated is not None and FORMATS.get(stated) != place.dtype:
+        if stated is not None and FORMATS.get(str(stated)) != place.dtype:
             problem = f"{name} in {settings.where} is stored as {place.dtype}, and fmt is {excerpt(repr(stated), 80)}"
             raise InputError(problem, f"fmt {' or '.join(FORMATS)}, as it is stored", AGAIN)
         return fit_scales(name, place, place.dtype, scales, ways=ways, where=settings.where)

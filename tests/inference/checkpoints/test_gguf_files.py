@@ -234,6 +234,7 @@ def refused(file, said):
         (lambda w: w.add_token_list(["a", "b"]), "names 2 tokens, and its embedding has 99 rows"),
         (lambda w: w.add_tensor("blk.0.surprise.weight", np.zeros(2, np.float32)), r"unused: blk\.0\.surprise"),
         (lambda w: w.add_string("general.architecture", "mamba"), "architecture of .*'mamba'.*llama, qwen2"),
+        (lambda w: w.add_uint16("split.count", 3), "is one of 3 files of a model"),
         (lambda w: w.add_uint32("general.alignment", 33), "alignment is 33"),
     ],
 )
