@@ -1,5 +1,6 @@
 """Tokenizers of GGUF files: their ids are those of the tokenizer that the file was made from, or they are refused."""
 
+import json
 import re
 from pathlib import Path
 
@@ -25,9 +26,27 @@ TEXTS = [
 ]
 
 
+UNMERGED = "Ġsea"
+
+
 def trained(*, split: str | None, digits: bool = False, composed: bool = False, whole: bool = False) -> Tokenizer:
-    """Return byte-level BPE cut as one of the known names says."""
-    tokenizer = Tokenizer(models.BPE(ignore_merges=whole))
+    """Return byte-level BPE that cuts a text as one of the known names says.
+
+    It is trained on texts that are cut otherwise, so that it has pieces of several digits, and one piece is made by no
+    merge: another rule would use them.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=450, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator([*TRAINING, *["in 2024 there were 12345 items", "it's we'll"] * 20], trainer)
+    state = json.loads(tokenizer.to_str())
+    merges = state["model"]["merges"]
+    state["model"] |= {"merges": [pair for pair in merges if "".join(pair) != UNMERGED], "ignore_merges": whole}
+    assert len(state["model"]["merges"]) < len(merges)
+    tokenizer = Tokenizer.from_str(json.dumps(state))
     steps = [pre_tokenizers.Digits(individual_digits=True)] if digits else []
     if split is not None:
         steps.append(pre_tokenizers.Split(Regex(split), behavior="isolated"))
@@ -36,11 +55,6 @@ def trained(*, split: str | None, digits: bool = False, composed: bool = False, 
     if composed:
         tokenizer.normalizer = normalizers.NFC()
     tokenizer.decoder = decoders.ByteLevel()
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    trainer = trainers.BpeTrainer(
-        vocab_size=450, special_tokens=["<|endoftext|>"], initial_alphabet=alphabet, show_progress=False
-    )
-    tokenizer.train_from_iterator([*TRAINING, *["in 2024 there were 12345 items", "it's we'll"] * 20], trainer)
     tokenizer.add_tokens([AddedToken("<tool_call>", normalized=False, special=False)])
     return tokenizer
 
