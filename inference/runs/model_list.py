@@ -79,7 +79,7 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
         listed = str(model).lower().endswith(YAML_ENDINGS)
         requests += _from_file(Path(model)) if listed else [_request({"model": str(model)}, "")]
     if not requests:
-        raise InputError("no model is given", "local folders or hub ids", "name a model")
+        raise InputError("no model is given", "local folders, GGUF files or hub ids", "name a model")
     names = [request.name for request in requests]
     for name in names:
         if names.count(name) > 1:

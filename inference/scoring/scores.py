@@ -90,7 +90,7 @@ def load(
     Parameters
     ----------
     source
-        A local folder, or a hub id such as ``"EleutherAI/pythia-160m"``, also with ``@revision``.
+        A local folder, a GGUF file, or a hub id such as ``"EleutherAI/pythia-160m"``, also with ``@revision``.
     revision
         Branch, tag or commit of a hub id.
     dtype
