@@ -6,9 +6,11 @@ from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
     BY_TYPE,
+    COHERE,
     EVERYWHERE,
     GRANITE,
     LAYER_NORM,
+    LLAMA_BIASES,
     MLP,
     OLMO2,
     QKV,
@@ -18,6 +20,7 @@ from inference.decoder.family_settings import (
     join_settings,
     no_rope_where,
     own_head_width,
+    rope_by_layer,
     stretched_rope,
 )
 from inference.decoder.routed_settings import (
@@ -28,6 +31,8 @@ from inference.decoder.routed_settings import (
     between,
     by_steps,
     by_type,
+    cohere_experts,
+    cohere_positions,
     experts_where,
     latent_attention,
     mixed_rope,
@@ -218,6 +223,84 @@ ROUTED_FAMILIES: dict[str, Family] = {
     "glm4_moe_lite": Family(
         join_settings(ATTENTION_BIASES, latent_attention, experts_where(by_type), some_experts(**DEEPSEEK3)),
         LATENT,
+    ),
+    "mellum": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            BY_TYPE,
+            experts_where(by_type),
+            some_experts(**QWEN),
+            query_key_norm="head",
+            partial_rotary=True,
+        ),
+        TensorNames(names.ROUTED, ignored=("mtp.",)),
+    ),
+    "granitemoe_swa": Family(
+        join_settings(
+            GRANITE,
+            ATTENTION_BIASES,
+            BY_TYPE,
+            rope_by_layer,
+            ALL_LAYERS,
+            some_experts(**LOCAL, **GRANITE_EXPERTS, shared_width=lambda hf: hf.shared_intermediate_size),
+            attention_sinks=True,
+        ),
+        TensorNames(names.GRANITE_SINKS),
+    ),
+    "hy_v3": Family(
+        join_settings(
+            *LLAMA_BIASES,
+            experts_where(by_type),
+            some_experts(
+                **QWEN
+                | {
+                    "scores": "sigmoid",
+                    "shares": "normalised",
+                    "corrected": True,
+                    "scale": lambda hf: float(hf.router_scaling_factor),
+                    "shared_width": lambda hf: hf.moe_intermediate_size * hf.num_shared_experts,
+                }
+            ),
+            query_key_norm="head",
+        ),
+        TensorNames(names.HUNYUAN3, ignored=PREDICTS_FURTHER),
+    ),
+    "afmoe": Family(
+        join_settings(
+            BY_TYPE,
+            experts_where(lambda hf, layer: layer >= hf.num_dense_layers),
+            some_experts(
+                **QWEN
+                | {
+                    "scores": "sigmoid",
+                    "shares": "normalised",
+                    "corrected": True,
+                    "scale": lambda hf: float(hf.route_scale),
+                    "shared_width": lambda hf: hf.moe_intermediate_size * hf.num_shared_experts,
+                }
+            ),
+            layer_mixer=lambda hf: ("gated_attention",) * hf.num_hidden_layers,
+            placement="sandwich",
+            query_key_norm="head",
+            layer_rope=no_rope_where(lambda hf: [kind == "full_attention" for kind in hf.layer_types]),
+            embedding_scale=lambda hf: hf.hidden_size**0.5 if hf.mup_enabled else 1.0,
+        ),
+        TensorNames(names.AFMOE),
+        {"attention_bias": (False,)},
+    ),
+    "cohere2_moe": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            COHERE,
+            BY_TYPE,
+            experts_where(by_type),
+            cohere_experts,
+            norm=lambda hf: "layer" if hf.rms_norm_eps is None else "rms",
+            mlp_width=lambda hf: hf.prefix_dense_intermediate_size or hf.intermediate_size,
+            layer_rope=cohere_positions,
+        ),
+        CORRECTED,
+        {"expert_selection_fn": ("softmax", "sigmoid"), "shared_expert_combination_strategy": ("average", "sum")},
     ),
     "dots1": Family(
         join_settings(
