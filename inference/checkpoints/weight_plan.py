@@ -10,7 +10,15 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import place_of
-from inference.decoder.tensor_names import FirstEntry, FusedLayout, HeadRows, StackedTensor, TensorName, TensorNames
+from inference.decoder.tensor_names import (
+    FirstEntry,
+    FusedLayout,
+    HeadRows,
+    JoinedTensors,
+    StackedTensor,
+    TensorName,
+    TensorNames,
+)
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
 PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
@@ -49,13 +57,16 @@ class Piece:
     Attributes
     ----------
     sources
-        One source, or one for each entry of the parameter's first dimension.
+        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other.
     spread
         Whether there is one for each entry.
+    joined
+        Whether their rows follow each other.
     """
 
     sources: tuple[Source, ...]
     spread: bool = False
+    joined: bool = False
 
 
 @dataclass
@@ -132,6 +143,8 @@ class WeightPlan:
         if isinstance(name, HeadRows):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
             return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
+        if isinstance(name, JoinedTensors):
+            return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
         if isinstance(name, FirstEntry):
             return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
         full = name.format(layer) + suffix
@@ -139,6 +152,17 @@ class WeightPlan:
             return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)
         turned = self.tensors.transposed and layer is not None and len(shape) == 2
         return Piece((Source(full, shape[::-1], take=np.transpose) if turned else Source(full, shape),))
+
+    def _joined(
+        self, names: list[str], rows: Callable[[DecoderConfig], tuple[int, ...]] | None, shape: tuple[int, ...]
+    ) -> Piece:
+        """Return what fills a parameter from the rows of several tensors."""
+        stored = [self.checkpoint.shape(self.by_core[name][0])[0] if name in self.by_core else 0 for name in names]
+        if rows is None and all(stored) and sum(stored) != shape[0]:
+            self.misshapen[f"{' and '.join(names)} have {sum(stored)} rows, expected {shape[0]}"] = None
+        counts = stored if rows is None else rows(self.config)
+        sources = (Source(name, (count, *shape[1:])) for name, count in zip(names, counts, strict=True))
+        return Piece(tuple(sources), joined=True)
 
     def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         config = self.config

@@ -115,8 +115,11 @@ def _fill(
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
+        first = 0
         for entry, source in enumerate(piece.sources):
-            _read(checkpoint, source, rows[number, entry, ...] if piece.spread else rows[number, ...])
+            whole = rows[number, entry, ...] if piece.spread else rows[number, ...]
+            _read(checkpoint, source, whole[first : first + source.shape[0]] if piece.joined else whole)
+            first += source.shape[0] if piece.joined else 0
     return values
 
 

@@ -30,7 +30,11 @@ class Block(nnx.Module):
     """
 
     def __init__(self, config: DecoderConfig, kind: BlockKind) -> None:
-        self.config = config = replace(config, output_bias=config.output_bias or kind.output_biased)
+        self.config = config = replace(
+            config,
+            output_bias=config.output_bias or kind.output_biased,
+            placement=dict(config.mixer_placement).get(kind.mixer, config.placement),
+        )
         self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)

@@ -180,6 +180,8 @@ class DecoderConfig:
     layer_mixer, layer_feed_forward
         Kind of the mixer and of the feed-forward part of each layer, names in `inference.decoder.mixers.MIXERS` and
         `inference.decoder.feed_forwards.FEED_FORWARDS` or ``"none"``; empty for attention and an MLP in all.
+    mixer_placement
+        Kinds of mixers and the placement of norms in their blocks, where that is another.
     parts
         What one kind alone needs: a frozen, checked dataclass of that kind each.
     alibi_scaled, alibi_rounded
@@ -240,6 +242,7 @@ class DecoderConfig:
     alibi_rounded: bool = False
     layer_mixer: tuple[str, ...] = ()
     layer_feed_forward: tuple[str, ...] = ()
+    mixer_placement: tuple[tuple[str, Placement], ...] = ()
     parts: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:

@@ -17,6 +17,8 @@ from inference.decoder.recurrent_settings import (
     mamba2_part,
     mamba_part,
     nemotron_h_settings,
+    olmo_hybrid_settings,
+    one_part,
     qwen3_5_moe_settings,
     qwen3_next_settings,
     recurrent_gemma_settings,
@@ -43,23 +45,23 @@ FURTHER_TOKENS = ("mtp.",)
 
 RECURRENT_FAMILIES: dict[str, Family] = {
     "mamba": Family(
-        join_settings(MIXERS_ALONE, all_layers("mamba", "none"), parts=lambda hf: (mamba_part(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba", "none"), one_part(lambda hf: mamba_part(hf))),
         TensorNames(names.MAMBA),
     ),
     "falcon_mamba": Family(
         join_settings(
             MIXERS_ALONE,
             all_layers("mamba", "none"),
-            parts=lambda hf: (mamba_part(hf, selection_norm=hf.mixer_rms_eps),),
+            one_part(lambda hf: mamba_part(hf, selection_norm=hf.mixer_rms_eps)),
         ),
         TensorNames(names.MAMBA),
     ),
     "mamba2": Family(
-        join_settings(MIXERS_ALONE, all_layers("mamba2", "none"), parts=lambda hf: (mamba2_part(hf),)),
+        join_settings(MIXERS_ALONE, all_layers("mamba2", "none"), one_part(lambda hf: mamba2_part(hf))),
         TensorNames(names.MAMBA2),
     ),
     "bamba": Family(
-        join_settings(*LLAMA_BIASES, HYBRID_LAYERS, parts=lambda hf: (hybrid_mamba2(hf),), partial_rotary=True),
+        join_settings(*LLAMA_BIASES, HYBRID_LAYERS, one_part(lambda hf: hybrid_mamba2(hf)), partial_rotary=True),
         TensorNames(names.BAMBA),
     ),
     "falcon_h1": Family(
@@ -75,7 +77,7 @@ RECURRENT_FAMILIES: dict[str, Family] = {
     ),
     "jamba": Family(jamba_settings, TensorNames(names.JAMBA)),
     "lfm2": Family(
-        join_settings(LFM2, parts=lambda hf: (short_convolution_part(hf),), mlp_width=lfm2_width),
+        join_settings(LFM2, one_part(lambda hf: short_convolution_part(hf)), mlp_width=lfm2_width),
         TensorNames(names.LFM2),
     ),
     "lfm2_moe": Family(join_settings(LFM2, lfm2_moe_settings), TensorNames(names.LFM2_MOE)),
@@ -90,11 +92,15 @@ RECURRENT_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.RECURRENT_GEMMA),
     ),
+    "olmo_hybrid": Family(
+        join_settings(ATTENTION_BIASES, olmo_hybrid_settings, query_key_norm="flat"),
+        TensorNames(names.OLMO_HYBRID, ignored=FURTHER_TOKENS),
+    ),
     "qwen3_next": Family(
         join_settings(DELTA, qwen3_next_settings), TensorNames(names.QWEN3_NEXT, ignored=FURTHER_TOKENS)
     ),
     "qwen3_5_text": Family(
-        join_settings(DELTA, rope_of_text, parts=lambda hf: (gated_delta_part(hf),)),
+        join_settings(DELTA, rope_of_text, one_part(lambda hf: gated_delta_part(hf))),
         TensorNames(names.QWEN3_5, ignored=FURTHER_TOKENS),
     ),
     "qwen3_5_moe_text": Family(

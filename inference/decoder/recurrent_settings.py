@@ -9,13 +9,8 @@ import numpy as np
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation
 from inference.decoder.expert_settings import Experts
-from inference.decoder.feed_forwards.scaled_mlp import MLPScales
-from inference.decoder.mixers.attention_mamba2 import SideBySide
-from inference.decoder.mixers.gated_delta import GatedDelta
-from inference.decoder.mixers.mamba import Mamba
-from inference.decoder.mixers.mamba2 import Mamba2
-from inference.decoder.mixers.rglru import GatedLinearUnit
-from inference.decoder.mixers.short_convolution import ShortConvolution
+from inference.decoder.mixer_settings import GatedDelta, GatedLinearUnit, Mamba, Mamba2, ShortConvolution, SideBySide
+from inference.decoder.mlp_scales import MLPScales
 from inference.decoder.routed_settings import DEEPSEEK3, LOCAL, QWEN, by_steps, experts_where, some_experts
 from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
 
@@ -42,6 +37,11 @@ def layers_by_type(field: str, **kinds: str) -> Callable[[Any], Settings]:
         return {"layer_mixer": tuple(kind_of(kind, kinds) for kind in getattr(hf, field))}
 
     return read
+
+
+def one_part(read: Callable[[Any], object]) -> Callable[[Any], Settings]:
+    """Set what one kind of mixer alone needs, read of the configuration."""
+    return lambda hf: {"parts": (read(hf),)}
 
 
 def kind_of[Kind](kind: str, kinds: Mapping[str, Kind]) -> Kind:
@@ -274,6 +274,20 @@ def qwen3_5_moe_settings(hf: Any) -> Settings:
     """Read a Qwen whose every layer has experts beside an MLP."""
     experts = some_experts(**QWEN | {"shares": "normalised"}, **SHARED_GATED)(hf)["parts"]
     return ALL_LAYERS(hf) | {"parts": (gated_delta_part(hf), *experts)}
+
+
+def olmo_hybrid_settings(hf: Any) -> Settings:
+    """Read which layers of an OLMo hybrid attend, whether by position, and its gated delta network."""
+    kinds = {"linear_attention": "gated_delta", "full_attention": "attention"}
+    # The epsilon of the norm within the network is the family's, whatever its configuration says.
+    network = gated_delta_part(hf, norm_epsilon=1e-5, strongest=2.0 if hf.linear_allow_neg_eigval else 1.0)
+    turned = hf.rope_parameters is not None and hf.rope_parameters.get("rope_theta") is not None
+    return {
+        "position": "rope" if turned else "none",
+        "layer_mixer": tuple(kind_of(kind, kinds) for kind in hf.layer_types),
+        "mixer_placement": (("attention", "branch"),),
+        "parts": (network,),
+    }
 
 
 def gated_delta_part(hf: Any, **settings: Any) -> GatedDelta:

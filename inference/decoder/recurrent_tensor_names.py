@@ -1,7 +1,8 @@
 """Where the parameters of families with recurrences lie; the form of the tables is that of `tensor_names`."""
 
+from inference.decoder.mixer_settings import GatedDelta
 from inference.decoder.routed_tensor_names import GRANITE, QWEN2_MOE
-from inference.decoder.tensor_names import LLAMA, HeadRows, Names, StackedTensor, TensorName
+from inference.decoder.tensor_names import LLAMA, HeadRows, JoinedTensors, Names, StackedTensor, TensorName
 
 TensorWays = TensorName | tuple[TensorName, ...]
 
@@ -154,6 +155,27 @@ def _gated_delta(base: str) -> dict[str, str]:
     }
 
 
+_CONVOLUTIONS = tuple(f"layers.{{}}.linear_attn.{part}_conv1d" for part in "qkv")
+_PROJECTIONS = tuple(f"layers.{{}}.linear_attn.{part}_proj" for part in "qkv")
+OLMO_HYBRID: Names = {
+    **LLAMA,
+    **_gated_delta("layers.{}.linear_attn."),
+    # The first name is that of the hub, the second that within transformers. Where it saves one tensor of all
+    # convolutions as three, they are thirds, whatever the widths of queries, keys and values; joined they are the same.
+    "gated_delta.convolution": (JoinedTensors(_CONVOLUTIONS), "layers.{}.linear_attn.conv1d"),
+    "gated_delta.projection.mixed": JoinedTensors(_PROJECTIONS, lambda config: config.part(GatedDelta).widths),
+    "gated_delta.projection.gate": "layers.{}.linear_attn.g_proj",
+    "gated_delta.projection.strength": "layers.{}.linear_attn.b_proj",
+    "gated_delta.projection.decay": "layers.{}.linear_attn.a_proj",
+    "gated_delta.norm": "layers.{}.linear_attn.o_norm",
+    "gated_delta.output": "layers.{}.linear_attn.o_proj",
+    # Of blocks with a gated delta network, before their parts.
+    "attention_norm": ("layers.{}.attention_layer_norm", "layers.{}.input_layernorm"),
+    "mlp_norm": ("layers.{}.feedforward_layer_norm", "layers.{}.post_attention_layernorm"),
+    # Of blocks with attention, after their parts.
+    "attention_output_norm": ("layers.{}.post_attention_layernorm", "layers.{}.feedforward_layer_norm"),
+    "mlp_output_norm": "layers.{}.post_feedforward_layernorm",
+}
 QWEN3_NEXT: Names = {
     **QWEN2_MOE,
     **_gated_attention(LLAMA),

@@ -7,9 +7,9 @@ or an expert. A tuple lists alternatives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,23 @@ class FirstEntry:
     name: str
 
 
-TensorName = str | StackedTensor | HeadRows | FirstEntry
+@dataclass(frozen=True)
+class JoinedTensors:
+    """Tensors whose rows, one tensor after the other, are those of a parameter.
+
+    Attributes
+    ----------
+    names
+        Their names.
+    rows
+        How many rows each has, of a decoder's configuration; by default as many as are stored, if they add up.
+    """
+
+    names: tuple[str, ...]
+    rows: Callable[[Any], tuple[int, ...]] | None = None
+
+
+TensorName = str | StackedTensor | HeadRows | FirstEntry | JoinedTensors
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 

@@ -87,6 +87,8 @@ DELTA = ATTENTION | {
     "linear_value_head_dim": 6,
     "rms_norm_eps": 1e-5,
 }
+# Wider keys: those of small length are known to few digits once they are made as long as the others.
+OLMO_HYBRID = {name: value for name, value in DELTA.items() if name != "head_dim"} | {"linear_key_head_dim": 16}
 ROUTED_DELTA = DELTA | {
     "num_experts": 6,
     "num_experts_per_tok": 2,
@@ -172,6 +174,17 @@ RECURRENT_CASES = [
             "n_group": 3,
             "topk_group": 2,
             "routed_scaling_factor": 1.5,
+        },
+        CHUNKS,
+    ),
+    Case("olmo_hybrid", OLMO_HYBRID, CHUNKS),
+    Case(
+        "olmo_hybrid/unturned",
+        OLMO_HYBRID
+        | {
+            "linear_allow_neg_eigval": False,
+            "attention_bias": True,
+            "rope_parameters": {"rope_type": "default", "rope_theta": None},
         },
         CHUNKS,
     ),

@@ -1,31 +1,12 @@
 """The feed-forward part of Falcon-H1: an MLP with a factor on its gate and one on its result."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.layers import ACTIVATIONS
-from inference.decoder.part_checks import check_positive
-
-
-@dataclass(frozen=True)
-class MLPScales:
-    """Settings of the part.
-
-    Attributes
-    ----------
-    gate, down
-        Factors on what the activation is taken of, and on the result.
-    """
-
-    gate: float = 1.0
-    down: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_positive(self, "gate", "down")
+from inference.decoder.mlp_scales import MLPScales
 
 
 class ScaledMLP(MLP):

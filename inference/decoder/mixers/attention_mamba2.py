@@ -1,35 +1,14 @@
 """The mixer of Falcon-H1: attention and a Mamba 2 side by side on the same hidden states."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs
+from inference.decoder.mixer_settings import SideBySide
 from inference.decoder.mixers.attention import Attention
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
-from inference.decoder.part_checks import check_positive
-
-
-@dataclass(frozen=True)
-class SideBySide:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    attention_in, attention_out, mamba2_in, mamba2_out
-        Factors on what comes into and out of either part.
-    """
-
-    attention_in: float = 1.0
-    attention_out: float = 1.0
-    mamba2_in: float = 1.0
-    mamba2_out: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_positive(self, "attention_in", "attention_out", "mamba2_in", "mamba2_out")
 
 
 class AttentionMamba2Mixer(nnx.Module):
@@ -38,7 +17,7 @@ class AttentionMamba2Mixer(nnx.Module):
     Parameters
     ----------
     config
-        The decoder; `SideBySide` and `inference.decoder.mixers.mamba2.Mamba2` are among its parts.
+        The decoder; `SideBySide` and `inference.decoder.mixer_settings.Mamba2` are among its parts.
     """
 
     def __init__(self, config: DecoderConfig) -> None:

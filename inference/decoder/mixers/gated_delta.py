@@ -1,71 +1,22 @@
 """The mixer of gated delta networks: a convolution and a memory under the delta rule, normed and gated."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bayeslaw.errors import InputError
-from inference.decoder.configuration import Activation, DecoderConfig
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
+from inference.decoder.mixer_settings import GatedDelta
 from inference.decoder.mixers.gated_norm import GatedNorm
-from inference.decoder.part_checks import check_groups, check_positive, check_sizes
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.delta_rule import gated_delta_rule
 
-Projection = Literal["grouped", "split"]
 # What is added to the squared length of queries and keys; no configuration states another.
 LENGTH_EPSILON = 1e-6
-
-
-@dataclass(frozen=True)
-class GatedDelta:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    key_heads, value_heads, key_width, value_width
-        Heads of queries and keys, and of values, which share them in groups; width of each.
-    taps
-        Positions that a convolution reaches, its own included.
-    projection
-        How the maps in are stored: two of them with rows by group of heads (``"grouped"``), or one for queries, keys
-        and values and one each for gates, strengths and decays (``"split"``).
-    norm_epsilon
-        Of the norm of each head's result.
-    strongest
-        Bound of the strength of writing: beyond 1 the memory of a key may change its sign.
-    activation
-        After the convolution.
-    """
-
-    key_heads: int
-    value_heads: int
-    key_width: int
-    value_width: int
-    taps: int
-    projection: Projection = "split"
-    norm_epsilon: float = 1e-6
-    strongest: float = 1.0
-    activation: Activation = "silu"
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "key_heads", "value_heads", "key_width", "value_width", "taps")
-        check_positive(self, "norm_epsilon", "strongest")
-        check_groups(self, "value_heads", "key_heads")
-        if self.projection not in get_args(Projection):
-            accepted = f"one of {', '.join(get_args(Projection))}"
-            raise InputError(f"the projection of GatedDelta is {self.projection!r}", accepted, "use another checkpoint")
-
-    @property
-    def widths(self) -> tuple[int, int, int]:
-        """Widths of all queries, keys and values."""
-        keys = self.key_heads * self.key_width
-        return keys, keys, self.value_heads * self.value_width
 
 
 class Projected(NamedTuple):

@@ -1,14 +1,11 @@
 """A root-mean-square norm together with a gate, as recurrent mixers end with."""
 
-from typing import Literal
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.layers import ACTIVATIONS
-
-GateOrder = Literal["before", "after"]
+from inference.decoder.mixer_settings import GateOrder
 
 
 class GatedNorm(nnx.Module):

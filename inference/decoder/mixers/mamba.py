@@ -1,51 +1,16 @@
 """The mixer of Mamba: a convolution and a selective scan, gated."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from inference.decoder.configuration import Activation, DecoderConfig
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm
-from inference.decoder.part_checks import check_positive, check_sizes
+from inference.decoder.mixer_settings import Mamba
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.diagonal_recurrence import selective_scan
-
-
-@dataclass(frozen=True)
-class Mamba:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    inner_width, state_width, step_rank
-        Channels that are scanned, numbers of state of each, and width that step lengths are made of.
-    taps
-        Positions that a convolution reaches, its own included.
-    bias, convolution_bias
-        Whether the maps in and out have a bias, and the convolution.
-    selection_norm, selection_norm_weight
-        Epsilon of root-mean-square norms on what steps, inputs and outputs of the state are made of, None for no such
-        norms; whether they have weights.
-    activation
-        After the convolution.
-    """
-
-    inner_width: int
-    state_width: int
-    step_rank: int
-    taps: int
-    bias: bool = False
-    convolution_bias: bool = True
-    selection_norm: float | None = None
-    selection_norm_weight: bool = False
-    activation: Activation = "silu"
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "inner_width", "state_width", "step_rank", "taps")
-        if self.selection_norm is not None:
-            check_positive(self, "selection_norm")
 
 
 class MambaMixer(nnx.Module):

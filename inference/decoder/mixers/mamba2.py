@@ -1,83 +1,16 @@
 """The mixer of Mamba 2: a convolution and a state space by heads, gated and normed."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from bayeslaw.errors import InputError
-from inference.decoder.configuration import Activation, DecoderConfig
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
-from inference.decoder.mixers.gated_norm import GatedNorm, GateOrder
-from inference.decoder.part_checks import check_groups, check_positive, check_sizes
+from inference.decoder.mixer_settings import GateOrder, Mamba2
+from inference.decoder.mixers.gated_norm import GatedNorm
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.state_space_duality import state_space
-
-
-@dataclass(frozen=True)
-class Mamba2:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    heads, head_width, groups, state_width
-        Heads and their width; groups of heads that share how the state takes in and gives out; width of a head's state.
-    taps
-        Positions that a convolution reaches, its own included.
-    input_bias, output_bias, convolution_bias
-        Which maps have a bias.
-    shortest_step, longest_step
-        Bounds of the length of steps; the longest may be infinite.
-    norm_order, norm_epsilon, norm_groups
-        Whether the gate multiplies before or after the norm, None for a gate without a norm; the norm's epsilon; parts
-        that are normed apart.
-    activation
-        After the convolution.
-    scales
-        Factors on the projected gate, values, inputs and outputs of the state, and steps.
-    """
-
-    heads: int
-    head_width: int
-    groups: int
-    state_width: int
-    taps: int
-    input_bias: bool = False
-    output_bias: bool = False
-    convolution_bias: bool = True
-    shortest_step: float = 0.0
-    longest_step: float = float("inf")
-    norm_order: GateOrder | None = "before"
-    norm_epsilon: float = 1e-5
-    norm_groups: int = 1
-    activation: Activation = "silu"
-    scales: tuple[float, float, float, float, float] = (1.0, 1.0, 1.0, 1.0, 1.0)
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "heads", "head_width", "groups", "state_width", "taps", "norm_groups")
-        check_positive(self, "norm_epsilon", "scales")
-        check_groups(self, "heads", "groups")
-        check_groups(self, "inner_width", "norm_groups")
-        if not 0 <= self.shortest_step < self.longest_step:
-            problem = f"the length of steps is limited to {self.shortest_step} and {self.longest_step}"
-            raise InputError(problem, "two numbers, the first at least 0 and below the second", "correct config.json")
-
-    @property
-    def inner_width(self) -> int:
-        """Width of all heads."""
-        return self.heads * self.head_width
-
-    @property
-    def shared_width(self) -> int:
-        """Width of what the states of all groups take in, and give out."""
-        return self.groups * self.state_width
-
-    @property
-    def parts(self) -> tuple[int, ...]:
-        """Widths of the projected gate, values, inputs and outputs of the state, and steps."""
-        return (self.inner_width, self.inner_width, self.shared_width, self.shared_width, self.heads)
 
 
 class Mamba2Mixer(nnx.Module):

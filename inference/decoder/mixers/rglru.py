@@ -1,40 +1,17 @@
 """The mixer of RecurrentGemma: a convolution and a real-gated linear recurrent unit, gated."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear
-from inference.decoder.part_checks import check_groups, check_sizes
+from inference.decoder.mixer_settings import GatedLinearUnit
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
 from inference.decoder.recurrences.diagonal_recurrence import diagonal_recurrence
 
 # The constant c of the paper.
 SHARPNESS = 8.0
-
-
-@dataclass(frozen=True)
-class GatedLinearUnit:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    inner_width, blocks
-        Width of the recurrent unit, and blocks of it whose gates are maps of their block.
-    taps
-        Positions that the convolution reaches, its own included.
-    """
-
-    inner_width: int
-    blocks: int
-    taps: int
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "inner_width", "blocks", "taps")
-        check_groups(self, "inner_width", "blocks")
 
 
 class BlockLinear(nnx.Module):

@@ -1,34 +1,13 @@
 """The mixer of LFM2: a short convolution between two gates."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs, Linear
-from inference.decoder.part_checks import check_sizes
+from inference.decoder.mixer_settings import ShortConvolution
 from inference.decoder.recurrences.causal_convolution import CausalConvolution
-
-
-@dataclass(frozen=True)
-class ShortConvolution:
-    """Settings of the mixer.
-
-    Attributes
-    ----------
-    taps
-        Positions that the convolution reaches, its own included.
-    bias
-        Whether its maps have biases.
-    """
-
-    taps: int
-    bias: bool = False
-
-    def __post_init__(self) -> None:
-        check_sizes(self, "taps")
 
 
 class ShortConvolutionMixer(nnx.Module):
