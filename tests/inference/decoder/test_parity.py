@@ -100,6 +100,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
+    ("nemotron_h", {"moe_latent_size": 16}),
+    ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
+    ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
+    ("qwen3_5_text", {"linear_num_key_heads": 3}),
 ]
 
 
