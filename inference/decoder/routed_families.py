@@ -1,6 +1,7 @@
 """Families whose layers, or some of them, have routed experts in place of an MLP."""
 
 from inference.decoder import routed_tensor_names as names
+from inference.decoder.configuration_reading import Settings
 from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
@@ -41,7 +42,7 @@ from inference.decoder.tensor_names import TensorNames
 PREDICTS_FURTHER = ("layers.{}.",)
 CORRECTED = TensorNames(names.CORRECTED, ignored=PREDICTS_FURTHER)
 LATENT = TensorNames(names.LATENT, ignored=PREDICTS_FURTHER)
-GRANITE_EXPERTS = {"scores": "logits", "shares": "softmax"}
+GRANITE_EXPERTS: Settings = {"scores": "logits", "shares": "softmax"}
 
 ROUTED_FAMILIES: dict[str, Family] = {
     "mixtral": Family(join_settings(EVERYWHERE, ALL_LAYERS, some_experts(**LOCAL)), TensorNames(names.MIXTRAL)),
@@ -200,7 +201,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
                 | {
                     "scores": "softmax",
                     "shares": "scores",
-                    "smallest_sum": 0.0,
                     "corrected": False,
                     "groups": lambda hf: hf.n_group if hf.topk_method == "group_limited_greedy" else 1,
                     "chosen_groups": lambda hf: hf.topk_group if hf.topk_method == "group_limited_greedy" else 1,

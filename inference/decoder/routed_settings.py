@@ -23,8 +23,8 @@ def some_experts(**settings: Any) -> Callable[[Any], Settings]:
     """Set what experts are made of; what is a function is asked of the configuration."""
 
     def read(hf: Any) -> Settings:
-        read_settings = {name: value(hf) if callable(value) else value for name, value in settings.items()}
-        return {"parts": (Experts(**read_settings),)}
+        stated: Settings = {name: value(hf) if callable(value) else value for name, value in settings.items()}
+        return {"parts": (Experts(**stated),)}
 
     return read
 
@@ -72,8 +72,8 @@ def latent_attention(hf: Any) -> Settings:
 
 def _stretched(rope: dict[str, Any]) -> float:
     """Return by how much longer texts raise queries, and keys as well (Peng et al., YaRN, 2023)."""
-    factor, share = rope.get("factor") or 1.0, rope.get("mscale_all_dim")
-    scaled = rope.get("rope_type", "default") != "default" and bool(share) and factor > 1
+    factor, share = float(rope.get("factor") or 1), float(rope.get("mscale_all_dim") or 0)
+    scaled = rope.get("rope_type", "default") != "default" and factor > 1
     return 0.1 * share * math.log(factor) + 1 if scaled else 1.0
 
 
@@ -121,26 +121,24 @@ def between(hf: Any, layer: int) -> bool:
 
 
 EVERYWHERE = experts_where(lambda hf, layer: True)
-LOCAL = {
+LOCAL: Settings = {
     "count": lambda hf: hf.num_local_experts,
     "chosen": lambda hf: hf.num_experts_per_tok,
     "width": lambda hf: hf.intermediate_size,
 }
-QWEN = {
+QWEN: Settings = {
     "count": lambda hf: hf.num_experts,
     "chosen": lambda hf: hf.num_experts_per_tok,
     "width": lambda hf: hf.moe_intermediate_size,
     "shares": normalised,
 }
 # DeepSeek V3 and those after it: the logistic function, a correction, groups, an MLP beside the experts.
-DEEPSEEK3 = {
+DEEPSEEK3: Settings = {
     "count": lambda hf: hf.n_routed_experts,
     "chosen": lambda hf: hf.num_experts_per_tok,
     "width": lambda hf: hf.moe_intermediate_size,
     "scores": "sigmoid",
     "shares": normalised,
-    # Added to the sum by the reference, of no effect on any sum that is not zero.
-    "smallest_sum": 1e-20,
     "scale": lambda hf: float(hf.routed_scaling_factor),
     "corrected": True,
     "groups": lambda hf: hf.n_group or 1,

@@ -5,13 +5,15 @@ writes them so where it is asked for the names of its modules; both are read.
 """
 
 from inference.decoder.tensor_names import HUNYUAN as LATE_NORMS
-from inference.decoder.tensor_names import LLAMA, OUTPUT_NORMS, FirstEntry, Names, StackedTensor, TensorName
+from inference.decoder.tensor_names import LLAMA, OUTPUT_NORMS, FirstEntry, StackedTensor, TensorName
+
+Table = dict[str, TensorName | tuple[TensorName, ...]]
 
 MLP = "layers.{}.mlp."
 SPARSE = "layers.{}.block_sparse_moe."
 
 
-def experts(base: str, gate: str, up: str, down: str) -> Names:
+def experts(base: str, gate: str, up: str, down: str) -> Table:
     """Name the weights of experts that lie one by one below a base, or joined below that of the modules."""
     together = MLP + "experts.gate_up_proj"
     return {
@@ -21,7 +23,7 @@ def experts(base: str, gate: str, up: str, down: str) -> Names:
     }
 
 
-def shared(base: str) -> Names:
+def shared(base: str) -> Table:
     """Name the maps of the MLP beside experts."""
     return {f"experts.shared.{part}": f"{base}.{part}_proj" for part in ("gate", "up", "down")}
 
@@ -30,21 +32,22 @@ def _either(*names: str, part: int = 0, parts: int = 1) -> tuple[TensorName, ...
     return tuple(StackedTensor(name, part, parts) for name in names)
 
 
-ROUTED: Names = LLAMA | experts(MLP, "gate_proj", "up_proj", "down_proj") | {"experts.router": MLP + "gate"}
-MIXTRAL: Names = LLAMA | experts(SPARSE, "w1", "w3", "w2") | {"experts.router": (SPARSE + "gate", MLP + "gate")}
-QWEN2_MOE: Names = ROUTED | shared(MLP + "shared_expert") | {"experts.shared_gate": "layers.{}.mlp.shared_expert_gate"}
+PLAIN: Table = {**LLAMA}
+ROUTED: Table = PLAIN | experts(MLP, "gate_proj", "up_proj", "down_proj") | {"experts.router": MLP + "gate"}
+MIXTRAL: Table = PLAIN | experts(SPARSE, "w1", "w3", "w2") | {"experts.router": (SPARSE + "gate", MLP + "gate")}
+QWEN2_MOE: Table = ROUTED | shared(MLP + "shared_expert") | {"experts.shared_gate": "layers.{}.mlp.shared_expert_gate"}
 # DeepSeek's way to keep experts evenly used.
-CORRECTED: Names = (
+CORRECTED: Table = (
     ROUTED | shared(MLP + "shared_experts") | {"experts.correction": MLP + "gate.e_score_correction_bias"}
 )
-ERNIE: Names = CORRECTED | {
+ERNIE: Table = CORRECTED | {
     "experts.correction": (
         FirstEntry(MLP + "moe_statics.e_score_correction_bias"),
         FirstEntry(MLP + "gate.moe_statics.e_score_correction_bias"),
     )
 }
 _ATTENTION = "layers.{}.self_attn."
-LATENT: Names = CORRECTED | {
+LATENT: Table = CORRECTED | {
     "latent_attention.query": _ATTENTION + "q_proj",
     "latent_attention.query_down": _ATTENTION + "q_a_proj",
     "latent_attention.query_norm": _ATTENTION + "q_a_layernorm",
@@ -54,17 +57,17 @@ LATENT: Names = CORRECTED | {
     "latent_attention.key_value_up": _ATTENTION + "kv_b_proj",
     "latent_attention.output": _ATTENTION + "o_proj",
 }
-MINIMAX_M2: Names = MIXTRAL | {
+MINIMAX_M2: Table = MIXTRAL | {
     "experts.correction": (SPARSE + "e_score_correction_bias", MLP + "e_score_correction_bias")
 }
-EXAONE: Names = CORRECTED | {
+EXAONE: Table = CORRECTED | {
     "experts.correction": (MLP + "e_score_correction_bias", MLP + "gate.e_score_correction_bias")
 }
-PHIMOE: Names = MIXTRAL | {"experts.router": (SPARSE + "gate", MLP + "router")}
-HUNYUAN: Names = ROUTED | LATE_NORMS | shared(MLP + "shared_mlp") | {"experts.router": MLP + "gate.wg"}
-FLEX_OLMO: Names = OUTPUT_NORMS | ROUTED | {name: OUTPUT_NORMS[name] for name in OUTPUT_NORMS if "norm" in name}
+PHIMOE: Table = MIXTRAL | {"experts.router": (SPARSE + "gate", MLP + "router")}
+HUNYUAN: Table = ROUTED | {**LATE_NORMS} | shared(MLP + "shared_mlp") | {"experts.router": MLP + "gate.wg"}
+FLEX_OLMO: Table = ROUTED | {**OUTPUT_NORMS}
 _GRANITE_UP = (SPARSE + "input_linear.weight", SPARSE + "experts.gate_up_proj")
-GRANITE: Names = LLAMA | {
+GRANITE: Table = PLAIN | {
     "experts.router": (SPARSE + "router.layer", SPARSE + "router"),
     "experts.gate.weight": _either(*_GRANITE_UP, part=0, parts=2),
     "experts.up.weight": _either(*_GRANITE_UP, part=1, parts=2),
@@ -78,7 +81,7 @@ def _alternating(part: int, leaf: str, *, transposed: bool) -> StackedTensor:
     return StackedTensor(MLP + "experts.gate_up_proj" + leaf, part, 2, interleaved=True, transposed=transposed)
 
 
-GPT_OSS: Names = LLAMA | {
+GPT_OSS: Table = PLAIN | {
     "attention.sinks": "layers.{}.self_attn.sinks",
     "experts.router": MLP + "router",
     "experts.gate.weight": _alternating(0, "", transposed=True),

@@ -63,7 +63,33 @@ def test_means_over_tokens_are_not_sums(zoo):
 
 @pytest.mark.parametrize("factor", [1 / 1024, 1024])
 def test_bytes_in_another_unit(zoo, factor):
-    assert list(found(zoo.assign(bytes=zoo["bytes"] * factor))) == ["bits-per-byte"]
+    wrong = found(zoo.assign(bytes=zoo["bytes"] * factor))
+    assert list(wrong) == ["bits-per-byte", *(["fractional-bytes"] if factor < 1 else [])]
+
+
+def test_bytes_that_are_no_counts(zoo):
+    size = zoo["bytes"].to_numpy().astype(float)
+    size[7] += 0.5
+    message = found(zoo.assign(bytes=("sample", size)))["fractional-bytes"]
+    assert "1 of 2080 samples" in message
+    assert str(zoo["sample"].to_numpy()[7]) in message
+
+
+def test_a_mean_in_the_place_of_the_losses_of_each_sample(zoo):
+    wrong = found(column(zoo, lambda values: np.full(len(values), values.mean())))
+    assert wrong["constant-losses"].startswith(f"{FIRST} loses ")
+    # Where samples are all the same there is no telling.
+    assert "constant-losses" not in found(zoo.isel(sample=[0] * 20).assign_coords(sample=np.arange(20).astype(str)))
+
+
+@pytest.mark.parametrize("other", ["LLaMA", "ll\u200bama", "l-lama"])
+def test_one_family_under_two_names(zoo, other):
+    families = zoo["family"].to_numpy().astype(object)
+    families[np.flatnonzero(families == "llama")[0]] = other
+    messages = {each.code: each.message for each in loss_warnings(zoo.assign(family=("lm", families.astype(str))))}
+    assert "'llama'" in messages["near-families"]
+    assert "\u200b" not in messages["near-families"]
+    assert "near-families" not in {each.code for each in loss_warnings(zoo)}
 
 
 def test_zeros_in_the_place_of_what_was_not_scored(zoo):

@@ -19,6 +19,7 @@ SHARES: dict[str, Callable[[jax.Array, Experts], jax.Array]] = {
     "softmax": lambda scores, _: jax.nn.softmax(scores, axis=-1),
     "sigmoid": lambda scores, _: jax.nn.sigmoid(scores),
 }
+SMALLEST_SUM = 1e-20
 GROUP_SCORES: dict[str, int] = {"best": 1, "two_best": 2}
 """How many of its best scores a group is worth."""
 
@@ -83,7 +84,8 @@ CHOICES: dict[str, Callable[[jax.Array, Experts, jax.Array | None], tuple[jax.Ar
 
 
 def _divisor(total: jax.Array, experts: Experts) -> jax.Array:
-    return jnp.maximum(total, experts.smallest_sum) + experts.added_sum
+    # Scores of nothing are shares of nothing.
+    return jnp.maximum(total, max(experts.smallest_sum, SMALLEST_SUM)) + experts.added_sum
 
 
 def _of_chosen_groups(preferred: jax.Array, experts: Experts) -> jax.Array:

@@ -18,7 +18,9 @@ from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
 from inference.checkpoints.weights import load_decoder
 from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.expert_settings import Experts
 from inference.decoder.families import FAMILIES, Family
+from inference.decoder.latent_attention_settings import LatentAttention
 
 MOVED = 1e-4
 # Most tokens of a case that is mutated: longer ones have the same switches.
@@ -81,10 +83,23 @@ def wrong_values(part: Any, setting: Field, kind: Any) -> Iterator[tuple[str, An
         yield "", setting.default
 
 
+def unread(part: Any) -> set[str]:
+    """Name the settings of a part that are not read where others have the values that they have."""
+    if isinstance(part, LatentAttention):
+        return set() if part.query_rank else {"query_scale"}
+    if not isinstance(part, Experts):
+        return set()
+    names = set() if part.gate_bound is not None else {"gate_slope"}
+    names |= {"smallest_sum", "added_sum"} if part.shares != "normalised" else set()
+    names |= {"group_score", "chosen_groups"} if part.groups == 1 else set()
+    of_best = {"scores", "shares", "scale", "smallest_sum", "added_sum", "groups"}
+    return names | ({"tolerance"} if part.choice == "best" else of_best)
+
+
 def wrong_parts(part: Any) -> Iterator[tuple[str, Any]]:
     """Yield the settings of one kind of part with one of them wrong at a time, where that is not refused."""
     kinds = get_type_hints(type(part))
-    for setting in fields(part):
+    for setting in (one for one in fields(part) if one.name not in unread(part)):
         for said, wrong in wrong_values(part, setting, kinds[setting.name]):
             with suppress(InputError):
                 yield f"{type(part).__name__}.{setting.name}{said}", replace(part, **{setting.name: wrong})
@@ -109,7 +124,8 @@ def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
     if config.layer_window:
         yield "layer_window + 1", {"layer_window": tuple(window and window + 1 for window in config.layer_window)}
     yield "depth", {"depth": config.depth - 1}
-    yield "mlp_width", {"mlp_width": config.mlp_width - 1}
+    if {*config.layer_feed_forward} - {"experts", "none"} or not config.layer_feed_forward:
+        yield "mlp_width", {"mlp_width": config.mlp_width - 1}
     yield "vocabulary", {"vocabulary": config.vocabulary - 1}
     if config.key_value_heads != config.heads:
         yield "key_value_heads", {"key_value_heads": config.heads}
