@@ -12,6 +12,7 @@ SEVERITIES = ("error", "warning", "info")
 CODES: Mapping[str, str] = MappingProxyType(
     {
         # Of a table of losses.
+        "bits-for-nats": "losses of one model in bits, of the others in nats",
         "bits-per-byte": "losses per byte that no text has: a wrong unit",
         "constant-losses": "a model loses the same on every sample",
         "dropped": "samples or models were left out",

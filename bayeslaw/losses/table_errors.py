@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
+from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
@@ -60,7 +61,7 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return found
-    return [*_scores(losses), *constant_losses(losses), *_same(losses), *_rows(losses), *found]
+    return [*_scores(losses), *constant_losses(losses), *_same(losses), *bits_for_nats(losses), *_rows(losses), *found]
 
 
 def listed(names: list[str]) -> str:
