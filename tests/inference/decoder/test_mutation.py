@@ -91,6 +91,7 @@ def unread(part: Any) -> set[str]:
         return set()
     names = set() if part.gate_bound is not None else {"gate_slope"}
     names |= {"smallest_sum", "added_sum"} if part.shares != "normalised" else set()
+    names |= set() if part.shared_width else {"shared_scale"}
     names |= {"group_score", "chosen_groups"} if part.groups == 1 else set()
     of_best = {"scores", "shares", "scale", "smallest_sum", "added_sum", "groups"}
     return names | ({"tolerance"} if part.choice == "best" else of_best)
