@@ -47,6 +47,9 @@ WITHOUT_EFFECT = {
         "texts end at the length that the model was first made for",
     ),
     ("mamba", "Mamba.selection_norm_weight"): "the family has no norms there, which would have the weight",
+    ("youtu", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
+    ("minicpm3", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
+    ("minicpm3", "attention_scale"): "stated, and what the width of a head gives",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
 }
 
