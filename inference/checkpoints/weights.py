@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import check_model_type, read_decoder_config
-from inference.checkpoints.sharding import weight_sharding
+from inference.checkpoints.sharding import TENSOR, check_splittable, weight_sharding
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
@@ -47,10 +47,11 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
     Raises
     ------
     InputError
-        If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; or if
-        one holds values that are not finite in `dtype`.
+        If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; if one
+        holds values that are not finite in `dtype`; or if layers are recurrences and weights are to be split.
     """
     config, graph, flat, pieces = _planned(checkpoint)
+    check_splittable(config, 1 if mesh is None else mesh.shape[TENSOR])
     if config.tied:
         _check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     filled = {}

@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope, RopeKind
+from inference.decoder.configuration import Activation, DecoderConfig, Rope, RopeKind
 
 Settings = dict[str, Any]
 
@@ -17,7 +17,7 @@ MLP_WIDTH = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
 EPSILON = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon")
 ACTIVATION = ("hidden_act", "activation_function", "activation")
 LENGTH = ("max_position_embeddings", "n_positions")
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Activation] = {
     **dict.fromkeys(("silu", "swish"), "silu"),
     "relu": "relu",
     "relu2": "squared_relu",
@@ -119,7 +119,7 @@ def _check_required(hf: Any, name: str, accepted: tuple[Any, ...]) -> None:
         raise InputError(problem, f"{name} = {accepted[0]!r}", "use another checkpoint")
 
 
-def activation(name: str | None) -> str:
+def activation(name: str | None) -> Activation:
     """Return the activation of `DecoderConfig` by the name that transformers gives it.
 
     Parameters

@@ -114,10 +114,11 @@ SIZES = (
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
-    "moe_num_shared_experts", "n_group", "topk_group", "moe_topk", "num_shared_experts",
+    "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
+    "num_shared_experts",
 )  # fmt: skip
 # Numbers of layers, from 0; -1 is the last one.
-LAYERS = ("first_k_dense_replace", "moe_layer_start_index", "moe_layer_end_index")
+LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "moe_layer_end_index")
 SWITCH_FIELDS = (
     "tie_word_embeddings", "attention_bias", "qkv_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias",
     "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
@@ -127,7 +128,7 @@ SWITCH_FIELDS = (
     "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
-    "norm_topk_prob", "rope_interleave", "lm_head_bias",
+    "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -153,12 +154,14 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
-    **dict.fromkeys(("routed_scaling_factor", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO),
+    **dict.fromkeys(
+        ("routed_scaling_factor", "router_scaling_factor", "route_scale", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO
+    ),
     **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval"), POSITIONS),
     **dict.fromkeys(LAYERS, whole(-1, MOST_POSITIONS)),
     "mlp_only_layers": Rule("a list of whole numbers of 0 or more", _are_layers),
     "mlp_layer_types": TEXTS,
-    "topk_method": TEXT,
+    **dict.fromkeys(("topk_method", "expert_selection_fn", "shared_expert_combination_strategy"), TEXT),
     "router_jitter_noise": Rule(
         "a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)
     ),

@@ -51,6 +51,8 @@ class Experts:
         Whether the router, and the linear maps of experts, have biases.
     shared_width
         Width inside the MLP that every token goes through beside its experts; 0 for none.
+    shared_scale
+        Factor on that MLP's output.
     shared_gated
         Whether that MLP's output is weighted by a logistic function of a linear map of the token.
     gate_bound, gate_slope
@@ -76,6 +78,7 @@ class Experts:
     router_bias: bool = False
     bias: bool = False
     shared_width: int = 0
+    shared_scale: float = 1.0
     shared_gated: bool = False
     gate_bound: float | None = None
     gate_slope: float = 1.702
@@ -99,9 +102,10 @@ class Experts:
             raise refuse_setting("experts per token", self.chosen, f"at most {available}, the experts to choose from")
         if self.group_score == "two_best" and self.groups > 1 and self.count // self.groups < 2:
             raise refuse_setting("the number of groups of experts", self.groups, "groups of two or more experts")
-        if min(self.shared_width, self.smallest_sum, self.added_sum) < 0 or not self.scale > 0:
-            values = (self.shared_width, self.smallest_sum, self.added_sum, self.scale)
-            raise refuse_setting("shared width, smallest and added sum, scale", values, "0 or more; a scale above 0")
+        if min(self.shared_width, self.smallest_sum, self.added_sum) < 0 or min(self.scale, self.shared_scale) <= 0:
+            values = (self.shared_width, self.smallest_sum, self.added_sum, self.scale, self.shared_scale)
+            name = "shared width, smallest and added sum, scale and shared scale"
+            raise refuse_setting(name, values, "0 or more; scales above 0")
         if self.tolerance < 0 or (self.choice == "sparse_mixer" and self.chosen != 2):
             values = (self.tolerance, self.chosen)
             raise refuse_setting("tolerance and experts per token of a sparse mixer", values, "0 or more, and 2")

@@ -6,42 +6,34 @@ from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
     BY_TYPE,
+    COHERE,
     EVERYWHERE,
     GRANITE,
     LAYER_NORM,
-    MLP,
     OLMO2,
     QKV,
-    USE_BIAS,
     biases,
-    full_layers,
     join_settings,
-    no_rope_where,
     own_head_width,
+    rope_by_layer,
     stretched_rope,
 )
+from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
 from inference.decoder.routed_settings import (
-    DEEPSEEK3,
     LOCAL,
     QWEN,
-    after_first,
-    between,
     by_steps,
     by_type,
+    cohere_experts,
+    cohere_positions,
     experts_where,
-    latent_attention,
     mixed_rope,
     normalised,
     one_for_all,
     some_experts,
 )
-from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
 from inference.decoder.tensor_names import TensorNames
 
-# Layers behind the last one that predict tokens further on, which no score needs.
-PREDICTS_FURTHER = ("layers.{}.",)
-CORRECTED = TensorNames(names.CORRECTED, ignored=PREDICTS_FURTHER)
-LATENT = TensorNames(names.LATENT, ignored=PREDICTS_FURTHER)
 GRANITE_EXPERTS: Settings = {"scores": "logits", "shares": "softmax"}
 
 ROUTED_FAMILIES: dict[str, Family] = {
@@ -103,62 +95,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.GPT_OSS),
     ),
-    "glm4_moe": Family(
-        join_settings(
-            biases("attention_bias", *QKV),
-            experts_where(after_first),
-            some_experts(**DEEPSEEK3),
-            query_key_norm=lambda hf: "head" if hf.use_qk_norm else "none",
-            partial_rotary=True,
-        ),
-        CORRECTED,
-    ),
-    "ernie4_5_moe": Family(
-        join_settings(
-            USE_BIAS,
-            biases("use_bias", "head_bias"),
-            experts_where(between),
-            some_experts(
-                count=lambda hf: hf.moe_num_experts,
-                chosen=lambda hf: hf.moe_k,
-                width=lambda hf: hf.moe_intermediate_size,
-                smallest_sum=lambda hf: float(hf.moe_norm_min),
-                corrected=True,
-                shared_width=lambda hf: hf.moe_intermediate_size * hf.moe_num_shared_experts,
-            ),
-            rope_interleaved=True,
-        ),
-        TensorNames(names.ERNIE, ignored=("mtp_",)),
-    ),
-    "solar_open": Family(
-        join_settings(biases("attention_bias", *QKV), ALL_LAYERS, some_experts(**DEEPSEEK3), partial_rotary=True),
-        CORRECTED,
-    ),
-    "exaone_moe": Family(
-        join_settings(
-            BY_TYPE,
-            experts_where(by_type),
-            some_experts(
-                **DEEPSEEK3
-                | {
-                    "count": lambda hf: hf.num_experts,
-                    "shared_width": lambda hf: hf.moe_intermediate_size * hf.num_shared_experts,
-                }
-            ),
-            query_key_norm="head",
-            layer_rope=no_rope_where(full_layers),
-        ),
-        TensorNames(names.EXAONE, ignored=("mtp",)),
-    ),
-    "minimax_m2": Family(
-        join_settings(
-            ALL_LAYERS,
-            some_experts(**LOCAL, scores="sigmoid", corrected=True),
-            query_key_norm="flat",
-            partial_rotary=True,
-        ),
-        TensorNames(names.MINIMAX_M2),
-    ),
     "phimoe": Family(
         join_settings(
             LAYER_NORM,
@@ -190,43 +126,41 @@ ROUTED_FAMILIES: dict[str, Family] = {
     "flex_olmo": Family(
         join_settings(OLMO2, ALL_LAYERS, some_experts(**LOCAL, shares=normalised)), TensorNames(names.FLEX_OLMO)
     ),
-    "deepseek_v2": Family(
-        join_settings(
-            ATTENTION_BIASES,
-            biases("mlp_bias", *MLP),
-            latent_attention,
-            experts_where(after_first),
-            some_experts(
-                **DEEPSEEK3
-                | {
-                    "scores": "softmax",
-                    "shares": "scores",
-                    "corrected": False,
-                    "groups": lambda hf: hf.n_group if hf.topk_method == "group_limited_greedy" else 1,
-                    "chosen_groups": lambda hf: hf.topk_group if hf.topk_method == "group_limited_greedy" else 1,
-                    "group_score": "best",
-                }
-            ),
-        ),
-        TensorNames(names.LATENT),
-        {"topk_method": ("greedy", "group_limited_greedy")},
-    ),
-    "deepseek_v3": Family(
-        join_settings(ATTENTION_BIASES, latent_attention, experts_where(after_first), some_experts(**DEEPSEEK3)),
-        LATENT,
-    ),
-    "glm4_moe_lite": Family(
-        join_settings(ATTENTION_BIASES, latent_attention, experts_where(by_type), some_experts(**DEEPSEEK3)),
-        LATENT,
-    ),
-    "dots1": Family(
+    "mellum": Family(
         join_settings(
             ATTENTION_BIASES,
             BY_TYPE,
-            experts_where(after_first),
-            some_experts(**DEEPSEEK3),
+            experts_where(by_type),
+            some_experts(**QWEN),
             query_key_norm="head",
+            partial_rotary=True,
         ),
-        CORRECTED,
+        TensorNames(names.ROUTED, ignored=("mtp.",)),
+    ),
+    "granitemoe_swa": Family(
+        join_settings(
+            GRANITE,
+            ATTENTION_BIASES,
+            BY_TYPE,
+            rope_by_layer,
+            ALL_LAYERS,
+            some_experts(**LOCAL, **GRANITE_EXPERTS, shared_width=lambda hf: hf.shared_intermediate_size),
+            attention_sinks=True,
+        ),
+        TensorNames(names.GRANITE_SINKS),
+    ),
+    "cohere2_moe": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            COHERE,
+            BY_TYPE,
+            experts_where(by_type),
+            cohere_experts,
+            norm=lambda hf: "layer" if hf.rms_norm_eps is None else "rms",
+            mlp_width=lambda hf: hf.prefix_dense_intermediate_size or hf.intermediate_size,
+            layer_rope=cohere_positions,
+        ),
+        TensorNames(names.CORRECTED),
+        {"expert_selection_fn": ("softmax", "sigmoid"), "shared_expert_combination_strategy": ("average", "sum")},
     ),
 }

@@ -94,6 +94,24 @@ def mixed_rope(hf: Any) -> Settings:
     return {"rope_parameters": stated | {"attention_factor": short}, "max_length": length}
 
 
+def cohere_experts(hf: Any) -> Settings:
+    """Read the experts of a Cohere 2, which may be averaged with what every token goes through."""
+    shared = hf.intermediate_size * hf.num_shared_experts
+    half = 0.5 if shared and hf.shared_expert_combination_strategy == "average" else 1.0
+    softmax = {"scores": "logits", "shares": "softmax"}
+    kind = softmax if hf.expert_selection_fn == "softmax" else {"scores": "sigmoid", "shares": normalised}
+    return some_experts(
+        **LOCAL | {"count": hf.num_experts}, **kind, scale=half, shared_width=shared, shared_scale=half
+    )(hf)
+
+
+def cohere_positions(hf: Any) -> tuple[int, ...]:
+    """Say which layers of a Cohere 2 have rotary positions: those with a window, and dense ones that come first."""
+    dense = hf.prefix_dense_sliding_window_pattern == 1
+    kinds = zip(hf.layer_types, hf.mlp_layer_types, strict=True)
+    return tuple(0 if kind == "sliding_attention" or (mlp == "dense" and dense) else -1 for kind, mlp in kinds)
+
+
 def by_steps(hf: Any, layer: int) -> bool:
     """Say where a Qwen has experts: in every so manyth layer, but for some."""
     return layer not in hf.mlp_only_layers and hf.num_experts > 0 and (layer + 1) % hf.decoder_sparse_step == 0

@@ -66,6 +66,23 @@ EXAONE: Table = CORRECTED | {
 PHIMOE: Table = MIXTRAL | {"experts.router": (SPARSE + "gate", MLP + "router")}
 HUNYUAN: Table = ROUTED | {**LATE_NORMS} | shared(MLP + "shared_mlp") | {"experts.router": MLP + "gate.wg"}
 FLEX_OLMO: Table = ROUTED | {**OUTPUT_NORMS}
+HUNYUAN3: Table = ROUTED | {
+    "experts.router": (MLP + "router.gate", MLP + "gate"),
+    "experts.correction": (MLP + "expert_bias", MLP + "e_score_correction_bias"),
+    **{
+        f"experts.shared.{part}": (f"{MLP}shared_mlp.{part}_proj", f"{MLP}shared_experts.{part}_proj")
+        for part in ("gate", "up", "down")
+    },
+}
+AFMOE: Table = CORRECTED | {
+    **{name.replace("attention.", "gated_attention."): LLAMA[name] for name in LLAMA if name.startswith("attention.")},
+    "gated_attention.gate": _ATTENTION + "gate_proj",
+    "experts.router": MLP + "router.gate",
+    "experts.correction": MLP + "expert_bias",
+    "attention_output_norm": "layers.{}.post_attention_layernorm",
+    "mlp_norm": "layers.{}.pre_mlp_layernorm",
+    "mlp_output_norm": "layers.{}.post_mlp_layernorm",
+}
 _GRANITE_UP = (SPARSE + "input_linear.weight", SPARSE + "experts.gate_up_proj")
 GRANITE: Table = PLAIN | {
     "experts.router": (SPARSE + "router.layer", SPARSE + "router"),
@@ -81,6 +98,7 @@ def _alternating(part: int, leaf: str, *, transposed: bool) -> StackedTensor:
     return StackedTensor(MLP + "experts.gate_up_proj" + leaf, part, 2, interleaved=True, transposed=transposed)
 
 
+GRANITE_SINKS: Table = GRANITE | {"attention.sinks": _ATTENTION + "sinks"}
 GPT_OSS: Table = PLAIN | {
     "attention.sinks": "layers.{}.self_attn.sinks",
     "experts.router": MLP + "router",

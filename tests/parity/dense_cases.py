@@ -56,8 +56,8 @@ YARN = {
     "rope_type": "yarn",
     "factor": 4.0,
     "original_max_position_embeddings": 32,
-    "beta_fast": 2.0,
-    "beta_slow": 0.2,
+    "beta_fast": 0.3,
+    "beta_slow": 0.015,
     "mscale": 1.5,
     "mscale_all_dim": 0.5,
 }
@@ -165,7 +165,7 @@ DENSE_CASES = [
     Case("gpt_neox_japanese", JAPANESE | {"rotary_pct": 0.5}),
     Case("gpt_neox_japanese/untied", JAPANESE | {"hidden_act": "relu", "tie_word_embeddings": False}),
     # The reference would put zeros in the embedding of a padding token, whatever the checkpoint holds.
-    Case("youtu", LATENT | {"num_key_value_heads": 4, "pad_token_id": None}),
+    Case("youtu", LATENT | {"num_key_value_heads": 4, "pad_token_id": None, "attention_bias": True}),
     Case(
         "youtu/plain_queries",
         LATENT
@@ -173,8 +173,8 @@ DENSE_CASES = [
             "num_key_value_heads": 4,
             "pad_token_id": None,
             "q_lora_rank": None,
+            "qk_rope_head_dim": 16,
             "rope_interleave": False,
-            "attention_bias": True,
             "tie_word_embeddings": False,
             "rope_parameters": YARN,
         },
@@ -185,7 +185,6 @@ DENSE_CASES = [
         LATENT
         | {
             "num_key_value_heads": 4,
-            "q_lora_rank": None,
             "scale_emb": 1,
             "scale_depth": None,
             "dim_model_base": None,

@@ -16,7 +16,7 @@ SIZES = {
     "eos_token_id": 2,
 }
 LOCAL = SIZES | {"num_local_experts": 5, "num_experts_per_tok": 2}
-QWEN = SIZES | {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 20, "decoder_sparse_step": 1}
+QWEN = SIZES | {"num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 20}
 # Two routed layers behind a dense one.
 DEEPSEEK3 = SIZES | {
     "n_routed_experts": 6,
@@ -73,6 +73,23 @@ LONGROPE = {
     "original_max_position_embeddings": 20,
     "short_mscale": 1.1,
     "long_mscale": 1.4,
+}
+AFMOE = QWEN | {
+    "head_dim": 16,
+    "num_dense_layers": 1,
+    "num_shared_experts": 2,
+    "route_scale": 1.7,
+    "sliding_window": 6,
+    "global_attn_every_n_layers": 3,
+}
+COHERE2 = QWEN | {
+    "head_dim": 16,
+    "num_shared_experts": 2,
+    "prefix_dense_intermediate_size": 28,
+    "first_k_dense_replace": 1,
+    "sliding_window": 6,
+    "sliding_window_pattern": 2,
+    "logit_scale": 0.5,
 }
 TYPES = {"mlp_layer_types": ["sparse", "dense", "sparse"]}
 MANY_TOKENS = {"max_position_embeddings": 256}
@@ -169,6 +186,74 @@ ROUTED_CASES = [
     ),
     Case("glm4_moe_lite", LATENT | TYPES),
     Case("glm4_moe_lite/groups", LATENT | GROUPS | {"attention_bias": True, "rope_interleave": False}),
+    Case(
+        "mellum",
+        QWEN
+        | {
+            "head_dim": 16,
+            "sliding_window": 6,
+            "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+            "mlp_layer_types": ["dense", "sparse", "sparse"],
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 5e5},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+            },
+        },
+    ),
+    Case(
+        "mellum/scores",
+        QWEN | {"head_dim": 8, "norm_topk_prob": False, "attention_bias": True, "layer_types": ["full_attention"] * 3},
+    ),
+    Case(
+        "granitemoe_swa",
+        GRANITE
+        | {
+            "shared_intermediate_size": 28,
+            "sliding_window": 6,
+            "layer_rope_theta": [0, 1e4, 1e3],
+            "num_hidden_layers": 3,
+        },
+    ),
+    Case(
+        "granitemoe_swa/alone",
+        GRANITE | {"shared_intermediate_size": 0, "sliding_window": 6, "attention_bias": True},
+    ),
+    Case(
+        "hy_v3",
+        QWEN | {"head_dim": 16, "num_shared_experts": 2, "router_scaling_factor": 1.7},
+    ),
+    Case(
+        "hy_v3/bias",
+        QWEN
+        | TYPES
+        | {
+            "head_dim": 8,
+            "num_shared_experts": 1,
+            "attention_bias": True,
+            "mlp_bias": True,
+            "tie_word_embeddings": True,
+        },
+    ),
+    Case("afmoe", AFMOE),
+    Case("afmoe/scaled", AFMOE | {"mup_enabled": True, "num_dense_layers": 0, "tie_word_embeddings": True}),
+    Case("cohere2_moe", COHERE2),
+    Case(
+        "cohere2_moe/sum",
+        COHERE2
+        | TYPES
+        | {
+            "rms_norm_eps": None,
+            "shared_expert_combination_strategy": "sum",
+            "expert_selection_fn": "sigmoid",
+            "norm_topk_prob": False,
+            "attention_bias": True,
+            "prefix_dense_sliding_window_pattern": 2,
+        },
+    ),
+    Case(
+        "cohere2_moe/sigmoid",
+        COHERE2 | {"num_shared_experts": 0, "expert_selection_fn": "sigmoid", "tie_word_embeddings": False},
+    ),
     Case("dots1", DEEPSEEK3 | {"sliding_window": 6, "max_window_layers": 1}),
     Case("dots1/groups", DEEPSEEK3 | GROUPS | {"attention_bias": True}),
 ]

@@ -89,5 +89,5 @@ class RoutedExperts(nnx.Module):
         return gate * jax.nn.sigmoid(self.experts.gate_slope * gate) * (jnp.clip(up, -bound, bound) + 1)
 
     def _shared(self, x: jax.Array, shared: MLP) -> jax.Array:
-        y = shared(x).astype(jnp.float32)
+        y = self.experts.shared_scale * shared(x).astype(jnp.float32)
         return y if self.shared_gate is None else jax.nn.sigmoid(self.shared_gate(x).astype(jnp.float32)) * y

@@ -32,3 +32,5 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "rglru": GatedLinearUnitMixer,
     "short_convolution": ShortConvolutionMixer,
 }
+# Those whose state goes through a text, from one position to the next.
+RECURRENT = frozenset({"attention_mamba2", "gated_delta", "mamba", "mamba2", "rglru", "short_convolution"})

@@ -10,6 +10,7 @@ from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
 from parity.recurrent_cases import RECURRENT_CASES
+from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
 from parity.stored import spread, tensor_shapes
@@ -48,7 +49,7 @@ IMAGE_MODELS = [
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES if "/" in case.name)
+LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -90,7 +91,17 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("codegen", {"rotary_dim": None}),
     ("diffllama", {"num_key_value_heads": 1}),
     ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
-    ("llama", {"model_type": "mixtral"}),
+    ("llama", {"model_type": "longcat_flash"}),
+    ("deepseek_v2", {"topk_method": "noaux_tc"}),
+    ("phimoe/longrope", {"num_experts_per_tok": 3}),
+    ("hunyuan_v1_moe", {"moe_topk": [2, 2, 3]}),
+    ("exaone_moe", {"mlp_layer_types": ["dense", "sparse"]}),
+    ("glm4_moe_lite", {"mlp_layer_types": ["dense", "shared", "sparse"]}),
+    ("cohere2_moe", {"expert_selection_fn": "tanh"}),
+    ("cohere2_moe", {"shared_expert_combination_strategy": "product"}),
+    ("afmoe", {"attention_bias": True}),
+    ("mixtral", {"num_experts_per_tok": 6}),
+    ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
     ("llama", {"model_type": "xlstm"}),
     ("mamba", {"hidden_act": "gelu_10"}),
@@ -100,6 +111,10 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
+    ("nemotron_h", {"moe_latent_size": 16}),
+    ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
+    ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
+    ("qwen3_5_text", {"linear_num_key_heads": 3}),
 ]
 
 
@@ -123,7 +138,9 @@ def test_every_family_has_a_case():
     assert set(MODEL_TYPES) == set(SUPPORTED)
 
 
-@pytest.mark.parametrize("name", ["llama/llama3", "gemma2", "phi3/longrope", "mamba", "bamba", "recurrent_gemma"])
+@pytest.mark.parametrize(
+    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"]
+)
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
     decoder, texts = load(write_checkpoint(tmp_path, case)), case_ids(case)
@@ -182,8 +199,9 @@ def test_another_head_beside_a_tied_one_is_refused(tmp_path):
 @pytest.mark.parametrize(("whole", "name", "body", "image"), IMAGE_MODELS)
 def test_the_text_part_of_a_model_of_images_is_read(whole, name, body, image, tmp_path):
     def rename(tensor: str) -> str:
-        outer = body.removesuffix("model.") if tensor.startswith("lm_head") else body
-        return outer + tensor.removeprefix("model.")
+        if tensor.startswith("lm_head"):
+            return ("" if body.startswith("model.") else body.removesuffix("model.")) + tensor
+        return body + tensor.removeprefix("model.")
 
     folder = write_checkpoint(tmp_path, CASES[name], rename=rename, extra={image: np.ones((3, 2), np.float32)})
     file = folder / "config.json"
