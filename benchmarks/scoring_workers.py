@@ -46,7 +46,8 @@ class Ours:
         from transformers.models.auto.configuration_auto import AutoConfig  # noqa: F401
 
         from inference.checkpoints.checkpoint import open_checkpoint
-        from inference.checkpoints.weights import load_decoder, parameter_counts
+        from inference.checkpoints.weights import load_decoder
+        from inference.decoder.parameter_totals import parameter_counts
         from inference.decoder.transformer import Decoder
         from inference.scoring.scores import LanguageModel
 

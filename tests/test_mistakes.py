@@ -53,7 +53,7 @@ MISTAKES = {
         "posterior/test_coordinates.py",
     ),
     "a weight": Mistake(
-        "inference/checkpoints/weights.py",
+        "inference/checkpoints/weight_plan.py",
         '("query", "key", "value").index(part)',
         '("query", "value", "key").index(part)',
         "inference/decoder/test_parity.py",

@@ -26,7 +26,7 @@ def score(
         list[str],
         typer.Argument(
             metavar="MODEL...",
-            help="Local folders, hub ids with an optional @revision, or YAML files that list models.",
+            help="Local folders, GGUF files, hub ids with an optional @revision, or YAML files that list models.",
             show_default=False,
         ),
     ],

@@ -21,6 +21,7 @@ from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.weights import DTYPES
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES
+from inference.decoder.layer_plan import WeightPlace, place_of
 from inference.decoder.tensor_names import PARTS
 from inference.decoder.transformer import Decoder
 
@@ -104,19 +105,19 @@ def new_decoder(config: Mapping[str, Any], seed: int) -> Decoder:
     rng = np.random.default_rng(seed)
     filled = {}
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):
-        values = _initial(rng, [str(step) for step in path], variable.shape, depth=decoder.config.depth)
+        values = _initial(rng, place_of(path, decoder.config.layer_plan), variable.shape, depth=decoder.config.depth)
         filled[path] = variable.replace(jnp.asarray(values))
     nnx.update(decoder, nnx.from_flat_state(filled))
     return decoder
 
 
-def _initial(rng: np.random.Generator, path: list[str], shape: tuple[int, ...], *, depth: int) -> np.ndarray:
-    if path[-1] == "bias":
+def _initial(rng: np.random.Generator, place: WeightPlace, shape: tuple[int, ...], *, depth: int) -> np.ndarray:
+    if place.leaf == "bias":
         return np.zeros(shape, np.float32)
-    if path[-2].endswith("norm"):
+    if place.stem[-1].endswith("norm"):
         return np.ones(shape, np.float32)
     deviation = math.sqrt(2 / (5 * shape[-1]))
-    if tuple(path[1:-1]) in BRANCH_ENDS:
+    if place.stem in BRANCH_ENDS:
         deviation /= math.sqrt(len(BRANCH_ENDS) * depth)
     return np.float32(deviation) * rng.standard_normal(shape, np.float32)
 
@@ -247,12 +248,13 @@ Place = tuple[str, str, int | None]
 def _by_layer(decoder: Decoder) -> dict[Place, np.ndarray]:
     found: dict[Place, np.ndarray] = {}
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):
-        steps, values = [str(step) for step in path], np.asarray(variable[...])
-        if steps[0] != "blocks":
-            found[".".join(steps[:-1]), steps[-1], None] = values
+        place, values = place_of(path, decoder.config.layer_plan), np.asarray(variable[...])
+        stem = ".".join(place.stem)
+        if place.layers is None:
+            found[stem, place.leaf, None] = values
             continue
-        for layer, own in enumerate(values):
-            found[".".join(steps[1:-1]), steps[-1], layer] = own
+        for layer, of_layer in zip(place.layers, values, strict=True):
+            found[stem, place.leaf, layer] = of_layer
     return found
 
 

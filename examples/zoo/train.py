@@ -27,7 +27,7 @@ from training import Plan, train
 
 from bayeslaw.errors import InputError
 from bayeslaw.storage import atomic_file
-from inference.checkpoints.weights import parameter_counts
+from inference.decoder.parameter_totals import parameter_counts
 
 Dtype = Literal["float32", "bfloat16"]
 CONSOLE = Console(stderr=True, soft_wrap=True)

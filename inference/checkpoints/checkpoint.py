@@ -12,7 +12,11 @@ import numpy as np
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.foreign_files import IrregularFileError, check_regular, read_regular
 from inference.checkpoints import hub
-from inference.checkpoints.safetensors_files import TensorPlace, read_header, read_tensor, read_tensor_into
+from inference.checkpoints.gguf_checkpoints import read_gguf
+from inference.checkpoints.gguf_files import ENDING
+from inference.checkpoints.safetensors_files import TensorPlace, read_header
+from inference.checkpoints.stored_forms import dequantised
+from inference.checkpoints.stored_tensors import StoredTensor
 from inference.checkpoints.weight_digests import file_digests
 from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
 
@@ -24,23 +28,23 @@ class Checkpoint:
     Parameters
     ----------
     folder
-        The folder with the configuration, the tokenizer and the weights.
+        The folder with the configuration, the tokenizer and the weights, or the GGUF file that holds them all.
     name
         The folder or hub id as the user gave it, without revision.
     revision
         The commit hash on the hub; for a local folder ``"sha256:"`` and a hash of the configuration and of all bytes of
         the weight files.
     config
-        The content of ``config.json``.
+        The content of ``config.json``, or what a GGUF file says in its place.
     places
-        Where each tensor lies, by name.
+        Where each tensor lies, by name; of quantised weights those that make up the numbers of one are one tensor.
     """
 
     folder: Path
     name: str
     revision: str | None
     config: dict[str, Any]
-    places: Mapping[str, TensorPlace] = field(repr=False)
+    places: Mapping[str, StoredTensor] = field(repr=False)
 
     @property
     def names(self) -> frozenset[str]:
@@ -55,11 +59,11 @@ class Checkpoint:
     def __contains__(self, name: str) -> bool:
         return name in self.places
 
-    def _place(self, name: str) -> TensorPlace:
+    def _place(self, name: str, entry: int | None = None) -> StoredTensor:
         if name not in self.places:
             problem = f"{self.name!r} has no tensor {name!r}"
             raise InputError(problem, f"one of its {len(self.places)} tensors", "use the checkpoint it was saved in")
-        return self.places[name]
+        return self.places[name] if entry is None else self.places[name].entry(entry)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor.
@@ -93,7 +97,7 @@ class Checkpoint:
         -------
         str
             ``"float32"``, ``"bfloat16"``, ``"float16"``, or another name of NumPy's; where NumPy has no such type, the
-            file's own name in lower case.
+            file's own name in lower case. ``"float32"`` for quantised weights, which are decoded while they are read.
 
         Raises
         ------
@@ -102,27 +106,31 @@ class Checkpoint:
         """
         return self._place(name).dtype
 
-    def read(self, name: str) -> np.ndarray:
+    def read(self, name: str, entry: int | None = None, *, decoded: Any = np.float32) -> np.ndarray:
         """Read a tensor from disk.
 
         Parameters
         ----------
         name
             Its name.
+        entry
+            Which entry of its first dimension to read; all by default.
+        decoded
+            Type of the numbers of quantised weights.
 
         Returns
         -------
         numpy.ndarray
-            The tensor in the type it is stored in, in memory of its own.
+            The tensor in the type it is stored in, or in `decoded` where it is quantised, in memory of its own.
 
         Raises
         ------
         InputError
             If there is no such tensor, its type is none of NumPy's, or the file was changed meanwhile.
         """
-        return read_tensor(name, self._place(name))
+        return self._place(name, entry).read(name, decoded)
 
-    def read_into(self, values: np.ndarray, name: str) -> None:
+    def read_into(self, values: np.ndarray, name: str, entry: int | None = None) -> None:
         """Read a tensor into an array that is there, so that it is never in memory twice.
 
         Parameters
@@ -131,13 +139,15 @@ class Checkpoint:
             Takes the tensor, converted to its type; contiguous, of the tensor's shape.
         name
             The tensor's name.
+        entry
+            Which entry of its first dimension to read; all by default.
 
         Raises
         ------
         InputError
             If there is no such tensor, or the file was changed meanwhile.
         """
-        read_tensor_into(values, name, self._place(name))
+        self._place(name, entry).read_into(values, name)
 
 
 def open_checkpoint(
@@ -148,8 +158,8 @@ def open_checkpoint(
     Parameters
     ----------
     source
-        A folder, or a hub id with or without ``@revision``. A folder of that name is taken first. Of a hub's repository
-        only the configuration, the tokenizer and the weights in safetensors are downloaded.
+        A folder, a GGUF file, or a hub id with or without ``@revision``. A folder of that name is taken first. Of a
+        hub's repository only the configuration, the tokenizer and the weights in safetensors are downloaded.
     revision
         Branch, tag or commit hash on the hub.
     offline
@@ -163,7 +173,8 @@ def open_checkpoint(
     Raises
     ------
     InputError
-        If there is no such model, it cannot be fetched, or its files are missing, damaged or not in safetensors.
+        If there is no such model, it cannot be fetched, its files are missing, damaged or not in safetensors, its
+        weights are quantised in a way that is not covered, or a GGUF file is of an architecture that is not.
 
     Examples
     --------
@@ -182,6 +193,11 @@ def open_checkpoint(
             problem = f"{text!r} is a folder, and revision={revision!r} is given"
             raise InputError(problem, "a revision of a hub id", "leave the revision out")
         return _open_folder(Path(folder), text, commit=None)
+    if folder.lower().endswith(ENDING) and os.path.exists(folder):
+        if revision is not None:
+            problem = f"{text!r} is a file, and revision={revision!r} is given"
+            raise InputError(problem, "a revision of a hub id", "leave the revision out")
+        return _open_file(Path(folder), text)
     if os.path.exists(folder):
         raise InputError(f"{text!r} is a file", hub.ACCEPTED, "name the folder that it is in")
     if isinstance(source, os.PathLike):
@@ -192,6 +208,12 @@ def open_checkpoint(
     model, revision = hub.split_source(text, revision)
     snapshot = hub.fetch(model, revision, offline=offline)
     return _open_folder(snapshot, model, commit=snapshot.name)
+
+
+def _open_file(file: Path, name: str) -> Checkpoint:
+    config, tensors = read_gguf(file)
+    (digest,) = file_digests([file])
+    return Checkpoint(file, name, f"sha256:{digest}", config, tensors)
 
 
 def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
@@ -213,8 +235,9 @@ def _open_folder(folder: Path, name: str, *, commit: str | None) -> Checkpoint:
         places |= {tensor: place for tensor, place in found.items() if index.get(tensor, shard) == shard}
     if not places:
         raise InputError(f"the weights in {str(folder)!r} hold no tensor", "a model's weights", "save the model again")
+    tensors = dequantised(places, config, f"the weights of {name!r}")
     revision = commit or _local_revision(folder, shards)
-    return Checkpoint(folder, name, revision, config, places)
+    return Checkpoint(folder, name, revision, config, tensors)
 
 
 def _check_kinds(folder: Path, files: Collection[str]) -> None:

@@ -20,7 +20,10 @@ from huggingface_hub.utils import validate_repo_id
 from bayeslaw.errors import InputError
 from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, TOKENIZER_FILES, choose_weights, read_index
 
-ACCEPTED = "a folder with config.json and safetensors weights, or a hub id such as EleutherAI/pythia-160m[@revision]"
+ACCEPTED = (
+    "a folder with config.json and safetensors weights, a GGUF file, or a hub id such as "
+    "EleutherAI/pythia-160m[@revision]"
+)
 ACCEPTED_REVISION = "a branch, a tag or a commit hash of the repository"
 # What git forbids in names of branches and tags. The cache has a file for each, so they must not lead out of it.
 FORBIDDEN_IN_REVISION = re.compile(r"\.\.|^[/-]|[\s\\~^:?*\[\x00-\x1f\x7f]|@\{|//|/$|^$")

@@ -9,7 +9,7 @@ files that the library writes.
 import math
 import struct
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +79,39 @@ class TensorPlace:
     def dtype(self) -> str:
         """The type as NumPy names it (``"float32"``, ``"bfloat16"``), or as the file does where NumPy has none."""
         return DTYPES[self.stored].name if self.stored in DTYPES else self.stored.lower()
+
+    def entry(self, number: int) -> "TensorPlace":
+        """Return the place of one entry of the first dimension."""
+        size = self.size // self.shape[0]
+        return replace(self, shape=self.shape[1:], start=self.start + number * size, size=size)
+
+    def rows(self, start: int, stop: int) -> "TensorPlace":
+        """Return the place of some entries of the first dimension."""
+        size = self.size // self.shape[0] if self.shape[0] else 0
+        shape = (stop - start, *self.shape[1:])
+        return replace(self, shape=shape, start=self.start + start * size, size=shape[0] * size)
+
+    @property
+    def count(self) -> int:
+        """Numbers that it holds."""
+        return math.prod(self.shape)
+
+    def reshaped(self, shape: tuple[int, ...]) -> "TensorPlace":
+        """Return the same bytes in another shape."""
+        return replace(self, shape=shape)
+
+    def as_bytes(self) -> "TensorPlace":
+        """Return the bytes that its numbers are made of, [..., byte]."""
+        *rest, last = self.shape
+        return replace(self, stored="U8", shape=(*rest, last * DTYPES[self.stored].itemsize))
+
+    def read(self, name: str, decoded: Any = np.float32) -> np.ndarray:
+        """Read the tensor in the type it is stored in; `decoded` is for tensors that are stored in another form."""
+        return read_tensor(name, self)
+
+    def read_into(self, values: np.ndarray, name: str) -> None:
+        """Read the tensor into a contiguous array of its shape."""
+        read_tensor_into(values, name, self)
 
 
 def _damaged(path: Path, why: str, fix: str = "copy or download the file again") -> InputError:

@@ -105,7 +105,10 @@ def _without_weights(files: list[str], where: str) -> InputError:
         return InputError(problem, ACCEPTED, fix)
     others = [name for name in files if name.endswith(OTHER_WEIGHTS)]
     if others:
-        return InputError(f"{where} has its weights as {others[0]!r} only", ACCEPTED, "convert them to safetensors")
+        fix = "convert them to safetensors"
+        if others[0].endswith(".gguf"):
+            fix = f"name the path of {others[0]} itself on this machine, or {fix}"
+        return InputError(f"{where} has its weights as {others[0]!r} only", ACCEPTED, fix)
     return InputError(f"{where} has no weights", ACCEPTED, f"put {SINGLE} beside {CONFIG}, or name another model")
 
 

@@ -1,5 +1,6 @@
 """A decoder-only transformer: one module for every family."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -7,28 +8,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from inference.decoder.attention import alibi_bias
+from inference.decoder.block import Block
+from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
-from inference.decoder.layers import Block, LayerInputs, Linear, Norm
+from inference.decoder.head_transform import HeadTransform
+from inference.decoder.layer_plan import BlockKind, LayerRun
+from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm, held_in_place
 from inference.decoder.rope import rotation_tables
-
-
-def held_in_place(weights: Any) -> Any:
-    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
-
-    Parameters
-    ----------
-    weights
-        Arrays that each turn of a loop takes over from the one before.
-
-    Returns
-    -------
-    Any
-        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
-        it, it would take twice the memory of the model.
-    """
-    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
-    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
+from inference.decoder.sinusoids import sinusoids
 
 
 class Embedding(nnx.Module):
@@ -46,6 +33,30 @@ class Embedding(nnx.Module):
     def __call__(self, numbers: jax.Array) -> jax.Array:
         """Return rows [..., width]."""
         return self.weight[...].at[numbers].get(mode="clip")
+
+
+def _stacked(config: DecoderConfig, run: LayerRun) -> Any:
+    """Make the blocks of a run, one for each place of its unit, stacked over repeats."""
+
+    def one(kind: BlockKind) -> Block:
+        return nnx.vmap(lambda _: Block(config, kind), in_axes=0, out_axes=0)(jnp.arange(run.repeats))
+
+    return nnx.List([one(kind) for kind in run.unit])
+
+
+def _through_run(run: LayerRun, unit: Any, x: jax.Array, inputs: Callable[[jax.Array], LayerInputs]) -> jax.Array:
+    """Pass hidden states through the layers of a run; `inputs` are those of a layer by its number."""
+    graph, weights = nnx.split(unit)
+
+    def through(state: tuple[jax.Array, Any], repeat: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
+        x, weights = state
+        weights = held_in_place(weights)
+        of_repeat = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, repeat, keepdims=False), weights)
+        for place, block in enumerate(nnx.merge(graph, of_repeat)):
+            x = block(x, inputs(run.first + repeat * len(run.unit) + place))
+        return (x, weights), None
+
+    return jax.lax.scan(through, (x, weights), jnp.arange(run.repeats))[0][0]
 
 
 class Decoder(nnx.Module):
@@ -68,9 +79,13 @@ class Decoder(nnx.Module):
         self.embedding_norm = Norm(config, (config.width,)) if config.embedding_norm else None
         self.project_in = Linear(inner, config.width, bias=False) if inner != config.width else None
         self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
-        # All blocks lie stacked in one, so that one compiled body serves any depth.
-        self.blocks = nnx.vmap(lambda _: Block(config), in_axes=0, out_axes=0)(jnp.arange(config.depth))
+        # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
+        self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
         self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
+        transform = next((part for part in config.parts if isinstance(part, HeadTransform)), None)
+        self.head_activation = None if transform is None else ACTIVATIONS[transform.activation]
+        self.head_map = None if transform is None else Linear(config.width, config.width, bias=transform.bias)
+        self.head_norm = None if transform is None else Norm(config, (config.width,))
         self.head = None if config.tied else Linear(inner, config.vocabulary, bias=False)
         # Some families keep the head's bias when its weight is the embedding.
         self.head_bias = nnx.Param(jnp.zeros((config.vocabulary,))) if config.head_bias else None
@@ -102,11 +117,15 @@ class Decoder(nnx.Module):
         x = x.astype(jnp.float32)
         if self.positions is not None:
             x = x + self.positions(jnp.arange(length) + config.position_offset).astype(jnp.float32)
+        if config.position == "sinusoidal":
+            x = x + sinusoids(length, config.width, first=config.position_offset, steps=config.sinusoid_steps)
         if self.embedding_norm is not None:
             x = self.embedding_norm(x)
         x = self._through_blocks(x, lengths)
         x = x if self.final_norm is None else self.final_norm(x)
         x = x.astype(kind)
+        if self.head_map is not None and self.head_norm is not None and self.head_activation is not None:
+            x = self.head_norm(self.head_activation(self.head_map(x).astype(jnp.float32))).astype(kind)
         return x if self.project_out is None else self.project_out(x)
 
     def _through_blocks(self, x: jax.Array, lengths: jax.Array) -> jax.Array:
@@ -119,20 +138,15 @@ class Decoder(nnx.Module):
             bias = alibi_bias(config.heads, length, rounded=config.alibi_rounded)
             shape = (config.key_value_heads, config.heads_per_group, length)
             key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
-        graph, weights = nnx.split(self.blocks)
         windows, ropes, scales = self._layer_numbers(length)
 
-        def through(state: tuple[jax.Array, Any], layer: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
-            x, weights = state
-            weights = held_in_place(weights)
-            layer_weights = jax.tree.map(
-                lambda stacked: jax.lax.dynamic_index_in_dim(stacked, layer, keepdims=False), weights
-            )
+        def inputs(layer: jax.Array) -> LayerInputs:
             turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-            x = nnx.merge(graph, layer_weights)(x, LayerInputs(*turns, windows[layer], key_bias, scales[layer]))
-            return (x, weights), None
+            return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
 
-        return jax.lax.scan(through, (x, weights), jnp.arange(config.depth))[0][0]
+        for run, unit in zip(config.layer_plan, self.blocks, strict=True):
+            x = _through_run(run, unit, x, inputs)
+        return x
 
     def _layer_numbers(self, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return each layer's window, rotary table and attention scale."""

@@ -13,6 +13,7 @@ from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.foreign_yaml import LARGEST, parse_yaml
 from bayeslaw.losses.model_names import family_of_name
 from bayeslaw.losses.sizes import read_size
+from inference.checkpoints.gguf_files import ENDING
 
 YAML_ENDINGS = (".yaml", ".yml")
 FIELDS = ("model", "name", "family", "revision", "training_tokens", "price", "active_parameters", "resources")
@@ -27,7 +28,7 @@ class ModelRequest:
     Attributes
     ----------
     source
-        Local folder or hub id, without revision.
+        Local folder, GGUF file or hub id, without revision.
     name
         What it is called in the loss table.
     family
@@ -54,8 +55,8 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
     Parameters
     ----------
     models
-        Local folders, hub ids with an optional ``@revision``, and YAML files that list models with family, price and
-        so on.
+        Local folders and GGUF files, hub ids with an optional ``@revision``, and YAML files that list models with
+        family, price and so on.
 
     Returns
     -------
@@ -78,7 +79,7 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
         listed = str(model).lower().endswith(YAML_ENDINGS)
         requests += _from_file(Path(model)) if listed else [_request({"model": str(model)}, "")]
     if not requests:
-        raise InputError("no model is given", "local folders or hub ids", "name a model")
+        raise InputError("no model is given", "local folders, GGUF files or hub ids", "name a model")
     names = [request.name for request in requests]
     for name in names:
         if names.count(name) > 1:
@@ -154,7 +155,9 @@ def _split_revision(source: str, revision: str | None) -> tuple[str, str | None]
 def _default_name(source: str, revision: str | None) -> str:
     folder = os.path.expanduser(source)
     if os.path.exists(folder):
-        return Path(folder).resolve().name.strip() or source
+        # What a link of a cache leads to has another name.
+        name = Path(folder).name if os.path.isfile(folder) else Path(folder).resolve().name
+        return name.removesuffix(ENDING).strip() or source
     return source if revision is None else f"{source}@{revision}"
 
 

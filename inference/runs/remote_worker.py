@@ -133,7 +133,7 @@ def open_here(known: Checkpoint, host: str, *, offline: bool = False) -> Checkpo
     if known.revision is None or not known.revision.startswith(FOLDER_HASH):
         return open_checkpoint(known.name, revision=known.revision, offline=offline)
     folder = Path(known.folder)
-    if not folder.is_dir():
+    if not folder.exists():
         problem = f"the node {host!r} of the Ray cluster does not see the folder {str(folder)!r}"
         fix = "copy it there, use a file system that all nodes share, or give a hub id"
         raise InputError(problem, "a folder that has the same path on every node", fix)

@@ -16,9 +16,10 @@ from bayeslaw.errors import InputError, check_choice
 from bayeslaw.progress import progress_bar
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
-from inference.checkpoints.weights import DTYPES, load_decoder, parameter_counts
+from inference.checkpoints.weights import DTYPES, load_decoder
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.head import target_log_probabilities
+from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 from inference.texts.batches import BatchArrays, batch_arrays, plan_batches, plan_windows
 from inference.texts.tokens import Encoding, TextTokenizer
@@ -89,7 +90,7 @@ def load(
     Parameters
     ----------
     source
-        A local folder, or a hub id such as ``"EleutherAI/pythia-160m"``, also with ``@revision``.
+        A local folder, a GGUF file, or a hub id such as ``"EleutherAI/pythia-160m"``, also with ``@revision``.
     revision
         Branch, tag or commit of a hub id.
     dtype

@@ -10,6 +10,7 @@ from tokenizers.models import BPE, Unigram, WordLevel, WordPiece
 from bayeslaw.errors import InputError
 from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.weight_files import read_json
+from inference.texts.gguf_tokenizers import read_gguf_tokenizer
 from inference.texts.token_names import TokenNames, read_token_names
 
 # How tokenizers are read; tables record it. The first way built the pipeline of the class that the settings name.
@@ -48,12 +49,13 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
 
     Texts are cut as ``tokenizer.json`` says. The class that ``tokenizer_config.json`` names is not asked: transformers
     5 builds the normaliser and the pre-tokeniser of that class anew, which may be others than the checkpoint was
-    trained with. Only where there is no such file are ``vocab.json`` and ``merges.txt`` read by that class.
+    trained with. Only where there is no such file are ``vocab.json`` and ``merges.txt`` read by that class. The
+    tokenizer of a GGUF file is rebuilt from what the file holds.
 
     Parameters
     ----------
     folder
-        The checkpoint's folder.
+        The checkpoint's folder, or its GGUF file.
 
     Returns
     -------
@@ -66,7 +68,9 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
         If there is no tokenizer in the folder, or one that cannot be read, that needs code from elsewhere, or that
         does not say which characters a token stands for.
     """
-    if (folder / TOKENIZER).is_file():
+    if folder.is_file():
+        backend, names = read_gguf_tokenizer(folder, lambda file: (_from_file(file), read_token_names(file.parent)))
+    elif (folder / TOKENIZER).is_file():
         backend, names = _from_file(folder / TOKENIZER), read_token_names(folder)
     elif all((folder / name).is_file() for name in (PIECES, MERGES)):
         backend, names = _from_pieces(folder)

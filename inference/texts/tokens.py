@@ -111,7 +111,7 @@ class TextTokenizer:
         Parameters
         ----------
         folder
-            The checkpoint's folder; nothing is fetched and no code of the checkpoint runs.
+            The checkpoint's folder, or its GGUF file; nothing is fetched and no code of the checkpoint runs.
         bos
             What is put in front of every window: ``"auto"``, what the tokenizer itself puts in front of a text if that
             is one token, else its token for the beginning of a text, else the one for the end; ``"always"``, its token

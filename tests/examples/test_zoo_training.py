@@ -22,7 +22,7 @@ from tokenizer_training import train_tokenizer
 from training import Plan, train
 
 from bayeslaw.errors import InputError
-from inference.checkpoints.weights import parameter_counts
+from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 
 pytestmark = pytest.mark.tools

@@ -16,7 +16,8 @@ from parity.checkpoints import write_checkpoint
 
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import make_mesh
-from inference.checkpoints.weights import load_decoder, parameter_counts
+from inference.checkpoints.weights import load_decoder
+from inference.decoder.parameter_totals import parameter_counts
 from inference.scoring.scores import LanguageModel, token_log_probabilities
 
 MESHES = {"data": 1, "both": 4, "tensor": 8}
@@ -27,7 +28,8 @@ def scores(folder: Path, name: str, mesh: object) -> tuple[list[np.ndarray], dic
     counts = dict(parameter_counts(decoder))
     model = LanguageModel(decoder, SimpleNamespace(prefix=1), name, None, name, "float32", counts, mesh)
     generator = np.random.default_rng(0)
-    texts = [SimpleNamespace(ids=generator.integers(0, 99, length).astype(np.int32)) for length in (24, 40, 32, 24, 32)]
+    lengths, vocabulary = (24, 40, 32, 24, 32), decoder.config.vocabulary
+    texts = [SimpleNamespace(ids=generator.integers(0, vocabulary, one).astype(np.int32)) for one in lengths]
     split = {}
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):
         shards = {shard.data.shape for shard in variable[...].addressable_shards}

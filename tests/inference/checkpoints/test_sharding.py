@@ -8,9 +8,14 @@ from pathlib import Path
 
 import jax
 import pytest
+from parity.cases import CASES
+from parity.checkpoints import write_checkpoint
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.sharding import make_mesh
+from inference.runs.model_list import ModelRequest
+from inference.runs.options import ScoreOptions
+from inference.runs.prepared import prepare_model
 
 # Rows alone are spread in "data", weights alone in "tensor".
 MESHES = ("data", "both", "tensor")
@@ -50,15 +55,29 @@ def test_all_meshes_give_the_scores_of_one_device_in_several_families(tmp_path):
 def test_weights_are_split_by_heads_and_columns(found):
     split = found["llama both"]["split"]
     # 4 query heads and 2 of keys and values on 4 devices: heads are kept whole.
-    assert split["blocks.attention.query.weight"] == 4
-    assert split["blocks.attention.key.weight"] == 1
-    assert split["blocks.attention.output.weight"] == 4
-    assert split["blocks.mlp.up.weight"] == split["blocks.mlp.down.weight"] == 4
-    assert split["blocks.attention_norm.weight"] == 1
+    assert split["blocks.0.0.attention.query.weight"] == 4
+    assert split["blocks.0.0.attention.key.weight"] == 1
+    assert split["blocks.0.0.attention.output.weight"] == 4
+    assert split["blocks.0.0.mlp.up.weight"] == split["blocks.0.0.mlp.down.weight"] == 4
+    assert split["blocks.0.0.attention_norm.weight"] == 1
 
 
 def test_rows_alone_leave_weights_whole(found):
     assert set(found["llama data"]["split"].values()) == {1}
+
+
+@pytest.mark.slow
+def test_rows_of_recurrences_may_be_spread(tmp_path):
+    found = on_meshes(tmp_path, ["mamba2", "mamba", "qwen3_5_text"], ["data"])
+    assert {name: each["apart"] for name, each in found.items() if each["apart"] > 1e-5} == {}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mamba", "mamba"), ("bamba", "mamba2"), ("lfm2", "short_convolution")])
+def test_recurrences_are_not_split(name, kind, tmp_path):
+    request = ModelRequest(str(write_checkpoint(tmp_path, CASES[name])), name, "any")
+    with pytest.raises(InputError, match=f"kind {kind} cannot be split over 2 devices") as refused:
+        prepare_model(request, ScoreOptions(tensor_parallel=2))
+    assert "--tensor-parallel" in refused.value.fix
 
 
 def test_one_device_needs_no_mesh():

@@ -13,7 +13,8 @@ from small_tokenizers import save_tokenizer
 from bayeslaw.errors import InputError
 from inference import ensemble_score, score
 from inference.checkpoints.checkpoint import open_checkpoint
-from inference.checkpoints.weights import load_decoder, parameter_counts
+from inference.checkpoints.weights import load_decoder
+from inference.decoder.parameter_totals import parameter_counts
 from inference.scoring.scores import LanguageModel, check_window
 from inference.texts.batches import plan_windows
 from inference.texts.tokens import TextTokenizer

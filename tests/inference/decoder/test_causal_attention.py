@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from inference.decoder.attention import QUERY_BLOCK, alibi_bias, attend
+from inference.decoder.causal_attention import QUERY_BLOCK, alibi_bias, attend
 
 
 def dense(q, k, v, *, scale, window, bias=None, softcap=None):

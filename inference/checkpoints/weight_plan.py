@@ -1,0 +1,233 @@
+"""Which tensors fill each parameter of a decoder, found before anything is read."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from bayeslaw.errors import InputError
+from inference.checkpoints.checkpoint import Checkpoint
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layer_plan import place_of
+from inference.decoder.tensor_names import (
+    FirstEntry,
+    FusedLayout,
+    HeadRows,
+    JoinedTensors,
+    StackedTensor,
+    TensorName,
+    TensorNames,
+)
+
+READABLE = ("float32", "bfloat16", "float16", "float64")
+PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
+FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
+LISTED = 12
+
+Take = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What fills a parameter, or an entry of it.
+
+    Attributes
+    ----------
+    name
+        The tensor to read.
+    shape
+        Its whole shape.
+    entry
+        Which entry of its first dimension to read; None for all.
+    take
+        Makes the values of what is read; None where they are these.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    entry: int | None = None
+    take: Take | None = None
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What fills one parameter, or one layer of it.
+
+    Attributes
+    ----------
+    sources
+        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other.
+    spread
+        Whether there is one for each entry.
+    joined
+        Whether their rows follow each other.
+    """
+
+    sources: tuple[Source, ...]
+    spread: bool = False
+    joined: bool = False
+
+
+@dataclass
+class WeightPlan:
+    """Finds the tensor of every parameter and collects what does not fit.
+
+    Attributes
+    ----------
+    checkpoint
+        The checkpoint.
+    config
+        The decoder.
+    tensors
+        Names of its family's tensors.
+    used
+        Tensors that were found.
+    missing, misshapen
+        What is wrong, each told once.
+    """
+
+    checkpoint: Checkpoint
+    config: DecoderConfig
+    tensors: TensorNames
+    used: set[str] = field(default_factory=set)
+    missing: dict[str, None] = field(default_factory=dict)
+    misshapen: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.by_core: dict[str, list[str]] = {}
+        for name in sorted(self.checkpoint.names):
+            self.by_core.setdefault(PREFIX.sub("", name), []).append(name)
+
+    def pieces(self, path: Sequence[object], shape: Sequence[int]) -> list[Piece]:
+        """Find what fills a parameter.
+
+        Parameters
+        ----------
+        path
+            Its place in the decoder.
+        shape
+            Its shape, layers first within blocks.
+
+        Returns
+        -------
+        list of Piece
+            One for each of its layers, or one.
+        """
+        place = place_of(path, self.config.layer_plan)
+        stem, leaf = ".".join(place.stem), place.leaf
+        if leaf == "head_bias":
+            stem, leaf = "head", "bias"
+        if place.layers is None:
+            return [self._piece(stem, leaf, None, tuple(shape))]
+        return [self._piece(stem, leaf, layer, tuple(shape[1:])) for layer in place.layers]
+
+    def _piece(self, stem: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
+        module, _, part = stem.rpartition(".")
+        for together, parts in FUSED.items():
+            if part in parts and (fused := f"{module}.{together}") in self.tensors.names:
+                return self._found([self._fused(fused, part, leaf, layer, shape)])
+        names, whole = self.tensors.names, f"{stem}.{leaf}"
+        named = names[whole] if whole in names else names.get(stem, f"({stem} of this family)")
+        ways = named if isinstance(named, tuple) else (named,)
+        suffix = "" if whole in names else f".{leaf}"
+        return self._found([self._way(way, suffix, layer, shape) for way in ways])
+
+    def _way(self, name: TensorName, suffix: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
+        """Return what would fill a parameter if it lay under one name."""
+        # Where there cannot be as many entries, one that is missing says it.
+        entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
+        if isinstance(name, StackedTensor):
+            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
+        if isinstance(name, HeadRows):
+            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
+        if isinstance(name, JoinedTensors):
+            return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
+        if isinstance(name, FirstEntry):
+            return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
+        full = name.format(layer) + suffix
+        if "*" in full:
+            return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)
+        turned = self.tensors.transposed and layer is not None and len(shape) == 2
+        return Piece((Source(full, shape[::-1], take=np.transpose) if turned else Source(full, shape),))
+
+    def _joined(
+        self, names: list[str], rows: Callable[[DecoderConfig], tuple[int, ...]] | None, shape: tuple[int, ...]
+    ) -> Piece:
+        """Return what fills a parameter from the rows of several tensors."""
+        stored = [self.checkpoint.shape(self.by_core[name][0])[0] if name in self.by_core else 0 for name in names]
+        if rows is None and all(stored) and sum(stored) != shape[0]:
+            self.misshapen[f"{' and '.join(names)} have {sum(stored)} rows, expected {shape[0]}"] = None
+        counts = stored if rows is None else rows(self.config)
+        sources = (Source(name, (count, *shape[1:])) for name, count in zip(names, counts, strict=True))
+        return Piece(tuple(sources), joined=True)
+
+    def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
+        config = self.config
+        if part in FUSED["gate_up"]:
+            rows, select = 2 * shape[0], slice(0, shape[0]) if part == "gate" else slice(shape[0], None)
+            take: Take = lambda x: x[select]  # noqa: E731
+        else:
+            rows = (config.heads + 2 * config.key_value_heads) * config.head_width
+            take = lambda x: _part_of_qkv(x, part, config, self.tensors.fused)  # noqa: E731
+        name = self.tensors.names[fused]
+        assert isinstance(name, str)
+        stored = (rows, *shape[1:])
+        turned = self.tensors.transposed and len(shape) == 2
+        full = f"{name.format(layer)}.{leaf}"
+        return Piece(
+            (Source(full, stored[::-1], take=lambda x: take(x.T)) if turned else Source(full, stored, take=take),)
+        )
+
+    def _found(self, ways: list[Piece]) -> Piece:
+        """Choose the way that the checkpoint goes, with the full names of tensors, and note what is wrong with them."""
+        there = [way for way in ways if any(source.name in self.by_core for source in way.sources)]
+        if not there:
+            self.missing[" or ".join(way.sources[0].name for way in ways)] = None
+            return ways[0]
+        return replace(there[0], sources=tuple(map(self._named, there[0].sources)))
+
+    def _named(self, source: Source) -> Source:
+        if source.name not in self.by_core:
+            self.missing[source.name] = None
+            return source
+        names = self.by_core[source.name]
+        if len(names) > 1:
+            self.misshapen[f"{' and '.join(names)} are one parameter"] = None
+        self.used.update(names)
+        if (found := self.checkpoint.shape(names[0])) != source.shape:
+            self.misshapen[f"{names[0]} is {list(found)}, expected {list(source.shape)}"] = None
+        elif (kind := self.checkpoint.dtype(names[0])) not in READABLE:
+            self.misshapen[f"{names[0]} is stored as {kind}, which is quantised or no number"] = None
+        return replace(source, name=names[0])
+
+    def check(self, model_type: str, ignored: Callable[[str], bool]) -> None:
+        """Raise InputError if tensors are missing, not as expected or unused; `ignored` says which may be unused."""
+        unused = sorted(name for name in self.checkpoint.names - self.used if not ignored(name))
+        wrong = {"missing": [*self.missing], "not as expected": [*self.misshapen], "unused": unused}
+        if not any(wrong.values()):
+            return
+        lines = [f"{len(names)} {what}: {_listed(names)}" for what, names in wrong.items() if names]
+        problem = f"the tensors of {self.checkpoint.name!r} are not those of a {model_type}:\n  " + "\n  ".join(lines)
+        accepted = "every tensor of the model, in its shape, with or without the base model's prefix, and no other"
+        raise InputError(problem, accepted, "save the whole model with save_pretrained, or correct config.json")
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
+
+
+def _part_of_qkv(x: np.ndarray, part: str, config: DecoderConfig, layout: FusedLayout) -> np.ndarray:
+    """Take queries, keys or values out of the rows of a fused tensor."""
+    shared, groups, width = config.heads_per_group, config.key_value_heads, config.head_width
+    if layout == "grouped":
+        x = x.reshape(groups, shared + 2, width, *x.shape[1:])
+        chosen = {"query": slice(0, shared), "key": slice(shared, shared + 1), "value": slice(shared + 1, None)}[part]
+        return x[:, chosen].reshape(-1, *x.shape[3:])
+    if layout == "quarters":
+        return x.reshape(4, 3, -1, *x.shape[1:])[:, ("query", "value", "key").index(part)].reshape(-1, *x.shape[1:])
+    sizes = np.cumsum([0, config.heads * width, groups * width, groups * width])
+    place = ("query", "key", "value").index(part)
+    return x[sizes[place] : sizes[place + 1]]

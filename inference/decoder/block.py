@@ -1,0 +1,102 @@
+"""A block: a mixer and a feed-forward part with their norms and residual additions."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from bayeslaw.errors import check_choice
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.feed_forwards import FEED_FORWARDS
+from inference.decoder.layer_plan import BlockKind
+from inference.decoder.layers import LayerInputs, Norm
+from inference.decoder.mixers import MIXERS
+
+NONE = "none"
+
+
+class Block(nnx.Module):
+    """A mixer and a feed-forward part, of which one may be none; the residual stream is float32.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    kind
+        Names of the two parts, ``"none"`` for none. Each is a module of its name in the block.
+    """
+
+    def __init__(self, config: DecoderConfig, kind: BlockKind) -> None:
+        self.config = config = replace(
+            config,
+            output_bias=config.output_bias or kind.output_biased,
+            placement=dict(config.mixer_placement).get(kind.mixer, config.placement),
+        )
+        self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
+        self._add("mixer", kind.mixer, MIXERS)
+        self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)
+        before, after = config.placement != "branch", config.placement in ("sandwich", "branch")
+        mixes, feeds = kind.mixer != NONE, kind.feed_forward != NONE
+
+        def norm(wanted: bool) -> Norm | None:
+            return Norm(config, (config.width,)) if wanted else None
+
+        self.attention_norm = norm(before and mixes and not kind.bare)
+        self.mlp_norm = norm(before and feeds and config.residual != "parallel_shared")
+        self.attention_output_norm = norm(after and mixes)
+        self.mlp_output_norm = norm(after and feeds)
+        self.attention_residual = Weights(config.width) if config.residual_weights and mixes else None
+        self.mlp_residual = Weights(config.width) if config.residual_weights and feeds else None
+
+    def _add(self, what: str, name: str, table: Mapping[str, Any]) -> None:
+        if check_choice(what, name, (*table, NONE)) != NONE:
+            setattr(self, name, table[name](self.config))
+
+    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Transform hidden states [row, position, width], float32."""
+        scale = self.config.residual_scale
+        if self.config.placement == "post":
+            x = _through(self.attention_norm, x + scale * self._mix(x, inputs))
+            return _through(self.mlp_norm, x + scale * self._feed(x))
+        normed = _through(self.attention_norm, x)
+        mixed = _through(self.attention_output_norm, self._mix(normed, inputs))
+        if self.config.residual == "sequential":
+            x = _through(self.attention_residual, x) + scale * mixed
+            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, x)))
+            return _through(self.mlp_residual, x) + scale * changed
+        changed = self._feed(normed if self.config.residual == "parallel_shared" else _through(self.mlp_norm, x))
+        return x + scale * (mixed + _through(self.mlp_output_norm, changed))
+
+    def _mix(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return what the mixer adds, float32."""
+        return getattr(self, self.mixer)(x, inputs).astype(jnp.float32) if self.mixer != NONE else jnp.zeros_like(x)
+
+    def _feed(self, x: jax.Array) -> jax.Array:
+        """Return what the feed-forward part adds, float32."""
+        if self.feed_forward == NONE:
+            return jnp.zeros_like(x)
+        return getattr(self, self.feed_forward)(x).astype(jnp.float32)
+
+
+class Weights(nnx.Module):
+    """A weight of each dimension, on hidden states that a branch adds to.
+
+    Parameters
+    ----------
+    width
+        How many.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.weight = nnx.Param(jnp.zeros((width,)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Multiply [..., width], float32."""
+        return x * self.weight[...].astype(jnp.float32)
+
+
+def _through(part: Norm | Weights | None, x: jax.Array) -> jax.Array:
+    return x if part is None else part(x)
