@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pandas as pd
 import pytest
+from quick_fits import quick_fits
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -26,9 +27,15 @@ def table(families=("a",)):
     return bl.models_from_frame(pd.concat(frame, ignore_index=True))
 
 
+def stated_quickly(law, truth, data):
+    """Return a law at a truth, by a quick fit of the table: nothing of its draws is looked at."""
+    with quick_fits():
+        return law_at_truth(law, truth, data, noise=None, seed=0)
+
+
 @pytest.fixture(scope="module")
 def stated():
-    return law_at_truth(COMPLETE, TRUTH, table(), noise=None, seed=0)
+    return stated_quickly(COMPLETE, TRUTH, table())
 
 
 def test_tables_are_drawn_from_the_truth(stated):
@@ -45,9 +52,9 @@ def test_tables_are_drawn_from_the_truth(stated):
 def test_priors_are_scaled_to_each_table_not_to_the_one_given(stated):
     """Losses of the table given are near five, those of the truth near one: its priors would be far off."""
     losses = stated.simulate(3).data
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), quick_fits():
         _, rows = stated.posterior(losses)
-        own = bl.fit(COMPLETE, models_with(losses), draws=50, chains=1).model
+        own = bl.fit(COMPLETE, models_with(losses), draws=50, chains=1, keep=()).model
     numbers = [dict(own.sites[name].arguments)[key] for name in ("amplitude", "exponent") for key in ("loc", "scale")]
     numbers += [dict(own.sites[NOISE_SCALE].arguments)[key] for key in ("loc", "scale")]
     np.testing.assert_allclose(rows.numbers, numbers)
@@ -82,7 +89,7 @@ def test_the_default_prior_holds_the_truth_beyond_the_data():
 def test_truths_by_group_and_at_a_billion_and_a_floor_of_zero():
     law = bl.PowerLaw(pooling={"exponent": "complete"})
     given = {"floor": {"a": 0.0, "b": 0.4}, "amplitude_1e9": 1.5, "exponent": 0.3, "noise_scale": 0.02}
-    stated = law_at_truth(law, given, table(("a", "b")), noise=None, seed=0)
+    stated = stated_quickly(law, given, table(("a", "b")))
     assert stated.values["floor"].tolist() == [0.0, 0.4]
     reference = np.exp(np.log(SIZES).mean())
     np.testing.assert_allclose(stated.values["amplitude"], 1.5 * (reference / 1e9) ** -0.3)
@@ -104,15 +111,16 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_a_truth_that_cannot_be_is_refused(name):
     truth, said = WRONG[name]
-    with pytest.raises(InputError) as error:
+    with quick_fits(), pytest.raises(InputError) as error:
         bl.truth_coverage(COMPLETE, truth, table(), simulations=10)
     assert said in str(error.value)
 
 
 def test_groups_that_are_not_there_are_named():
     truth = TRUTH | {"floor": {"a": 0.3, "c": 0.2}}
+    law = bl.PowerLaw(pooling={"exponent": "complete"})
     with pytest.raises(InputError, match="state b"):
-        law_at_truth(bl.PowerLaw(), truth, table(("a", "b")), noise=None, seed=0)
+        stated_quickly(law, truth, table(("a", "b")))
 
 
 def test_only_laws_of_rows_have_a_stated_truth():
@@ -121,7 +129,8 @@ def test_only_laws_of_rows_have_a_stated_truth():
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
+    with quick_fits():
+        return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
 
 
 @pytest.fixture
