@@ -152,6 +152,7 @@ def test_thinned_draws_count_in_memory():
         check_room(1000, 4, coordinates=100, rows=8, thin=10**9)
 
 
+@pytest.mark.slow
 def test_the_members_of_a_law_of_gains_are_sampled_as_asked():
     with quick_fits():
         fitted = bl.fit("diversity", pools_of_known_gain(), draws=60, thin=2, chains=2, keep=())

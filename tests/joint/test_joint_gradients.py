@@ -48,7 +48,7 @@ def other_model() -> JointModel:
     return model
 
 
-@pytest.mark.parametrize("make", [small_model, other_model])
+@pytest.mark.parametrize("make", [small_model, pytest.param(other_model, marks=pytest.mark.slow)])
 def test_gradients_by_hand_are_those_of_jax_and_of_the_numpyro_model(make):
     with jax.enable_x64(True):
         model = make()

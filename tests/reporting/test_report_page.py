@@ -303,10 +303,10 @@ def test_a_page_replaces_pages_of_ours_alone(tmp_path, power_file):
 
 def test_a_page_of_a_table_by_the_command(tmp_path, small_pools):
     out = tmp_path / "page.html"
-    done = command("report", "zoo", "--unit", "line", "--out", out)
+    done = command("report", "zoo", "--unit", "document", "--out", out)
     assert done.exit_code == 0, done.output
     assert "bayeslaw report zoo --out" in (words := Page(out.read_text()).words())
-    assert "--unit line" in words
+    assert "--unit document" in words
     write_pools(small_pools, tmp_path / "pools")
     assert command("report", tmp_path / "pools", "--out", out).exit_code == 0
 

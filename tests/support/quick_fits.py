@@ -41,6 +41,14 @@ def normal_draws(
 
 
 @contextmanager
+def one_start() -> Iterator[None]:
+    """Search the mode from one start: where a test looks at what is made of it, not at which of several it is."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(samplers, "MODE_STARTS", 1)
+        yield
+
+
+@contextmanager
 def quick_fits(quick: bool = True) -> Iterator[None]:
     """Fit from one start and without the sampler, where a test looks at what comes before or after them."""
     with pytest.MonkeyPatch.context() as patch:
