@@ -33,7 +33,7 @@ def browser():
 
 
 class Pages:
-    """Pages of what has hostile names: of a fit, of a table and of two fits; each is written when it is first opened."""
+    """Pages of what has hostile names: of a fit, a table and two fits; each is written when it is first opened."""
 
     def __init__(self, folder):
         self.folder = folder
