@@ -21,7 +21,7 @@ ALL = dict.fromkeys(UNITS, ONE_OF_EACH) | {"document": MADE}
 # Those of the gate: one of each kind of tokenizer and more sizes by document, and few by the smaller units.
 KIND = (("llama", "small"), ("gpt2", "small"), ("qwen3", "small"), ("gemma", "medium"))
 MORE = (("llama", "medium"), ("llama", "large"))
-FEW = {"document": KIND + MORE, "paragraph": KIND[:1], "line": KIND[1:2], "word": KIND[:2]}
+FEW = {"document": KIND + MORE, "paragraph": KIND[:1], "line": KIND[1:2], "word": KIND}
 BYTES = sum(len(document["text"].encode()) for document in DOCUMENTS)
 
 
