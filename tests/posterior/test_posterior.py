@@ -165,6 +165,7 @@ def test_statistics_of_blocks_are_joined():
     }
 
 
+@pytest.mark.slow
 def test_the_joint_law_falls_apart():
     """Given a table no second derivative of the model's own density mixes sites of different blocks."""
     with jax.enable_x64(True):
