@@ -25,13 +25,21 @@ FITS = {"fit": "power", "pools_fit": "collaboration", "joint_fit": "quick_joint"
 """What examples call fits that they do not make, and which of the shared ones stand for them."""
 
 
+SLOW = {"k_fold", "stack", "plot_ranks", "save_pareto", "save_prior_predictive", "save_attainability", "truth_coverage"}
+"""What works out again what another example does, and takes long: run in the slow tier."""
+
+
 def examples_of(package, name) -> doctest.DocTest:
     text = inspect.getdoc(getattr(package, name)) or ""
     assert re.search(r"^Examples\n-+\n", text, re.M), f"{name} has no Examples section"
     return doctest.DocTestParser().get_doctest(text, {}, name, None, None)
 
 
-@pytest.mark.parametrize(("package", "name"), FUNCTIONS, ids=[f"{p.__name__}.{n}" for p, n in FUNCTIONS])
+@pytest.mark.parametrize(
+    ("package", "name"),
+    [pytest.param(*each, marks=pytest.mark.slow if each[1] in SLOW else ()) for each in FUNCTIONS],
+    ids=[f"{p.__name__}.{n}" for p, n in FUNCTIONS],
+)
 def test_examples_run(package, name, read_fit, tmp_path, monkeypatch):
     examples = examples_of(package, name)
     run = [each for each in examples.examples if doctest.SKIP not in each.options and "import" not in each.source]

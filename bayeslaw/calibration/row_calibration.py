@@ -242,4 +242,4 @@ def calibrated_rows(law: Law, data: xr.Dataset | None, *, noise: Noise | None, s
     """Return what draws tables from a law of rows and fits them."""
     table = default_design(law) if data is None else data
     # Fitted for what only a fit fixes: priors scaled to the data, the noise that the table allows, and its record.
-    return CalibratedLaw(fit(law, table, noise=noise, draws=50, chains=1, seed=seed).keep(()))
+    return CalibratedLaw(fit(law, table, noise=noise, draws=50, chains=1, seed=seed, keep=()))

@@ -263,7 +263,7 @@ def tiny(tiny_fit):
 
 
 def test_a_law_is_simulated_from_its_prior_and_its_noise(tiny):
-    drawn = [tiny.simulate(seed) for seed in range(150)]
+    drawn = [tiny.simulate(seed) for seed in range(80)]
     names = ("floor", "amplitude", "exponent", "noise_scale")
     truths = {name: np.array([each.truth[name] for each in drawn]) for name in names}
     for name in names:

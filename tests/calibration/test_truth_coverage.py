@@ -1,11 +1,13 @@
 """Coverage at a stated truth: what tables are drawn from, how they are fitted, and what is said of wrong truths."""
 
 import json
+import sys
 
 import jax
 import numpy as np
 import pandas as pd
 import pytest
+from quick_fits import quick_fits
 from scipy import stats
 from typer.testing import CliRunner
 
@@ -26,9 +28,15 @@ def table(families=("a",)):
     return bl.models_from_frame(pd.concat(frame, ignore_index=True))
 
 
+def stated_quickly(law, truth, data):
+    """Return a law at a truth, by a quick fit of the table: nothing of its draws is looked at."""
+    with quick_fits():
+        return law_at_truth(law, truth, data, noise=None, seed=0)
+
+
 @pytest.fixture(scope="module")
 def stated():
-    return law_at_truth(COMPLETE, TRUTH, table(), noise=None, seed=0)
+    return stated_quickly(COMPLETE, TRUTH, table())
 
 
 def test_tables_are_drawn_from_the_truth(stated):
@@ -45,9 +53,9 @@ def test_tables_are_drawn_from_the_truth(stated):
 def test_priors_are_scaled_to_each_table_not_to_the_one_given(stated):
     """Losses of the table given are near five, those of the truth near one: its priors would be far off."""
     losses = stated.simulate(3).data
-    with jax.enable_x64(True):
+    with jax.enable_x64(True), quick_fits():
         _, rows = stated.posterior(losses)
-        own = bl.fit(COMPLETE, models_with(losses), draws=50, chains=1).model
+        own = bl.fit(COMPLETE, models_with(losses), draws=50, chains=1, keep=()).model
     numbers = [dict(own.sites[name].arguments)[key] for name in ("amplitude", "exponent") for key in ("loc", "scale")]
     numbers += [dict(own.sites[NOISE_SCALE].arguments)[key] for key in ("loc", "scale")]
     np.testing.assert_allclose(rows.numbers, numbers)
@@ -66,9 +74,10 @@ def test_a_prior_without_mass_at_the_truth_is_found():
     assert rows.loc[("mean", "beyond", 0.9), "coverage"] < 0.2
 
 
-def test_the_default_prior_holds_the_truth_beyond_the_data():
-    found = bl.truth_coverage(COMPLETE, TRUTH, table(), simulations=40, seed=1)
-    assert (found.failed, found.law, found.simulations) == (0, "power", 40)
+@pytest.mark.parametrize("simulations", [16, pytest.param(40, marks=pytest.mark.slow)])
+def test_the_default_prior_holds_the_truth_beyond_the_data(simulations):
+    found = bl.truth_coverage(COMPLETE, TRUTH, table(), simulations=simulations, seed=1)
+    assert (found.failed, found.law, found.simulations) == (0, "power", simulations)
     assert found.truth == pytest.approx(TRUTH)
     rows = found.coverage.set_index(["kind", "where", "level"])
     assert set(rows.index.get_level_values("kind")) == {"mean", "new", "parameter"}
@@ -82,11 +91,19 @@ def test_the_default_prior_holds_the_truth_beyond_the_data():
 def test_truths_by_group_and_at_a_billion_and_a_floor_of_zero():
     law = bl.PowerLaw(pooling={"exponent": "complete"})
     given = {"floor": {"a": 0.0, "b": 0.4}, "amplitude_1e9": 1.5, "exponent": 0.3, "noise_scale": 0.02}
-    stated = law_at_truth(law, given, table(("a", "b")), noise=None, seed=0)
+    stated = stated_quickly(law, given, table(("a", "b")))
     assert stated.values["floor"].tolist() == [0.0, 0.4]
     reference = np.exp(np.log(SIZES).mean())
     np.testing.assert_allclose(stated.values["amplitude"], 1.5 * (reference / 1e9) ** -0.3)
     assert set(stated.targets["family"]) == {"a", "b"}
+
+
+@pytest.fixture
+def fitted_once(monkeypatch, stated):
+    """Have one fit of the table for all truths that are refused after it."""
+    # The function hides the module of its name.
+    module = sys.modules["bayeslaw.calibration.row_calibration"]
+    monkeypatch.setattr(module, "fit", lambda law, data, **choices: stated.rows.template)
 
 
 WRONG = {
@@ -101,6 +118,7 @@ WRONG = {
 }
 
 
+@pytest.mark.usefixtures("fitted_once")
 @pytest.mark.parametrize("name", WRONG)
 def test_a_truth_that_cannot_be_is_refused(name):
     truth, said = WRONG[name]
@@ -111,8 +129,9 @@ def test_a_truth_that_cannot_be_is_refused(name):
 
 def test_groups_that_are_not_there_are_named():
     truth = TRUTH | {"floor": {"a": 0.3, "c": 0.2}}
+    law = bl.PowerLaw(pooling={"exponent": "complete"})
     with pytest.raises(InputError, match="state b"):
-        law_at_truth(bl.PowerLaw(), truth, table(("a", "b")), noise=None, seed=0)
+        stated_quickly(law, truth, table(("a", "b")))
 
 
 def test_only_laws_of_rows_have_a_stated_truth():
@@ -121,7 +140,8 @@ def test_only_laws_of_rows_have_a_stated_truth():
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
+    with quick_fits():
+        return CliRunner().invoke(app, ["calibrate", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -152,6 +172,7 @@ def test_the_command_takes_a_file_or_pairs(files):
     assert "hold the stated truth" in " ".join(shown.stdout.split())
 
 
+@pytest.mark.usefixtures("fitted_once")
 @pytest.mark.parametrize(
     ("truth", "said"),
     [

@@ -108,8 +108,8 @@ def test_check(collaboration_file):
         assert finding["severity"] in ("error", "warning", "info")
 
 
-def test_check_of_a_law_without_claims(chinchilla_file):
-    record = printed("check", chinchilla_file, "--json")
+def test_check_of_a_law_without_claims(power_file):
+    record = printed("check", power_file, "--json")
     assert record["claims"] == []
     has(record["diagnostics"], DIAGNOSTICS)
 

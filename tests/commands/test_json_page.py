@@ -59,7 +59,7 @@ def runs(file_of_fit, tmp_path_factory):
     candidates = folder / "candidates.csv"
     candidates.write_text("name,family,parameters\nmore,alder,1e9\n")
     made, texts, law = folder / "made", folder / "texts.txt", folder / "law.yaml"
-    write_pools(simulate_pools(families=2, sizes=4), made)
+    write_pools(simulate_pools(), made)
     texts.write_text("One line.\nAnother one.\n")
     law.write_text("law: power\npooling: complete\n")
     checkpoint = find_dataset("zoo").checkpoints[0]

@@ -271,7 +271,8 @@ def test_the_density_of_a_refit_by_hand_is_that_of_jax(held):
     with jax.enable_x64(True):
         posterior, data = refits.posterior_of_kept, refits.data(left)
         positions = posterior.start + 0.3 * np.random.default_rng(0).standard_normal((3, len(posterior.start)))
-        value, slope = jax.vmap(jax.value_and_grad(posterior.potential), (0, None))(positions, data)
+        both = jax.jit(jax.vmap(jax.value_and_grad(posterior.potential), (0, None)))
+        value, slope = both(positions, data)
         found, gradient, _ = posterior.by_hand(data).evaluate(positions)
     np.testing.assert_allclose(found, -np.asarray(value), rtol=1e-8)
     np.testing.assert_allclose(gradient, -np.asarray(slope), rtol=1e-7, atol=1e-7 * np.abs(slope).max())

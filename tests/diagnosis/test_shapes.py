@@ -66,6 +66,7 @@ def test_one_row_three_times_too_high_is_named(row):
     assert "of 12 rows" in message
 
 
+@pytest.mark.slow
 def test_heavy_tails_take_a_row_that_lies_far_off():
     losses = FALLING.copy()
     losses[5] *= 3

@@ -152,18 +152,20 @@ def test_thinned_draws_count_in_memory():
         check_room(1000, 4, coordinates=100, rows=8, thin=10**9)
 
 
+@pytest.mark.slow
 def test_the_members_of_a_law_of_gains_are_sampled_as_asked():
     with quick_fits():
-        fitted = bl.fit("diversity", pools_of_known_gain(), draws=60, thin=2, chains=2)
+        fitted = bl.fit("diversity", pools_of_known_gain(), draws=60, thin=2, chains=2, keep=())
     assert fitted.members is not None
     assert settings_of(fitted.members)["thin"] == settings_of(fitted)["thin"] == 2
 
 
-def test_the_command_passes_them_on(tmp_path):
-    table, out = tmp_path / "whole.csv", tmp_path / "f.nc"
+def test_the_command_passes_them_on(tiny, tmp_path):
+    table, law, out = tmp_path / "whole.csv", tmp_path / "law.yaml", tmp_path / "f.nc"
+    law.write_text(json.dumps({**tiny[0].specification, "noise": tiny[2].specification}))
     tiny_table()[["family", "parameters", "loss"]].to_dataframe().to_csv(table, index_label="model")
     options = ["--draws", "60", "--warmup", "80", "--chains", "2", "--target-acceptance", "0.7", "--thin", "2"]
-    done = CliRunner().invoke(app, ["fit", str(table), "--law", "power", "--out", str(out), "--quiet", *options])
+    done = CliRunner().invoke(app, ["fit", str(table), "--config", str(law), "--out", str(out), "--quiet", *options])
     assert done.exit_code in (0, 1), done.output
     found = settings_of(bl.load_fit(out))
     assert (found["draws"], found["chains"], found["thin"]) == (60, 2, 2)

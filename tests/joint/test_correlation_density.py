@@ -105,6 +105,7 @@ def test_a_structure_far_from_the_correlations_has_a_finite_density_and_slope():
     correlation = np.full((3, 3), 0.999) + 0.001 * np.eye(3)
     structure = np.array([[1.0, -0.49, -0.49], [-0.49, 1.0, -0.49], [-0.49, -0.49, 1.0]])
     with jax.enable_x64(True):
-        value, slope = jax.value_and_grad(correlation_log_density, argnums=(1, 2))(correlation, structure, 500.0)
+        both = jax.jit(jax.value_and_grad(correlation_log_density, argnums=(1, 2)))
+        value, slope = both(correlation, structure, 500.0)
     assert np.isfinite(float(value))
     assert all(np.isfinite(np.asarray(part)).all() for part in slope)

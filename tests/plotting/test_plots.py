@@ -37,6 +37,12 @@ def fitted(request):
     return request.getfixturevalue(f"{request.param}_fit")
 
 
+@pytest.fixture(scope="module")
+def drawn_law(collaboration_fit):
+    """Return a picture of pools, to be looked at alone."""
+    return plot_law(collaboration_fit)
+
+
 def without(fit, group):
     return Fit(fit.tree.filter(lambda node: node.name != group))
 
@@ -79,8 +85,8 @@ def panels(figure):
 REGIME_TITLES = {"single": "single models", "homogeneous": "homogeneous pools", "heterogeneous": "heterogeneous pools"}
 
 
-def test_a_panel_a_regime_bands_hold_the_line_and_the_new_band_the_mean_band(collaboration_fit):
-    drawn_panels = panels(plot_law(collaboration_fit))
+def test_a_panel_a_regime_bands_hold_the_line_and_the_new_band_the_mean_band(collaboration_fit, drawn_law):
+    drawn_panels = panels(drawn_law)
     assert list(drawn_panels) == list(REGIME_TITLES.values())
     for group in collaboration_fit.model.groups:
         ax = drawn_panels[REGIME_TITLES[group]]
@@ -126,8 +132,8 @@ def strip_of(ax):
     return strip
 
 
-def test_floors_stand_beside_the_axes_and_never_stretch_them(collaboration_fit):
-    figure = plot_law(collaboration_fit)
+def test_floors_stand_beside_the_axes_and_never_stretch_them(collaboration_fit, drawn_law):
+    figure = drawn_law
     floors, seen = collaboration_fit.values()["floor"], collaboration_fit.observations.loss
     for index, group in enumerate(collaboration_fit.model.groups):
         ax = panels(figure)[REGIME_TITLES[group]]
@@ -143,10 +149,10 @@ def test_floors_stand_beside_the_axes_and_never_stretch_them(collaboration_fit):
 
 
 @pytest.mark.parametrize("factor", [0.01, 0.5])
-def test_a_floor_far_below_leaves_the_axis_as_it_was(collaboration_fit, monkeypatch, factor):
+def test_a_floor_far_below_leaves_the_axis_as_it_was(collaboration_fit, drawn_law, monkeypatch, factor):
     from bayeslaw.plotting import law_scene
 
-    before = plot_law(collaboration_fit).axes[0].get_ylim()
+    before = drawn_law.axes[0].get_ylim()
     found = law_scene.floor_of
     monkeypatch.setattr(
         law_scene,
@@ -173,12 +179,12 @@ def test_what_lies_beyond_the_data_is_marked(collaboration_fit):
     assert "beyond the data" not in words(plot_law(collaboration_fit, beyond=1))
 
 
-def test_curves_end_as_far_beyond_as_the_data_reach(collaboration_fit, power_fit):
-    for fit in (collaboration_fit, power_fit):
+def test_curves_end_as_far_beyond_as_the_data_reach(collaboration_fit, drawn_law, power_fit):
+    for fit, figure in ((collaboration_fit, drawn_law), (power_fit, plot_law(power_fit))):
         budgets = fit.observations.covariates["parameters"]
         reach = float(np.clip(budgets.max() / budgets.min(), 2, 10))
         group = fit.model.groups[0]
-        ax = next(iter(panels(plot_law(fit)).values()))
+        ax = next(iter(panels(figure).values()))
         assert line(ax, f"beyond {group}").get_xdata()[-1] == pytest.approx(reach * budgets.max())
 
 
@@ -187,11 +193,11 @@ def marked(ax, label="_points"):
     return {each.get_label(): each for each in ax.collections if str(each.get_label()).startswith(label)}
 
 
-def test_all_rows_are_drawn_by_the_size_of_pools(collaboration_fit):
+def test_all_rows_are_drawn_by_the_size_of_pools(collaboration_fit, drawn_law):
     sizes = collaboration_fit.observations.membership.sum(axis=1)
     index = collaboration_fit.model.group_index
     for place, group in enumerate(collaboration_fit.model.groups):
-        ax = panels(plot_law(collaboration_fit))[REGIME_TITLES[group]]
+        ax = panels(drawn_law)[REGIME_TITLES[group]]
         own = marked(ax)
         assert {name: len(each.get_offsets()) for name, each in own.items()} == {
             f"_points {size}": int((sizes[index == place] == size).sum()) for size in np.unique(sizes[index == place])
@@ -276,7 +282,7 @@ def test_complete_pooling_draws_one_curve(collaboration_fit):
     assert "all pools" in words(figure)
 
 
-def test_axes_and_figures_of_the_caller_are_drawn_into(collaboration_fit):
+def test_axes_and_figures_of_the_caller_are_drawn_into(collaboration_fit, drawn_law):
     figure = Figure()
     ax = figure.subplots(1, 2)[1]
     assert plot_law(collaboration_fit, ax=ax) is figure
@@ -286,7 +292,7 @@ def test_axes_and_figures_of_the_caller_are_drawn_into(collaboration_fit):
     left, right = whole.subfigures(1, 2)
     assert plot_law(collaboration_fit, figure=left) is whole
     assert bl.plot_forest(collaboration_fit, figure=right) is whole
-    assert panels(left).keys() == panels(plot_law(collaboration_fit)).keys()
+    assert panels(left).keys() == panels(drawn_law).keys()
     assert {ax.get_xlabel() for ax in right.findobj(Axes)} >= {f"loss ({collaboration_fit.unit})"}
     with pytest.raises(InputError, match="both ax and figure"):
         plot_law(collaboration_fit, ax=ax, figure=whole)
@@ -323,7 +329,7 @@ def test_pictures_on_a_dark_ground_stay_dark_in_files(collaboration_fit, tmp_pat
         assert max(drawn.convert("RGB").getpixel((0, 0))) < 10
 
 
-@pytest.mark.parametrize("width", [3.3, 8.0])
+@pytest.mark.parametrize("width", [3.3, pytest.param(8.0, marks=pytest.mark.slow)])
 def test_pictures_have_the_width_asked_for(collaboration_fit, tmp_path, width):
     from PIL import Image
 

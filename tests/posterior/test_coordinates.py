@@ -51,8 +51,8 @@ MODELS = {
 }
 
 
-# Those of the gate: levels of several groups and of one, bounds on both sides, two exponents.
-FEW = ("partial", "bounded", "bounded-spread", "chinchilla-partial", "regimes")
+# Those of the gate: levels of several groups, bounds on both sides, two exponents.
+FEW = ("partial", "bounded", "chinchilla-partial")
 
 
 LEVELS = jax.jit(

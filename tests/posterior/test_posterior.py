@@ -165,6 +165,7 @@ def test_statistics_of_blocks_are_joined():
     }
 
 
+@pytest.mark.slow
 def test_the_joint_law_falls_apart():
     """Given a table no second derivative of the model's own density mixes sites of different blocks."""
     with jax.enable_x64(True):
@@ -264,12 +265,13 @@ def test_other_data_of_the_same_shapes_compile_nothing(programs):
 
 
 def test_another_table_of_the_same_shape_is_fitted_without_compiling(programs):
-    choices = {"draws": 60, "chains": 1}
-    first = fit(PowerLaw(), family_table(standard_error=[0.005] * 24), **choices)
+    choices = {"draws": 60, "chains": 1, "keep": ()}
+    law = PowerLaw(pooling="complete")
+    first = fit(law, family_table(standard_error=[0.005] * 24), **choices)
     made = sum(programs.values())
     other = family_table(noise=0.03, standard_error=[0.02] * 24)
     other = other.assign(loss=other["loss"] + 0.5)
-    second = fit(PowerLaw(), other, **choices)
+    second = fit(law, other, **choices)
     assert made > 0
     assert sum(programs.values()) == made
     assert first.tree["sample_stats"].attrs["compile_time"] > 0
@@ -277,7 +279,7 @@ def test_another_table_of_the_same_shape_is_fitted_without_compiling(programs):
     # It is the other table's posterior, its default priors and all: the one that is compiled for it alone.
     assert str(first.noise.scale) != str(second.noise.scale)
     compiled.forget_compiled()
-    alone = fit(PowerLaw(), other, **choices)
+    alone = fit(law, other, **choices)
     assert second.tree["posterior"].dataset.equals(alone.tree["posterior"].dataset)
 
 
@@ -295,14 +297,17 @@ def test_laws_that_differ_in_more_than_numbers_do_not_share_programs():
         assert len(found) == 7
 
 
-def test_refits_share_their_programs(programs, partial_fit):
-    refits = LawRefits(partial_fit.model, partial_fit.values(), draws=60, chains=1)
-    refits.left_out(np.arange(24) == 0, seed=0)
+@pytest.mark.parametrize("name", ["tiny_fit", pytest.param("partial_fit", marks=pytest.mark.slow)])
+def test_refits_share_their_programs(programs, name, request):
+    fitted = request.getfixturevalue(name)
+    number = np.arange(len(fitted.observations.loss))
+    refits = LawRefits(fitted.model, fitted.values(), draws=60, chains=1)
+    refits.left_out(number == 0, seed=0)
     made = dict(programs)
-    refits.left_out(np.arange(24) == 1, seed=0)
+    refits.left_out(number == 1, seed=0)
     assert programs == made
-    again = LawRefits(partial_fit.model, partial_fit.values(), draws=60, chains=1)
-    again.left_out(np.arange(24) == 5, seed=0)
+    again = LawRefits(fitted.model, fitted.values(), draws=60, chains=1)
+    again.left_out(number == 5, seed=0)
     assert programs == made
 
 

@@ -166,13 +166,13 @@ def test_nothing_from_outside_is_markup_or_steers_a_terminal():
 
 def test_the_command_prints_saves_and_names_the_level(collaboration_file, told, tmp_path):
     run = CliRunner().invoke
-    printed = run(app, ["summary", str(collaboration_file), "--json"])
+    file = tmp_path / "parameters.csv"
+    printed = run(app, ["summary", str(collaboration_file), "--json", "--csv", str(file)])
+    assert printed.exit_code == 0
     assert json.loads(printed.stdout) == json.loads(json.dumps(told.to_dict()))
     text = run(app, ["summary", str(collaboration_file), "--priors", "--interval", "0.8"]).stdout
     assert "80 % equal-tailed intervals" in text
     assert "exponent_population ~ " in text
-    file = tmp_path / "parameters.csv"
-    assert run(app, ["summary", str(collaboration_file), "--csv", str(file)]).exit_code == 0
     rows = list(csv.DictReader(io.StringIO(file.read_text())))
     assert [float(row["mean"]) for row in rows] == [parameter.mean for parameter in told.parameters]
     assert {row["interval"] for row in rows} == {"0.9"}

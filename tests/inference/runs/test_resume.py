@@ -48,7 +48,7 @@ class Deaths:
     writers: int
 
 
-FEW = Deaths(kills=5, grown=1, true_shares=(0.5,), full=2, writers=2)
+FEW = Deaths(kills=3, grown=1, true_shares=(0.5,), full=1, writers=1)
 MANY = Deaths(kills=50, grown=3, true_shares=(0.3, 0.5, 0.7), full=10, writers=10)
 
 

@@ -24,7 +24,6 @@ from inference.runs import prepared
 
 OUT = Path("losses")
 PAGE = 4096
-LONG_BYTES = 5_000_000
 # What a run that finds its first model's weights unusable leaves: which texts were wanted, and no losses.
 SKELETON = {"manifest.json", "corpus/0000.parquet"}
 
@@ -215,13 +214,14 @@ def test_a_text_of_special_tokens_is_text(small):
     assert row["nll"] > 5
 
 
-def test_one_text_of_five_megabytes():
+@pytest.mark.parametrize("size", [1_000_000, pytest.param(5_000_000, marks=pytest.mark.slow)])
+def test_one_text_of_megabytes(size):
     """Long pieces make long texts of few tokens."""
     pieces = [f"{number:03d} " + " ".join(["she sells sea shells"] * 9) + "\n" for number in range(100)]
     make_checkpoint(Path("long"), "llama", "small", pieces=pieces)
-    order = np.random.default_rng(0).integers(0, len(pieces), LONG_BYTES // len(pieces[0]) + 1)
+    order = np.random.default_rng(0).integers(0, len(pieces), size // len(pieces[0]) + 1)
     Path("long.txt").write_text("".join(pieces[number] for number in order))
-    assert Path("long.txt").stat().st_size > LONG_BYTES
+    assert Path("long.txt").stat().st_size > size
     begun = time.process_time()
     result = run("--window", 128, "--stride", 128, "--unit", "line", models=("long",), texts="long.txt")
     assert result.exit_code == 0, result.output
