@@ -3,10 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope, RopeKind
+from inference.decoder.configuration import Activation, DecoderConfig, Rope, RopeKind
 
 Settings = dict[str, Any]
 
@@ -119,7 +119,7 @@ def _check_required(hf: Any, name: str, accepted: tuple[Any, ...]) -> None:
         raise InputError(problem, f"{name} = {accepted[0]!r}", "use another checkpoint")
 
 
-def activation(name: str | None) -> str:
+def activation(name: str | None) -> Activation:
     """Return the activation of `DecoderConfig` by the name that transformers gives it.
 
     Parameters
@@ -129,7 +129,7 @@ def activation(name: str | None) -> str:
 
     Returns
     -------
-    str
+    Activation
         The activation.
 
     Raises
@@ -139,7 +139,7 @@ def activation(name: str | None) -> str:
     """
     if name not in ACTIVATIONS:
         raise InputError(f"the activation {name!r} is not covered", f"one of {', '.join(ACTIVATIONS)}", "use another")
-    return ACTIVATIONS[name]
+    return cast(Activation, ACTIVATIONS[name])
 
 
 def uniform_window(hf: Any) -> tuple[int, ...]:
