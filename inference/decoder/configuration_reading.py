@@ -17,7 +17,7 @@ MLP_WIDTH = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
 EPSILON = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon")
 ACTIVATION = ("hidden_act", "activation_function", "activation")
 LENGTH = ("max_position_embeddings", "n_positions")
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Activation] = {
     **dict.fromkeys(("silu", "swish"), "silu"),
     "relu": "relu",
     "relu2": "squared_relu",

@@ -22,6 +22,7 @@ from inference.decoder.family_settings import (
     biases,
     full_layers,
     growing_queries,
+    head_transform,
     join_settings,
     no_rope_where,
     own_head_width,
@@ -30,7 +31,6 @@ from inference.decoder.family_settings import (
     stretched_rope,
     whole_dynamic_mask,
 )
-from inference.decoder.head_transform import HeadTransform
 from inference.decoder.routed_settings import latent_attention
 from inference.decoder.routed_tensor_names import LATENT
 from inference.decoder.tensor_names import TensorNames
@@ -86,6 +86,7 @@ DENSE_FAMILIES: dict[str, Family] = {
             biases("mlp_bias", *MLP),
             BY_TYPE,
             own_head_width,
+            head_transform,
             biases("norm_bias", "norm_bias"),
             biases("decoder_bias", "head_bias"),
             norm="layer",
@@ -93,7 +94,6 @@ DENSE_FAMILIES: dict[str, Family] = {
             # Embeddings are normed already.
             bare_layers=(0,),
             activation=lambda hf: activation(hf.hidden_activation),
-            parts=lambda hf: (HeadTransform(activation(hf.classifier_activation), hf.classifier_bias),),
         ),
         TensorNames(tensor_names.MODERNBERT_DECODER),
     ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation, uniform_window, window_by_type
+from inference.decoder.head_transform import HeadTransform
 from inference.decoder.query_growth import QueryGrowth
 
 LAYER_NORM = {"norm": "layer", "norm_bias": True}
@@ -20,7 +21,8 @@ def join_settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any)
         for part in (*parts, settings):
             found = part(hf) if callable(part) else part
             # What one kind of part alone needs adds up.
-            joined |= found | {"parts": (*joined.get("parts", ()), *found.get("parts", ()))}
+            more = found.get("parts", ())
+            joined |= found | {"parts": (*joined.get("parts", ()), *(more(hf) if callable(more) else more))}
         return {name: value(hf) if callable(value) else value for name, value in joined.items()}
 
     return read
@@ -129,6 +131,11 @@ def paired_heads(hf: Any) -> Settings:
         problem = f"num_key_value_heads is {hf.num_key_value_heads} in the configuration of a {hf.model_type}"
         raise InputError(problem, "an even number", "correct config.json, or use another checkpoint")
     return {}
+
+
+def head_transform(hf: Any) -> Settings:
+    """Read what stands before the head of a ModernBERT decoder."""
+    return {"parts": (HeadTransform(activation(hf.classifier_activation), bool(hf.classifier_bias)),)}
 
 
 def scaled_embedding(hf: Any) -> Settings:

@@ -79,7 +79,6 @@ NOT_COVERED: dict[str, str] = {
     "musicgen": AUDIO,
     "musicgen_melody": AUDIO,
     "mvp": ENCODER_DECODER,
-    "olmo_hybrid": RECURRENT,
     "pegasus": ENCODER_DECODER,
     "phi4_multimodal": "its maps lie beside adapters for images and audio",
     "plbart": ENCODER_DECODER,

@@ -217,7 +217,7 @@ MODERNBERT_DECODER: Names = {
     "mlp_norm": "layers.{}.mlp_norm",
 }
 DIFFLLAMA: Names = LLAMA | {
-    **{f"differential_{name}": stored for name, stored in LLAMA.items() if name in map("attention.{}".format, PARTS)},
+    **{f"differential_attention.{part}": LLAMA[f"attention.{part}"] for part in PARTS},
     **{
         f"differential_attention.{part}_{i}": f"layers.{{}}.self_attn.lambda_{part[0]}{i}"
         for part in ("query", "key")

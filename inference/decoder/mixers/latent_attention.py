@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.causal_attention import attend
-from inference.decoder.configuration import DecoderConfig
+from inference.decoder.configuration import DecoderConfig, refuse_setting
 from inference.decoder.latent_attention_settings import LatentAttention
 from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.rope import rotate
@@ -25,6 +25,8 @@ class LatentAttentionMixer(nnx.Module):
         self.config, self.sizes = config, config.part(LatentAttention)
         sizes, heads, width = self.sizes, config.heads, config.width
         queries = heads * (sizes.plain_width + sizes.rotated_width)
+        if widths := {rope.width for rope in config.ropes} - {sizes.rotated_width}:
+            raise refuse_setting("the rotated dimensions of latent attention", sorted(widths), f"{sizes.rotated_width}")
         if sizes.query_rank:
             self.query_down = Linear(width, sizes.query_rank, bias=config.query_bias)
             self.query_norm = Norm(config, (sizes.query_rank,), epsilon=sizes.norm_epsilon)

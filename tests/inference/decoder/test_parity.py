@@ -199,10 +199,9 @@ def test_another_head_beside_a_tied_one_is_refused(tmp_path):
 @pytest.mark.parametrize(("whole", "name", "body", "image"), IMAGE_MODELS)
 def test_the_text_part_of_a_model_of_images_is_read(whole, name, body, image, tmp_path):
     def rename(tensor: str) -> str:
-        # The head stands beside the body, or, where models lie side by side, with it in the one of text.
-        beside = "" if body.startswith("model.") else body.removesuffix("model.")
-        outer = beside if tensor.startswith("lm_head") else body
-        return outer + tensor.removeprefix("model.")
+        if tensor.startswith("lm_head"):
+            return ("" if body.startswith("model.") else body.removesuffix("model.")) + tensor
+        return body + tensor.removeprefix("model.")
 
     folder = write_checkpoint(tmp_path, CASES[name], rename=rename, extra={image: np.ones((3, 2), np.float32)})
     file = folder / "config.json"
