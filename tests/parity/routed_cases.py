@@ -64,6 +64,9 @@ DEEPSEEK2 = DEEPSEEK3 | {
 }
 LATENT = DEEPSEEK2 | {"q_lora_rank": 14}
 LATENT_YARN = YARN | {"truncate": True, "mscale": 0.7, "mscale_all_dim": 1.3}
+# Bounds of the ramp that move where the numbers they are made of do.
+RAMP = LATENT_YARN | {"rope_theta": 1e4, "original_max_position_embeddings": 64}
+WIDE_GROUPS = {"n_routed_experts": 12}
 PHIMOE = LOCAL | {"router_jitter_noise": 0.3}
 LONGROPE = {
     "rope_type": "longrope",
@@ -179,10 +182,10 @@ ROUTED_CASES = [
             "rope_parameters": LATENT_YARN,
         },
     ),
-    Case("deepseek_v3", LATENT | MANY_TOKENS | {"rope_parameters": LATENT_YARN}, (150, 40)),
+    Case("deepseek_v3", LATENT | MANY_TOKENS | {"qk_rope_head_dim": 16, "rope_parameters": RAMP}, (150, 40)),
     Case(
         "deepseek_v3/halves",
-        DEEPSEEK2 | GROUPS | {"rope_interleave": False, "attention_bias": True, "first_k_dense_replace": 2},
+        LATENT | GROUPS | WIDE_GROUPS | {"rope_interleave": False, "attention_bias": True, "first_k_dense_replace": 2},
     ),
     Case("glm4_moe_lite", LATENT | TYPES),
     Case("glm4_moe_lite/groups", LATENT | GROUPS | {"attention_bias": True, "rope_interleave": False}),
