@@ -136,6 +136,14 @@ RULES: dict[str, Rule] = {
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     "window_size": POSITIONS,
+    **dict.fromkeys(("keep_window_size", "local_attention"), POSITIONS),
+    **dict.fromkeys(("scale_emb", "scale_depth", "dim_model_base"), ABOVE_ZERO),
+    **dict.fromkeys(("is_moe", "norm_bias", "decoder_bias", "classifier_bias"), SWITCH),
+    "classifier_activation": TEXT,
+    "layer_rope_theta": Rule(
+        "a list of finite numbers of zero or more",
+        lambda value: _are(value, lambda one: one == 0 or ABOVE_ZERO.holds(one)),
+    ),
     "intermediate_multiple_size": whole(1, 1024),
     **dict.fromkeys(("_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
     "sliding_window_pattern": PATTERN,

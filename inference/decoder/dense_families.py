@@ -102,9 +102,8 @@ DENSE_FAMILIES: dict[str, Family] = {
             ATTENTION_BIASES, paired_heads, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers
         ),
         TensorNames(tensor_names.DIFFLLAMA),
-        mixers=("differential_attention",),
     ),
-    "youtu": Family(join_settings(ATTENTION_BIASES, latent_attention), LATENT_TENSORS, mixers=("latent_attention",)),
+    "youtu": Family(join_settings(ATTENTION_BIASES, latent_attention), LATENT_TENSORS),
     "minicpm3": Family(
         join_settings(
             *LLAMA_BIASES,
@@ -115,7 +114,6 @@ DENSE_FAMILIES: dict[str, Family] = {
             logit_scale=lambda hf: hf.dim_model_base / hf.hidden_size,
         ),
         LATENT_TENSORS,
-        mixers=("latent_attention",),
     ),
     "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),

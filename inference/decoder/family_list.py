@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from inference.decoder.families import FAMILIES, MULTIMODAL, SAME_AS
+from inference.decoder.family_kinds import OTHER_KINDS, Kinds
 from inference.decoder.not_covered import NOT_COVERED
 
 
@@ -62,18 +63,14 @@ def list_families(*, every: bool = False) -> tuple[FamilyEntry, ...]:
     >>> next(entry.reason for entry in list_families(every=True) if entry.model_type == "xlnet")
     'predicts tokens in any order, not the next one of those before'
     """
-    entries = [
-        FamilyEntry(name, covered=True, mixers=family.mixers, feed_forwards=family.feed_forwards)
-        for name, family in FAMILIES.items()
-    ]
-    for name, others in (MULTIMODAL | SAME_AS).items():
+    entries = []
+    for name, others in (dict.fromkeys(FAMILIES, ()) | MULTIMODAL | SAME_AS).items():
+        kinds = [OTHER_KINDS.get(other, Kinds()) for other in others or (name,)]
         mixers, feed_forwards = (
-            tuple(dict.fromkeys(kind for other in others for kind in getattr(FAMILIES[other], part)))
+            tuple(dict.fromkeys(kind for one in kinds for kind in getattr(one, part)))
             for part in ("mixers", "feed_forwards")
         )
-        entries.append(
-            FamilyEntry(name, covered=True, mixers=mixers, feed_forwards=feed_forwards, read_as=tuple(others))
-        )
+        entries.append(FamilyEntry(name, covered=True, mixers=mixers, feed_forwards=feed_forwards, read_as=others))
     if every:
         entries += [FamilyEntry(name, covered=False, reason=reason) for name, reason in NOT_COVERED.items()]
     return tuple(sorted(entries, key=lambda entry: entry.model_type))
