@@ -48,10 +48,10 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; or if
         one holds values that are not finite in `dtype`.
     """
-    config, graph, flat, pieces = _planned(checkpoint)
+    config, graph, flat, pieces = plan_weights(checkpoint)
     filled = {}
     for path, variable in flat.items():
-        values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
+        values = fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
         place = None if mesh is None else weight_sharding(mesh, [str(step) for step in path], values.shape, config)
         # On a CPU an aligned array becomes the device's without a copy.
         filled[path] = variable.replace(jax.device_put(values, place, may_alias=True))
@@ -71,13 +71,29 @@ def check_tensors(checkpoint: Checkpoint) -> None:
     InputError
         If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
     """
-    _planned(checkpoint)
+    plan_weights(checkpoint)
 
 
-def _planned(
+def plan_weights(
     checkpoint: Checkpoint,
 ) -> tuple[DecoderConfig, nnx.GraphDef, dict[tuple, nnx.Variable], dict[tuple, list[Piece]]]:
-    """Find the tensors of every parameter: configuration, structure, parameters by path and their pieces."""
+    """Find the tensors of every parameter of a checkpoint's decoder; none is read.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+
+    Returns
+    -------
+    tuple
+        Configuration, structure of the decoder, its parameters by path (shapes alone), and the pieces of each.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
+    """
     model_type = check_model_type(checkpoint.config)
     config = read_decoder_config(checkpoint)
     graph, state = nnx.split(nnx.eval_shape(lambda: Decoder(config)))
@@ -94,9 +110,34 @@ def _planned(
     return config, graph, flat, pieces
 
 
-def _fill(
+def fill(
     checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
 ) -> np.ndarray:
+    """Read a parameter.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+    pieces
+        What fills it, as `plan_weights` finds it.
+    shape
+        Its shape.
+    dtype
+        Its type.
+    stacked
+        Whether there is a piece for each entry of its first dimension.
+
+    Returns
+    -------
+    numpy.ndarray
+        Its values, where an accelerator's runtime on a CPU takes them over without a copy.
+
+    Raises
+    ------
+    InputError
+        If a tensor cannot be read, or holds values that are not finite in `dtype`.
+    """
     values = _aligned(shape, dtype)
     for row, piece in zip(values if stacked else values[None], pieces, strict=True):
         for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
