@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.sharding import weight_sharding
+from inference.checkpoints.weight_memory import WeightMemory
 from inference.checkpoints.weight_plan import Piece
 from inference.checkpoints.weights import fill, plan_weights
 from inference.decoder.configuration import DecoderConfig
@@ -73,13 +74,15 @@ class DecoderPart:
         """Number of its parameters."""
         return sum(math.prod(one.shape) for one in self.parameters)
 
-    def read(self, dtype: np.dtype, mesh: Mesh | None = None) -> nnx.State:
+    def read(self, dtype: np.dtype, memory: WeightMemory, mesh: Mesh | None = None) -> nnx.State:
         """Read it.
 
         Parameters
         ----------
         dtype
             Type of the weights.
+        memory
+            What it is read into.
         mesh
             Devices that each have all of it; the first device by default.
 
@@ -95,7 +98,7 @@ class DecoderPart:
         """
         filled = {}
         for one in self.parameters:
-            values = fill(self.checkpoint, one.pieces, one.shape, dtype=dtype, stacked=False)
+            values = fill(self.checkpoint, one.pieces, one.shape, dtype=dtype, stacked=False, array=memory.array)
             path = [str(step) for step in one.path]
             place = None if mesh is None else weight_sharding(mesh, path, one.shape, self.config)
             filled[one.path] = one.variable.replace(jax.device_put(values, place, may_alias=True))

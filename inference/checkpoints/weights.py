@@ -1,6 +1,7 @@
 """Filling a decoder from a checkpoint: every parameter asks for its tensor."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,16 +14,17 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import check_model_type, read_decoder_config
 from inference.checkpoints.sharding import weight_sharding
+from inference.checkpoints.weight_memory import aligned_array
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
 from inference.decoder.transformer import Decoder
 
+MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
 VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
-ALIGNMENT = 64
 
 
 def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh | None = None) -> Decoder:
@@ -111,7 +113,13 @@ def plan_weights(
 
 
 def fill(
-    checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
+    checkpoint: Checkpoint,
+    pieces: list[Piece],
+    shape: tuple[int, ...],
+    *,
+    dtype: np.dtype,
+    stacked: bool,
+    array: MakeArray = aligned_array,
 ) -> np.ndarray:
     """Read a parameter.
 
@@ -127,6 +135,8 @@ def fill(
         Its type.
     stacked
         Whether there is a piece for each entry of its first dimension.
+    array
+        Makes the array that is read into.
 
     Returns
     -------
@@ -138,7 +148,7 @@ def fill(
     InputError
         If a tensor cannot be read, or holds values that are not finite in `dtype`.
     """
-    values = _aligned(shape, dtype)
+    values = array(shape, dtype)
     for row, piece in zip(values if stacked else values[None], pieces, strict=True):
         for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
             _read(checkpoint, source, entry)
@@ -156,13 +166,6 @@ def _read(checkpoint: Checkpoint, source: Source, values: np.ndarray) -> None:
         problem = f"{source.name} of {checkpoint.name!r} holds values that are not finite in {kind}"
         fix = "use another checkpoint" + ("" if kind == "float32" else ", or dtype float32")
         raise InputError(problem, "finite weights", fix)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    size = int(np.prod(shape)) * dtype.itemsize
-    buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + size].view(dtype).reshape(shape)
 
 
 def _finite(values: np.ndarray) -> bool:

@@ -1,4 +1,6 @@
-"""Whether another model fits into memory."""
+"""Whether a model fits into memory, or parts of it."""
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +17,20 @@ def weight_bytes(model: PreparedModel) -> int:
     return model.parameters["total"] * jnp.dtype(model.dtype).itemsize
 
 
+def free_memory() -> int:
+    """Return the bytes that are free now on this machine."""
+    return psutil.virtual_memory().available
+
+
+def free_on_devices() -> Sequence[int]:
+    """Return the bytes that are free now on each accelerator; empty where they share the machine's memory."""
+    return [
+        facts["bytes_limit"] - facts["bytes_in_use"]
+        for device in jax.local_devices()
+        if (facts := device.memory_stats()) and "bytes_limit" in facts
+    ]
+
+
 def fits(model: PreparedModel) -> bool:
     """Say whether a model's weights fit into the memory that is free now, on this machine and on its accelerators.
 
@@ -29,12 +45,8 @@ def fits(model: PreparedModel) -> bool:
         Whether they do, with room to score.
     """
     needed = weight_bytes(model) + SPARE
-    if psutil.virtual_memory().available < needed:
+    if free_memory() < needed:
         return False
-    free = [
-        facts["bytes_limit"] - facts["bytes_in_use"]
-        for device in jax.local_devices()
-        if (facts := device.memory_stats()) and "bytes_limit" in facts
-    ]
+    free = free_on_devices()
     # Devices that share out rows hold all weights each, and those that split weights an equal part.
     return not free or min(free) * model.tensor_parallel > needed

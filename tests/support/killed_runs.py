@@ -22,6 +22,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from bayeslaw.losses.readers import read_losses
+from inference.runs.batch_journal import Journal
 from inference.runs.model_list import read_requests
 from inference.runs.model_scoring import LocalScorer
 from inference.runs.options import ScoreOptions
@@ -39,7 +40,7 @@ class TargetScorer:
 
     def __init__(self, moments: "Moments") -> None:
         self.load_seconds: dict[str, float] = {}
-        self.device = "none"
+        self.device, self.streamed = "none", ()
         self.moments = moments
         self.batches = 0
 
@@ -53,7 +54,7 @@ class TargetScorer:
         """Nothing is held."""
 
     def score(
-        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
     ) -> Iterator[tuple[int, np.ndarray, float]]:
         for batch in batches:
             self.moments.passed("batch", "")
@@ -153,9 +154,9 @@ class _Watched(LocalScorer):
         self.moments, self.batches = moments, 0
 
     def score(
-        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
     ) -> Iterator[tuple[int, np.ndarray, float]]:
-        for done in super().score(model, plan, batches):
+        for done in super().score(model, plan, batches, journal=journal):
             self.moments.passed("batch", "")
             self.batches += 1
             yield done
