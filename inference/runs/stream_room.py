@@ -70,8 +70,8 @@ def stream_room(
     if least < max(sizes) + batch:
         largest = parts[int(np.argmax(sizes))]
         problem = (
-            f"{largest.name} of {model.name!r} takes {max(sizes) // MEBIBYTE:,} MiB in {model.dtype} and a batch "
-            f"{batch // MEBIBYTE:,} MiB, and {least // MEBIBYTE:,} MiB of memory are free"
+            f"{largest.name} of {model.name!r} takes {max(sizes) / MEBIBYTE:,.1f} MiB in {model.dtype} and a batch "
+            f"{batch / MEBIBYTE:,.1f} MiB, and {least / MEBIBYTE:,.1f} MiB of memory are free"
         )
         shorter = "" if model.dtype != "float32" else ", or give --dtype bfloat16"
         raise InputError(problem, "memory for one layer and one batch", f"free memory, lower --batch-tokens{shorter}")
