@@ -236,7 +236,9 @@ def compile_times(depths: list[int]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="small, in seconds; targets are printed but not judged")
-    parser.add_argument("--only", choices=("llama", "qwen", "bfloat16", "ragged", "compile", "gpu", "streamed", "streamed-4b"))
+    parser.add_argument(
+        "--only", choices=("llama", "qwen", "bfloat16", "ragged", "compile", "gpu", "streamed", "streamed-4b")
+    )
     parser.add_argument("--rounds", type=int, default=5, help="times that both sides run in turn")
     arguments = parser.parse_args()
     if importlib.util.find_spec("torch") is None:

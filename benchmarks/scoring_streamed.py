@@ -135,7 +135,9 @@ def compare_streamed(case: StreamedCase, make: Any, *, dtype: str, rounds: int, 
         rate = np.median([run[side]["tokens"] / run[side]["seconds"] for run in runs])
         peak = max(run[side]["peak"] for run in runs)
         model = (peak - process.ready["idle"]) / MEBIBYTE
-        print(f"  {side:<12}{rate:>10,.1f} tokens/s{peak / MEBIBYTE:>9,.0f} MiB at most, {model:,.0f} of them the model's")
+        print(
+            f"  {side:<12}{rate:>10,.1f} tokens/s{peak / MEBIBYTE:>9,.0f} MiB at most, {model:,.0f} of them the model's"
+        )
     peak = max(run["streamed"]["peak"] for run in runs)
     if case.limit is not None:
         within = peak <= case.limit
@@ -157,8 +159,9 @@ class _Process:
 
     def __init__(self, *arguments: str) -> None:
         self.command = [sys.executable, __file__, *arguments]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
-        self.process = subprocess.Popen(self.command, text=True, **pipes)
+        self.process = subprocess.Popen(
+            self.command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
         self.ready = self._answer()
 
     def _answer(self) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Scoring with one part of a decoder in memory at a time: all texts go through it before the next one is used."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
@@ -99,7 +99,7 @@ def _sentence(model: PreparedModel, parts: Sequence[DecoderPart], room: StreamRo
 
 def _read_in_turn(
     parts: Sequence[DecoderPart], read: Callable[[DecoderPart], nnx.State], *, ahead: bool
-) -> Iterator[nnx.State]:
+) -> Generator[nnx.State]:
     """Yield the weights of parts, the next one being read meanwhile if asked for; each is good for one turn."""
     if not ahead:
         for part in parts:

@@ -1,11 +1,8 @@
-"""Whether a model fits into memory, or parts of it."""
+"""Whether a model fits into memory."""
 
-from collections.abc import Sequence
-
-import jax
 import jax.numpy as jnp
-import psutil
 
+from inference.runs.free_memory import free_memory, free_on_devices
 from inference.runs.prepared import PreparedModel
 
 # Room for activations and logits beside the weights.
@@ -15,20 +12,6 @@ SPARE = 1 << 30
 def weight_bytes(model: PreparedModel) -> int:
     """Return how much memory a model's weights take once they are loaded."""
     return model.parameters["total"] * jnp.dtype(model.dtype).itemsize
-
-
-def free_memory() -> int:
-    """Return the bytes that are free now on this machine."""
-    return psutil.virtual_memory().available
-
-
-def free_on_devices() -> Sequence[int]:
-    """Return the bytes that are free now on each accelerator; empty where they share the machine's memory."""
-    return [
-        facts["bytes_limit"] - facts["bytes_in_use"]
-        for device in jax.local_devices()
-        if (facts := device.memory_stats()) and "bytes_limit" in facts
-    ]
 
 
 def fits(model: PreparedModel) -> bool:

@@ -11,8 +11,9 @@ import numpy as np
 from inference.checkpoints.sharding import make_mesh
 from inference.checkpoints.weights import load_decoder
 from inference.runs.batch_journal import Journal
+from inference.runs.free_memory import free_memory
 from inference.runs.layer_streaming import stream_batches
-from inference.runs.model_memory import fits, free_memory, weight_bytes
+from inference.runs.model_memory import fits, weight_bytes
 from inference.runs.prepared import Plan, PreparedModel
 from inference.scoring.scores import LanguageModel, batch_log_probabilities
 

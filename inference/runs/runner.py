@@ -30,11 +30,15 @@ class RunScorer(Scorer, Protocol):
     """What scores models for a run: this process or a cluster."""
 
     load_seconds: dict[str, float]
-    streamed: Collection[str]
 
     @property
     def device(self) -> str:
         """Where models are scored."""
+        ...
+
+    @property
+    def streamed(self) -> Collection[str]:
+        """Models that were read layer by layer, by name."""
         ...
 
     def prefetch(self, model: PreparedModel) -> None:

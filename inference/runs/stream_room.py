@@ -9,7 +9,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.decoder_parts import DecoderPart
-from inference.runs.model_memory import free_memory, free_on_devices
+from inference.runs.free_memory import free_memory, free_on_devices
 from inference.runs.prepared import PreparedModel
 
 # Room for the activations and logits of a batch, beside its hidden states before and after a part.

@@ -52,7 +52,7 @@ class Deaths:
     writers: int
 
 
-FEW = Deaths(kills=5, grown=1, true_shares=(0.5,), streamed_shares=(0.4, 0.6), full=2, writers=2)
+FEW = Deaths(kills=5, grown=1, true_shares=(0.5,), streamed_shares=(0.45,), full=2, writers=2)
 MANY = Deaths(
     kills=50,
     grown=3,
