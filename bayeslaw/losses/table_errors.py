@@ -10,7 +10,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
+from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.metrics import metric_of
+from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
 # A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
@@ -56,10 +58,10 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     found = list(_sizes(losses))
     if "nll" not in losses or not metric_of(losses).log_losses:
         return found
-    found = [*_bits(losses), *_zeros(losses), *found]
+    found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return found
-    return [*_scores(losses), *_same(losses), *_rows(losses), *found]
+    return [*_scores(losses), *constant_losses(losses), *_same(losses), *bits_for_nats(losses), *_rows(losses), *found]
 
 
 def listed(names: list[str]) -> str:
