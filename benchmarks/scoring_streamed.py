@@ -148,8 +148,8 @@ def compare_streamed(case: StreamedCase, make: Any, *, dtype: str, rounds: int, 
     spread = f"({wall.min():.2f}-{wall.max():.2f})"
     same = all(run["resident"]["losses"] == run["streamed"]["losses"] for run in runs)
     print(
-        f"  speed of the resident run: {np.median(wall):.2f} {spread} wall, {np.median(cpu):.2f} processor time, target "
-        f"{target:g}: {'ok' if fast else 'MISSED'}; log-probabilities are {'the same bits' if same else 'NOT THE SAME'}"
+        f"  of the resident run's speed: {np.median(wall):.2f} {spread} wall, {np.median(cpu):.2f} processor time, "
+        f"target {target:g}: {'ok' if fast else 'MISSED'}; losses {'the same' if same else 'DIFFER'} to the bit"
     )
     return met and fast and same
 
