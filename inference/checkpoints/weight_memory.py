@@ -30,7 +30,7 @@ class WeightMemory:
     Parameters
     ----------
     most
-        Bytes that may be in use at once.
+        Bytes that may be in use at once; more once memory does not come back in `PATIENCE_SECONDS`.
     """
 
     def __init__(self, most: int) -> None:
@@ -49,6 +49,8 @@ class WeightMemory:
         while self.in_use + size > self.most and time.monotonic() < until:
             jax.device_put(np.zeros(()))
             time.sleep(SECONDS_BETWEEN_LOOKS)
+        # Something else holds on to it: it is better to take more than to wait for each array.
+        self.most = max(self.most, self.in_use + size)
         values = aligned_array(shape, dtype)
         self._number += 1
         self._held[self._number] = size

@@ -122,7 +122,7 @@ def test_memory_that_does_not_come_back_is_not_waited_for_for_ever(monkeypatch):
     monkeypatch.setattr(weight_memory, "PATIENCE_SECONDS", 0.01)
     memory = weight_memory.WeightMemory(100)
     first, second = (memory.array((20,), np.dtype(np.float32)) for _ in range(2))
-    assert memory.in_use == first.nbytes + second.nbytes == 160
+    assert memory.in_use == memory.most == first.nbytes + second.nbytes == 160
     del first
     assert memory.in_use == 80
 
