@@ -47,12 +47,16 @@ class HiddenStates:
         The journal in whose folder files are kept; None to keep none.
     shapes
         Shape of each batch's hidden states.
+    parts
+        Through how many parts of the decoder a batch goes before its log-probabilities are computed.
     in_memory
         Whether they are all held in memory; files are then written now and then. Without a journal they always are.
     """
 
-    def __init__(self, journal: Journal | None, shapes: Mapping[int, tuple[int, int, int]], *, in_memory: bool) -> None:
-        self._journal, self._shapes = journal, shapes
+    def __init__(
+        self, journal: Journal | None, shapes: Mapping[int, tuple[int, int, int]], *, parts: int, in_memory: bool
+    ) -> None:
+        self._journal, self._shapes, self._parts = journal, shapes, parts
         self._in_memory = in_memory or journal is None
         self._held: dict[int, BatchState] = {}
         self._changed: set[int] = set()
@@ -144,4 +148,4 @@ class HiddenStates:
             # A damaged file may be anything to the readers of zip and npy, and fails in as many ways.
             return None
         known = state.values.shape == self._shapes[batch] and state.values.dtype == np.float32
-        return state if known and state.parts > 0 else None
+        return state if known and 0 < state.parts <= self._parts else None

@@ -63,7 +63,7 @@ def stream_batches(
     parts, width = decoder_parts(model.checkpoint), model.config.width
     shapes = {batch: (plan.batches[batch].rows, plan.batches[batch].inputs, width) for batch in batches}
     room = stream_room(model, parts, shapes)
-    states = HiddenStates(journal, shapes, in_memory=room.in_memory)
+    states = HiddenStates(journal, shapes, parts=len(parts) - 1, in_memory=room.in_memory)
     passed = states.begin()
     first = min(passed.values())
     say(_sentence(model, parts, room, first))

@@ -205,10 +205,13 @@ def test_other_hidden_states_are_refused(stopped):
 
 
 def test_files_that_change_while_a_run_needs_them_are_told(tmp_path):
-    states = hidden_states.HiddenStates(a_journal(tmp_path), {0: (1, 2, 3)}, in_memory=False)
+    states = hidden_states.HiddenStates(a_journal(tmp_path), {0: (1, 2, 3)}, parts=2, in_memory=False)
     assert states.begin() == {0: 0}
     states.put(0, hidden_states.BatchState(1, 0.5, np.ones((1, 2, 3), np.float32)))
     assert states.get(0).seconds == 0.5
+    # One that went through more parts than there are is none of this model's.
+    states.put(0, hidden_states.BatchState(3, 0.5, np.ones((1, 2, 3), np.float32)))
+    assert states.begin() == {0: 0}
     (tmp_path / "journal" / "model-0000" / "hidden-0000000.npz").write_bytes(b"spoilt")
     with pytest.raises(InputError) as error:
         states.get(0)
