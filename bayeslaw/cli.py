@@ -14,6 +14,7 @@ from bayeslaw.commands.choose import choose
 from bayeslaw.commands.common import Group, add
 from bayeslaw.commands.compare import compare
 from bayeslaw.commands.demo import demo
+from bayeslaw.commands.families import families
 from bayeslaw.commands.fit import fit
 from bayeslaw.commands.import_ import import_completions, import_harness
 from bayeslaw.commands.losses import losses
@@ -38,6 +39,7 @@ app = typer.Typer(
     epilog="Example: bayeslaw losses losses.csv --models models.csv --unit word --cluster docid",
 )
 add(app, score, example="bayeslaw score EleutherAI/pythia-160m ./my-llama --texts corpus.jsonl --out losses")
+add(app, families, example="bayeslaw families --all")
 add(
     app,
     import_harness,

@@ -1,6 +1,7 @@
 from .checkpoints.checkpoint import Checkpoint, open_checkpoint
 from .checkpoints.sharding import make_mesh
 from .decoder.configuration import DecoderConfig, Rope
+from .decoder.family_list import FamilyEntry, list_families
 from .decoder.transformer import Decoder
 from .runs.model_list import ModelRequest, read_requests
 from .runs.options import ScoreOptions
@@ -15,6 +16,7 @@ __all__ = [
     "Corpus",
     "Decoder",
     "DecoderConfig",
+    "FamilyEntry",
     "LanguageModel",
     "ModelRequest",
     "ModelResult",
@@ -22,6 +24,7 @@ __all__ = [
     "ScoreOptions",
     "TextTokenizer",
     "ensemble_score",
+    "list_families",
     "load",
     "make_mesh",
     "open_checkpoint",

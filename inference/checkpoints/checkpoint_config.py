@@ -10,7 +10,8 @@ from inference.checkpoints.quiet import quiet_transformers
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.configuration_reading import read_settings
 from inference.decoder.configuration_values import check_config_values
-from inference.decoder.families import FAMILIES, MULTIMODAL, SUPPORTED
+from inference.decoder.families import FAMILIES, MULTIMODAL, SAME_AS, SUPPORTED
+from inference.decoder.not_covered import NOT_COVERED
 
 
 def check_model_type(config: Mapping[str, Any]) -> str:
@@ -38,11 +39,24 @@ def check_model_type(config: Mapping[str, Any]) -> str:
             f"config.json has the model_type {name!r}" if "model_type" in config else "config.json names no model_type"
         )
         raise InputError(problem, accepted, "use a checkpoint in the format of transformers")
-    name = MULTIMODAL.get(name, name)
+    if name in MULTIMODAL:
+        return _text_part(name, config)
+    name = SAME_AS.get(name, (name,))[0]
     if name not in FAMILIES:
-        fix = "use another checkpoint; mixtures of experts, state-space and encoder-decoder models are not covered"
-        raise InputError(f"the model_type {name!r} is not supported", accepted, fix)
+        why = f": {NOT_COVERED[name]}" if name in NOT_COVERED else ""
+        fix = "use another checkpoint; `bayeslaw families --all` says what is read, and why other families are not"
+        raise InputError(f"the model_type {excerpt(repr(name), 80)} is not supported{why}", accepted, fix)
     return name
+
+
+def _text_part(name: str, config: Mapping[str, Any]) -> str:
+    """Return the family of the text part of a model of text and images."""
+    part, known = config.get("text_config"), MULTIMODAL[name]
+    stated = part.get("model_type") if isinstance(part, Mapping) else None
+    if stated is not None and stated not in known:
+        problem = f"the text part of this {name} is of the model_type {excerpt(repr(stated), 80)}"
+        raise InputError(problem, f"a text part of {' or '.join(known)}", "use another checkpoint")
+    return stated or known[0]
 
 
 def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:

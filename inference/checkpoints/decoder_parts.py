@@ -14,7 +14,7 @@ from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.sharding import weight_sharding
 from inference.checkpoints.weight_memory import WeightMemory
 from inference.checkpoints.weight_plan import Piece
-from inference.checkpoints.weights import fill, plan_weights
+from inference.checkpoints.weights import check_tied_head, fill, plan_weights
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind
 
@@ -125,6 +125,8 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
         If the family is not supported, or the tensors are not those of the decoder.
     """
     config, _, variables, pieces = plan_weights(checkpoint)
+    if config.tied:
+        check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     outer = {path: variable for path, variable in variables.items() if path[0] != "blocks"}
     first = [path for path in outer if path[0] in EMBEDDING]
     last = [path for path in outer if path[0] not in EMBEDDING or (config.tied and path[0] == "embedding")]

@@ -9,6 +9,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.mixers import RECURRENT
 
 DATA, TENSOR = "data", "tensor"
 SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "head")
@@ -47,6 +48,28 @@ def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh 
         problem = f"{len(devices)} devices cannot be split into groups of {tensor}"
         raise InputError(problem, f"a divisor of {len(devices)}", "use 1")
     return None if len(devices) == 1 else Mesh(np.asarray(devices).reshape(-1, tensor), (DATA, TENSOR))
+
+
+def check_splittable(config: DecoderConfig, parts: int) -> None:
+    """Check that the weights of a decoder may be split over devices.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    parts
+        Over how many devices each weight is split.
+
+    Raises
+    ------
+    InputError
+        If there are several, and layers are recurrences, whose channels are not split.
+    """
+    recurrent = sorted(set(config.layer_mixer) & RECURRENT)
+    if parts > 1 and recurrent:
+        problem = f"layers of the kind {', '.join(recurrent)} cannot be split over {parts} devices"
+        accepted = "1 for models with recurrences, with which devices share batches instead"
+        raise InputError(problem, accepted, "leave tensor parallelism (--tensor-parallel) at 1")
 
 
 def weight_sharding(mesh: Mesh, path: Sequence[str], shape: Sequence[int], config: DecoderConfig) -> NamedSharding:

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import numpy as np
 
@@ -11,11 +10,19 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import place_of
-from inference.decoder.tensor_names import StackedTensor, TensorName, TensorNames
+from inference.decoder.tensor_names import (
+    FirstEntry,
+    FusedLayout,
+    HeadRows,
+    JoinedTensors,
+    StackedTensor,
+    TensorName,
+    TensorNames,
+)
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|decoder)\.)+")
-FUSED = {"attention.qkv": ("query", "key", "value"), "mlp.gate_up": ("gate", "up")}
+PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
+FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 
 Take = Callable[[np.ndarray], np.ndarray]
@@ -50,13 +57,16 @@ class Piece:
     Attributes
     ----------
     sources
-        One source, or one for each entry of the parameter's first dimension.
+        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other.
     spread
         Whether there is one for each entry.
+    joined
+        Whether their rows follow each other.
     """
 
     sources: tuple[Source, ...]
     spread: bool = False
+    joined: bool = False
 
 
 @dataclass
@@ -113,9 +123,9 @@ class WeightPlan:
         return [self._piece(stem, leaf, layer, tuple(shape[1:])) for layer in place.layers]
 
     def _piece(self, stem: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
-        part = stem.rsplit(".", 1)[-1]
-        for fused, parts in FUSED.items():
-            if part in parts and fused in self.tensors.names and stem.startswith(fused.split(".")[0]):
+        module, _, part = stem.rpartition(".")
+        for together, parts in FUSED.items():
+            if part in parts and (fused := f"{module}.{together}") in self.tensors.names:
                 return self._found([self._fused(fused, part, leaf, layer, shape)])
         names, whole = self.tensors.names, f"{stem}.{leaf}"
         named = names[whole] if whole in names else names.get(stem, f"({stem} of this family)")
@@ -126,19 +136,37 @@ class WeightPlan:
     def _way(self, name: TensorName, suffix: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         """Return what would fill a parameter if it lay under one name."""
         # Where there cannot be as many entries, one that is missing says it.
-        entries = range(min(shape[0], len(self.checkpoint.names) + 1))
+        entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
         if isinstance(name, StackedTensor):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
             return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
+        if isinstance(name, HeadRows):
+            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
+        if isinstance(name, JoinedTensors):
+            return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
+        if isinstance(name, FirstEntry):
+            return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
         full = name.format(layer) + suffix
         if "*" in full:
             return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)
         turned = self.tensors.transposed and layer is not None and len(shape) == 2
         return Piece((Source(full, shape[::-1], take=np.transpose) if turned else Source(full, shape),))
 
+    def _joined(
+        self, names: list[str], rows: Callable[[DecoderConfig], tuple[int, ...]] | None, shape: tuple[int, ...]
+    ) -> Piece:
+        """Return what fills a parameter from the rows of several tensors."""
+        stored = [self.checkpoint.shape(self.by_core[name][0])[0] if name in self.by_core else 0 for name in names]
+        if rows is None and all(stored) and sum(stored) != shape[0]:
+            self.misshapen[f"{' and '.join(names)} have {sum(stored)} rows, expected {shape[0]}"] = None
+        counts = stored if rows is None else rows(self.config)
+        sources = (Source(name, (count, *shape[1:])) for name, count in zip(names, counts, strict=True))
+        return Piece(tuple(sources), joined=True)
+
     def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         config = self.config
-        if fused == "mlp.gate_up":
+        if part in FUSED["gate_up"]:
             rows, select = 2 * shape[0], slice(0, shape[0]) if part == "gate" else slice(shape[0], None)
             take: Take = lambda x: x[select]  # noqa: E731
         else:
@@ -191,15 +219,15 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
-def _part_of_qkv(
-    x: np.ndarray, part: str, config: DecoderConfig, layout: Literal["concatenated", "grouped"]
-) -> np.ndarray:
+def _part_of_qkv(x: np.ndarray, part: str, config: DecoderConfig, layout: FusedLayout) -> np.ndarray:
     """Take queries, keys or values out of the rows of a fused tensor."""
     shared, groups, width = config.heads_per_group, config.key_value_heads, config.head_width
     if layout == "grouped":
         x = x.reshape(groups, shared + 2, width, *x.shape[1:])
         chosen = {"query": slice(0, shared), "key": slice(shared, shared + 1), "value": slice(shared + 1, None)}[part]
         return x[:, chosen].reshape(-1, *x.shape[3:])
+    if layout == "quarters":
+        return x.reshape(4, 3, -1, *x.shape[1:])[:, ("query", "value", "key").index(part)].reshape(-1, *x.shape[1:])
     sizes = np.cumsum([0, config.heads * width, groups * width, groups * width])
     place = ("query", "key", "value").index(part)
     return x[sizes[place] : sizes[place + 1]]

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import check_model_type, read_decoder_config
-from inference.checkpoints.sharding import weight_sharding
+from inference.checkpoints.sharding import TENSOR, check_splittable, weight_sharding
 from inference.checkpoints.weight_memory import aligned_array
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
@@ -24,7 +24,9 @@ MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector)\.")
+VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
+# Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
+TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 
 
 def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh | None = None) -> Decoder:
@@ -47,10 +49,13 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
     Raises
     ------
     InputError
-        If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; or if
-        one holds values that are not finite in `dtype`.
+        If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; if one
+        holds values that are not finite in `dtype`; or if layers are recurrences and weights are to be split.
     """
     config, graph, flat, pieces = plan_weights(checkpoint)
+    check_splittable(config, 1 if mesh is None else mesh.shape[TENSOR])
+    if config.tied:
+        check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     filled = {}
     for path, variable in flat.items():
         values = fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
@@ -74,6 +79,14 @@ def check_tensors(checkpoint: Checkpoint) -> None:
         If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
     """
     plan_weights(checkpoint)
+
+
+def check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
+    """Check that a head stored beside an embedding that serves as head is the same, or raise InputError."""
+    for head in sorted(name for name in checkpoint.names if PREFIX.sub("", name) in TIED_HEADS):
+        if not np.array_equal(checkpoint.read(head), checkpoint.read(embedding)):
+            problem = f"config.json of {checkpoint.name!r} makes the embedding the head, and {head} differs from it"
+            raise InputError(problem, "one of the two", "set tie_word_embeddings in config.json to false")
 
 
 def plan_weights(
@@ -105,8 +118,10 @@ def plan_weights(
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
     def ignored(name: str) -> bool:
-        tied_head = config.tied and PREFIX.sub("", name) in ("lm_head.weight", "embed_out.weight")
-        return tied_head or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        core = PREFIX.sub("", name)
+        tied_head = config.tied and core in TIED_HEADS
+        unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
+        return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces
@@ -149,9 +164,14 @@ def fill(
         If a tensor cannot be read, or holds values that are not finite in `dtype`.
     """
     values = array(shape, dtype)
-    for row, piece in zip(values if stacked else values[None], pieces, strict=True):
-        for entry, source in zip(row if piece.spread else row[None], piece.sources, strict=True):
-            _read(checkpoint, source, entry)
+    rows = values if stacked else values[None]
+    # An ellipsis keeps what is a single number an array to read into.
+    for number, piece in enumerate(pieces):
+        first = 0
+        for entry, source in enumerate(piece.sources):
+            whole = rows[number, entry, ...] if piece.spread else rows[number, ...]
+            _read(checkpoint, source, whole[first : first + source.shape[0]] if piece.joined else whole)
+            first += source.shape[0] if piece.joined else 0
     return values
 
 

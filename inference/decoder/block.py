@@ -1,6 +1,7 @@
 """A block: a mixer and a feed-forward part with their norms and residual additions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -29,8 +30,12 @@ class Block(nnx.Module):
     """
 
     def __init__(self, config: DecoderConfig, kind: BlockKind) -> None:
-        self.config = config
-        self.mixer, self.feed_forward = kind
+        self.config = config = replace(
+            config,
+            output_bias=config.output_bias or kind.output_biased,
+            placement=dict(config.mixer_placement).get(kind.mixer, config.placement),
+        )
+        self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)
         before, after = config.placement != "branch", config.placement in ("sandwich", "branch")
@@ -39,10 +44,12 @@ class Block(nnx.Module):
         def norm(wanted: bool) -> Norm | None:
             return Norm(config, (config.width,)) if wanted else None
 
-        self.attention_norm = norm(before and mixes)
+        self.attention_norm = norm(before and mixes and not kind.bare)
         self.mlp_norm = norm(before and feeds and config.residual != "parallel_shared")
         self.attention_output_norm = norm(after and mixes)
         self.mlp_output_norm = norm(after and feeds)
+        self.attention_residual = Weights(config.width) if config.residual_weights and mixes else None
+        self.mlp_residual = Weights(config.width) if config.residual_weights and feeds else None
 
     def _add(self, what: str, name: str, table: Mapping[str, Any]) -> None:
         if check_choice(what, name, (*table, NONE)) != NONE:
@@ -57,8 +64,9 @@ class Block(nnx.Module):
         normed = _through(self.attention_norm, x)
         mixed = _through(self.attention_output_norm, self._mix(normed, inputs))
         if self.config.residual == "sequential":
-            x = x + scale * mixed
-            return x + scale * _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, x)))
+            x = _through(self.attention_residual, x) + scale * mixed
+            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, x)))
+            return _through(self.mlp_residual, x) + scale * changed
         changed = self._feed(normed if self.config.residual == "parallel_shared" else _through(self.mlp_norm, x))
         return x + scale * (mixed + _through(self.mlp_output_norm, changed))
 
@@ -73,5 +81,22 @@ class Block(nnx.Module):
         return getattr(self, self.feed_forward)(x).astype(jnp.float32)
 
 
-def _through(norm: Norm | None, x: jax.Array) -> jax.Array:
-    return x if norm is None else norm(x)
+class Weights(nnx.Module):
+    """A weight of each dimension, on hidden states that a branch adds to.
+
+    Parameters
+    ----------
+    width
+        How many.
+    """
+
+    def __init__(self, width: int) -> None:
+        self.weight = nnx.Param(jnp.zeros((width,)))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """Multiply [..., width], float32."""
+        return x * self.weight[...].astype(jnp.float32)
+
+
+def _through(part: Norm | Weights | None, x: jax.Array) -> jax.Array:
+    return x if part is None else part(x)

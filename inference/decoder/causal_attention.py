@@ -48,6 +48,7 @@ def attend(
     window: jax.Array | int,
     key_bias: jax.Array | None = None,
     softcap: float | None = None,
+    sinks: jax.Array | None = None,
 ) -> jax.Array:
     """Mix values by causal attention.
 
@@ -56,15 +57,18 @@ def attend(
     queries
         [row, position, group, head, dimension].
     keys, values
-        [row, position, group, dimension].
+        [row, position, group, dimension]; a value may have another number of dimensions than a key.
     scale
         Factor on scores.
     window
         Number of positions attended to, the query's own included.
     key_bias
-        What is added to scores by the key's position, [group, head, position].
+        What is added to scores by the key's position, [group, head or 1, position], of each row where a dimension more
+        stands in front.
     softcap
         Bound c of ``c tanh(score / c)``.
+    sinks
+        A score of each head that takes part in the softmax beside those of keys and has no value, [group, head].
 
     Returns
     -------
@@ -82,7 +86,7 @@ def attend(
         start, stop = first * block, min((first + per_stage) * block, length)
         seen = keys[:, :stop], values[:, :stop]
         bias = None if key_bias is None else key_bias[..., None, :stop]
-        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap)))
+        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap, sinks)))
     return mixed[0] if len(mixed) == 1 else jnp.concatenate(mixed, 1)
 
 
@@ -96,13 +100,13 @@ def _stage(queries: jax.Array, keys: jax.Array, values: jax.Array, start: int, b
     many = jnp.moveaxis(queries.reshape(rows, -1, block, *rest), 1, 0)
     positions = start + jnp.arange(count + pad).reshape(-1, block)
     mixed = jax.lax.map(lambda one: _attend_block(one[0], keys, values, one[1], rules), (many, positions))
-    return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *rest)[:, :count]
+    return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *mixed.shape[3:])[:, :count]
 
 
 def _attend_block(
     queries: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, rules: tuple
 ) -> jax.Array:
-    scale, window, bias, softcap = rules
+    scale, window, bias, softcap, sinks = rules
     scores = jnp.einsum("btghd,bsgd->bghts", queries, keys, preferred_element_type=jnp.float32) * scale
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
@@ -110,6 +114,16 @@ def _attend_block(
     if bias is not None:
         scores = scores + bias
     scores = jnp.where((distance >= 0) & (distance < window), scores, -jnp.inf)
-    shares = jax.nn.softmax(scores, axis=-1).astype(values.dtype)
+    shares = _shares(scores, sinks).astype(values.dtype)
     mixed = jnp.einsum("bghts,bsgd->btghd", shares, values, preferred_element_type=jnp.float32)
     return mixed.astype(values.dtype)
+
+
+def _shares(scores: jax.Array, sinks: jax.Array | None) -> jax.Array:
+    """Return the softmax of scores [row, group, head, query, key], of which sinks [group, head] take their part."""
+    if sinks is None:
+        return jax.nn.softmax(scores, axis=-1)
+    sinks = sinks[:, :, None, None]
+    largest = jnp.maximum(scores.max(-1, keepdims=True), sinks)
+    exponentials = jnp.exp(scores - largest)
+    return exponentials / (exponentials.sum(-1, keepdims=True) + jnp.exp(sinks - largest))

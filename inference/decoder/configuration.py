@@ -13,8 +13,8 @@ NormKind = Literal["rms", "layer"]
 Placement = Literal["pre", "sandwich", "branch", "post"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
-Position = Literal["rope", "learned", "alibi", "none"]
-Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid"]
+Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
+Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid", "xielu"]
 RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
 
 # Positions are 32-bit numbers.
@@ -30,16 +30,18 @@ ENUMERATIONS = {
 SIZES = ("vocabulary", "width", "depth", "heads", "key_value_heads", "head_width", "mlp_width")
 
 
-def _refuse(name: str, value: object, accepted: str) -> InputError:
+def refuse_setting(name: str, value: object, accepted: str) -> InputError:
+    """Return the error that says a setting cannot be."""
     return InputError(f"{name} is {value!r}", accepted, "correct config.json, or use another checkpoint")
 
 
-def _check_finite(settings: Any) -> None:
+def check_finite(settings: Any) -> None:
+    """Raise InputError if a field of a dataclass is, or holds, a number that is not finite."""
     for field in fields(settings):
         value = getattr(settings, field.name)
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, float) and not math.isfinite(number):
-                raise _refuse(field.name.replace("_", " "), value, "finite numbers")
+                raise refuse_setting(field.name.replace("_", " "), value, "finite numbers")
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,8 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    backward
+        Whether the rotation is by minus the angles.
     short_factors, long_factors
         Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
         beyond.
@@ -86,30 +90,33 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    backward: bool = False
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_finite(self)
+        check_finite(self)
         if self.kind not in get_args(RopeKind):
-            raise _refuse("the rope type", self.kind, f"one of {', '.join(get_args(RopeKind))}")
+            raise refuse_setting("the rope type", self.kind, f"one of {', '.join(get_args(RopeKind))}")
         if self.width < 2 or self.width % 2:
-            raise _refuse("the number of rotated dimensions", self.width, "an even number of at least 2")
+            raise refuse_setting("the number of rotated dimensions", self.width, "an even number of at least 2")
         if not (self.theta > 1 and self.factor > 0 and self.magnitude > 0):
             values = (self.theta, self.factor, self.magnitude)
-            raise _refuse("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
+            raise refuse_setting("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
         if self.kind in ("llama3", "yarn", "longrope") and self.original_max_length < 1:
-            raise _refuse(f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more")
+            raise refuse_setting(
+                f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more"
+            )
         if self.kind == "llama3" and not self.high_frequency_factor > self.low_frequency_factor:
             values = (self.low_frequency_factor, self.high_frequency_factor)
-            raise _refuse("low and high frequency factor", values, "the high one above the low one")
+            raise refuse_setting("low and high frequency factor", values, "the high one above the low one")
         if self.kind == "yarn" and not self.beta_fast >= self.beta_slow > 0:
             values = (self.beta_fast, self.beta_slow)
-            raise _refuse("beta_fast and beta_slow", values, "the first at least the second, and both above 0")
+            raise refuse_setting("beta_fast and beta_slow", values, "the first at least the second, and both above 0")
         if self.kind == "longrope":
             for name, factors in (("short_factor", self.short_factors), ("long_factor", self.long_factors)):
                 if len(factors) != self.width // 2 or min(factors, default=0) <= 0:
-                    raise _refuse(name, factors, f"{self.width // 2} numbers above 0")
+                    raise refuse_setting(name, factors, f"{self.width // 2} numbers above 0")
 
 
 @dataclass(frozen=True)
@@ -124,23 +131,30 @@ class DecoderConfig:
     norm, norm_epsilon, norm_offset, norm_weight, norm_bias
         Root-mean-square or layer norm; what is added to the variance; what is added to the stored weight (some families
         store weight minus one); whether there is a weight, and a bias.
+    bare_layers
+        Numbers of layers, from 0, whose mixer is given hidden states that are not normed.
+    output_biased_layers
+        Numbers of layers, from 0, whose mixer's output has a bias where `output_bias` says that others have none.
+    residual_weights
+        Whether what a branch adds to is multiplied by a weight of each dimension.
     placement
         Of the norms of a block: before each branch; before and after (``"sandwich"``); on the branch's output only
         (``"branch"``); after the residual addition (``"post"``).
     residual
         Attention then MLP; both from the same input with a norm each (``"parallel"``) or one for both
         (``"parallel_shared"``).
-    query_key_norm, query_key_norm_bias
+    query_key_norm, query_key_norm_bias, query_key_norm_late
         Norm on queries and keys: one weight for all heads, one per head, or over all heads at once (``"flat"``, before
-        they are split).
+        they are split); whether it has a bias; whether it comes after the rotation by positions rather than before.
     activation, gated
         Of the MLP; gated: activation(gate) * up.
     query_bias, key_value_bias, output_bias, mlp_bias, head_bias
         Which linear maps have a bias.
     tied
         Whether the output head is the embedding.
-    position, max_length, position_offset
-        Kind of position; most input positions, 0 where unbounded; first row used of learned positions.
+    position, max_length, position_offset, sinusoid_steps
+        Kind of position; most input positions, 0 where unbounded; first row used of learned or sinusoidal positions; in
+        how many equal steps of its logarithm the period of sinusoids grows from 2 pi to 10,000 times that.
     ropes, rope_interleaved, layer_rope
         Rotary embeddings; whether neighbouring dimensions are paired rather than halves; which of them each layer uses,
         -1 for none.
@@ -148,6 +162,11 @@ class DecoderConfig:
         How many positions each layer attends to, its own included; 0 for all.
     attention_scale, inverse_layer_scale
         Factor on attention scores, None for 1 / sqrt(head_width); whether layer i (from 0) divides it by i + 1.
+    attention_sinks
+        Whether each head has a learnt score beside those of the keys, which takes a share of its attention and adds no
+        value.
+    value_bias
+        Whether scores of keys have a bias that is read from their values.
     attention_softcap, logit_softcap
         Bounds c of ``c tanh(x / c)`` on attention scores and on logits.
     logit_scale, embedding_scale, residual_scale
@@ -161,6 +180,8 @@ class DecoderConfig:
     layer_mixer, layer_feed_forward
         Kind of the mixer and of the feed-forward part of each layer, names in `inference.decoder.mixers.MIXERS` and
         `inference.decoder.feed_forwards.FEED_FORWARDS` or ``"none"``; empty for attention and an MLP in all.
+    mixer_placement
+        Kinds of mixers and the placement of norms in their blocks, where that is another.
     parts
         What one kind alone needs: a frozen, checked dataclass of that kind each.
     alibi_scaled, alibi_rounded
@@ -180,10 +201,14 @@ class DecoderConfig:
     norm_offset: float = 0.0
     norm_weight: bool = True
     norm_bias: bool = False
+    bare_layers: tuple[int, ...] = ()
+    output_biased_layers: tuple[int, ...] = ()
+    residual_weights: bool = False
     placement: Placement = "pre"
     residual: Residual = "sequential"
     query_key_norm: QueryKeyNorm = "none"
     query_key_norm_bias: bool = False
+    query_key_norm_late: bool = False
     activation: Activation = "silu"
     gated: bool = True
     query_bias: bool = False
@@ -195,12 +220,15 @@ class DecoderConfig:
     position: Position = "rope"
     max_length: int = 0
     position_offset: int = 0
+    sinusoid_steps: int = 0
     ropes: tuple[Rope, ...] = ()
     rope_interleaved: bool = False
     layer_rope: tuple[int, ...] = ()
     layer_window: tuple[int, ...] = ()
     attention_scale: float | None = None
     inverse_layer_scale: bool = False
+    attention_sinks: bool = False
+    value_bias: bool = False
     attention_softcap: float | None = None
     logit_softcap: float | None = None
     logit_scale: float = 1.0
@@ -214,24 +242,31 @@ class DecoderConfig:
     alibi_rounded: bool = False
     layer_mixer: tuple[str, ...] = ()
     layer_feed_forward: tuple[str, ...] = ()
+    mixer_placement: tuple[tuple[str, Placement], ...] = ()
     parts: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
-        _check_finite(self)
+        check_finite(self)
         for name in SIZES:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise _refuse(name.replace("_", " "), value, "a whole number of at least 1")
+                raise refuse_setting(name.replace("_", " "), value, "a whole number of at least 1")
         for name, kind in ENUMERATIONS.items():
             if getattr(self, name) not in get_args(kind):
-                raise _refuse(name.replace("_", " "), getattr(self, name), f"one of {', '.join(get_args(kind))}")
+                raise refuse_setting(name.replace("_", " "), getattr(self, name), f"one of {', '.join(get_args(kind))}")
         if self.heads % self.key_value_heads:
             problem = f"{self.heads} heads cannot share {self.key_value_heads} key and value heads evenly"
             raise InputError(problem, "a multiple of the key and value heads", "correct config.json")
         if not self.norm_epsilon > 0:
-            raise _refuse("the norm's epsilon", self.norm_epsilon, "a number above 0")
-        if self.placement == "post" and self.residual != "sequential":
-            raise _refuse("the residual of a post-norm block", self.residual, "sequential")
+            raise refuse_setting("the norm's epsilon", self.norm_epsilon, "a number above 0")
+        if self.query_key_norm_late and self.query_key_norm not in ("head", "per_head"):
+            raise refuse_setting("the late norm of queries and keys", self.query_key_norm, "head or per_head")
+        if self.residual != "sequential" and (self.placement == "post" or self.residual_weights):
+            what = "a post-norm block" if self.placement == "post" else "a block with weights on it"
+            raise refuse_setting(f"the residual of {what}", self.residual, "sequential")
+        for name in ("bare_layers", "output_biased_layers"):
+            if any(not 0 <= layer < self.depth for layer in getattr(self, name)):
+                raise refuse_setting(name.replace("_", " "), getattr(self, name), f"numbers from 0 to {self.depth - 1}")
         self._check_scalars()
         self._check_positions()
 
@@ -239,30 +274,35 @@ class DecoderConfig:
         for name in ("attention_softcap", "logit_softcap", "qkv_clip", "attention_scale"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise _refuse(name.replace("_", " "), value, "a number above 0, or none")
+                raise refuse_setting(name.replace("_", " "), value, "a number above 0, or none")
         if not 0 <= self.max_length <= MOST_POSITIONS:
-            raise _refuse("max length", self.max_length, f"a whole number up to {MOST_POSITIONS:,}")
+            raise refuse_setting("max length", self.max_length, f"a whole number up to {MOST_POSITIONS:,}")
         for name in ("logit_scale", "embedding_scale", "residual_scale"):
             if not getattr(self, name) > 0:
-                raise _refuse(name.replace("_", " "), getattr(self, name), "a number above 0")
+                raise refuse_setting(name.replace("_", " "), getattr(self, name), "a number above 0")
 
     def _check_positions(self) -> None:
         if self.position == "learned" and self.max_length < 1:
-            raise _refuse("the number of learned positions", self.max_length, "1 or more")
+            raise refuse_setting("the number of learned positions", self.max_length, "1 or more")
+        if (self.position == "sinusoidal") != (self.sinusoid_steps > 0):
+            wanted = "1 or more" if self.position == "sinusoidal" else f"0 for {self.position} positions"
+            raise refuse_setting("the number of sinusoid steps", self.sinusoid_steps, wanted)
         if (self.position == "rope") != bool(self.ropes):
-            raise _refuse("ropes", self.ropes, f"{'some' if self.position == 'rope' else 'none'} for {self.position}")
+            raise refuse_setting(
+                "ropes", self.ropes, f"{'some' if self.position == 'rope' else 'none'} for {self.position}"
+            )
         if len({rope.width for rope in self.ropes}) > 1 or any(rope.width > self.head_width for rope in self.ropes):
             widths = tuple(rope.width for rope in self.ropes)
-            raise _refuse("the rotated dimensions", widths, f"one number of at most {self.head_width}")
+            raise refuse_setting("the rotated dimensions", widths, f"one number of at most {self.head_width}")
         for name in ("layer_mixer", "layer_feed_forward"):
             if (kinds := getattr(self, name)) and len(kinds) != self.depth:
-                raise _refuse(name.replace("_", " "), kinds, f"one kind for each of {self.depth} layers")
+                raise refuse_setting(name.replace("_", " "), kinds, f"one kind for each of {self.depth} layers")
         for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, MOST_POSITIONS)):
             values = getattr(self, name)
             if values and len(values) != self.depth:
-                raise _refuse(name.replace("_", " "), values, f"one number for each of {self.depth} layers")
+                raise refuse_setting(name.replace("_", " "), values, f"one number for each of {self.depth} layers")
             if values and (min(values) < lowest or max(values) > highest):
-                raise _refuse(name.replace("_", " "), values, f"numbers from {lowest} to {highest}")
+                raise refuse_setting(name.replace("_", " "), values, f"numbers from {lowest} to {highest}")
 
     @property
     def scale(self) -> float:
@@ -279,7 +319,9 @@ class DecoderConfig:
         """Runs of layers that are stacked and compiled once."""
         mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
         feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
-        return plan_layers([BlockKind(*kind) for kind in zip(mixers, feed_forwards, strict=True)])
+        special = [(layer in self.bare_layers, layer in self.output_biased_layers) for layer in range(self.depth)]
+        kinds = zip(mixers, feed_forwards, special, strict=True)
+        return plan_layers([BlockKind(mixer, feed_forward, *rest) for mixer, feed_forward, rest in kinds])
 
     def part[Part](self, kind: type[Part]) -> Part:
         """Return the settings of one kind of part.

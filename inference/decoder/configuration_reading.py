@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, get_args
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope, RopeKind
+from inference.decoder.configuration import Activation, DecoderConfig, Rope, RopeKind
 
 Settings = dict[str, Any]
 
@@ -17,13 +17,14 @@ MLP_WIDTH = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size")
 EPSILON = ("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon")
 ACTIVATION = ("hidden_act", "activation_function", "activation")
 LENGTH = ("max_position_embeddings", "n_positions")
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Activation] = {
     **dict.fromkeys(("silu", "swish"), "silu"),
     "relu": "relu",
     "relu2": "squared_relu",
     **dict.fromkeys(("gelu", "gelu_python"), "gelu"),
     **dict.fromkeys(("gelu_new", "gelu_fast", "gelu_pytorch_tanh", "gelu_python_tanh", "gelu_accurate"), "gelu_tanh"),
     "quick_gelu": "gelu_sigmoid",
+    "xielu": "xielu",
 }
 # What a configuration may say of its rotary embedding.
 ROPE_FIELDS = {
@@ -54,8 +55,10 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
     hf
         A transformers configuration.
     settings
-        What the family sets; beside fields of `DecoderConfig`, ``rope_width`` is the number of rotated dimensions and
-        ``partial_rotary`` says whether the family heeds the share of them that a configuration states.
+        What the family sets; beside fields of `DecoderConfig`, ``rope_width`` is the number of rotated dimensions,
+        ``partial_rotary`` says whether the family heeds the share of them that a configuration states,
+        ``rope_parameters`` stands for those of the configuration where the family reads them otherwise, ``rope_types``
+        for its types of layers, and ``rope_backward`` says that it rotates by minus the angles.
     required
         Fields and the values that are covered; ``a.b`` names a field of a part.
 
@@ -90,9 +93,13 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
     if "activation" not in settings:
         given["activation"] = activation(_first(hf, ACTIVATION))
     rope_width, partial = settings.pop("rope_width", None), settings.pop("partial_rotary", False)
+    rope_types, backward = settings.pop("rope_types", ()), settings.pop("rope_backward", False)
+    stated = settings.pop("rope_parameters", None) or getattr(hf, "rope_parameters", None) or {}
     if settings.get("position", "rope") == "rope":
         share = _rotated_share if partial else _whole_heads
-        given |= _ropes(hf, length=length, depth=depth, width=lambda rope: rope_width or int(head_width * share(rope)))
+        types = rope_types or (tuple(hf.layer_types) if _by_type(stated) else ("",) * depth)
+        given |= _ropes(stated, types, length=length, width=lambda rope: rope_width or int(head_width * share(rope)))
+        given["ropes"] = tuple(replace(rope, backward=backward) for rope in given["ropes"])
     chosen = given | settings
     if not any(chosen.get("layer_window", ())):
         chosen["layer_window"] = ()
@@ -112,7 +119,7 @@ def _check_required(hf: Any, name: str, accepted: tuple[Any, ...]) -> None:
         raise InputError(problem, f"{name} = {accepted[0]!r}", "use another checkpoint")
 
 
-def activation(name: str | None) -> str:
+def activation(name: str | None) -> Activation:
     """Return the activation of `DecoderConfig` by the name that transformers gives it.
 
     Parameters
@@ -191,18 +198,21 @@ def _whole_heads(parameters: Mapping[str, Any]) -> float:
     return 1.0
 
 
-def _ropes(hf: Any, *, length: int, depth: int, width: Callable[[Mapping[str, Any]], int]) -> Settings:
-    """Read one rotary embedding for all layers, or one for each type of layer."""
-    stated = getattr(hf, "rope_parameters", None) or {}
-    nested = bool(stated) and all(isinstance(value, dict) for value in stated.values())
-    kinds = sorted(set(hf.layer_types)) if nested else [None]
+def _by_type(stated: Mapping[str, Any]) -> bool:
+    return bool(stated) and all(isinstance(value, dict) for value in stated.values())
+
+
+def _ropes(
+    stated: Mapping[str, Any], types: tuple[str, ...], *, length: int, width: Callable[[Mapping[str, Any]], int]
+) -> Settings:
+    """Read one rotary embedding for each type of layer, or one for all."""
+    nested, kinds = _by_type(stated), sorted(set(types))
     ropes = []
     for kind in kinds:
-        parameters = stated[kind] if kind is not None else stated
+        parameters = stated[kind] if nested else stated
         # Only the outer level of a nested configuration is asked whether to truncate, as the reference does.
         ropes.append(_rope(parameters, width=width(parameters), length=length, truncate=stated.get("truncate", True)))
-    layers = tuple(kinds.index(kind) for kind in hf.layer_types) if nested else (0,) * depth
-    return {"ropes": tuple(ropes), "layer_rope": layers}
+    return {"ropes": tuple(ropes), "layer_rope": tuple(map(kinds.index, types))}
 
 
 def _rope(parameters: Mapping[str, Any], *, width: int, length: int, truncate: bool) -> Rope:

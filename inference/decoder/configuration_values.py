@@ -4,6 +4,7 @@ A configuration is trusted in nothing that its tensors do not bear out: a number
 tensor is looked for. Fields that no decoder heeds are passed over.
 """
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -54,10 +55,19 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
+def _are_layers(value: Any) -> bool:
+    return isinstance(value, list) and all(_is_whole(each, 0, MOST_POSITIONS) for each in value)
+
+
 def whole(lowest: int, highest: int, what: str = "") -> Rule:
     """Accept whole numbers; `what` says in words where the highest comes from."""
     accepted = f"a whole number from {lowest} to {highest:,}{what}"
     return Rule(accepted, lambda value: _is_whole(value, lowest, highest))
+
+
+def _is_step(value: Any) -> bool:
+    """Say whether a value bounds the length of steps: a number of zero or more, infinity as transformers writes it."""
+    return value == {"__float__": "Infinity"} or (_is_number(value, -1, math.inf) and value >= 0)
 
 
 SWITCH = Rule("true or false", _is_switch)
@@ -78,21 +88,47 @@ SHARE = EPSILON
 THETA = Rule("a finite number above 1", lambda value: _is_number(value, 1, LARGEST_NUMBER))
 FACTORS = Rule("a list of finite numbers above zero", lambda value: _are(value, ABOVE_ZERO.holds))
 MSCALE = Rule("a finite number of zero or more", lambda value: value == 0 or ABOVE_ZERO.holds(value))
+INDICES = Rule(
+    "a list of whole numbers of zero or more",
+    lambda value: isinstance(value, list) and all(_is_whole(each, 0, MOST_POSITIONS) for each in value),
+)
+FACTOR = whole(1, 1000)
+# Texts such as "auto" leave the size to the family.
+SIZE_OR_AUTO = Rule(
+    f"a whole number from 1 to {MOST_POSITIONS:,}, or auto",
+    lambda value: value == "auto" or _is_whole(value, 1, MOST_POSITIONS),
+)
+STEPS = Rule("two numbers of zero or more", lambda value: _are(value, _is_step) and len(value) == 2)
 TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
 
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
-    "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner", "ffn_dim",
-    "ffn_hidden_size", "vocab_size", "rotary_dim", "word_embed_proj_dim",
+    "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
+    "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
+    "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim", "state_size",
+    "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
+    "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
 )  # fmt: skip
+# Beside sizes, what there may be none of.
+COUNTS = (
+    "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
+    "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
+    "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
+    "num_shared_experts",
+)  # fmt: skip
+# Numbers of layers, from 0; -1 is the last one.
+LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "moe_layer_end_index")
 SWITCH_FIELDS = (
-    "tie_word_embeddings", "attention_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias", "bias",
-    "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
+    "tie_word_embeddings", "attention_bias", "qkv_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias",
+    "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
     "parallel_attn", "new_decoder_architecture", "multi_query", "alibi", "do_layer_norm_before",
     "layer_norm_elementwise_affine", "_remove_final_layer_norm", "scale_attn_weights",
     "scale_attn_by_inverse_layer_idx", "use_sliding_window", "use_bidirectional_attention", "add_cross_attention",
-    "apply_residual_connection_post_layernorm", "truncate",
+    "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
+    "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
+    "mamba_norm_before_gate", "projectors_bias",
+    "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -100,6 +136,7 @@ RULES: dict[str, Rule] = {
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     "window_size": POSITIONS,
+    "intermediate_multiple_size": whole(1, 1024),
     **dict.fromkeys(("_sliding_window_pattern", "no_rope_layer_interval"), POSITIONS),
     "sliding_window_pattern": PATTERN,
     **dict.fromkeys(("sliding_window", "max_window_layers"), WINDOW),
@@ -112,10 +149,34 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("attention_multiplier", "residual_multiplier", "embedding_multiplier"), ABOVE_ZERO),
     **dict.fromkeys(("logits_scaling", "logit_scale", "query_pre_attn_scalar", "softmax_scale"), ABOVE_ZERO),
     **dict.fromkeys(("final_logit_softcapping", "attn_logit_softcapping", "clip_qkv"), ABOVE_ZERO),
-    **dict.fromkeys(("hidden_act", "hidden_activation", "activation_function", "activation"), TEXT),
+    **dict.fromkeys(("mlp_hidden_act", "mamba_hidden_act", "position_embedding_type", "hybrid_override_pattern"), TEXT),
+    **dict.fromkeys(("hidden_act", "hidden_activation", "activation_function", "activation", "afn"), TEXT),
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
+    **dict.fromkeys(
+        ("routed_scaling_factor", "router_scaling_factor", "route_scale", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO
+    ),
+    **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval"), POSITIONS),
+    **dict.fromkeys(LAYERS, whole(-1, MOST_POSITIONS)),
+    "mlp_only_layers": Rule("a list of whole numbers of 0 or more", _are_layers),
+    "mlp_layer_types": TEXTS,
+    **dict.fromkeys(("topk_method", "expert_selection_fn", "shared_expert_combination_strategy"), TEXT),
+    "router_jitter_noise": Rule(
+        "a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)
+    ),
+    "moe_norm_min": Rule("a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)),
+    **dict.fromkeys(("time_step_rank", "mamba_d_head"), SIZE_OR_AUTO),
+    **dict.fromkeys(("expand", "mamba_expand"), FACTOR),
+    **dict.fromkeys(("time_step_limit", "mamba_dt_limit"), STEPS),
+    **dict.fromkeys(("layers_block_type", "block_types"), TEXTS),
+    **dict.fromkeys(("ssm_multipliers", "mlp_multipliers"), FACTORS),
+    **dict.fromkeys(("key_multiplier", "lm_head_multiplier", "ssm_in_multiplier", "ssm_out_multiplier"), ABOVE_ZERO),
+    **dict.fromkeys(("attention_in_multiplier", "attention_out_multiplier", "logits_soft_cap"), ABOVE_ZERO),
+    **dict.fromkeys(("time_step_min", "block_ffn_dim_multiplier", "mixer_rms_eps"), ABOVE_ZERO),
+    **dict.fromkeys(("attn_layer_indices", "full_attn_idxs"), INDICES),
+    "block_multiple_of": POSITIONS,
+    "attention_window_size": POSITIONS,
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
@@ -145,12 +206,16 @@ def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[in
     largest = max((size for shape in shapes.values() for size in shape), default=0)
     layers = whole(1, len(shapes), ", the number of its tensors")
     sizes = whole(1, largest, ", the largest dimension of its tensors")
+    one_count = whole(0, largest, ", the largest dimension of its tensors")
+    accepted = f"{one_count.accepted}, or a list of them, one for each layer"
+    counts = Rule(accepted, lambda value: one_count.holds(value) or _are(value, one_count.holds))
     repeats = Rule(f"pairs of a list of texts and {layers.accepted}", lambda value: _are(value, repeated))
 
     def repeated(pair: Any) -> bool:
         return isinstance(pair, list) and len(pair) == 2 and TEXTS.holds(pair[0]) and layers.holds(pair[1])
 
-    rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | {"attention_types": repeats}
+    rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | dict.fromkeys(COUNTS, counts)
+    rules |= {"attention_types": repeats}
     for path, name, value in _fields(config):
         rule = rules.get(name)
         if rule is not None and value is not None and not rule.holds(value):

@@ -1,7 +1,7 @@
-"""Families whose every layer is attention and one MLP."""
+"""Families of the lineage of Llama: every layer is attention and one MLP, mostly gated, with root-mean-square norms."""
 
 from inference.decoder import tensor_names
-from inference.decoder.configuration_reading import window_by_type
+from inference.decoder.configuration_reading import activation, window_by_type
 from inference.decoder.family import Family
 from inference.decoder.family_settings import (
     ATTENTION_BIASES,
@@ -11,36 +11,117 @@ from inference.decoder.family_settings import (
     GEMMA,
     GEMMA2,
     GLM,
-    GPT,
+    GRANITE,
     LAYER_NORM,
     LLAMA_BIASES,
     MLP,
     OLMO2,
     OUTPUT,
     QKV,
-    UNBIASED_QKV,
     USE_BIAS,
     biases,
-    falcon_settings,
     full_layers,
+    growing_queries,
+    head_transform,
     join_settings,
     no_rope_where,
-    opt_settings,
     own_head_width,
-    query_key_layer_norm,
-    rotary_width,
+    paired_heads,
+    rope_by_layer,
+    stretched_rope,
+    whole_dynamic_mask,
 )
+from inference.decoder.routed_settings import latent_attention
+from inference.decoder.routed_tensor_names import LATENT
 from inference.decoder.tensor_names import TensorNames
 
 LLAMA_TENSORS = TensorNames(tensor_names.LLAMA)
 OUTPUT_NORM_TENSORS = TensorNames(tensor_names.OUTPUT_NORMS)
+LATENT_TENSORS = TensorNames(LATENT)
 CAUSAL = {"use_bidirectional_attention": (None, False)}
-NO_CROSS_ATTENTION = {"add_cross_attention": (False,)}
 
 DENSE_FAMILIES: dict[str, Family] = {
     "llama": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
     "mistral": Family(join_settings(**EVERYWHERE), LLAMA_TENSORS),
     "ministral": Family(join_settings(**BY_TYPE), LLAMA_TENSORS),
+    "ministral3": Family(join_settings(EVERYWHERE, growing_queries), LLAMA_TENSORS),
+    "hunyuan_v1_dense": Family(
+        join_settings(ATTENTION_BIASES, stretched_rope, query_key_norm="head", query_key_norm_late=True),
+        TensorNames(tensor_names.HUNYUAN),
+    ),
+    "nanochat": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            norm_weight=False,
+            embedding_norm=True,
+            # After the rotation, which a norm without weights does not see.
+            query_key_norm="head",
+            gated=False,
+            rope_backward=True,
+            logit_softcap=lambda hf: hf.final_logit_softcapping,
+        ),
+        TensorNames(tensor_names.NANOCHAT),
+    ),
+    "apertus": Family(
+        join_settings(ATTENTION_BIASES, query_key_norm="head", gated=False), TensorNames(tensor_names.APERTUS)
+    ),
+    "granite_swa": Family(
+        join_settings(GRANITE, BY_TYPE, rope_by_layer, attention_sinks=True), TensorNames(tensor_names.SINKS)
+    ),
+    "doge": Family(
+        join_settings(
+            *LLAMA_BIASES,
+            EVERYWHERE,
+            whole_dynamic_mask,
+            query_key_norm="head",
+            value_bias=True,
+            residual_weights=True,
+        ),
+        TensorNames(tensor_names.DOGE),
+        {"is_moe": (False,)},
+    ),
+    "modernbert-decoder": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            biases("mlp_bias", *MLP),
+            BY_TYPE,
+            own_head_width,
+            head_transform,
+            biases("norm_bias", "norm_bias"),
+            biases("decoder_bias", "head_bias"),
+            norm="layer",
+            embedding_norm=True,
+            # Embeddings are normed already.
+            bare_layers=(0,),
+            activation=lambda hf: activation(hf.hidden_activation),
+        ),
+        TensorNames(tensor_names.MODERNBERT_DECODER),
+    ),
+    "diffllama": Family(
+        join_settings(
+            ATTENTION_BIASES, paired_heads, layer_mixer=lambda hf: ("differential_attention",) * hf.num_hidden_layers
+        ),
+        TensorNames(tensor_names.DIFFLLAMA),
+        mixers=("differential_attention",),
+    ),
+    "youtu": Family(join_settings(ATTENTION_BIASES, latent_attention), LATENT_TENSORS, mixers=("latent_attention",)),
+    "minicpm3": Family(
+        join_settings(
+            *LLAMA_BIASES,
+            latent_attention,
+            rope_interleaved=False,
+            embedding_scale=lambda hf: hf.scale_emb,
+            residual_scale=lambda hf: hf.scale_depth / hf.num_hidden_layers**0.5,
+            logit_scale=lambda hf: hf.dim_model_base / hf.hidden_size,
+        ),
+        LATENT_TENSORS,
+        mixers=("latent_attention",),
+    ),
+    "internlm3": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
+    "iquestcoder": Family(join_settings(*LLAMA_BIASES), LLAMA_TENSORS),
+    "exaone": Family(join_settings(*LLAMA_BIASES), TensorNames(tensor_names.EXAONE)),
+    "cwm": Family(join_settings(biases("mlp_bias", *MLP), BY_TYPE), LLAMA_TENSORS),
+    "jais2": Family(join_settings(*LLAMA_BIASES, LAYER_NORM, gated=False), LLAMA_TENSORS),
     "arcee": Family(join_settings(*LLAMA_BIASES, gated=False), LLAMA_TENSORS),
     "seed_oss": Family(
         join_settings(*LLAMA_BIASES, biases("attention_out_bias", *OUTPUT)),
@@ -54,15 +135,14 @@ DENSE_FAMILIES: dict[str, Family] = {
         ),
         LLAMA_TENSORS,
     ),
-    "granite": Family(
+    "granite": Family(GRANITE, LLAMA_TENSORS),
+    "hyperclovax": Family(
         join_settings(
-            *LLAMA_BIASES,
-            attention_scale=lambda hf: hf.attention_multiplier,
-            residual_scale=lambda hf: hf.residual_multiplier,
-            embedding_scale=lambda hf: hf.embedding_multiplier,
-            logit_scale=lambda hf: 1 / hf.logits_scaling,
+            GRANITE,
+            placement=lambda hf: "sandwich" if hf.use_post_norm else "pre",
+            logit_scale=lambda hf: float(hf.logits_scaling),
         ),
-        LLAMA_TENSORS,
+        TensorNames(tensor_names.HYPERCLOVAX),
     ),
     "qwen2": Family(join_settings(BY_TYPE, query_bias=True, key_value_bias=True), LLAMA_TENSORS),
     "qwen3": Family(join_settings(ATTENTION_BIASES, BY_TYPE, query_key_norm="head"), LLAMA_TENSORS),
@@ -81,6 +161,16 @@ DENSE_FAMILIES: dict[str, Family] = {
     "gemma": Family(join_settings(ATTENTION_BIASES, GEMMA), LLAMA_TENSORS, CAUSAL),
     "gemma2": Family(
         join_settings(ATTENTION_BIASES, GEMMA2, attention_softcap=lambda hf: hf.attn_logit_softcapping),
+        OUTPUT_NORM_TENSORS,
+        CAUSAL,
+    ),
+    "vaultgemma": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            GEMMA2,
+            placement="pre",
+            attention_softcap=lambda hf: hf.attn_logit_softcapping,
+        ),
         OUTPUT_NORM_TENSORS,
         CAUSAL,
     ),
@@ -122,108 +212,5 @@ DENSE_FAMILIES: dict[str, Family] = {
             partial_rotary=True,
         ),
         TensorNames(tensor_names.STABLELM),
-    ),
-    "phi": Family(
-        join_settings(GPT, query_key_layer_norm, residual="parallel_shared", head_bias=True, partial_rotary=True),
-        TensorNames(tensor_names.PHI),
-    ),
-    "persimmon": Family(
-        join_settings(GPT, own_head_width, query_key_layer_norm, partial_rotary=True),
-        TensorNames(tensor_names.PERSIMMON, fused="grouped"),
-    ),
-    "gpt2": Family(
-        join_settings(
-            GPT,
-            position="learned",
-            attention_scale=lambda hf: None if hf.scale_attn_weights else 1.0,
-            inverse_layer_scale=lambda hf: bool(hf.scale_attn_by_inverse_layer_idx),
-        ),
-        TensorNames(tensor_names.GPT2, transposed=True),
-        NO_CROSS_ATTENTION,
-    ),
-    "gpt_bigcode": Family(
-        join_settings(
-            GPT,
-            position="learned",
-            key_value_heads=lambda hf: 1 if hf.multi_query else hf.n_head,
-            attention_scale=lambda hf: None if hf.scale_attn_weights else 1.0,
-        ),
-        # With one key and value head for all, grouped rows are queries, key, value.
-        TensorNames(tensor_names.GPT2, fused="grouped"),
-        NO_CROSS_ATTENTION,
-    ),
-    "gpt_neo": Family(
-        join_settings(
-            GPT,
-            UNBIASED_QKV,
-            position="learned",
-            attention_scale=1.0,
-            layer_window=lambda hf: tuple(hf.window_size if kind == "local" else 0 for kind in hf.attention_layers),
-        ),
-        TensorNames(tensor_names.GPT_NEO),
-    ),
-    "gptj": Family(
-        join_settings(
-            GPT,
-            UNBIASED_QKV,
-            output_bias=False,
-            residual="parallel_shared",
-            rope_interleaved=True,
-            rope_width=rotary_width,
-            head_bias=True,
-        ),
-        TensorNames(tensor_names.GPTJ),
-    ),
-    "gpt_neox": Family(
-        join_settings(
-            GPT,
-            ATTENTION_BIASES,
-            own_head_width,
-            residual=lambda hf: "parallel" if hf.use_parallel_residual else "sequential",
-            partial_rotary=True,
-        ),
-        TensorNames(tensor_names.GPT_NEOX, fused="grouped"),
-    ),
-    "opt": Family(
-        join_settings(GPT, biases("enable_bias", *QKV, *OUTPUT, *MLP), opt_settings),
-        TensorNames(tensor_names.OPT),
-    ),
-    "bloom": Family(
-        join_settings(
-            GPT,
-            position="alibi",
-            embedding_norm=True,
-            activation="gelu_tanh",
-            mlp_width=lambda hf: 4 * hf.hidden_size,
-        ),
-        TensorNames(tensor_names.BLOOM, fused="grouped"),
-        {"apply_residual_connection_post_layernorm": (False,)},
-    ),
-    "falcon": Family(
-        join_settings(GPT, biases("bias", *QKV, *OUTPUT, *MLP), falcon_settings),
-        TensorNames(tensor_names.FALCON, fused="grouped"),
-    ),
-    "mpt": Family(
-        join_settings(
-            norm="layer",
-            gated=False,
-            activation="gelu",
-            mlp_width=lambda hf: 4 * hf.d_model,
-            position="alibi",
-            qkv_clip=lambda hf: hf.attn_config.clip_qkv or None,
-            attention_scale=lambda hf: hf.attn_config.softmax_scale,
-            max_length=lambda hf: hf.max_seq_len,
-        ),
-        TensorNames(tensor_names.MPT),
-        {
-            "attn_config.attn_type": ("multihead_attention",),
-            "attn_config.alibi": (True,),
-            "attn_config.alibi_bias_max": (8,),
-            "attn_config.prefix_lm": (False,),
-            "attn_config.qk_ln": (False,),
-            "expansion_ratio": (4,),
-            "no_bias": (True,),
-            "logit_scale": (None,),
-        },
     ),
 }

@@ -1,9 +1,27 @@
 """Which families of models there are."""
 
+from inference.decoder.corrected_families import CORRECTED_FAMILIES
 from inference.decoder.dense_families import DENSE_FAMILIES
 from inference.decoder.family import Family
+from inference.decoder.gpt_families import GPT_FAMILIES
+from inference.decoder.recurrent_families import RECURRENT_FAMILIES
+from inference.decoder.routed_families import ROUTED_FAMILIES
 
-FAMILIES: dict[str, Family] = {**DENSE_FAMILIES}
+FAMILIES: dict[str, Family] = {
+    **DENSE_FAMILIES,
+    **GPT_FAMILIES,
+    **RECURRENT_FAMILIES,
+    **ROUTED_FAMILIES,
+    **CORRECTED_FAMILIES,
+}
 SUPPORTED = tuple(sorted(FAMILIES))
-# Models of text and images whose text part is a family of its own.
-MULTIMODAL = {"gemma3": "gemma3_text"}
+# Models of text and images, and which families their text part may be of; the first one where they name none.
+MULTIMODAL: dict[str, tuple[str, ...]] = {
+    "fuyu": ("persimmon",),
+    "gemma3": ("gemma3_text",),
+    "mistral3": ("mistral", "ministral3"),
+    "qwen3_5": ("qwen3_5_text",),
+    "qwen3_5_moe": ("qwen3_5_moe_text",),
+}
+# Further names of an architecture.
+SAME_AS: dict[str, tuple[str, ...]] = {"gpt-sw3": ("gpt2",)}

@@ -20,8 +20,12 @@ class Family:
         Where its tensors lie.
     required
         Fields of its configuration and the values that are covered; ``a.b`` is a field of a part.
+    mixers, feed_forwards
+        Which kinds its layers have: names of the tables of mixers and of feed-forward parts.
     """
 
     settings: Callable[[Any], Settings]
     tensors: TensorNames
     required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    mixers: tuple[str, ...] = ("attention",)
+    feed_forwards: tuple[str, ...] = ("mlp",)

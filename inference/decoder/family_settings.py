@@ -5,6 +5,8 @@ from typing import Any
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation, uniform_window, window_by_type
+from inference.decoder.head_transform import HeadTransform
+from inference.decoder.query_growth import QueryGrowth
 
 LAYER_NORM = {"norm": "layer", "norm_bias": True}
 BIASED = {"query_bias": True, "key_value_bias": True, "output_bias": True, "mlp_bias": True}
@@ -17,7 +19,9 @@ def join_settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any)
     def read(hf: Any) -> Settings:
         joined: Settings = {}
         for part in (*parts, settings):
-            joined |= part(hf) if callable(part) else part
+            found = part(hf) if callable(part) else part
+            # What one kind of part alone needs adds up.
+            joined |= found | {"parts": (*joined.get("parts", ()), *found.get("parts", ()))}
         return {name: value(hf) if callable(value) else value for name, value in joined.items()}
 
     return read
@@ -74,6 +78,70 @@ def opt_settings(hf: Any) -> Settings:
     }
 
 
+def growing_queries(hf: Any) -> Settings:
+    """Read by how much queries grow, which a Ministral 3 states among its rope parameters."""
+    stated = dict(hf.rope_parameters)
+    rate, length = stated.pop("llama_4_scaling_beta", None), stated.get("original_max_position_embeddings")
+    # Said once more beside those of the model, and not read here.
+    stated.pop("max_position_embeddings", None)
+    if not isinstance(rate, int | float) or not isinstance(length, int):
+        problem = f"llama_4_scaling_beta is {rate!r} and original_max_position_embeddings {length!r}"
+        raise InputError(problem, "two numbers in rope_parameters", "complete config.json")
+    return {"rope_parameters": stated, "parts": (QueryGrowth(rate, length),) if rate else ()}
+
+
+def stretched_rope(hf: Any) -> Settings:
+    """Read the rope of a Hunyuan: dynamic with an alpha is a larger base, for any text."""
+    stated = dict(hf.rope_parameters)
+    alpha, width = stated.pop("alpha", None), hf.head_dim or hf.hidden_size // hf.num_attention_heads
+    if alpha and stated.get("rope_type") == "dynamic":
+        stated = {"rope_type": "default", "rope_theta": stated["rope_theta"] * alpha ** (width / (width - 2))}
+    return {"rope_parameters": stated}
+
+
+def rope_by_layer(hf: Any) -> Settings:
+    """Read one base of the rotary positions for each layer, 0 for a layer without them."""
+    bases = [float(base) for base in hf.layer_rope_theta]
+    if len(bases) != hf.num_hidden_layers or min(bases) < 0:
+        problem = f"layer_rope_theta is {hf.layer_rope_theta!r}"
+        raise InputError(problem, f"{hf.num_hidden_layers} numbers of 0 or more", "correct config.json")
+    if not any(bases):
+        return {"position": "none"}
+    known = sorted({base for base in bases if base})
+    types = [str(known.index(base or known[0])) for base in bases]
+    return {
+        "rope_parameters": {str(i): {**hf.rope_parameters, "rope_theta": base} for i, base in enumerate(known)},
+        "rope_types": tuple(types),
+        "layer_rope": tuple(known.index(base) if base else -1 for base in bases),
+    }
+
+
+def whole_dynamic_mask(hf: Any) -> Settings:
+    """Refuse a Doge that in its longest texts attends to some of the keys alone, which is not covered."""
+    if hf.keep_window_size < hf.max_position_embeddings:
+        problem = f"keep_window_size is {hf.keep_window_size} for texts of up to {hf.max_position_embeddings} tokens"
+        raise InputError(problem, "a number of at least max_position_embeddings", "use another checkpoint")
+    return {}
+
+
+def paired_heads(hf: Any) -> Settings:
+    """Refuse key and value heads of differential attention that are no pairs."""
+    if hf.num_key_value_heads % 2:
+        problem = f"num_key_value_heads is {hf.num_key_value_heads} in the configuration of a {hf.model_type}"
+        raise InputError(problem, "an even number", "correct config.json, or use another checkpoint")
+    return {}
+
+
+def head_transform(hf: Any) -> Settings:
+    """Read what stands before the head of a ModernBERT decoder."""
+    return {"parts": (HeadTransform(activation(hf.classifier_activation), bool(hf.classifier_bias)),)}
+
+
+def scaled_embedding(hf: Any) -> Settings:
+    """Read whether embeddings are multiplied by the square root of their width."""
+    return {"embedding_scale": hf.hidden_size**0.5 if hf.scale_embedding else 1.0}
+
+
 def own_head_width(hf: Any) -> Settings:
     """Take the width over the heads, and refuse a configuration that states another."""
     width, stated = hf.hidden_size // hf.num_attention_heads, getattr(hf, "head_dim", None)
@@ -115,5 +183,12 @@ COHERE = {
     "rope_interleaved": True,
     "logit_scale": lambda hf: float(hf.logit_scale),
 }
+GRANITE = join_settings(
+    *LLAMA_BIASES,
+    attention_scale=lambda hf: hf.attention_multiplier,
+    residual_scale=lambda hf: hf.residual_multiplier,
+    embedding_scale=lambda hf: hf.embedding_multiplier,
+    logit_scale=lambda hf: 1 / hf.logits_scaling,
+)
 OLMO2 = join_settings(ATTENTION_BIASES, placement="branch", query_key_norm="flat")
 GLM = join_settings(biases("attention_bias", *QKV), rope_interleaved=True, partial_rotary=True)

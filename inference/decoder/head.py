@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from inference.decoder.transformer import Decoder, held_in_place
+from inference.decoder.layers import held_in_place
+from inference.decoder.transformer import Decoder
 
 # Logits that exist at once; few on a CPU, where they should stay near its caches.
 LOGITS_AT_ONCE = {"cpu": 1 << 22}

@@ -40,7 +40,7 @@ def layer_inputs(config: DecoderConfig, lengths: jax.Array, length: int) -> Call
 
     def of_layer(layer: jax.Array) -> LayerInputs:
         turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-        return LayerInputs(*turns, windows[layer], key_bias, scales[layer])
+        return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
 
     return of_layer
 

@@ -17,10 +17,16 @@ class BlockKind(NamedTuple):
         A name in `inference.decoder.mixers.MIXERS`.
     feed_forward
         A name in `inference.decoder.feed_forwards.FEED_FORWARDS`.
+    bare
+        Whether the mixer is given hidden states as they are, where those of other blocks are normed first.
+    output_biased
+        Whether the mixer's output has a bias, where that of other blocks has none.
     """
 
     mixer: str
     feed_forward: str
+    bare: bool = False
+    output_biased: bool = False
 
 
 @dataclass(frozen=True)

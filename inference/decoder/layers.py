@@ -1,7 +1,7 @@
 """What the parts of a block are made of: linear maps, norms, activations, and what a layer is given."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,24 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+def held_in_place(weights: Any) -> Any:
+    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
+
+    Parameters
+    ----------
+    weights
+        Arrays that each turn of a loop takes over from the one before.
+
+    Returns
+    -------
+    Any
+        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
+        it, it would take twice the memory of the model.
+    """
+    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
+    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
+
+
 class LayerInputs(NamedTuple):
     """What a block needs beside the hidden states.
 
@@ -32,6 +50,8 @@ class LayerInputs(NamedTuple):
         Bias on attention scores by the key's position, [group, head, position], or None.
     scale
         Factor on attention scores, scalar.
+    layer
+        Number of the layer, from 0, scalar.
     """
 
     cosines: jax.Array | None
@@ -39,6 +59,7 @@ class LayerInputs(NamedTuple):
     window: jax.Array
     key_bias: jax.Array | None
     scale: jax.Array
+    layer: jax.Array | int = 0
 
 
 class Linear(nnx.Module):
@@ -77,11 +98,20 @@ class Norm(nnx.Module):
         Shape of the weight.
     bias
         Whether there is a bias; as the decoder's other norms by default.
+    epsilon
+        What is added to the variance; as the decoder's other norms by default.
     """
 
-    def __init__(self, config: DecoderConfig, shape: tuple[int, ...], *, bias: bool | None = None) -> None:
+    def __init__(
+        self,
+        config: DecoderConfig,
+        shape: tuple[int, ...],
+        *,
+        bias: bool | None = None,
+        epsilon: float | None = None,
+    ) -> None:
         self.kind: NormKind = config.norm
-        self.epsilon, self.offset = config.norm_epsilon, config.norm_offset
+        self.epsilon, self.offset = config.norm_epsilon if epsilon is None else epsilon, config.norm_offset
         biased = config.norm_bias if bias is None else bias
         self.weight = nnx.Param(jnp.zeros(shape)) if config.norm_weight else None
         self.bias = nnx.Param(jnp.zeros(shape)) if biased and config.norm_weight else None

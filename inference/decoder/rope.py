@@ -100,7 +100,7 @@ def rotation_tables(
             beyond = (lengths > rope.original_max_length)[:, None, None]
             angles = jnp.where(beyond, positions * inverse_frequencies(rope, long=True), angles)
         cosines.append(jnp.cos(angles) * np.float32(rope.magnitude))
-        sines.append(jnp.sin(angles) * np.float32(rope.magnitude))
+        sines.append(jnp.sin(angles) * np.float32(-rope.magnitude if rope.backward else rope.magnitude))
     if unrotated:
         cosines.append(jnp.ones_like(cosines[0]))
         sines.append(jnp.zeros_like(sines[0]))

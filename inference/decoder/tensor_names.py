@@ -5,11 +5,14 @@ twice; ``{}`` is the number of the layer and ``*`` that of an entry of the param
 or an expert. A tuple lists alternatives.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from __future__ import annotations
 
-import numpy as np
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,63 @@ class StackedTensor:
         return rows[self.part * count : (self.part + 1) * count]
 
 
-TensorName = str | StackedTensor
+@dataclass(frozen=True)
+class HeadRows:
+    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    part, parts
+        Which of how many maps, from 0.
+    """
+
+    name: str
+    part: int
+    parts: int
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where a map's parameter is [out, ...]."""
+        return (shape[0] * self.parts, *shape[1:])
+
+    def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
+        """Return the part of the map, [out, ...], of the tensor."""
+        rest = stored.shape[1:]
+        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+
+
+@dataclass(frozen=True)
+class FirstEntry:
+    """A tensor of one entry, [1, ...], that holds a parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    """
+
+    name: str
+
+
+@dataclass(frozen=True)
+class JoinedTensors:
+    """Tensors whose rows, one tensor after the other, are those of a parameter.
+
+    Attributes
+    ----------
+    names
+        Their names.
+    rows
+        How many rows each has, of a decoder's configuration; by default as many as are stored, if they add up.
+    """
+
+    names: tuple[str, ...]
+    rows: Callable[[Any], tuple[int, ...]] | None = None
+
+
+TensorName = str | StackedTensor | HeadRows | FirstEntry | JoinedTensors
+FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
 
@@ -62,18 +121,21 @@ class TensorNames:
     names
         From a parameter of `inference.decoder.transformer.Decoder`, within its block, to a tensor's name, both without
         ``.weight`` or ``.bias``; or of a whole parameter, these included, to a whole name. ``attention.qkv`` and
-        ``mlp.gate_up`` are fused ones, of which parts are taken.
+        ``mlp.gate_up`` (of a shared expert ``experts.shared.gate_up``) are fused ones, of which parts are taken.
     fused
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
-        queries, its key and its value (``"grouped"``).
+        queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
+        keys (``"quarters"``).
     transposed
         Whether the matrices of blocks lie as [in, out].
+    ignored
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
     """
 
     names: Names
-    fused: Literal["concatenated", "grouped"] = "concatenated"
+    fused: FusedLayout = "concatenated"
     transposed: bool = False
-    ignored: tuple[str, ...] = field(default=())
+    ignored: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:
@@ -99,6 +161,68 @@ OUTPUT_NORMS: Names = LLAMA | {
     "attention_output_norm": "layers.{}.post_attention_layernorm",
     "mlp_norm": "layers.{}.pre_feedforward_layernorm",
     "mlp_output_norm": "layers.{}.post_feedforward_layernorm",
+}
+HYPERCLOVAX: Names = LLAMA | {
+    "attention_output_norm": "layers.{}.post_norm1",
+    "mlp_output_norm": "layers.{}.post_norm2",
+}
+# Each by its name on the hub first, then by the one within transformers.
+EXAONE: Names = {
+    name: (hub, LLAMA[name])
+    for name, hub in {
+        "embedding": "wte",
+        "final_norm": "ln_f",
+        "head": "lm_head",
+        **_attention("h.{}.attn.attention.", "q_proj", "k_proj", "v_proj", "out_proj"),
+        "mlp.gate": "h.{}.mlp.c_fc_0",
+        "mlp.up": "h.{}.mlp.c_fc_1",
+        "mlp.down": "h.{}.mlp.c_proj",
+        "attention_norm": "h.{}.ln_1",
+        "mlp_norm": "h.{}.ln_2",
+    }.items()
+}
+APERTUS: Names = LLAMA | {
+    "attention_norm": "layers.{}.attention_layernorm",
+    "mlp_norm": "layers.{}.feedforward_layernorm",
+    "mlp.xielu.positive": "layers.{}.mlp.act_fn.alpha_p",
+    "mlp.xielu.negative": "layers.{}.mlp.act_fn.alpha_n",
+    "mlp.xielu.slope": "layers.{}.mlp.act_fn.beta",
+    "mlp.xielu.largest": "layers.{}.mlp.act_fn.eps",
+}
+NANOCHAT: Names = LLAMA | {"mlp.up": "layers.{}.mlp.fc1", "mlp.down": "layers.{}.mlp.fc2"}
+HUNYUAN: Names = LLAMA | {
+    "attention.query_norm": "layers.{}.self_attn.query_layernorm",
+    "attention.key_norm": "layers.{}.self_attn.key_layernorm",
+}
+SINKS: Names = LLAMA | {"attention.sinks": "layers.{}.self_attn.sinks"}
+DOGE: Names = LLAMA | {
+    "attention.value_bias.rate": "layers.{}.self_attn.A",
+    "attention.value_bias.step": "layers.{}.self_attn.dt_proj",
+    "attention_residual.weight": "layers.{}.input_residual",
+    "mlp_residual.weight": "layers.{}.post_attention_residual",
+}
+MODERNBERT_DECODER: Names = {
+    "embedding": "embeddings.tok_embeddings",
+    "embedding_norm": "embeddings.norm",
+    "final_norm": "final_norm",
+    "head_map": "lm_head.dense",
+    "head_norm": "lm_head.norm",
+    # Called decoder, which is the prefix of other families.
+    "head.weight": "weight",
+    "head.bias": "bias",
+    **_attention("layers.{}.attn.", "q_proj", "k_proj", "v_proj", "Wo"),
+    "mlp.gate_up": "layers.{}.mlp.Wi",
+    "mlp.down": "layers.{}.mlp.Wo",
+    "attention_norm": "layers.{}.attn_norm",
+    "mlp_norm": "layers.{}.mlp_norm",
+}
+DIFFLLAMA: Names = LLAMA | {
+    **{f"differential_attention.{part}": LLAMA[f"attention.{part}"] for part in PARTS},
+    **{
+        f"differential_attention.{part}_{i}": f"layers.{{}}.self_attn.lambda_{part[0]}{i}"
+        for part in ("query", "key")
+        for i in (1, 2)
+    },
 }
 FUSED_GATE: Names = LLAMA | {"mlp.gate_up": "layers.{}.mlp.gate_up_proj"}
 FUSED: Names = FUSED_GATE | {"attention.qkv": "layers.{}.self_attn.qkv_proj"}
@@ -148,6 +272,10 @@ GPTJ: Names = (
     | _attention("h.{}.attn.", "q_proj", "k_proj", "v_proj", "out_proj")
     | {"mlp.up": "h.{}.mlp.fc_in", "mlp.down": "h.{}.mlp.fc_out"}
 )
+CODEGEN: Names = {name: value for name, value in GPTJ.items() if not name.startswith("attention.")} | {
+    "attention.qkv": "h.{}.attn.qkv_proj",
+    "attention.output": "h.{}.attn.out_proj",
+}
 GPT_NEOX: Names = {
     "embedding": "embed_in",
     "final_norm": "final_layer_norm",
@@ -160,6 +288,7 @@ GPT_NEOX: Names = {
     "mlp.up": "layers.{}.mlp.dense_h_to_4h",
     "mlp.down": "layers.{}.mlp.dense_4h_to_h",
 }
+GPT_NEOX_JAPANESE: Names = GPT_NEOX | {"attention.output.bias": "layers.{}.attention.dense_bias"}
 OPT: Names = {
     "embedding": "embed_tokens",
     "positions": "embed_positions",
@@ -172,6 +301,22 @@ OPT: Names = {
     **_attention("layers.{}.self_attn.", "q_proj", "k_proj", "v_proj", "out_proj"),
     "mlp.up": "layers.{}.fc1",
     "mlp.down": "layers.{}.fc2",
+}
+BIOGPT: Names = OPT | {"final_norm": "layer_norm", "head": ("output_projection", "lm_head")}
+XGLM: Names = {name: value for name, value in BIOGPT.items() if name != "positions"} | {"head": "lm_head"}
+OPENAI_GPT: Names = {name: value for name, value in GPT2.items() if name != "final_norm"} | {
+    "embedding": "tokens_embed",
+    "positions": "positions_embed",
+}
+CTRL: Names = {
+    "embedding": "w",
+    "final_norm": "layernorm",
+    "head": "lm_head",
+    "attention_norm": "h.{}.layernorm1",
+    "mlp_norm": "h.{}.layernorm2",
+    **_attention("h.{}.multi_head_attention.", "Wq", "Wk", "Wv", "dense"),
+    "mlp.up": "h.{}.ffn.0",
+    "mlp.down": "h.{}.ffn.2",
 }
 BLOOM: Names = {
     "embedding": "word_embeddings",

@@ -9,27 +9,11 @@ from flax import nnx
 
 from inference.decoder.block import Block
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.head_transform import HeadTransform
 from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind, LayerRun
-from inference.decoder.layers import LayerInputs, Linear, Norm
-
-
-def held_in_place(weights: Any) -> Any:
-    """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
-
-    Parameters
-    ----------
-    weights
-        Arrays that each turn of a loop takes over from the one before.
-
-    Returns
-    -------
-    Any
-        The same. On a CPU the conversion is part of the matrix product as long as it stays inside the loop; outside of
-        it, it would take twice the memory of the model.
-    """
-    short = any(leaf.dtype.itemsize == 2 for leaf in jax.tree.leaves(weights))
-    return jax.lax.optimization_barrier(weights) if short and jax.default_backend() == "cpu" else weights
+from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm, held_in_place
+from inference.decoder.sinusoids import sinusoids
 
 
 class Embedding(nnx.Module):
@@ -96,6 +80,10 @@ class Decoder(nnx.Module):
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
         self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
+        transform = next((part for part in config.parts if isinstance(part, HeadTransform)), None)
+        self.head_activation = None if transform is None else ACTIVATIONS[transform.activation]
+        self.head_map = None if transform is None else Linear(config.width, config.width, bias=transform.bias)
+        self.head_norm = None if transform is None else Norm(config, (config.width,))
         self.head = None if config.tied else Linear(inner, config.vocabulary, bias=False)
         # Some families keep the head's bias when its weight is the embedding.
         self.head_bias = nnx.Param(jnp.zeros((config.vocabulary,))) if config.head_bias else None
@@ -133,12 +121,18 @@ class Decoder(nnx.Module):
         x = x.astype(jnp.float32)
         if self.positions is not None:
             x = x + self.positions(jnp.arange(tokens.shape[1]) + config.position_offset).astype(jnp.float32)
+        if config.position == "sinusoidal":
+            steps = config.sinusoid_steps
+            x = x + sinusoids(tokens.shape[1], config.width, first=config.position_offset, steps=steps)
         return x if self.embedding_norm is None else self.embedding_norm(x)
 
     def finish(self, x: jax.Array) -> jax.Array:
         """Return the hidden states before the head of what the last block gives, [row, position, width] both."""
+        kind = self.head_part().weight[...].dtype
         x = x if self.final_norm is None else self.final_norm(x)
-        x = x.astype(self.head_part().weight[...].dtype)
+        x = x.astype(kind)
+        if self.head_map is not None and self.head_norm is not None and self.head_activation is not None:
+            x = self.head_norm(self.head_activation(self.head_map(x).astype(jnp.float32))).astype(kind)
         return x if self.project_out is None else self.project_out(x)
 
     def head_part(self) -> "Head":

@@ -12,6 +12,7 @@ from flax import nnx
 
 from inference.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
+from inference.checkpoints.sharding import check_splittable
 from inference.checkpoints.weights import check_tensors
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.parameter_totals import parameter_counts
@@ -104,6 +105,7 @@ def prepare_model(request: ModelRequest, options: ScoreOptions) -> PreparedModel
     """
     checkpoint = open_checkpoint(request.source, revision=request.revision, offline=options.offline)
     config = read_decoder_config(checkpoint)
+    check_splittable(config, options.tensor_parallel)
     window, stride = check_window(config, options.window, options.stride)
     check_tensors(checkpoint)
     return PreparedModel(

@@ -85,6 +85,7 @@ def runs(file_of_fit, tmp_path_factory):
         "compare": [("compare", fits["tiny"], twin), ("compare", fits["tiny"], twin, "--stack")],
         "advantage": [("advantage", *ZOO)],
         "score": [("score", checkpoint, "--texts", texts, "--unit", "line", "--out", folder / "scored")],
+        "families": [("families", "--all")],
         "calibrate": [("calibrate", "--config", law, "--simulations", "10")],
     }
 

@@ -1,57 +1,12 @@
 """Small random configurations, at least one for every family and every switch of it that changes the result."""
 
-from dataclasses import dataclass
 from typing import Any
 
-SHORT = (23, 17)
-GATE = 1e-5
-LONG_GATE = 1e-4
-# Beyond this many tokens rounding in float32 adds up in either implementation.
-LONG = 1024
+from parity.case import GROUPS, HEADS, Case
+from parity.dense_cases import DENSE_CASES
+from parity.recurrent_cases import RECURRENT_CASES
+from parity.routed_cases import ROUTED_CASES
 
-
-@dataclass(frozen=True)
-class Case:
-    """A configuration and the texts that run through it.
-
-    Attributes
-    ----------
-    name
-        Name of the model type, and what is special after a slash.
-    settings
-        Fields of the configuration that differ from the family's.
-    lengths
-        Tokens of each text.
-    attention
-        Implementation of attention that the reference runs with.
-    """
-
-    name: str
-    settings: dict[str, Any]
-    lengths: tuple[int, ...] = SHORT
-    attention: str = "eager"
-
-    @property
-    def model_type(self) -> str:
-        """Family."""
-        return self.name.split("/")[0]
-
-    @property
-    def gate(self) -> float:
-        """Largest difference of log-probabilities allowed, nats."""
-        return LONG_GATE if max(self.lengths) > LONG else GATE
-
-
-SPECIAL = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2}
-HEADS = SPECIAL | {
-    "vocab_size": 99,
-    "hidden_size": 64,
-    "intermediate_size": 112,
-    "num_hidden_layers": 4,
-    "num_attention_heads": 4,
-    "max_position_embeddings": 64,
-}
-GROUPS = HEADS | {"num_key_value_heads": 2}
 GPT = {"vocab_size": 99, "n_embd": 64, "n_layer": 4, "n_head": 4, "n_positions": 64}
 NEO = {
     "vocab_size": 99,
@@ -303,5 +258,6 @@ _CASES = [
     Case("persimmon", HEADS),
     Case("persimmon/plain", HEADS | {"qk_layernorm": False, "tie_word_embeddings": True}),
 ]
+_CASES += DENSE_CASES + RECURRENT_CASES + ROUTED_CASES
 CASES = {case.name: case for case in _CASES}
 MODEL_TYPES = tuple(dict.fromkeys(case.model_type for case in _CASES))

@@ -1,43 +1,19 @@
 """Checkpoints with seeded weights, and what a decoder and its reference say of the same texts."""
 
 import json
-import re
 from collections.abc import Callable, Mapping
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
 from flax import nnx
 from parity.cases import Case
 from parity.seeded import seeded_ids, seeded_tensor
+from parity.stored import read_reference, tensor_shapes
 from safetensors.numpy import save_file
 
 from inference.decoder.transformer import Decoder
-
-FOLDER = Path(__file__).parent / "references"
-
-
-@cache
-def read_reference(name: str) -> dict[str, Any]:
-    """Return what is stored of a case."""
-    return json.loads((FOLDER / f"{name.replace('/', '-')}.json").read_text())
-
-
-def tensor_shapes(name: str) -> dict[str, list[int]]:
-    """Return the shape of every tensor of a case's checkpoint."""
-    return spread(read_reference(name)["shapes"])
-
-
-def spread(collapsed: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors that every layer has, ``layers.{4}.norm``, once for each layer."""
-    shapes = {}
-    for tensor, shape in collapsed.items():
-        layers = re.search(r"\{(\d+)\}", tensor)
-        names = [tensor.replace(layers[0], str(i)) for i in range(int(layers[1]))] if layers else [tensor]
-        shapes |= dict.fromkeys(names, shape)
-    return shapes
 
 
 def write_checkpoint(

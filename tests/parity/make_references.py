@@ -34,7 +34,9 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
     shapes = stored_shapes(folder)
     weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
-    options = {"dtype": torch.float32, "attn_implementation": case.attention} | options
+    # Experts one after the other: the reference's joined products of all experts know no float64.
+    kinds = {"attn_implementation": case.attention, "experts_implementation": "eager"}
+    options = {"dtype": torch.float32} | kinds | options
     model, loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **options)
     for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"):
         if loaded[kind]:
@@ -79,7 +81,10 @@ def make_reference(case: Case) -> dict[str, Any]:
         exact = reference_model(case, Path(name), dtype=torch.float64)[0]
     texts = seeded_ids(case.name, case.lengths, config["vocab_size"])
     runs = [log_probabilities(model, ids) for ids in texts]
+    # Some families make numbers of their own in the default type.
+    torch.set_default_dtype(torch.float64)
     worst = max(np.abs(run - log_probabilities(exact, ids)).max() for run, ids in zip(runs, texts, strict=True))
+    torch.set_default_dtype(torch.float32)
     targets = [of_targets(run, ids) for run, ids in zip(runs, texts, strict=True)]
     print(f"{case.name:24s} rounding {worst:.1e}, spread {runs[0].std():.2f}", flush=True)
     return {
@@ -91,7 +96,10 @@ def make_reference(case: Case) -> dict[str, Any]:
 
 
 def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
-    """Write the tensors that every layer has once, with the number of layers: ``layers.{4}.norm``."""
+    """Write the tensors of layers once, with the number of the first layers that have them: ``layers.{4}.norm``.
+
+    Those of other layers name them: ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    """
     found: dict[str, list[str]] = {}
     for name in shapes:
         found.setdefault(re.sub(r"\.\d+\.", ".#.", name, count=1), []).append(name)
@@ -100,7 +108,10 @@ def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
         first = shapes[many[0]]
         if any(shapes[one] != first for one in many):
             raise SystemExit(f"{name} has another shape in another layer")
-        collapsed[name.replace("#", f"{{{len(many)}}}")] = first
+        numbers = sorted(int(layer[1]) for one in many if (layer := re.search(r"\.(\d+)\.", one)))
+        chosen = ",".join(map(str, numbers)) + ("," if len(numbers) == 1 else "")
+        written = len(many) if numbers == list(range(len(many))) else chosen
+        collapsed[name.replace("#", f"{{{written}}}")] = first
     return collapsed
 
 

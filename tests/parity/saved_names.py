@@ -1,6 +1,6 @@
 """Names of the tensors that the newest allowed transformers writes, beside those in references of older ones.
 
-Usage, in tests/, with PyTorch installed: python -m parity.saved_names
+Usage, in tests/, with PyTorch installed: python -m parity.saved_names [CASE ...]
 """
 
 import json
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.cases import CASES, Case
-from parity.checkpoints import read_reference
+from parity.stored import read_reference
 
 RECORD = Path(__file__).with_name("saved_names.json")
 FORMS = {"original": True, "modules": False}
@@ -53,20 +53,21 @@ def saved_shapes(case: Case, form: str) -> dict[str, list[int]]:
 
 
 def main(names: list[str]) -> None:
-    """Write the record of all cases, or print the changes of those named."""
+    """Write the record of all cases, or what it says of those named."""
     import transformers
     from parity.make_references import collapse, saved_model
 
-    record: dict[str, Any] = {"transformers": transformers.__version__}
+    record: dict[str, Any] = {"transformers": transformers.__version__} | {form: {} for form in FORMS}
+    if names and read_record()["transformers"] == transformers.__version__:
+        record = read_record()
     for form, original in FORMS.items():
-        record[form] = {}
         for name in names or CASES:
             with tempfile.TemporaryDirectory() as folder:
                 _, shapes = saved_model(CASES[name], Path(folder), original=original)
             record[form][name] = changes(CASES[name], collapse(shapes))
             print(form, name, record[form][name] or "as in its reference", flush=True)
-    if not names:
-        RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        record[form] = {name: record[form][name] for name in CASES if name in record[form]}
+    RECORD.write_text(json.dumps(record, indent=1) + "\n")
 
 
 if __name__ == "__main__":

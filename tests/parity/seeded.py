@@ -8,7 +8,30 @@ import numpy as np
 MATRIX_SCALE = 0.1
 VECTOR_SCALE = 0.3
 # These families store the weights of norms minus one.
-ONE_LESS = ("gemma", "gemma2", "gemma3_text", "nemotron")
+ONE_LESS = (
+    "gemma",
+    "gemma2",
+    "gemma3_text",
+    "nemotron",
+    "recurrent_gemma",
+    "qwen3_5_text",
+    "qwen3_5_moe_text",
+    "qwen3_next",
+    "vaultgemma",
+)
+
+
+# Tensors of recurrences, by the end of their names, and where they scatter around and how widely: decays that reach
+# over chunks of a text, and convolutions that pass on more than rounding.
+RECURRENCES = {
+    "A_log": (0.0, 0.7),
+    "dt_bias": (-2.0, 0.7),
+    "dt_proj.bias": (-2.0, 0.7),
+    "recurrent_param": (-2.0, 1.0),
+    "conv1d.weight": (0.0, 0.5),
+    "conv_1d.weight": (0.0, 0.5),
+    "conv.conv.weight": (0.0, 0.5),
+}
 
 
 def _generator(*names: str) -> np.random.Generator:
@@ -21,10 +44,19 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
 
     Norm weights scatter around one and biases around zero, widely enough that a mistaken switch shows.
     """
-    noise = _generator(case, name).standard_normal(tuple(shape), np.float32)
-    if "norm" in name or len(shape) == 1:
+    noise = np.asarray(_generator(case, name).standard_normal(tuple(shape), np.float32))
+    if name.endswith("act_fn.eps"):
+        # The bound of an exponential, which holds below zero alone.
+        return np.asarray(np.float32(-0.1) - np.abs(noise))
+    if ".lambda_" in name:
+        # Exponents of sums over heads.
+        return np.float32(VECTOR_SCALE) * noise
+    for end, (centre, scale) in RECURRENCES.items():
+        if name.endswith(end):
+            return np.float32(scale) * noise + np.float32(centre)
+    if "norm" in name or len(shape) < 2:
         centre = 0 if name.endswith("bias") or case.split("/")[0] in ONE_LESS else 1
-        return np.float32(VECTOR_SCALE) * noise + np.float32(centre)
+        return np.asarray(np.float32(VECTOR_SCALE) * noise + np.float32(centre))
     return np.float32(MATRIX_SCALE) * noise
 
 

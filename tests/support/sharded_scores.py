@@ -28,7 +28,8 @@ def scores(folder: Path, name: str, mesh: object) -> tuple[list[np.ndarray], dic
     counts = dict(parameter_counts(decoder))
     model = LanguageModel(decoder, SimpleNamespace(prefix=1), name, None, name, "float32", counts, mesh)
     generator = np.random.default_rng(0)
-    texts = [SimpleNamespace(ids=generator.integers(0, 99, length).astype(np.int32)) for length in (24, 40, 32, 24, 32)]
+    lengths, vocabulary = (24, 40, 32, 24, 32), decoder.config.vocabulary
+    texts = [SimpleNamespace(ids=generator.integers(0, vocabulary, one).astype(np.int32)) for one in lengths]
     split = {}
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):
         shards = {shard.data.shape for shard in variable[...].addressable_shards}

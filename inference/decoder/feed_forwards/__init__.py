@@ -8,6 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.mlp import MLP
+from inference.decoder.feed_forwards.scaled_mlp import ScaledMLP
 
-FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {"mlp": MLP}
+FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {
+    "mlp": MLP,
+    "scaled_mlp": ScaledMLP,
+    "experts": RoutedExperts,
+}

@@ -10,5 +10,27 @@ from typing import Any
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.mixers.attention import Attention
+from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
+from inference.decoder.mixers.differential_attention import DifferentialAttention
+from inference.decoder.mixers.gated_attention import GatedAttention
+from inference.decoder.mixers.gated_delta import GatedDeltaMixer
+from inference.decoder.mixers.latent_attention import LatentAttentionMixer
+from inference.decoder.mixers.mamba import MambaMixer
+from inference.decoder.mixers.mamba2 import Mamba2Mixer
+from inference.decoder.mixers.rglru import GatedLinearUnitMixer
+from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 
-MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {"attention": Attention}
+MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
+    "attention": Attention,
+    "attention_mamba2": AttentionMamba2Mixer,
+    "differential_attention": DifferentialAttention,
+    "gated_attention": GatedAttention,
+    "gated_delta": GatedDeltaMixer,
+    "latent_attention": LatentAttentionMixer,
+    "mamba": MambaMixer,
+    "mamba2": Mamba2Mixer,
+    "rglru": GatedLinearUnitMixer,
+    "short_convolution": ShortConvolutionMixer,
+}
+# Those whose state goes through a text, from one position to the next.
+RECURRENT = frozenset({"attention_mamba2", "gated_delta", "mamba", "mamba2", "rglru", "short_convolution"})

@@ -7,6 +7,8 @@ from flax import nnx
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs, Linear, Norm
+from inference.decoder.mixers.value_bias import ValueBias
+from inference.decoder.query_growth import QueryGrowth
 from inference.decoder.rope import rotate
 
 
@@ -34,24 +36,37 @@ class Attention(nnx.Module):
         }[config.query_key_norm]
         norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
         self.query_norm, self.key_norm = norms or (None, None)
+        self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
+        self.value_bias = ValueBias(config) if config.value_bias else None
+        self.growth = next((part for part in config.parts if isinstance(part, QueryGrowth)), None)
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
+        return self.output(self.attended(x, inputs))
+
+    def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return the mixed values of all heads, [row, position, heads x width of a head]."""
         config, (rows, length, _) = self.config, x.shape
         q, k, v = self.query(x), self.key(x), self.value(x)
         kind = v.dtype
-        if config.qkv_clip is not None:
-            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
+        key_bias = inputs.key_bias if self.value_bias is None else self.value_bias(v)
         if config.query_key_norm == "flat":
             q, k = self._normed(q, k)
+        if config.qkv_clip is not None:
+            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
         q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
-        if config.query_key_norm in ("head", "per_head"):
+        by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
+        if by_head and not late:
             q, k = self._normed(q, k)
         if inputs.cosines is not None and inputs.sines is not None:
             q, k = (
                 rotate(one, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
                 for one in (q, k)
             )
+        if by_head and late:
+            q, k = self._normed(q, k)
+        if self.growth is not None:
+            q = q * self.growth.factors(length)[:, None, None]
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
@@ -59,10 +74,17 @@ class Attention(nnx.Module):
             v,
             scale=inputs.scale,
             window=inputs.window,
-            key_bias=inputs.key_bias,
+            key_bias=key_bias,
             softcap=config.attention_softcap,
+            sinks=self._sinks(),
         )
-        return self.output(mixed.reshape(rows, length, -1))
+        return mixed.reshape(rows, length, -1)
+
+    def _sinks(self) -> jax.Array | None:
+        """Return the scores of sinks, [group, head], float32."""
+        if self.sinks is None:
+            return None
+        return self.sinks[...].astype(jnp.float32).reshape(self.config.key_value_heads, self.config.heads_per_group)
 
     def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
         assert self.query_norm is not None

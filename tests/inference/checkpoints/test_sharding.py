@@ -8,9 +8,14 @@ from pathlib import Path
 
 import jax
 import pytest
+from parity.cases import CASES
+from parity.checkpoints import write_checkpoint
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.sharding import make_mesh
+from inference.runs.model_list import ModelRequest
+from inference.runs.options import ScoreOptions
+from inference.runs.prepared import prepare_model
 
 # Rows alone are spread in "data", weights alone in "tensor".
 MESHES = ("data", "both", "tensor")
@@ -59,6 +64,20 @@ def test_weights_are_split_by_heads_and_columns(found):
 
 def test_rows_alone_leave_weights_whole(found):
     assert set(found["llama data"]["split"].values()) == {1}
+
+
+@pytest.mark.slow
+def test_rows_of_recurrences_may_be_spread(tmp_path):
+    found = on_meshes(tmp_path, ["mamba2", "mamba", "qwen3_5_text"], ["data"])
+    assert {name: each["apart"] for name, each in found.items() if each["apart"] > 1e-5} == {}
+
+
+@pytest.mark.parametrize(("name", "kind"), [("mamba", "mamba"), ("bamba", "mamba2"), ("lfm2", "short_convolution")])
+def test_recurrences_are_not_split(name, kind, tmp_path):
+    request = ModelRequest(str(write_checkpoint(tmp_path, CASES[name])), name, "any")
+    with pytest.raises(InputError, match=f"kind {kind} cannot be split over 2 devices") as refused:
+        prepare_model(request, ScoreOptions(tensor_parallel=2))
+    assert "--tensor-parallel" in refused.value.fix
 
 
 def test_one_device_needs_no_mesh():

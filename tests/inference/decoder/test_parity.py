@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
-from parity.checkpoints import case_ids, differences, log_probabilities, spread, tensor_shapes, write_checkpoint
+from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
+from parity.dense_cases import DENSE_CASES
+from parity.recurrent_cases import RECURRENT_CASES
+from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
+from parity.stored import spread, tensor_shapes
 from safetensors.numpy import save_file
 
 from bayeslaw.errors import InputError
@@ -30,12 +34,22 @@ OTHER_NAMES = [
     ("gemma3_text", "model.", "language_model.model."),
     ("gemma3_text/capped", "", "language_model."),
     ("gpt2/untied", "transformer.", "model.transformer."),
+    ("mamba", "backbone.", ""),
+    ("mamba", "backbone.embeddings.", "backbone.embedding."),
+]
+# Models of text and images, cases of their text part, where its tensors lie, and one of the images' tensors.
+IMAGE_MODELS = [
+    ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
+    ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
+    ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
+    ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
 ]
 # What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
+LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -66,9 +80,41 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
-    ("llama", {"model_type": "mixtral"}),
+    ("openai-gpt", {"afn": "gelu_10"}),
+    ("ctrl", {"layer_norm_epsilon": 1e-5}),
+    ("xglm", {"add_cross_attention": True}),
+    ("doge", {"is_moe": True}),
+    ("doge", {"keep_window_size": 32}),
+    ("ministral3", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4}}),
+    ("granite_swa", {"layer_rope_theta": [1e4, -1.0, 1e4, 1e4, 1e4]}),
+    ("granite_swa", {"layer_rope_theta": [1e4]}),
+    ("codegen", {"rotary_dim": None}),
+    ("diffllama", {"num_key_value_heads": 1}),
+    ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
+    ("llama", {"model_type": "longcat_flash"}),
+    ("deepseek_v2", {"topk_method": "noaux_tc"}),
+    ("phimoe/longrope", {"num_experts_per_tok": 3}),
+    ("hunyuan_v1_moe", {"moe_topk": [2, 2, 3]}),
+    ("exaone_moe", {"mlp_layer_types": ["dense", "sparse"]}),
+    ("glm4_moe_lite", {"mlp_layer_types": ["dense", "shared", "sparse"]}),
+    ("cohere2_moe", {"expert_selection_fn": "tanh"}),
+    ("cohere2_moe", {"shared_expert_combination_strategy": "product"}),
+    ("afmoe", {"attention_bias": True}),
+    ("mixtral", {"num_experts_per_tok": 6}),
+    ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "mamba"}),
+    ("llama", {"model_type": "xlstm"}),
+    ("mamba", {"hidden_act": "gelu_10"}),
+    ("mamba2", {"time_step_limit": [0.2, 0.1]}),
+    ("mamba2", {"n_groups": 3}),
+    ("bamba", {"mamba_n_groups": 3}),
+    ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("recurrent_gemma", {"lru_width": 31}),
+    ("nemotron_h", {"moe_latent_size": 16}),
+    ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
+    ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
+    ("qwen3_5_text", {"linear_num_key_heads": 3}),
 ]
 
 
@@ -92,7 +138,9 @@ def test_every_family_has_a_case():
     assert set(MODEL_TYPES) == set(SUPPORTED)
 
 
-@pytest.mark.parametrize("name", ["llama/llama3", "gemma2", "phi3/longrope"])
+@pytest.mark.parametrize(
+    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"]
+)
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
     decoder, texts = load(write_checkpoint(tmp_path, case)), case_ids(case)
@@ -139,6 +187,35 @@ def test_a_tied_head_may_be_stored_as_well(name, embedding, tmp_path):
     tied = f"{embedding}.weight"
     head = seeded_tensor(name, tied, tensor_shapes(name)[tied])
     assert_parity(write_checkpoint(tmp_path, CASES[name], extra={"lm_head.weight": head}), CASES[name])
+
+
+def test_another_head_beside_a_tied_one_is_refused(tmp_path):
+    head = np.ones(tensor_shapes("gpt2")["transformer.wte.weight"], np.float32)
+    folder = write_checkpoint(tmp_path, CASES["gpt2"], extra={"lm_head.weight": head})
+    with pytest.raises(InputError, match=r"makes the embedding the head, and lm_head\.weight differs"):
+        load(folder)
+
+
+@pytest.mark.parametrize(("whole", "name", "body", "image"), IMAGE_MODELS)
+def test_the_text_part_of_a_model_of_images_is_read(whole, name, body, image, tmp_path):
+    def rename(tensor: str) -> str:
+        if tensor.startswith("lm_head"):
+            return ("" if body.startswith("model.") else body.removesuffix("model.")) + tensor
+        return body + tensor.removeprefix("model.")
+
+    folder = write_checkpoint(tmp_path, CASES[name], rename=rename, extra={image: np.ones((3, 2), np.float32)})
+    file = folder / "config.json"
+    file.write_text(json.dumps({"model_type": whole, "text_config": json.loads(file.read_text())}))
+    assert_parity(folder, CASES[name])
+    change_config(folder, {"text_config": {"model_type": "gpt2"}})
+    with pytest.raises(InputError, match=f"the text part of this {whole} is of the model_type 'gpt2'"):
+        load(folder)
+
+
+def test_another_name_of_an_architecture_is_read(tmp_path):
+    folder = write_checkpoint(tmp_path, CASES["gpt2"])
+    change_config(folder, {"model_type": "gpt-sw3"})
+    assert_parity(folder, CASES["gpt2"])
 
 
 def test_a_head_that_is_not_tied_must_be_stored(tmp_path):
