@@ -5,6 +5,8 @@ memory to load, compilations. PyTorch runs with scaled dot-product attention in 
 
     uv run --group torch python benchmarks/scoring.py                  # 110M Llama and Qwen3 shapes, then ragged texts
     uv run --group torch python benchmarks/scoring.py --only gpu       # 1.5B shape in bfloat16 on a GPU
+    python benchmarks/scoring.py --only streamed                       # 0.3B in bfloat16, layer by layer
+    python benchmarks/scoring.py --only streamed-4b                    # 4B in bfloat16 (8 GB on disk) in 2 GiB
     python benchmarks/scoring.py --smoke                               # small, in seconds, without PyTorch
 """
 
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 from safetensors.numpy import save_file
+from scoring_streamed import StreamedCase, compare_streamed
 
 WORKERS = Path(__file__).with_name("scoring_workers.py")
 LLAMA = {"model_type": "llama", "vocab_size": 32_000, "hidden_size": 768, "num_hidden_layers": 12}
@@ -35,6 +38,14 @@ SMALL = LLAMA | {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "
 SMALL |= {"num_key_value_heads": 2, "head_dim": 16, "intermediate_size": 128}
 MEDIUM = LLAMA | {"hidden_size": 384, "num_hidden_layers": 4, "num_attention_heads": 6, "num_key_value_heads": 6}
 MEDIUM |= {"intermediate_size": 1024}
+THIRD = LLAMA | {"hidden_size": 1024, "num_hidden_layers": 22, "num_attention_heads": 16, "num_key_value_heads": 8}
+THIRD |= {"intermediate_size": 2816}
+FOUR = QWEN | {"hidden_size": 2560, "num_hidden_layers": 36, "num_attention_heads": 32, "intermediate_size": 9728}
+STREAMED = {
+    "smoke": StreamedCase("small Llama shape layer by layer", SMALL, 8, 64),
+    "streamed": StreamedCase("0.3B Llama shape layer by layer", THIRD, 16, 512),
+    "streamed-4b": StreamedCase("4B Qwen3 shape layer by layer", FOUR, 16, 512, limit=2 << 30),
+}
 # Dense matrix products in bfloat16, from the makers' data sheets, in FLOP per second.
 PEAKS = {"H100": 989e12, "H200": 989e12, "A100": 312e12}
 
@@ -225,15 +236,21 @@ def compile_times(depths: list[int]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--smoke", action="store_true", help="small, in seconds; targets are printed but not judged")
-    parser.add_argument("--only", choices=("llama", "qwen", "bfloat16", "ragged", "compile", "gpu"))
+    parser.add_argument(
+        "--only", choices=("llama", "qwen", "bfloat16", "ragged", "compile", "gpu", "streamed", "streamed-4b")
+    )
     parser.add_argument("--rounds", type=int, default=5, help="times that both sides run in turn")
     arguments = parser.parse_args()
     if importlib.util.find_spec("torch") is None:
         print("PyTorch is not installed: no ratios (uv run --group torch python benchmarks/scoring.py)")
+    if arguments.smoke and arguments.only == "streamed":
+        compare_streamed(STREAMED["smoke"], make_checkpoint, dtype="bfloat16", rounds=1, target=0.8)
+        return 0
     if arguments.smoke:
         compare("small Llama shape", SMALL, "float32", rounds=1, target=Target(1.0))
         compare_ragged("small Llama shape", SMALL, rounds=1, texts=20)
         compile_times([2])
+        compare_streamed(STREAMED["smoke"], make_checkpoint, dtype="bfloat16", rounds=1, target=0.8)
         return 0
     rounds, wanted, met = arguments.rounds, arguments.only, []
     if wanted == "gpu":
@@ -246,6 +263,9 @@ def main() -> int:
         met.append(compare("Qwen3 shape", QWEN, "float32", rounds=rounds, target=Target(0.9, 0.2)))
     if wanted in (None, "bfloat16"):
         met.append(compare("Qwen3 shape", QWEN, "bfloat16", rounds=rounds, target=Target(0.9)))
+    if wanted in (None, "streamed", "streamed-4b"):
+        streamed = STREAMED[wanted or "streamed"]
+        met.append(compare_streamed(streamed, make_checkpoint, dtype="bfloat16", rounds=rounds, target=0.8))
     if wanted in (None, "ragged"):
         met.append(compare_ragged("20M Llama shape", MEDIUM, rounds=max(1, rounds // 2), texts=300))
     return 0 if all(met) else 1

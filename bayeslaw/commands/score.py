@@ -74,6 +74,15 @@ def score(
     ray: Annotated[
         str | None, typer.Option("--ray", help="Spread the work over a Ray cluster: its address, or auto.")
     ] = None,
+    stream_layers: Annotated[
+        bool | None,
+        typer.Option(
+            "--stream-layers/--no-stream-layers",
+            help="Read models layer by layer, all texts going through one before the next: memory holds two layers and "
+            "hidden states (default: where a model's weights do not fit into memory).",
+            show_default=False,
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Score texts under models: losses in nats of every sample, with their provenance."""
@@ -81,7 +90,7 @@ def score(
     use_compilation_cache()
     from bayeslaw.losses.model_names import check_family_names, check_model_names
     from inference.runs.model_list import read_requests
-    from inference.runs.options import ScoreOptions
+    from inference.runs.options import ScoreOptions, check_place
     from inference.runs.runner import run
     from inference.texts.documents import blank_note, read_texts
 
@@ -96,7 +105,9 @@ def score(
         strict=strict,
         offline=offline,
         tensor_parallel=tensor_parallel,
+        stream_layers=stream_layers,
     )
+    check_place(options, elsewhere=ray is not None)
     requests = read_requests(models)
     check_model_names(request.name for request in requests)
     check_family_names(request.family for request in requests)

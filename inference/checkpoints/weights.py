@@ -1,6 +1,7 @@
 """Filling a decoder from a checkpoint: every parameter asks for its tensor."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -13,18 +14,19 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import check_model_type, read_decoder_config
 from inference.checkpoints.sharding import TENSOR, check_splittable, weight_sharding
+from inference.checkpoints.weight_memory import aligned_array
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
 from inference.decoder.transformer import Decoder
 
+MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
 BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
 VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
-ALIGNMENT = 64
 
 
 def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh | None = None) -> Decoder:
@@ -50,13 +52,13 @@ def load_decoder(checkpoint: Checkpoint, *, dtype: Any = jnp.float32, mesh: Mesh
         If the family is not supported; if tensors are missing, unused or of another shape, all of them at once; if one
         holds values that are not finite in `dtype`; or if layers are recurrences and weights are to be split.
     """
-    config, graph, flat, pieces = _planned(checkpoint)
+    config, graph, flat, pieces = plan_weights(checkpoint)
     check_splittable(config, 1 if mesh is None else mesh.shape[TENSOR])
     if config.tied:
-        _check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
+        check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     filled = {}
     for path, variable in flat.items():
-        values = _fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
+        values = fill(checkpoint, pieces[path], variable.shape, dtype=np.dtype(dtype), stacked=path[0] == "blocks")
         place = None if mesh is None else weight_sharding(mesh, [str(step) for step in path], values.shape, config)
         # On a CPU an aligned array becomes the device's without a copy.
         filled[path] = variable.replace(jax.device_put(values, place, may_alias=True))
@@ -76,21 +78,37 @@ def check_tensors(checkpoint: Checkpoint) -> None:
     InputError
         If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
     """
-    _planned(checkpoint)
+    plan_weights(checkpoint)
 
 
-def _check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
-    """Check that a head stored beside an embedding that serves as head is the same."""
+def check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
+    """Check that a head stored beside an embedding that serves as head is the same, or raise InputError."""
     for head in sorted(name for name in checkpoint.names if PREFIX.sub("", name) in TIED_HEADS):
         if not np.array_equal(checkpoint.read(head), checkpoint.read(embedding)):
             problem = f"config.json of {checkpoint.name!r} makes the embedding the head, and {head} differs from it"
             raise InputError(problem, "one of the two", "set tie_word_embeddings in config.json to false")
 
 
-def _planned(
+def plan_weights(
     checkpoint: Checkpoint,
 ) -> tuple[DecoderConfig, nnx.GraphDef, dict[tuple, nnx.Variable], dict[tuple, list[Piece]]]:
-    """Find the tensors of every parameter: configuration, structure, parameters by path and their pieces."""
+    """Find the tensors of every parameter of a checkpoint's decoder; none is read.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+
+    Returns
+    -------
+    tuple
+        Configuration, structure of the decoder, its parameters by path (shapes alone), and the pieces of each.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, or tensors are missing, unused or of another shape, all of them at once.
+    """
     model_type = check_model_type(checkpoint.config)
     config = read_decoder_config(checkpoint)
     graph, state = nnx.split(nnx.eval_shape(lambda: Decoder(config)))
@@ -109,10 +127,43 @@ def _planned(
     return config, graph, flat, pieces
 
 
-def _fill(
-    checkpoint: Checkpoint, pieces: list[Piece], shape: tuple[int, ...], *, dtype: np.dtype, stacked: bool
+def fill(
+    checkpoint: Checkpoint,
+    pieces: list[Piece],
+    shape: tuple[int, ...],
+    *,
+    dtype: np.dtype,
+    stacked: bool,
+    array: MakeArray = aligned_array,
 ) -> np.ndarray:
-    values = _aligned(shape, dtype)
+    """Read a parameter.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+    pieces
+        What fills it, as `plan_weights` finds it.
+    shape
+        Its shape.
+    dtype
+        Its type.
+    stacked
+        Whether there is a piece for each entry of its first dimension.
+    array
+        Makes the array that is read into.
+
+    Returns
+    -------
+    numpy.ndarray
+        Its values, where an accelerator's runtime on a CPU takes them over without a copy.
+
+    Raises
+    ------
+    InputError
+        If a tensor cannot be read, or holds values that are not finite in `dtype`.
+    """
+    values = array(shape, dtype)
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
@@ -135,13 +186,6 @@ def _read(checkpoint: Checkpoint, source: Source, values: np.ndarray) -> None:
         problem = f"{source.name} of {checkpoint.name!r} holds values that are not finite in {kind}"
         fix = "use another checkpoint" + ("" if kind == "float32" else ", or dtype float32")
         raise InputError(problem, "finite weights", fix)
-
-
-def _aligned(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-    size = int(np.prod(shape)) * dtype.itemsize
-    buffer = np.empty(size + ALIGNMENT, np.uint8)
-    start = -buffer.ctypes.data % ALIGNMENT
-    return buffer[start : start + size].view(dtype).reshape(shape)
 
 
 def _finite(values: np.ndarray) -> bool:

@@ -5,16 +5,14 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 
 from inference.decoder.block import Block
-from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.head_transform import HeadTransform
+from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind, LayerRun
 from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm, held_in_place
-from inference.decoder.rope import rotation_tables
 from inference.decoder.sinusoids import sinusoids
 
 
@@ -106,60 +104,36 @@ class Decoder(nnx.Module):
         jax.Array
             Hidden states before the head, [row, position, width], in the type of the weights.
         """
-        config = self.config
         rows, length = tokens.shape
         lengths = jnp.full((rows,), length) if lengths is None else lengths
-        kind = self.embedding.weight[...].dtype
+        x, inputs = self.embed(tokens), layer_inputs(self.config, lengths, length)
+        for run, unit in zip(self.config.layer_plan, self.blocks, strict=True):
+            x = _through_run(run, unit, x, inputs)
+        return self.finish(x)
+
+    def embed(self, tokens: jax.Array) -> jax.Array:
+        """Return what the first block is given of token ids [row, position]: [row, position, width], float32."""
+        config = self.config
         # The reference rounds the scale to the type of the weights.
-        x = self.embedding(tokens) * jnp.asarray(config.embedding_scale, kind)
+        x = self.embedding(tokens) * jnp.asarray(config.embedding_scale, self.embedding.weight[...].dtype)
         if self.project_in is not None:
             x = self.project_in(x)
         x = x.astype(jnp.float32)
         if self.positions is not None:
-            x = x + self.positions(jnp.arange(length) + config.position_offset).astype(jnp.float32)
+            x = x + self.positions(jnp.arange(tokens.shape[1]) + config.position_offset).astype(jnp.float32)
         if config.position == "sinusoidal":
-            x = x + sinusoids(length, config.width, first=config.position_offset, steps=config.sinusoid_steps)
-        if self.embedding_norm is not None:
-            x = self.embedding_norm(x)
-        x = self._through_blocks(x, lengths)
+            steps = config.sinusoid_steps
+            x = x + sinusoids(tokens.shape[1], config.width, first=config.position_offset, steps=steps)
+        return x if self.embedding_norm is None else self.embedding_norm(x)
+
+    def finish(self, x: jax.Array) -> jax.Array:
+        """Return the hidden states before the head of what the last block gives, [row, position, width] both."""
+        kind = self.head_part().weight[...].dtype
         x = x if self.final_norm is None else self.final_norm(x)
         x = x.astype(kind)
         if self.head_map is not None and self.head_norm is not None and self.head_activation is not None:
             x = self.head_norm(self.head_activation(self.head_map(x).astype(jnp.float32))).astype(kind)
         return x if self.project_out is None else self.project_out(x)
-
-    def _through_blocks(self, x: jax.Array, lengths: jax.Array) -> jax.Array:
-        config, length = self.config, x.shape[1]
-        cosines = sines = key_bias = None
-        if config.position == "rope":
-            tables = rotation_tables(config.ropes, length, lengths, unrotated=-1 in config.layer_rope)
-            cosines, sines = tables
-        if config.position == "alibi":
-            bias = alibi_bias(config.heads, length, rounded=config.alibi_rounded)
-            shape = (config.key_value_heads, config.heads_per_group, length)
-            key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
-        windows, ropes, scales = self._layer_numbers(length)
-
-        def inputs(layer: jax.Array) -> LayerInputs:
-            turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-            return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
-
-        for run, unit in zip(config.layer_plan, self.blocks, strict=True):
-            x = _through_run(run, unit, x, inputs)
-        return x
-
-    def _layer_numbers(self, length: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Return each layer's window, rotary table and attention scale."""
-        config = self.config
-        windows = np.asarray(config.layer_window or (0,) * config.depth)
-        # The last table is the one that rotates nothing, which is what -1 names.
-        ropes = np.asarray(config.layer_rope or (0,) * config.depth) % (
-            len(config.ropes) + (-1 in config.layer_rope) or 1
-        )
-        scales = np.full(config.depth, config.scale, np.float32)
-        if config.inverse_layer_scale:
-            scales /= np.arange(1, config.depth + 1, dtype=np.float32)
-        return jnp.asarray(np.where(windows == 0, length, windows)), jnp.asarray(ropes), jnp.asarray(scales)
 
     def head_part(self) -> "Head":
         """Return the part that turns hidden states into logits."""

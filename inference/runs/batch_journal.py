@@ -79,7 +79,10 @@ class Journal:
             check_keys(name, known, keys, str(folder), fix=f", or remove that folder to score {name!r} anew")
         self._keys, self._begun = dict(keys), known is not None
 
-    def _begin(self) -> None:
+    def begin(self) -> None:
+        """Make the folder, with what the scores are made with, unless it is there."""
+        if self._begun:
+            return
         # Nothing tells what batches without keys were made with: a killed removal may have left some.
         remove_journal(self.folder)
         with atomic_file(self.folder / KEYS) as path:
@@ -88,6 +91,14 @@ class Journal:
 
     def _path(self, batch: int) -> Path:
         return self.folder / f"batch-{batch:07d}.npz"
+
+    def hidden_path(self, batch: int) -> Path:
+        """Return where the hidden states of a batch lie whose model is read layer by layer."""
+        return self.folder / f"hidden-{batch:07d}.npz"
+
+    def holds_hidden_states(self) -> bool:
+        """Say whether an earlier run left hidden states to go on from."""
+        return self._begun and any(self.folder.glob("hidden-*.npz"))
 
     def write(self, batch: int, values: np.ndarray, seconds: float) -> None:
         """Keep a batch.
@@ -101,8 +112,7 @@ class Journal:
         seconds
             How long it took.
         """
-        if not self._begun:
-            self._begin()
+        self.begin()
         with atomic_file(self._path(batch)) as path:
             np.savez(path, values=values.astype(np.float32), seconds=np.float64(seconds))
 

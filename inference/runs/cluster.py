@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Any
 
 from bayeslaw.errors import InputError
+from inference.runs.batch_journal import Journal
 from inference.runs.batch_queue import BatchQueue
 from inference.runs.cluster_resources import Node, actor_options, no_place, places, worker_resources
 from inference.runs.model_memory import SPARE, weight_bytes
@@ -95,6 +96,8 @@ class ClusterScorer:
     ----------
     load_seconds
         How long each model took to load on the first worker that had it, by name.
+    streamed
+        Models that were read layer by layer: none.
 
     Raises
     ------
@@ -112,6 +115,7 @@ class ClusterScorer:
 
     def __init__(self, address: str, *, offline: bool = False) -> None:
         self.load_seconds: dict[str, float] = {}
+        self.streamed: tuple[str, ...] = ()
         self._address, self._offline = address, offline
         self._ray, self._connected = connect(address)
         self._pool: tuple[Any, WorkerPool] | None = None
@@ -138,7 +142,9 @@ class ClusterScorer:
     def prefetch(self, model: PreparedModel) -> None:
         """Do nothing: a worker has the memory that one model needs."""
 
-    def score(self, model: PreparedModel, plan: Plan, batches: Sequence[int]) -> Iterator[Scored]:
+    def score(
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
+    ) -> Iterator[Scored]:
         """Score batches.
 
         Parameters
@@ -149,6 +155,8 @@ class ClusterScorer:
             Its plan.
         batches
             Which batches.
+        journal
+            Of no use: batches are all that is kept.
 
         Yields
         ------

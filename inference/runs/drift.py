@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from inference.runs.batch_journal import Journal
 from inference.runs.prepared import Plan, PreparedModel
 
 SAMPLE_TOKENS = 16_384
@@ -19,9 +20,12 @@ class Scorer(Protocol):
         ...
 
     def score(
-        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
     ) -> Iterator[tuple[int, np.ndarray, float]]:
-        """Yield number, log-probabilities [token] and seconds of batches, in any order."""
+        """Yield number, log-probabilities [token] and seconds of batches, in any order.
+
+        What is worth keeping before a batch is done may be kept in the journal.
+        """
         ...
 
 

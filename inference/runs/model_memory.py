@@ -1,9 +1,8 @@
-"""Whether another model fits into memory."""
+"""Whether a model fits into memory."""
 
-import jax
 import jax.numpy as jnp
-import psutil
 
+from inference.runs.free_memory import free_memory, free_on_devices
 from inference.runs.prepared import PreparedModel
 
 # Room for activations and logits beside the weights.
@@ -29,12 +28,8 @@ def fits(model: PreparedModel) -> bool:
         Whether they do, with room to score.
     """
     needed = weight_bytes(model) + SPARE
-    if psutil.virtual_memory().available < needed:
+    if free_memory() < needed:
         return False
-    free = [
-        facts["bytes_limit"] - facts["bytes_in_use"]
-        for device in jax.local_devices()
-        if (facts := device.memory_stats()) and "bytes_limit" in facts
-    ]
+    free = free_on_devices()
     # Devices that share out rows hold all weights each, and those that split weights an equal part.
     return not free or min(free) * model.tensor_parallel > needed

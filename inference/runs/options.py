@@ -33,6 +33,9 @@ class ScoreOptions:
         Whether to use only what is on this machine.
     tensor_parallel
         Over how many devices each weight is split; the others share out the rows of a batch.
+    stream_layers
+        Whether all texts go through one layer of a model before the next one is read, so that memory holds two layers
+        and the hidden states; by default where a model's weights do not fit into memory.
 
     Raises
     ------
@@ -50,6 +53,7 @@ class ScoreOptions:
     strict: bool = False
     offline: bool = False
     tensor_parallel: int = 1
+    stream_layers: bool | None = None
 
     def __post_init__(self) -> None:
         check_choice("unit", self.unit, UNITS)
@@ -59,8 +63,31 @@ class ScoreOptions:
         if self.batch_tokens is not None:
             check_whole("batch_tokens", self.batch_tokens, lowest=2, suggested=2048)
         check_whole("tensor_parallel", self.tensor_parallel, lowest=1, suggested=1)
+        if self.stream_layers and self.tensor_parallel > 1:
+            problem = f"--stream-layers reads each layer whole, and --tensor-parallel {self.tensor_parallel} splits it"
+            raise InputError(problem, "one of the two", "leave --tensor-parallel out")
         for name, lowest, usual in (("window", 2, "what each model is made for"), ("stride", 1, "half of the window")):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < lowest):
                 accepted = f"a whole number of at least {lowest}"
                 raise InputError(f"{name} is {value!r}", accepted, f"leave --{name} out for {usual}")
+
+
+def check_place(options: ScoreOptions, *, elsewhere: bool) -> None:
+    """Refuse options that this process alone can keep, where another scorer does the work.
+
+    Parameters
+    ----------
+    options
+        The options.
+    elsewhere
+        Whether a scorer is given, such as a cluster.
+
+    Raises
+    ------
+    InputError
+        If models are to be read layer by layer elsewhere.
+    """
+    if elsewhere and options.stream_layers:
+        problem = "--stream-layers is for models that this process scores, and another scorer is given (--ray)"
+        raise InputError(problem, "one of the two", "leave --ray out, or leave --stream-layers out")

@@ -1,7 +1,7 @@
 """The run: many models over many texts to a loss table that can be stopped at any moment and taken up again."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,7 +16,7 @@ from inference.runs.batch_journal import Journal, check_keys, remove_journal
 from inference.runs.drift import Scorer, measure_drift
 from inference.runs.model_list import ModelRequest
 from inference.runs.model_scoring import LocalScorer
-from inference.runs.options import ScoreOptions
+from inference.runs.options import ScoreOptions, check_place
 from inference.runs.prepared import Plan, PreparedModel, plan_texts, prepare_model
 from inference.runs.provenance import model_facts, model_row
 from inference.runs.scored_texts import ScoredTexts
@@ -34,6 +34,11 @@ class RunScorer(Scorer, Protocol):
     @property
     def device(self) -> str:
         """Where models are scored."""
+        ...
+
+    @property
+    def streamed(self) -> Collection[str]:
+        """Models that were read layer by layer, by name."""
         ...
 
     def prefetch(self, model: PreparedModel) -> None:
@@ -121,6 +126,7 @@ def run(
     >>> bl.read_losses("scored").sizes["lm"]
     1
     """
+    check_place(options, elsewhere=scorer is not None)
     out = Path(out)
     if not out.is_dir():
         check_output_folder(out, "losses")
@@ -130,7 +136,8 @@ def run(
         for request in requests:
             say(f"{request.name}: opening {request.source}")
             prepared.append(prepare_model(request, options))
-        scorer = LocalScorer() if scorer is None else scorer
+        if scorer is None:
+            scorer = LocalScorer(stream_layers=options.stream_layers, say=say, progress=progress)
         return _Run(out, options, scorer, say, progress).score(prepared, corpus)
     finally:
         if scorer is not None:
@@ -230,7 +237,7 @@ class _Run:
         if held and missing:
             self.say(f"{model.name}: {len(held):,} of {len(sizes):,} batches are there from an earlier run")
         with progress_bar(model.name, tokens, shown=self.progress, unit="tokens") as advance:
-            for batch, values, seconds in self.scorer.score(model, plan, missing) if missing else ():
+            for batch, values, seconds in self.scorer.score(model, plan, missing, journal=journal) if missing else ():
                 _check_finite(model, texts, plan, batch, values)
                 journal.write(batch, values, seconds)
                 held[batch] = values, seconds
@@ -278,6 +285,7 @@ class _Run:
         return model_facts(model, device=self.scorer.device) | {
             "load_seconds": self.scorer.load_seconds.get(model.name, known.get("load_seconds")),
             "tokens_kept": self.options.keep_tokens and known.get("tokens_kept", True),
+            "streamed": model.name in self.scorer.streamed,
             "drift": drift or known.get("drift"),
         }
 

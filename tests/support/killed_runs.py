@@ -22,6 +22,8 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from bayeslaw.losses.readers import read_losses
+from inference.runs import hidden_states
+from inference.runs.batch_journal import Journal
 from inference.runs.model_list import read_requests
 from inference.runs.model_scoring import LocalScorer
 from inference.runs.options import ScoreOptions
@@ -39,7 +41,7 @@ class TargetScorer:
 
     def __init__(self, moments: "Moments") -> None:
         self.load_seconds: dict[str, float] = {}
-        self.device = "none"
+        self.device, self.streamed = "none", ()
         self.moments = moments
         self.batches = 0
 
@@ -53,7 +55,7 @@ class TargetScorer:
         """Nothing is held."""
 
     def score(
-        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
     ) -> Iterator[tuple[int, np.ndarray, float]]:
         for batch in batches:
             self.moments.passed("batch", "")
@@ -133,7 +135,7 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
     )
     requests, corpus = read_requests(job["models"]), read_texts(job["texts"])
     options = ScoreOptions(**job["options"])
-    scorer = TargetScorer(moments) if job.get("scorer", "targets") == "targets" else _Watched(moments)
+    scorer = SCORERS[job.get("scorer", "targets")](moments)
     sys.addaudithook(moments.hook)
     said: list[str] = []
     try:
@@ -148,17 +150,26 @@ def work(job: dict[str, Any]) -> dict[str, Any]:
 class _Watched(LocalScorer):
     """Scores with the true decoder; every batch is a moment."""
 
-    def __init__(self, moments: Moments) -> None:
-        super().__init__()
+    def __init__(self, moments: Moments, **options: Any) -> None:
+        super().__init__(**options)
         self.moments, self.batches = moments, 0
 
     def score(
-        self, model: PreparedModel, plan: Plan, batches: Sequence[int]
+        self, model: PreparedModel, plan: Plan, batches: Sequence[int], *, journal: Journal | None = None
     ) -> Iterator[tuple[int, np.ndarray, float]]:
-        for done in super().score(model, plan, batches):
+        for done in super().score(model, plan, batches, journal=journal):
             self.moments.passed("batch", "")
             self.batches += 1
             yield done
+
+
+def _streamed(moments: Moments) -> _Watched:
+    """Return a scorer that reads models layer by layer, and keeps hidden states after each."""
+    hidden_states.SECONDS_BETWEEN_FILES = 0.0
+    return _Watched(moments, stream_layers=True)
+
+
+SCORERS = {"targets": TargetScorer, "true": _Watched, "streamed": _streamed}
 
 
 def _read(folder: str) -> dict[str, list[float]] | str:

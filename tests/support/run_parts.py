@@ -33,7 +33,7 @@ class Scorer:
     """Gives token k the log-probability -(k % 5 + 1) / 4, and may stop, fail or lack memory."""
 
     def __init__(self, *, stop=None, spoil=None, roomy=True, scale=1.0):
-        self.load_seconds, self.device = {}, "none"
+        self.load_seconds, self.device, self.streamed = {}, "none", ()
         self.stop, self.spoil, self.roomy, self.scale = stop, spoil, roomy, scale
         self.asked, self.plans, self.prefetched, self.closed = [], [], [], 0
 
@@ -46,7 +46,7 @@ class Scorer:
     def close(self):
         self.closed += 1
 
-    def score(self, model, plan, batches):
+    def score(self, model, plan, batches, *, journal=None):
         self.plans.append(plan)
         for batch in batches:
             if self.stop is not None and len(self.asked) >= self.stop:

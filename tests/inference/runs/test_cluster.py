@@ -109,7 +109,7 @@ class Disturbed:
     def __getattr__(self, name):
         return getattr(self.scorer, name)
 
-    def score(self, model, plan, batches):
+    def score(self, model, plan, batches, *, journal=None):
         assert len(batches) > 6
         for done, scored in enumerate(self.scorer.score(model, plan, batches)):
             if not done:

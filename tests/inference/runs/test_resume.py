@@ -20,6 +20,7 @@ OPTIONS = {"unit": "word", "batch_tokens": 32, "dtype": "float32", "window": 32,
 TIMES = ("scored_at",)
 BOTH = {"texts": ["first.jsonl", "second.jsonl"]}
 TRUE = {"texts": ["long.txt"], "models": ["llama"], "scorer": "true"}
+STREAMED = TRUE | {"scorer": "streamed"}
 MEASURED = (*TIMES, "seconds", "tokens_per_second", "load_seconds")
 
 
@@ -35,6 +36,8 @@ class Deaths:
         Runs that add texts.
     true_shares
         Runs with the true decoder: after which share of what they do.
+    streamed_shares
+        Runs that read it layer by layer: after which share; every other one runs out of disk.
     full
         Runs during which the disk becomes full.
     writers
@@ -44,12 +47,20 @@ class Deaths:
     kills: int
     grown: int
     true_shares: tuple[float, ...]
+    streamed_shares: tuple[float, ...]
     full: int
     writers: int
 
 
-FEW = Deaths(kills=3, grown=1, true_shares=(0.5,), full=1, writers=1)
-MANY = Deaths(kills=50, grown=3, true_shares=(0.3, 0.5, 0.7), full=10, writers=10)
+FEW = Deaths(kills=3, grown=1, true_shares=(0.5,), streamed_shares=(0.45,), full=1, writers=1)
+MANY = Deaths(
+    kills=50,
+    grown=3,
+    true_shares=(0.3, 0.5, 0.7),
+    streamed_shares=(0.1, 0.3, 0.4, 0.5, 0.6, 0.8, 0.9, 0.95),
+    full=10,
+    writers=10,
+)
 
 
 def run_jobs(folder: Path, jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -154,6 +165,11 @@ def done(folder: Path, deaths: Deaths) -> dict[str, Any]:
     for number, share in enumerate(deaths.true_shares):
         out = f"true-{number}"
         add("true-killed", job(out, of=true, share=share, torn=share == 0.5, **TRUE), job(out, **TRUE))
+    streamed = add("streamed", job("streamed", **STREAMED))
+    for number, share in enumerate(deaths.streamed_shares):
+        out = f"streamed-{number}"
+        stop = {"of": streamed, "share": share, "full": number % 2 == 1, "torn": number % 2 == 0}
+        add("streamed-stopped", job(out, **stop, **STREAMED), job(out, **STREAMED))
     found = run_jobs(folder, jobs)
     return {group: [found[place] for place in places] for group, places in groups.items()}
 
@@ -262,3 +278,18 @@ def test_the_true_decoder_gives_the_same_bits(folder, done, deaths):
         assert killed["died"] == signal.SIGKILL
         assert 0 < resumed["batches"] < whole
         same_table(folder / f"true-{number}", folder / "true", ignored=MEASURED)
+
+
+def test_layer_by_layer_a_run_goes_on_from_its_hidden_states(folder, done, deaths):
+    whole = done["streamed"][0]
+    kept = sum(moment.startswith("os.rename journal") and ".hidden" in moment for moment in whole["moments"])
+    # Of one layer, once after the embedding and once after the layer.
+    assert kept == 2 * whole["batches"]
+    for number in range(len(deaths.streamed_shares)):
+        stopped, again = done["streamed-stopped"][2 * number : 2 * number + 2]
+        assert stopped["died"] == (0 if number % 2 else signal.SIGKILL)
+        assert number % 2 == 0 or "No space left on device" in stopped["error"]
+        written = sum(".hidden" in moment and moment.startswith("os.rename") for moment in again["moments"])
+        assert written < kept
+        same_table(folder / f"streamed-{number}", folder / "streamed", ignored=MEASURED)
+    same_table(folder / "streamed", folder / "true", ignored=(*MEASURED, "streamed"))

@@ -17,7 +17,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
 from bayeslaw.losses.readers import read_losses
 from bayeslaw.losses.token_losses import read_token_losses
-from inference.runs import drift, runner
+from inference.runs import drift, free_memory, runner
 from inference.runs import model_memory as memory
 from inference.runs import model_scoring as scoring
 from inference.runs.drift import measure_drift
@@ -169,8 +169,8 @@ def test_what_fits_into_memory(prepared, monkeypatch, host, devices, parts, fits
             return {"bytes_limit": self.free + 7, "bytes_in_use": 7}
 
     free = namedtuple("Free", "available")(needed + 1 if host > 0 else needed - 1)
-    monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: free)
-    monkeypatch.setattr(memory.jax, "local_devices", lambda: [Card(spare) for spare in devices])
+    monkeypatch.setattr(free_memory.psutil, "virtual_memory", lambda: free)
+    monkeypatch.setattr(free_memory.jax, "local_devices", lambda: [Card(spare) for spare in devices])
     assert memory.fits(model) is fits
     monkeypatch.setattr(Card, "memory_stats", lambda self: None)
     assert memory.fits(model) is (host > 0)

@@ -1,0 +1,158 @@
+"""The parts of a decoder in the order that texts go through them, each read from a checkpoint when it is asked for."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+from jax.sharding import Mesh
+
+from inference.checkpoints.checkpoint import Checkpoint
+from inference.checkpoints.sharding import weight_sharding
+from inference.checkpoints.weight_memory import WeightMemory
+from inference.checkpoints.weight_plan import Piece
+from inference.checkpoints.weights import check_tied_head, fill, plan_weights
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.layer_plan import BlockKind
+
+# What the first block is given is made of these; the last part has all else that lies outside of blocks.
+EMBEDDING = ("embedding", "positions", "embedding_norm", "project_in")
+
+
+@dataclass(frozen=True)
+class PartParameter:
+    """A parameter of one part.
+
+    Attributes
+    ----------
+    path
+        Its place in the module that the part fills: a block, or the decoder.
+    variable
+        The parameter in the whole decoder; only its kind counts.
+    shape
+        Its shape.
+    pieces
+        What fills it.
+    """
+
+    path: tuple[Any, ...]
+    variable: nnx.Variable
+    shape: tuple[int, ...]
+    pieces: list[Piece]
+
+
+@dataclass(frozen=True)
+class DecoderPart:
+    """A part of a decoder: what comes before its blocks, one block, or what comes after them.
+
+    Attributes
+    ----------
+    checkpoint, config
+        The decoder that it is a part of.
+    name
+        What it is called in messages.
+    parameters
+        Its parameters.
+    layer
+        Number of the block, from 0; None for another part.
+    kind
+        What the block is made of.
+    """
+
+    checkpoint: Checkpoint
+    config: DecoderConfig
+    name: str
+    parameters: tuple[PartParameter, ...]
+    layer: int | None = None
+    kind: BlockKind | None = None
+
+    @property
+    def count(self) -> int:
+        """Number of its parameters."""
+        return sum(math.prod(one.shape) for one in self.parameters)
+
+    def read(self, dtype: np.dtype, memory: WeightMemory, mesh: Mesh | None = None) -> nnx.State:
+        """Read it.
+
+        Parameters
+        ----------
+        dtype
+            Type of the weights.
+        memory
+            What it is read into.
+        mesh
+            Devices that each have all of it; the first device by default.
+
+        Returns
+        -------
+        flax.nnx.State
+            Its parameters, for `flax.nnx.update` of the block or decoder.
+
+        Raises
+        ------
+        InputError
+            If a tensor cannot be read, or holds values that are not finite in `dtype`.
+        """
+        filled = {}
+        for one in self.parameters:
+            values = fill(self.checkpoint, one.pieces, one.shape, dtype=dtype, stacked=False, array=memory.array)
+            path = [str(step) for step in one.path]
+            place = None if mesh is None else weight_sharding(mesh, path, one.shape, self.config)
+            filled[one.path] = one.variable.replace(jax.device_put(values, place, may_alias=True))
+        return nnx.from_flat_state(filled)
+
+
+def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
+    """Find the parts of a checkpoint's decoder; nothing is read.
+
+    Parameters
+    ----------
+    checkpoint
+        The opened checkpoint.
+
+    Returns
+    -------
+    list of DecoderPart
+        What comes before the blocks, each block, and what comes after them. An embedding that is the head as well is in
+        the first and in the last.
+
+    Raises
+    ------
+    InputError
+        If the family is not supported, or the tensors are not those of the decoder.
+    """
+    config, _, variables, pieces = plan_weights(checkpoint)
+    if config.tied:
+        check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
+    outer = {path: variable for path, variable in variables.items() if path[0] != "blocks"}
+    first = [path for path in outer if path[0] in EMBEDDING]
+    last = [path for path in outer if path[0] not in EMBEDDING or (config.tied and path[0] == "embedding")]
+
+    def outside(name: str, paths: list[tuple]) -> DecoderPart:
+        found = tuple(PartParameter(path, outer[path], tuple(outer[path].shape), pieces[path]) for path in paths)
+        return DecoderPart(checkpoint, config, name, found)
+
+    blocks: dict[tuple[int, int], list[tuple]] = {}
+    for path in variables:
+        if path[0] == "blocks":
+            blocks.setdefault((path[1], path[2]), []).append(path)
+    parts = [outside("the embedding", first)]
+    for layer, run, place, repeat in _layers(config):
+        found = tuple(
+            PartParameter(path[3:], variables[path], tuple(variables[path].shape[1:]), [pieces[path][repeat]])
+            for path in blocks.get((run, place), [])
+        )
+        kind = config.layer_plan[run].unit[place]
+        parts.append(DecoderPart(checkpoint, config, f"layer {layer + 1}", found, layer, kind))
+    return [*parts, outside("the head", last)]
+
+
+def _layers(config: DecoderConfig) -> Iterator[tuple[int, int, int, int]]:
+    """Yield each layer's number, from 0, with its run, its place in the unit and its repeat."""
+    for number, run in enumerate(config.layer_plan):
+        for repeat in range(run.repeats):
+            for place in range(len(run.unit)):
+                yield run.first + repeat * len(run.unit) + place, number, place, repeat
