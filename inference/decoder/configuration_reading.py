@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from bayeslaw.errors import InputError
 from inference.decoder.configuration import Activation, DecoderConfig, Rope, RopeKind
@@ -129,7 +129,7 @@ def activation(name: str | None) -> Activation:
 
     Returns
     -------
-    str
+    Activation
         The activation.
 
     Raises
@@ -139,7 +139,7 @@ def activation(name: str | None) -> Activation:
     """
     if name not in ACTIVATIONS:
         raise InputError(f"the activation {name!r} is not covered", f"one of {', '.join(ACTIVATIONS)}", "use another")
-    return ACTIVATIONS[name]
+    return cast(Activation, ACTIVATIONS[name])
 
 
 def uniform_window(hf: Any) -> tuple[int, ...]:

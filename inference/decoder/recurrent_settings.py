@@ -206,7 +206,7 @@ def nemotron_h_settings(hf: Any) -> Settings:
         "position": "none",
         "layer_mixer": tuple(mixer for mixer, _ in kinds),
         "layer_feed_forward": tuple(feed_forward for _, feed_forward in kinds),
-        "parts": (mamba2, _nemotron_h_experts(hf)),
+        "parts": (mamba2, *([_nemotron_h_experts(hf)] if "moe" in hf.layers_block_type else [])),
         "gated": False,
         "activation": activation(hf.mlp_hidden_act),
         "mlp_bias": bool(hf.mlp_bias),
