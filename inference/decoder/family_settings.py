@@ -21,7 +21,7 @@ def join_settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any)
         for part in (*parts, settings):
             found = part(hf) if callable(part) else part
             # What one kind of part alone needs adds up.
-            more = found.get("parts", ())
+            more: Any = found.get("parts", ())
             joined |= found | {"parts": (*joined.get("parts", ()), *(more(hf) if callable(more) else more))}
         return {name: value(hf) if callable(value) else value for name, value in joined.items()}
 
