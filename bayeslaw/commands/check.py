@@ -23,6 +23,8 @@ from bayeslaw.losses.loss_text import loss_text
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from bayeslaw.fitting.fits import Fit
+
 COLUMNS = ("code", "severity", "message", "remedy")
 
 
@@ -58,9 +60,7 @@ def check(
     record = check_record(loaded, budgets=at, independent_rows=independent_rows)
 
     def show() -> None:
-        _show(record, console())
-        if (at or independent_rows) and not record["claims"]:
-            console().print("no claims: the law makes none, or the fit was saved without its prior")
+        _show(record, console(), without_claims(loaded))
         if details:
             _show_details(record, console())
 
@@ -69,7 +69,17 @@ def check(
         raise typer.Exit(1)
 
 
-def _show(record: dict[str, Any], out: Console) -> None:
+def without_claims(fit: Fit) -> str:
+    """Say why there are no claims where there are none."""
+    from bayeslaw.laws.kinds import kind_of
+
+    if "prior" not in fit.tree.children:
+        return "no claims: the fit was saved without its prior (fit again with --keep prior)"
+    when = "; bayeslaw when says when a pool is better" if kind_of(fit.law).quick_comparison(fit) else ""
+    return f"no claims: the {fit.law.name.replace('_', ' ')} law makes none{when}"
+
+
+def _show(record: dict[str, Any], out: Console, no_claims: str) -> None:
     figures = record["diagnostics"]
     agreement = f"largest R-hat {figures['rhat_max']:.3f} (limit {figures['rhat_limit']:.3f})"
     if math.isnan(figures["rhat_max"]):
@@ -86,6 +96,8 @@ def _show(record: dict[str, Any], out: Console) -> None:
         out.print(f"  remedy: {finding['remedy']}", soft_wrap=True)
     if record["claims"]:
         show_claims(record["claims"], out)
+    else:
+        out.print(no_claims, soft_wrap=True)
     if record.get("pools"):
         _show_pools(record["pools"], out)
     out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
@@ -119,7 +131,12 @@ def _show_details(record: dict[str, Any], out: Console) -> None:
 def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     from rich.table import Table
 
-    table = Table(title="pools of the table beside replicates, 90 % equal-tailed intervals", header_style="bold")
+    first = pools[0]
+    table = Table(
+        title=f"losses of pools of the table ({first['unit']}, rule {first['rule']}) beside replicates, "
+        f"{first['interval']:.0%} {first['interval_kind']} intervals",
+        header_style="bold",
+    )
     for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
         table.add_column(name, justify="left" if name == "regime" else "right")
     for row in pools:

@@ -10,7 +10,7 @@ from os import PathLike
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bayeslaw.decision.crossovers import Crossovers, when
+from bayeslaw.decision.crossovers import Crossovers
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
@@ -30,6 +30,7 @@ from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs
 from bayeslaw.reporting.page_provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.picture_hover import Names
+from bayeslaw.reporting.quick_crossovers import ON_A_PAGE, quick_crossovers
 from bayeslaw.reporting.summaries import Summary, summary
 from bayeslaw.reporting.summary_text import ALL, CLAIMS, stated, told_claims, verdict
 
@@ -135,12 +136,18 @@ class FitReport:
 
     @property
     def _compares(self) -> bool:
-        return kind_of(self.fit.law).compares_pools(self.fit)
+        return kind_of(self.fit.law).quick_comparison(self.fit) is not None
+
+    @cached_property
+    def crossovers(self) -> Crossovers | None:
+        """When a pool pays, where the fit tells that in the time a page may take."""
+        return quick_crossovers(self.fit, interval=self.asked.interval, most_losses=ON_A_PAGE)
 
     def answer(self) -> Iterator[Html]:
         """Say what was found, in sentences."""
         claims, _ = stated(self.found.claims)
-        yield paragraphs([element("strong", verdict(self.found)), *self.found.crossover])
+        crossover = () if self.crossovers is None else self.crossovers.sentences
+        yield paragraphs([element("strong", verdict(self.found)), *crossover])
         if claims:
             yield element("p", f"{CLAIMS}:")
             yield listing(claims)
@@ -179,15 +186,17 @@ class FitReport:
 
     def decision(self) -> Iterator[Html]:
         """Say when a pool pays, where the law answers that in seconds."""
-        if not self._compares:
+        found = self.crossovers
+        if found is None:
             yield paragraphs(
                 (
-                    "When a pool pays is not worked out here: the law says nothing of it, or too slowly for a page.",
-                    "Ask bayeslaw when FIT, bayeslaw choose TABLE or FIT, and bayeslaw next FIT.",
+                    "When a pool pays is not told here: it takes longer than a page may take. Ask bayeslaw when FIT."
+                    if self._compares
+                    else f"The {self.found.law.replace('_', ' ')} law does not tell when a pool pays.",
+                    "Which of the models scored to take, alone or together, bayeslaw choose TABLE says.",
                 )
             )
             return
-        found = when(self.fit, interval=self.asked.interval)
         describe = (
             f"When a pool pays: the probability that it is expected to lose less, and by how much, with {self._level} "
             f"intervals in {found.unit}, along budgets."
