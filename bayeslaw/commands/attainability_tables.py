@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bayeslaw.commands.common import console
 from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.pools.rules import RULES
+from bayeslaw.losses.sizes import count_label
+from bayeslaw.pools.rules import RULES, rule_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,8 @@ def show_rules(found: Attainabilities) -> None:
         table.add_column(name, justify="left" if name == "rule" else "right")
     for name, each in found.of_rules.items():
         share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
-        runs = f"{found.parameters[name]:,.0f}" if name in found.parameters else ""
-        table.add_row(name, loss_text(each.rule_loss), _words(each), share, runs)
+        runs = count_label(found.parameters[name]) if name in found.parameters else ""
+        table.add_row(rule_label(name), loss_text(each.rule_loss), _words(each), share, runs)
     out = console()
     out.print(table)
     for sentence in _sentences(found):
@@ -81,8 +82,6 @@ def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
 def show_cascade_costs(found: pd.DataFrame) -> None:
     """Print what a cascade loses against what it runs."""
     from rich.table import Table
-
-    from bayeslaw.losses.sizes import count_label
 
     unit = found["unit"].iloc[0]
     table = Table(title=f"a cascade whose thresholds count its cost: losses in {unit}", header_style="bold")

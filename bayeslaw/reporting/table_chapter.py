@@ -22,6 +22,7 @@ from bayeslaw.plotting.attainability_plot import plot_attainability
 from bayeslaw.plotting.pareto_plot import plot_pareto
 from bayeslaw.plotting.pool_size_plot import plot_pool_sizes
 from bayeslaw.pools.attainabilities import Attainabilities, attainability
+from bayeslaw.pools.rules import rule_label
 from bayeslaw.reporting.fit_chapter import POOL_QUESTION, Asked
 from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import loss
@@ -262,7 +263,7 @@ def attained_table(found: Attainabilities) -> Html:
     names = ("rule", "loss", "minus best member", "lower", "upper", "share of the oracle's gain", "lower ", "upper ")
     rows = [
         [
-            name,
+            rule_label(name),
             loss(each.rule_loss),
             *(loss(value) for value in (each.difference.value, each.difference.lower, each.difference.upper)),
             *(number(value, 3) for value in (each.value, each.lower, each.upper)),

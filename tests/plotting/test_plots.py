@@ -28,7 +28,7 @@ from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.pictures import PLOTS, TABLE_PLOTS, save_plot
 from bayeslaw.plotting.plot_style import GROUP_STYLES, lightness, nice_numbers
 from bayeslaw.plotting.size_marks import MANY
-from bayeslaw.plotting.when_plot import _edge
+from bayeslaw.plotting.when_panels import data_edge
 from bayeslaw.prediction.predictions import predict
 
 
@@ -461,8 +461,8 @@ def test_what_rules_gain_is_drawn_with_its_intervals(tmp_path):
     drawn = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines}
     for row in found.records:
         if row["rule"] != "best":
-            assert tuple(np.round([-row["difference_upper"], -row["difference_lower"]], 9)) in drawn
-    assert found.unit in ax.get_xlabel()
+            assert tuple(np.round([row["difference_lower"], row["difference_upper"]], 9)) in drawn
+    assert f"minus best member ({found.unit}); below 0 the rule is better" in ax.get_xlabel().replace("\n", " ")
     bl.save_attainability(found, tmp_path / "picture.svg")
     assert (tmp_path / "picture.svg").read_text().startswith("<?xml")
     with pytest.raises(InputError, match="single model"):
@@ -587,7 +587,7 @@ def test_shade_begins_where_the_data_end(collaboration_fit):
     single = budgets[index == collaboration_fit.model.groups.index("single")].max()
     for regime in found.advantages.regimes:
         own = budgets[index == collaboration_fit.model.groups.index(regime.regime)].max()
-        assert _edge(regime, -1) == pytest.approx(min(single, own), rel=0.02)
+        assert data_edge(regime, -1) == pytest.approx(min(single, own), rel=0.02)
 
 
 def test_command_knows_every_plot():
