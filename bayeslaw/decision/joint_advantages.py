@@ -15,6 +15,7 @@ from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, QuickComparison, RegimeAdvantage
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES, decided_by
 from bayeslaw.prediction.targets import NOT_SEEN
@@ -273,5 +274,5 @@ def _suggest(pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], regime: st
     family = pools.families[int(spread.argmax())]
     return (
         f"what a model of {family} of about {count_label(budget)} parameters loses (standard deviation "
-        f"{spread.max():.3g}, the largest of the families scored)"
+        f"{loss_text(spread.max())}, the largest of the families scored)"
     )

@@ -12,6 +12,7 @@ from bayeslaw.fitting.joint_posterior import BLOCKS, log_likelihood_of_block
 from bayeslaw.joint.curve import Models
 from bayeslaw.joint.curve_at_draws import CurveAtDraws
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import USUAL_RULE
 from bayeslaw.prediction.joint_bands import predict_pools
 
@@ -70,7 +71,7 @@ def _single_models(model: JointModel, values: dict[str, np.ndarray]) -> tuple[li
     for number, family in enumerate(model.groups):
         seen = np.unique(model.table.parameters[model.table.families == family])
         chosen = {float(seen[0]): False, float(seen[-1]): False, float(BEYOND * seen[-1]): True}
-        where += [f"a new model {size:.3g}:{family}" for size in chosen]
+        where += [f"a new model {count_label(size)}:{family}" for size in chosen]
         beyond += list(chosen.values())
         sizes += list(chosen)
         numbers += [number] * len(chosen)
@@ -85,4 +86,4 @@ def _pool_beyond(model: JointModel) -> str:
     largest = {family: float(model.table.parameters[model.table.families == family].max()) for family in model.groups}
     chosen = sorted(largest, key=lambda family: -largest[family])[:2]
     families = chosen if len(chosen) > 1 else chosen * 2
-    return ",".join(f"{BEYOND * largest[family]:.3g}:{family}" for family in families)
+    return ",".join(f"{count_label(BEYOND * largest[family])}:{family}" for family in families)

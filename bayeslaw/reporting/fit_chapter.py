@@ -27,7 +27,7 @@ from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by_place, rows_by_group
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
 from bayeslaw.reporting.page_document import Chapter
-from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs
+from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs, parameter_numbers
 from bayeslaw.reporting.page_provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.picture_hover import Names
 from bayeslaw.reporting.quick_crossovers import ON_A_PAGE, quick_crossovers
@@ -158,10 +158,8 @@ class FitReport:
         found = self.found
         yield element("p", "loss = ", element("code", found.equation), f", in {found.unit}")
         rows = [
-            [each.name, ALL if each.group is None else each.group]
-            + [number(value) for value in (each.mean, each.lower, each.upper)]
-            + [each.unit]
-            for each in found.parameters
+            [each.name, ALL if each.group is None else each.group, *cells, each.unit]
+            for each, cells in parameter_numbers(found.parameters)
         ]
         level = f"{100 * found.interval:.6g} % {found.interval_kind} intervals"
         names = ("parameter", found.group_is, "mean", "lower", "upper", "unit")
