@@ -29,6 +29,7 @@ from bayeslaw.plotting.pictures import PLOTS, TABLE_PLOTS, save_plot
 from bayeslaw.plotting.plot_style import GROUP_STYLES, lightness, nice_numbers
 from bayeslaw.plotting.size_marks import MANY
 from bayeslaw.plotting.when_panels import data_edge
+from bayeslaw.plotting.when_plot import draw_when
 from bayeslaw.prediction.predictions import predict
 
 
@@ -579,6 +580,73 @@ def test_when_a_pool_pays_is_drawn_as_it_is_told(collaboration_fit):
         assert below.get_xlim()[0] < regime.budgets[0] < regime.budgets[-1] < below.get_xlim()[1]
     assert "oracle" in words(figure)
     assert found.unit in words(figure)
+
+
+def test_probabilities_of_all_regimes_are_drawn_into_axes_of_the_caller(collaboration_fit):
+    found, ax = bl.when(collaboration_fit), Figure().subplots()
+    assert bl.plot_when(collaboration_fit, ax=ax) is ax.figure
+    for regime in found.advantages.regimes:
+        drawn = line(ax, f"probability {regime.regime}")
+        np.testing.assert_allclose(drawn.get_ydata(), (regime.draws > 0).mean(axis=0))
+    many = replace(found, advantages=replace(found.advantages, regimes=found.advantages.regimes * 3))
+    with pytest.raises(InputError, match="at most 4 regimes in one axes"):
+        draw_when(many, parameters="total", ax=ax)
+
+
+def test_what_changes_by_steps_is_told_at_readable_budgets(joint_fit):
+    found = bl.when(joint_fit, regimes="best")
+    (regime,) = found.advantages.regimes
+    assert regime.steps
+    above, below = draw_when(found, parameters="total").axes
+    shown = np.isin(regime.budgets, found.advantages.shown)
+    points = line(below, "median")
+    np.testing.assert_allclose(points.get_xdata(), regime.budgets[shown])
+    np.testing.assert_allclose(points.get_ydata(), np.median(regime.draws[:, shown], axis=0))
+    assert line(above, "probability steps").get_linewidth() < line(below, "median").get_markersize()
+    (bars,) = [each for each in below.collections if each.get_label() == "_advantage"]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends.T, np.quantile(regime.draws[:, shown], [0.05, 0.95], axis=0))
+
+
+@pytest.fixture(scope="module")
+def decisions():
+    losses = bl.simulate_losses(samples=100, clusters=50, families=2, sizes=2, seed=3)
+    members = [str(name) for name in losses["lm"].to_numpy()[:3]]
+    return {
+        bl.plot_pareto: bl.choose(losses, max_size=2, draws=50),
+        bl.plot_attainability: bl.attainability(losses, members, rules=["oracle", "mixture"], draws=50),
+    }
+
+
+@pytest.mark.parametrize("draw", [bl.plot_pareto, bl.plot_attainability])
+@pytest.mark.parametrize("width", [3.3, 8.0])
+def test_pictures_of_decisions_have_any_width_and_a_place(decisions, draw, width):
+    found = decisions[draw]
+    with matplotlib.rc_context({"figure.figsize": (width, 4)}):
+        figure = draw(found)
+    assert figure.get_figwidth() == width
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    for text in figure.findobj(matplotlib.text.Text):
+        if text.get_visible() and text.get_text().strip() and text.get_figure(root=False) is not None:
+            box = text.get_window_extent(renderer)
+            assert box.x0 > -2, text.get_text()
+            assert box.x1 < figure.bbox.width + 2, text.get_text()
+    whole = Figure(figsize=(9, 4))
+    left, right = whole.subfigures(1, 2)
+    assert draw(found, figure=left) is whole
+    ax = right.subplots()
+    assert draw(found, ax=ax) is whole
+    assert ax.has_data()
+    with pytest.raises(InputError, match="both ax and figure"):
+        draw(found, ax=ax, figure=whole)
+
+
+def test_an_argument_that_is_not_there_is_named(decisions):
+    with pytest.raises(InputError, match=r"plot_pareto has no argument 'axs'\n.*\nfix: use 'ax'"):
+        bl.plot_pareto(decisions[bl.plot_pareto], axs=Figure().subplots())
+    with pytest.raises(TypeError, match="plot_claims has no argument 'ax'"):
+        bl.plot_claims("f.nc", ax=None)
 
 
 def test_shade_begins_where_the_data_end(collaboration_fit):
