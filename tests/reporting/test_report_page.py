@@ -274,7 +274,7 @@ def test_fits_of_the_same_rows_are_compared_by_what_they_predict(page, read_fit)
 @pytest.mark.parametrize(
     ("names", "why"),
     [
-        (("tiny", "quick_chinchilla"), "different units"),
+        (("tiny", "quick_chinchilla"), "do not take the same budgets"),
         (("power", "collaboration"), "one is of models, another of pools"),
     ],
 )
