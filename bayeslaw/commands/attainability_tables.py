@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bayeslaw.commands.common import console
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES, rule_label
 
@@ -27,19 +28,25 @@ def show_rules(found: Attainabilities) -> None:
     )
     for name in ("rule", "loss", "minus best member", "share of the oracle's gain", "parameters run a sample"):
         table.add_column(name, justify="left" if name == "rule" else "right")
+    ends = [
+        value
+        for each in found.of_rules.values()
+        for value in (each.difference.value, each.difference.lower, each.difference.upper)
+    ]
+    apart = loss_form(ends)
     for name, each in found.of_rules.items():
         share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
         runs = count_label(found.parameters[name]) if name in found.parameters else ""
-        table.add_row(rule_label(name), loss_text(each.rule_loss), _words(each), share, runs)
+        table.add_row(rule_label(name), loss_text(each.rule_loss), _words(each, apart), share, runs)
     out = console()
     out.print(table)
     for sentence in _sentences(found):
         out.print(sentence, soft_wrap=True)
 
 
-def _words(each: Attainability) -> str:
+def _words(each: Attainability, form: Callable[[float], str]) -> str:
     found = each.difference
-    return f"{loss_text(found.value)} ({loss_text(found.lower)} to {loss_text(found.upper)})"
+    return f"{form(found.value)} ({form(found.lower)} to {form(found.upper)})"
 
 
 def _sentences(found: Attainabilities) -> list[str]:

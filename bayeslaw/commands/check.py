@@ -18,7 +18,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -139,12 +139,13 @@ def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     )
     for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
         table.add_column(name, justify="left" if name == "regime" else "right")
+    form = loss_form(row[name] for row in pools for name in ("observed", "median", "lower", "upper"))
     for row in pools:
-        numbers = (str(row["size"]), str(row["pools"]), loss_text(row["observed"]))
+        numbers = (str(row["size"]), str(row["pools"]), form(row["observed"]))
         table.add_row(
             row["regime"],
             *numbers,
-            f"{loss_text(row['median'])} ({loss_text(row['lower'])} to {loss_text(row['upper'])})",
+            f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
             f"{row['tail']:.3f}",
         )
     out.print(table)

@@ -21,7 +21,7 @@ from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
@@ -197,8 +197,11 @@ def _show(result: pd.DataFrame, versus: int | None) -> None:
         text = result[name].dtype.kind not in "fi"
         # Names are not cut where the terminal is narrow.
         table.add_column(name.replace("_", " "), justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    together = [name for name in ("mean", "median", "lower", "upper") if name in columns]
+    of_losses = loss_form(result[together].to_numpy().ravel().tolist())
+    forms = {**FORMS, **dict.fromkeys(together, of_losses)}
     for _, row in result.iterrows():
-        cells = [_cell(row[name], FORMS.get(name, loss_text)) for name in columns]
+        cells = [_cell(row[name], forms.get(name, loss_text)) for name in columns]
         table.add_row(*cells)
     console().print(table)
 

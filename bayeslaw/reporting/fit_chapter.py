@@ -16,6 +16,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.observations import BUDGETS
 from bayeslaw.laws.results import Claim
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.markup import Html, element, folded, listing
 from bayeslaw.plotting.claims_plot import draw_claims
 from bayeslaw.plotting.forest_plot import plot_forest
@@ -40,7 +41,7 @@ POOL_QUESTION = (
 MOST_SENTENCES = 6
 DRAWS_OF_ROWS = 500
 """Draws by which rows are predicted, of which there may be thousands."""
-ENDS = ("median", "lower", "upper")
+ENDS, ADVANTAGE = ("median", "lower", "upper"), ("advantage", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -245,12 +246,13 @@ def when_tables(found: Crossovers) -> Iterator[Html]:
         caption=f"Parameters from which on a pool is expected to lose less than one model of as many, where there is "
         f"such a budget; medians and {level}",
     )
+    form = loss_form(found.rows[[*ADVANTAGE]].to_numpy().ravel().tolist())
     rows = [
         [
             row["regime"],
             covariate(BUDGETS[0], row["parameters"]),
             number(row["probability_better"], 2),
-            *(loss(row[name]) for name in ("advantage", "lower", "upper")),
+            *(loss(row[name], form) for name in ADVANTAGE),
             number(row["extrapolation"], 2),
         ]
         for row in found.rows.to_dict(orient="records")

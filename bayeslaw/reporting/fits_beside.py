@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.markup import Html, element
 from bayeslaw.reporting.common_predictions import are_of_same_rows, common_predictions, rows_left_out
 from bayeslaw.reporting.observed_rows import covariate, loss
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from bayeslaw.reporting.fit_chapter import FitReport
 
+ENDS = ("median", "lower", "upper")
 CLOSE = "No difference reaches two of its standard errors: these rows do not tell which law predicts better."
 
 
@@ -55,18 +57,19 @@ def _predictions(reports: Sequence[FitReport], names: Sequence[str]) -> Iterator
         return
     law = reports[0].fit.law
     columns = [name for name in law.covariates if name in found]
+    form = loss_form(found[[*ENDS]].to_numpy().ravel().tolist())
     rows = [
         [
             target["fit"],
             target["group"] or "all",
             *(covariate(name, target[name]) for name in columns),
-            *(loss(target[name]) for name in ("median", "lower", "upper")),
+            *(loss(target[name], form) for name in ENDS),
             number(target["extrapolation"], 2),
         ]
         for target in found.to_dict(orient="records")
     ]
     first = found.iloc[0]
-    named = ["fit", law.group, *(name.replace("_", " ") for name in columns), "median", "lower", "upper"]
+    named = ["fit", law.group, *(name.replace("_", " ") for name in columns), *ENDS]
     caption = (
         f"What one new {'pool' if reports[0].found.rows_are == 'pools' else 'model'} is predicted to lose, in "
         f"{first['unit']}, posterior medians and {100 * float(first['interval']):.6g} % {first['interval_kind']} "

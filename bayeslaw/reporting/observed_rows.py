@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -24,9 +24,9 @@ def covariate(name: str, value: float) -> Cell:
     return Cell(count_label(value), value) if name in BUDGETS else number(value)
 
 
-def loss(value: float) -> Cell:
-    """Show a loss."""
-    return Cell(loss_text(value), float(value))
+def loss(value: float, form: Callable[[float], str] = loss_text) -> Cell:
+    """Show a loss, in the form of its column where it has one."""
+    return Cell(form(value), float(value))
 
 
 def group_of_rows(fit: Fit) -> np.ndarray:
