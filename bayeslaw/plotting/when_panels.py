@@ -101,18 +101,12 @@ def _draw_along(ax: Axes, regime: RegimeAdvantage, values: np.ndarray, shown: Se
             linewidth=BEHIND,
             drawstyle="steps-post",
             zorder=1.5,
-            label=f"_{name} steps",
+            label=f"_steps {name}",
         )
         at = np.isin(regime.budgets, shown)
-        ax.plot(
-            regime.budgets[at],
-            values[at],
-            color=colours.line,
-            linestyle="none",
-            marker="o",
-            markersize=3.6,
-            zorder=3,
-            label=f"_{name}",
+        # Points, which a page tells one by one; between them nothing is in between.
+        ax.scatter(
+            regime.budgets[at], values[at], s=14, color=colours.line, linewidths=0, zorder=3, label=f"_shown {name}"
         )
         return
     marks: Any = {"marker": "o", "markersize": 3} if len(regime.budgets) < FEW else {}
