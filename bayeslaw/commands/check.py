@@ -23,8 +23,6 @@ from bayeslaw.losses.loss_text import loss_form
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from bayeslaw.fitting.fits import Fit
-
 COLUMNS = ("code", "severity", "message", "remedy")
 
 
@@ -51,7 +49,7 @@ def check(
     results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit,))
     check_fit_there(fit)
     use_compilation_cache()
-    from bayeslaw.diagnosis.checks import check_record
+    from bayeslaw.diagnosis.checks import check_record, without_claims
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.losses.sizes import read_counts
 
@@ -67,16 +65,6 @@ def check(
     results.print(record, record["findings"], show)
     if not record["trusted"]:
         raise typer.Exit(1)
-
-
-def without_claims(fit: Fit) -> str:
-    """Say why there are no claims where there are none."""
-    from bayeslaw.laws.kinds import kind_of
-
-    if "prior" not in fit.tree.children:
-        return "no claims: the fit was saved without its prior (fit again with --keep prior)"
-    when = "; bayeslaw when says when a pool is better" if kind_of(fit.law).quick_comparison(fit) else ""
-    return f"no claims: the {fit.law.name.replace('_', ' ')} law makes none{when}"
 
 
 def _show(record: dict[str, Any], out: Console, no_claims: str) -> None:

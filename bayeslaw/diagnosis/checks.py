@@ -118,6 +118,14 @@ def check_record(
     )
 
 
+def without_claims(fit: Fit) -> str:
+    """Say why a fit states no claims, where it states none; without a full stop."""
+    if "prior" not in fit.tree.children:
+        return "no claims: the fit was saved without its prior (fit again with --keep prior)"
+    when = "; bayeslaw when says when a pool is better" if kind_of(fit.law).quick_comparison(fit) else ""
+    return f"no claims: the {fit.law.name.replace('_', ' ')} law makes none{when}"
+
+
 def _sensitivities(fit: Fit, moved: pd.DataFrame | None) -> dict[str, Any]:
     if moved is None:
         return {}

@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bayeslaw.decision.crossovers import Crossovers
+from bayeslaw.diagnosis.checks import without_claims
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
@@ -25,7 +26,14 @@ from bayeslaw.plotting.predicted_plot import plot_predicted
 from bayeslaw.plotting.when_plot import draw_when
 from bayeslaw.reporting.fewer_draws import fewer_draws
 from bayeslaw.reporting.inline_pictures import picture
-from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by_place, rows_by_group
+from bayeslaw.reporting.observed_rows import (
+    covariate,
+    each_row,
+    loss,
+    names_by_place,
+    rows_by_group,
+    samples_words,
+)
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
 from bayeslaw.reporting.page_document import Chapter
 from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs, parameter_numbers
@@ -117,7 +125,7 @@ class FitReport:
         sections = (
             Section("question", "The question", (element("p", self.question()),)),
             Section("answer", "The answer", (element("div", *self.answer(), attributes={"class": "answer"}),)),
-            Section("data", "Data", (rows_by_group(self.fit), each_row(self.fit))),
+            Section("data", "Data", (paragraphs(samples_words(self.fit)), rows_by_group(self.fit), each_row(self.fit))),
             Section("law", "Law", tuple(self.law())),
             Section("bands", "Bands", tuple(self.bands())),
             Section("decision", "Decision", tuple(self.decision())),
@@ -152,6 +160,9 @@ class FitReport:
         if claims:
             yield element("p", f"{CLAIMS}:")
             yield listing(claims)
+        else:
+            told = without_claims(self.fit)
+            yield element("p", f"{told[0].upper()}{told[1:]}.")
         yield listing(list(band_sentences(self.fit, self.predicted))[:MOST_SENTENCES])
 
     def law(self) -> Iterator[Html]:

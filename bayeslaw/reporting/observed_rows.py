@@ -45,6 +45,15 @@ def names_by_place(fit: Fit) -> Names:
     return {place: tuple(labels) for place, labels in named.items()}
 
 
+def samples_words(fit: Fit) -> list[str]:
+    """Say on how many samples the rows were scored, where the fit knows it: one sentence or none."""
+    samples, clusters = (fit.observations.facts.get(name) for name in ("samples", "clusters"))
+    if not isinstance(samples, int):
+        return []
+    of = f", of {clusters:,} clusters" if isinstance(clusters, int) else ""
+    return [f"Losses are means over {samples:,} samples{of}."]
+
+
 def rows_by_group(fit: Fit) -> Html:
     """Count the rows of each group, with the ranges of their budgets and losses."""
     rows, group = fit.observations, group_of_rows(fit)

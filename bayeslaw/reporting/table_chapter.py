@@ -181,7 +181,7 @@ class TableReport:
         whose = " + ".join(found.members)
         yield paragraphs((f"What rules of combination attain on {whose}:", found.definition))
         yield attained_table(found)
-        describe = f"What each rule gains over the best member of {whose}."
+        describe = f"Loss of each rule minus that of the best member of {whose}, in {found.unit}."
         yield self.drawn(lambda: plot_attainability(found), "attained", describe)
         if found.left_out:
             yield element("p", "Rules left out:")

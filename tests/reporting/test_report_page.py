@@ -308,6 +308,8 @@ def test_joint_fits_have_their_decision(page, read_fit):
     for sentence in told.sentences:
         assert sentence in found.words()
     assert "probabilities are known to 0.035" in told.sentences[-1]
+    assert "No claims: the joint law makes none; bayeslaw when says when a pool is better." in found.words()
+    assert f"means over {fit.model.table.nll.shape[1]:,} samples" in found.words()
     assert quick_crossovers(fit, interval=0.9, most_losses=0) is None
 
 
