@@ -87,7 +87,7 @@ def _left_out(reports: Sequence[FitReport], names: Sequence[str]) -> Iterator[Ht
         [
             str(row["fit"]),
             *(number(float(row[name])) for name in ("elpd", "se", "elpd_diff", "dse")),
-            number(float(row["weight"]), 2),
+            Cell(f"{row['weight']:.2f}", float(row["weight"])),
         ]
         for row in found.table.reset_index(names="fit").to_dict(orient="records")
     ]
