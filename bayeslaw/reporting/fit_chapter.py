@@ -183,8 +183,8 @@ class FitReport:
     def bands(self) -> Iterator[Html]:
         """Show the law with its bands."""
         describe = (
-            f"What the law says beside what was observed, with {self._level} intervals; losses in {self.found.unit}. The "
-            "table below has predictions at budgets as numbers."
+            f"What the law says beside what was observed, with {self._level} intervals; losses in {self.found.unit}. "
+            "The table below has predictions at budgets as numbers."
         )
         names = names_by_place(self.fit) if set(self.fit.law.covariates) <= set(BUDGETS) else {}
         yield self.drawn(lambda: plot_law(self.fit, interval=self.asked.interval), "law", describe, names)

@@ -183,4 +183,4 @@ def test_names_of_targets_are_never_cut(monkeypatch):
     text = out.file.getvalue()
     column = "".join(row.split("│")[1].strip() for row in text.splitlines() if row.startswith("│"))
     assert column == members
-    assert all(words in text for words in ("20M", "2.3000", "0.001200"))
+    assert all(words in text for words in ("20M", "2.3000", "0.0012"))

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -627,11 +628,11 @@ def test_pictures_of_decisions_have_any_width_and_a_place(decisions, draw, width
     with matplotlib.rc_context({"figure.figsize": (width, 4)}):
         figure = draw(found)
     assert figure.get_figwidth() == width
-    figure.canvas.draw()
-    renderer = figure.canvas.get_renderer()
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
     for text in figure.findobj(matplotlib.text.Text):
-        if text.get_visible() and text.get_text().strip() and text.get_figure(root=False) is not None:
-            box = text.get_window_extent(renderer)
+        if text.get_visible() and text.get_text().strip():
+            box = text.get_window_extent(canvas.get_renderer())
             assert box.x0 > -2, text.get_text()
             assert box.x1 < figure.bbox.width + 2, text.get_text()
     whole = Figure(figsize=(9, 4))
