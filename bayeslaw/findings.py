@@ -12,13 +12,17 @@ SEVERITIES = ("error", "warning", "info")
 CODES: Mapping[str, str] = MappingProxyType(
     {
         # Of a table of losses.
+        "bits-for-nats": "losses of one model in bits, of the others in nats",
         "bits-per-byte": "losses per byte that no text has: a wrong unit",
+        "constant-losses": "a model loses the same on every sample",
         "dropped": "samples or models were left out",
         "duplicate-columns": "models have the same losses",
         "few-clusters": "standard errors rest on few clusters",
         "few-sizes": "few different sizes of models",
+        "fractional-bytes": "lengths of samples that are no whole numbers of bytes",
         "larger-but-worse": "a model loses more than a smaller one of its family",
         "loss-as-feature": "a feature of samples was likely computed from losses",
+        "near-families": "names of families that differ in case, spaces or signs alone",
         "near-name": "a column is likely bytes or names of samples",
         "never-wins": "models that are best on next to no sample",
         "out-of-line": "a model's loss is far from what its size lets expect",

@@ -10,8 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
+from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
+from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
@@ -58,10 +60,10 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     found = list(_sizes(losses))
     if "nll" not in losses or not metric_of(losses).log_losses:
         return found
-    found = [*_bits(losses), *_zeros(losses), *found]
+    found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return found
-    return [*_scores(losses), *_same(losses), *_rows(losses), *found]
+    return [*_scores(losses), *constant_losses(losses), *_same(losses), *bits_for_nats(losses), *_rows(losses), *found]
 
 
 def listed(names: list[str]) -> str:

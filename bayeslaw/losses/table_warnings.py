@@ -13,6 +13,7 @@ from bayeslaw.losses.by_model import unscored_bytes
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.missing import missing_note
 from bayeslaw.losses.near_names import near_names
+from bayeslaw.losses.odd_columns import near_families
 from bayeslaw.losses.table_errors import listed, loss_errors
 from bayeslaw.losses.weighted_means import (
     cluster_codes,
@@ -63,6 +64,7 @@ def loss_warnings(losses: xr.Dataset) -> list[Finding]:
     if "nll" in losses:
         found += _winners(losses)
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
+    found += near_families(losses)
     if "nll" in losses:
         found += [*_few_clusters(losses), *_unused_columns(losses), *near_names(losses)]
     return found
@@ -232,8 +234,9 @@ def _tiny_models(losses: xr.Dataset) -> Iterator[Finding]:
 def _few_clusters(losses: xr.Dataset) -> Iterator[Finding]:
     count = int(cluster_codes(losses).max()) + 1
     if count < FEW_CLUSTERS:
-        what = "clusters" if "cluster" in losses else "samples"
-        message = f"there are {count} {what}, under {FEW_CLUSTERS}: standard errors are uncertain, likely too small."
+        what = "cluster" if "cluster" in losses else "sample"
+        are = f"is 1 {what}" if count == 1 else f"are {count} {what}s"
+        message = f"there {are}, under {FEW_CLUSTERS}: standard errors are uncertain, likely too small."
         yield Finding("few-clusters", "warning", message)
 
 

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.datasets.load import load_dataset
+from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.folders import write_losses
 from bayeslaw.losses.table_errors import loss_errors
 from bayeslaw.losses.table_warnings import loss_warnings, table_errors
@@ -63,7 +64,59 @@ def test_means_over_tokens_are_not_sums(zoo):
 
 @pytest.mark.parametrize("factor", [1 / 1024, 1024])
 def test_bytes_in_another_unit(zoo, factor):
-    assert list(found(zoo.assign(bytes=zoo["bytes"] * factor))) == ["bits-per-byte"]
+    wrong = found(zoo.assign(bytes=zoo["bytes"] * factor))
+    assert list(wrong) == ["bits-per-byte", *(["fractional-bytes"] if factor < 1 else [])]
+
+
+def test_bytes_that_are_no_counts(zoo):
+    size = zoo["bytes"].to_numpy().astype(float)
+    size[7] += 0.5
+    message = found(zoo.assign(bytes=("sample", size)))["fractional-bytes"]
+    assert "1 of 2080 samples" in message
+    assert str(zoo["sample"].to_numpy()[7]) in message
+
+
+def test_a_mean_in_the_place_of_the_losses_of_each_sample(zoo):
+    wrong = found(column(zoo, lambda values: np.full(len(values), values.mean())))
+    assert wrong["constant-losses"].startswith(f"{FIRST} loses ")
+    # Where samples are all the same there is no telling.
+    assert "constant-losses" not in found(zoo.isel(sample=[0] * 20).assign_coords(sample=np.arange(20).astype(str)))
+
+
+@pytest.mark.parametrize("rows", [slice(None), slice(100, 180)])
+def test_one_of_four_models_in_bits(zoo, rows):
+    four = zoo.sel(lm=[FIRST, "zoo-qwen3-1.5m", "zoo-gpt2-1.5m", "zoo-gpt_neox-1.5m"]).isel(sample=rows)
+    assert "bits-for-nats" not in found(four)
+    wrong = found(column(four, lambda values: values / np.log(2)))["bits-for-nats"]
+    assert wrong.startswith(f"{FIRST} loses 1.4")
+    assert "zoo-qwen3-1.5m, a model of about its size" in wrong
+
+
+def test_a_worse_model_is_not_one_in_bits(zoo):
+    four = zoo.sel(lm=[FIRST, "zoo-qwen3-1.5m", "zoo-gpt2-1.5m", "zoo-gpt_neox-1.5m"])
+    rng = np.random.default_rng(0)
+    worse = column(four, lambda values: values / np.log(2) * np.exp(0.25 * rng.standard_normal(len(values))))
+    assert "bits-for-nats" not in found(worse)
+    # Nor is one of another size.
+    assert "bits-for-nats" not in found(with_size(column(four, lambda values: values / np.log(2)), 0.5))
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_parts_of_honest_tables_have_no_model_in_bits(unit):
+    table, rng = load_dataset("zoo", unit=unit).isel(sample=slice(0, 800)), np.random.default_rng(0)
+    for _ in range(60):
+        part = table.isel(lm=rng.choice(table.sizes["lm"], int(rng.integers(3, 9)), replace=False))
+        assert not list(bits_for_nats(part))
+
+
+@pytest.mark.parametrize("other", ["LLaMA", "ll\u200bama", "l-lama"])
+def test_one_family_under_two_names(zoo, other):
+    families = zoo["family"].to_numpy().astype(object)
+    families[np.flatnonzero(families == "llama")[0]] = other
+    messages = {each.code: each.message for each in loss_warnings(zoo.assign(family=("lm", families.astype(str))))}
+    assert "'llama'" in messages["near-families"]
+    assert "\u200b" not in messages["near-families"]
+    assert "near-families" not in {each.code for each in loss_warnings(zoo)}
 
 
 def test_zeros_in_the_place_of_what_was_not_scored(zoo):

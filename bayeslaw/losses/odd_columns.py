@@ -1,0 +1,90 @@
+"""Columns that no scoring gives: losses that never change, bytes that are no counts, one family under two names."""
+
+import unicodedata
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from bayeslaw.findings import Finding
+from bayeslaw.inputs.foreign_text import printable
+
+
+def constant_losses(losses: xr.Dataset) -> Iterator[Finding]:
+    """Look for models that lose the same on every sample, where others do not.
+
+    Parameters
+    ----------
+    losses
+        A loss table of some samples.
+
+    Yields
+    ------
+    Finding
+        Of severity ``"error"``. Of losses that are all zero, or all 0 or 1, other findings tell.
+    """
+    nll = losses["nll"].to_numpy()
+    if np.isin(nll, (0.0, 1.0)).all():
+        return
+    lowest, highest = nll.min(axis=0), nll.max(axis=0)
+    constant = (lowest == highest) & (lowest != 0)
+    if constant.all():
+        return
+    for index in np.flatnonzero(constant):
+        message = (
+            f"{losses['lm'].to_numpy()[index]} loses {lowest[index]:.4g} nats on every sample, and other models do "
+            "not: is its mean loss given in the place of the loss of each sample?"
+        )
+        yield Finding("constant-losses", "error", message)
+
+
+def fractional_bytes(losses: xr.Dataset) -> Iterator[Finding]:
+    """Look for lengths of samples that are no whole numbers of bytes.
+
+    Parameters
+    ----------
+    losses
+        A loss table.
+
+    Yields
+    ------
+    Finding
+        Of severity ``"error"``.
+    """
+    if "bytes" not in losses:
+        return
+    size = losses["bytes"].to_numpy()
+    broken = np.flatnonzero(size != np.floor(size))
+    if len(broken):
+        message = (
+            f"the bytes of {len(broken)} of {len(size)} samples are no whole numbers, those of "
+            f"{losses['sample'].to_numpy()[broken[0]]} {size[broken[0]]:g}: they are to be the length of each sample's "
+            "text in UTF-8, not in thousands of bytes and no mean."
+        )
+        yield Finding("fractional-bytes", "error", message)
+
+
+def near_families(losses: xr.Dataset) -> Iterator[Finding]:
+    """Look for families whose names differ in case, spaces, signs or characters that are not seen alone.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Yields
+    ------
+    Finding
+        Of severity ``"warning"``.
+    """
+    by_letters: dict[str, list[str]] = {}
+    for name in dict.fromkeys(losses["family"].to_numpy().tolist()):
+        letters = "".join(each for each in unicodedata.normalize("NFKC", str(name)).casefold() if each.isalnum())
+        by_letters.setdefault(letters, []).append(str(name))
+    for letters, names in by_letters.items():
+        if letters and len(names) > 1:
+            message = (
+                f"the families {' and '.join(repr(printable(name)) for name in names)} differ in case, spaces or signs "
+                "alone, and count as different families: give models of one family one name."
+            )
+            yield Finding("near-families", "warning", message)
