@@ -136,5 +136,5 @@ def test_not_a_number_is_written():
 
 
 def test_losses_that_are_all_the_same_are_refused():
-    with pytest.raises(InputError, match="all 12 rows have the same loss, 2 nats"):
+    with pytest.raises(InputError, match="all 12 rows have the same loss, 2.0000 nats"):
         fitted(np.full(len(SIZES), 2.0))
