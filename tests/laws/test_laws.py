@@ -323,7 +323,7 @@ def one_family():
 def test_training_tokens_that_a_law_does_not_take_are_a_fact():
     tokens = np.geomspace(2e9, 3e11, 24)
     table = family_table(training_tokens=tokens)
-    assert PowerLaw().observe(table).facts["unused_tokens"] == "2e+09 to 3e+11"
+    assert PowerLaw().observe(table).facts["unused_tokens"] == "2B to 300B"
     assert "unused_tokens" not in ChinchillaLaw().observe(table).facts
     assert "unused_tokens" not in PowerLaw().observe(family_table(training_tokens=np.full(24, 2e9))).facts
     assert "unused_tokens" not in PowerLaw().observe(family_table()).facts
