@@ -1,6 +1,7 @@
 """What is said of a pool that may be chosen."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -247,7 +248,9 @@ class Choices:
 
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
-        forms = dict.fromkeys(OF_LOSSES, loss_text) | dict.fromkeys(("parameters", "active_parameters"), count_label)
+        forms: dict[str, Callable[[float], str]] = dict.fromkeys(OF_LOSSES, loss_text) | dict.fromkeys(
+            ("parameters", "active_parameters"), count_label
+        )
         costs = forms | {"cost": COSTS[self.cost].label}
         front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}", forms=costs)
         return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}", forms=forms), front)

@@ -1,6 +1,6 @@
 """When a pool is better than one bigger model, and how sure a fit makes us."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,7 +89,9 @@ class Crossovers:
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} {self.interval_kind} intervals"
         advantage = f"loss of the single model minus that of the pool, {self.unit}, {kind}"
-        budgets = dict.fromkeys(("median", "lower", "upper", "low", "high"), count_label)
+        budgets: dict[str, Callable[[float], str]] = dict.fromkeys(
+            ("median", "lower", "upper", "low", "high"), count_label
+        )
         crossover = frame_table(self.crossover, caption=f"budget above which pools lose less, {kind}", forms=budgets)
         names = ["advantage", "lower", "upper"]
         form = loss_form(self.rows[names].to_numpy().ravel().tolist())
