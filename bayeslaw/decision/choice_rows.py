@@ -248,9 +248,10 @@ class Choices:
 
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
-        forms: dict[str, Callable[[float], str]] = dict.fromkeys(OF_LOSSES, loss_text) | dict.fromkeys(
-            ("parameters", "active_parameters"), count_label
-        )
+        forms: dict[str, Callable[[float], str]] = {
+            **dict.fromkeys(OF_LOSSES, loss_text),
+            **dict.fromkeys(("parameters", "active_parameters"), count_label),
+        }
         costs = forms | {"cost": COSTS[self.cost].label}
         front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}", forms=costs)
         return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}", forms=forms), front)
