@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from bayeslaw.inputs.foreign_text import printable
@@ -122,8 +123,10 @@ def folded(title: str, *parts: object) -> Html:
     return element("details", element("summary", title), *parts)
 
 
-def frame_table(frame: Any, *, caption: str = "") -> Html:
-    """Show a table of pandas, numbers to four digits.
+def frame_table(
+    frame: Any, *, caption: str = "", forms: Mapping[str, Callable[[float], str]] = MappingProxyType({})
+) -> Html:
+    """Show a table of pandas, numbers to four digits unless a form is given for their column.
 
     Parameters
     ----------
@@ -131,6 +134,8 @@ def frame_table(frame: Any, *, caption: str = "") -> Html:
         A DataFrame; its index is shown where it has a name or is no count.
     caption
         What the table shows.
+    forms
+        How numbers are written, by column.
 
     Returns
     -------
@@ -142,7 +147,11 @@ def frame_table(frame: Any, *, caption: str = "") -> Html:
     names = [str(name) for name in frame.columns]
     if not counted:
         columns, names = [frame.index, *columns], [str(frame.index.name or ""), *names]
-    rows = [[cell_text(cell) for cell in row] for row in zip(*columns, strict=True)]
+    written = [forms.get(name, cell_text) for name in names]
+    rows = [
+        [form(cell) if isinstance(cell, float) and cell == cell else cell_text(cell) for form, cell in cells]
+        for cells in (zip(written, row, strict=True) for row in zip(*columns, strict=True))
+    ]
     left = [name for name, column in zip(names, columns, strict=True) if column.dtype.kind not in "fiu"]
     return table(names, rows, caption=caption, left=left)
 

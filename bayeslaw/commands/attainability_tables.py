@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bayeslaw.commands.common import console
-from bayeslaw.losses.loss_text import loss_text
-from bayeslaw.pools.rules import RULES
+from bayeslaw.losses.loss_text import loss_form, loss_text
+from bayeslaw.losses.sizes import count_label
+from bayeslaw.pools.rules import RULES, rule_label
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,20 +29,26 @@ def show_rules(found: Attainabilities) -> None:
     priced = ("price a sample",) if found.prices else ()
     for name in ("rule", "loss", "minus best member", "share of the oracle's gain", "parameters run a sample", *priced):
         table.add_column(name, justify="left" if name == "rule" else "right")
+    ends = [
+        value
+        for each in found.of_rules.values()
+        for value in (each.difference.value, each.difference.lower, each.difference.upper)
+    ]
+    apart = loss_form(ends)
     for name, each in found.of_rules.items():
         share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
-        runs = f"{found.parameters[name]:,.0f}" if name in found.parameters else ""
+        runs = count_label(found.parameters[name]) if name in found.parameters else ""
         price = (f"{found.prices[name]:.4g}" if name in found.prices else "",) if found.prices else ()
-        table.add_row(name, loss_text(each.rule_loss), _words(each), share, runs, *price)
+        table.add_row(rule_label(name), loss_text(each.rule_loss), _words(each, apart), share, runs, *price)
     out = console()
     out.print(table)
     for sentence in _sentences(found):
         out.print(sentence, soft_wrap=True)
 
 
-def _words(each: Attainability) -> str:
+def _words(each: Attainability, form: Callable[[float], str]) -> str:
     found = each.difference
-    return f"{loss_text(found.value)} ({loss_text(found.lower)} to {loss_text(found.upper)})"
+    return f"{form(found.value)} ({form(found.lower)} to {form(found.upper)})"
 
 
 def _sentences(found: Attainabilities) -> list[str]:
@@ -83,8 +91,6 @@ def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
 def show_cascade_costs(found: pd.DataFrame) -> None:
     """Print what a cascade loses against what it runs."""
     from rich.table import Table
-
-    from bayeslaw.losses.sizes import count_label
 
     unit, priced = found["unit"].iloc[0], found["cost"].iloc[0] == "price"
     table = Table(title=f"a cascade whose thresholds count its cost: losses in {unit}", header_style="bold")

@@ -19,9 +19,9 @@ from bayeslaw.commands.common import (
     console,
     is_quiet,
     note,
-    print_json,
     read_any_table,
 )
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
@@ -32,7 +32,11 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from bayeslaw.calibration.calibrations import Calibration
+    from bayeslaw.calibration.coverage_at_truth import TruthCoverage
     from bayeslaw.laws.protocol import AnyLaw
+
+
+COLUMNS = ("kind", "where", "level", "coverage", "standard_error", "tables", "targets", "law", "unit", "interval_kind")
 
 
 def calibrate(
@@ -65,12 +69,14 @@ def calibrate(
     missing: MissingOption = "error",
     strict: StrictOption = False,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Hold a law's posteriors and bands to simulated tables; exit code 1 where they do not mean what they say.
 
     With --truth, tables are drawn from stated parameters, each is fitted with the law's priors, and how often bands
     and parameters hold that truth is reported.
     """
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(table, config, models))
     use_compilation_cache()
     import matplotlib
 
@@ -90,7 +96,7 @@ def calibrate(
     if table is not None:
         data = read_any_table(ctx, table, models=models, unit=unit, cluster=cluster, missing=missing, strict=strict)
     if truth is not None:
-        _at_truth(ctx, chosen, truth, data, noise=noise, simulations=simulations, seed=seed, out=out, as_json=as_json)
+        _at_truth(ctx, chosen, truth, data, noise=noise, simulations=simulations, seed=seed, out=out, results=results)
         return
     journal = None if out is None else out.with_name(f"{out.name}.journal")
     result = calibrate_law(
@@ -100,23 +106,34 @@ def calibrate(
         simulations=simulations,
         seed=seed,
         journal=journal,
-        progress=not (is_quiet(ctx) or as_json),
+        progress=not is_quiet(ctx) and results.shown,
     )
     if out is not None and journal is not None:
         write_calibration(result, out, seed=seed)
         journal.unlink()
-    if as_json:
-        print_json(calibration_record(result))
-    else:
-        _show(result)
+    record = calibration_record(result)
+    results.print(record, _rows(record), lambda: _show(result))
     if out is not None:
         note(ctx, f"wrote {out}")
     if not result.calibrated:
         raise typer.Exit(1)
 
 
+def _rows(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """Coverage by kind of band, class of targets and level, a row each."""
+    of_all = {name: record[name] for name in ("law", "unit", "interval_kind")}
+    return [row | of_all for row in record["coverage"]]
+
+
 def _at_truth(
-    ctx: typer.Context, law: AnyLaw, truth: str, data: xr.Dataset | None, *, out: Path | None, as_json: bool, **run: Any
+    ctx: typer.Context,
+    law: AnyLaw,
+    truth: str,
+    data: xr.Dataset | None,
+    *,
+    out: Path | None,
+    results: Results,
+    **run: Any,
 ) -> None:
     """Report coverage at a stated truth; `run` is noise, simulations and seed."""
     from dataclasses import asdict
@@ -126,11 +143,13 @@ def _at_truth(
 
     if out is not None:
         raise InputError("--out was given with --truth", "--json, which prints all of it", "leave out --out")
-    found = truth_coverage(law, truth_from_text(truth), data, progress=not (is_quiet(ctx) or as_json), **run)
-    if as_json:
-        rows = found.coverage.astype(object).where(found.coverage.notna(), None).to_dict(orient="records")
-        print_json(asdict(found) | {"coverage": rows, "interval_kind": "equal-tailed"})
-        return
+    found = truth_coverage(law, truth_from_text(truth), data, progress=not is_quiet(ctx) and results.shown, **run)
+    coverage = found.coverage.astype(object).where(found.coverage.notna(), None).to_dict(orient="records")
+    record = asdict(found) | {"coverage": coverage, "interval_kind": "equal-tailed"}
+    results.print(record, _rows(record), lambda: _show_at_truth(found))
+
+
+def _show_at_truth(found: TruthCoverage) -> None:
     stated = ", ".join(f"{name} {value}" for name, value in found.truth.items())
     console().print(
         f"{found.law} law: {found.simulations} tables drawn from {stated}; {found.failed} fits failed, "

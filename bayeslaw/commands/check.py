@@ -18,7 +18,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -49,7 +49,7 @@ def check(
     results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(fit,))
     check_fit_there(fit)
     use_compilation_cache()
-    from bayeslaw.diagnosis.checks import check_record
+    from bayeslaw.diagnosis.checks import check_record, without_claims
     from bayeslaw.fitting.fit_reading import load_fit
     from bayeslaw.losses.sizes import read_counts
 
@@ -58,9 +58,7 @@ def check(
     record = check_record(loaded, budgets=at, independent_rows=independent_rows)
 
     def show() -> None:
-        _show(record, console())
-        if (at or independent_rows) and not record["claims"]:
-            console().print("no claims: the law makes none, or the fit was saved without its prior")
+        _show(record, console(), without_claims(loaded))
         if details:
             _show_details(record, console())
 
@@ -69,7 +67,7 @@ def check(
         raise typer.Exit(1)
 
 
-def _show(record: dict[str, Any], out: Console) -> None:
+def _show(record: dict[str, Any], out: Console, no_claims: str) -> None:
     figures = record["diagnostics"]
     agreement = f"largest R-hat {figures['rhat_max']:.3f} (limit {figures['rhat_limit']:.3f})"
     if math.isnan(figures["rhat_max"]):
@@ -86,6 +84,8 @@ def _show(record: dict[str, Any], out: Console) -> None:
         out.print(f"  remedy: {finding['remedy']}", soft_wrap=True)
     if record["claims"]:
         show_claims(record["claims"], out)
+    else:
+        out.print(no_claims, soft_wrap=True)
     if record.get("pools"):
         _show_pools(record["pools"], out)
     out.print(coloured("trusted", "green") if record["trusted"] else coloured("not to be trusted", "red"))
@@ -119,15 +119,21 @@ def _show_details(record: dict[str, Any], out: Console) -> None:
 def _show_pools(pools: list[dict[str, Any]], out: Console) -> None:
     from rich.table import Table
 
-    table = Table(title="pools of the table beside replicates, 90 % equal-tailed intervals", header_style="bold")
+    first = pools[0]
+    table = Table(
+        title=f"losses of pools of the table ({first['unit']}, rule {first['rule']}) beside replicates, "
+        f"{first['interval']:.0%} {first['interval_kind']} intervals",
+        header_style="bold",
+    )
     for name in ("regime", "size", "pools", "observed", "replicates", "p-value"):
         table.add_column(name, justify="left" if name == "regime" else "right")
+    form = loss_form(row[name] for row in pools for name in ("observed", "median", "lower", "upper"))
     for row in pools:
-        numbers = (str(row["size"]), str(row["pools"]), loss_text(row["observed"]))
+        numbers = (str(row["size"]), str(row["pools"]), form(row["observed"]))
         table.add_row(
             row["regime"],
             *numbers,
-            f"{loss_text(row['median'])} ({loss_text(row['lower'])} to {loss_text(row['upper'])})",
+            f"{form(row['median'])} ({form(row['lower'])} to {form(row['upper'])})",
             f"{row['tail']:.3f}",
         )
     out.print(table)

@@ -28,7 +28,7 @@ from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.former_names import say_former
 from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.pools.rules import describe_rules
 
 if TYPE_CHECKING:
@@ -185,18 +185,23 @@ def _show(found: Choices, out: Console) -> None:
     ]
     for name in (*names, "of oracle's gain"):
         table.add_column(name, justify="right")
+    of_losses = loss_form(value for row in found.rows for value in (row.loss, row.lower, row.upper))
+    apart = loss_form(
+        value for row in found.rows for value in (row.difference, row.difference_lower, row.difference_upper)
+    )
+    of_regrets = loss_form(row.regret for row in found.rows)
     for row in found.rows:
         share = row.share_of_oracle_gain
         table.add_row(
             " + ".join(row.members),
             COSTS["parameters"].label(row.parameters),
             *(["unknown" if row.price is None else COSTS["price"].label(row.price)] if priced else []),
-            loss_text(row.expected_loss),
-            f"{loss_text(row.loss)} ({loss_text(row.lower)} to {loss_text(row.upper)})",
-            f"{loss_text(row.difference)} ({loss_text(row.difference_lower)} to {loss_text(row.difference_upper)})",
+            of_losses(row.expected_loss),
+            f"{of_losses(row.loss)} ({of_losses(row.lower)} to {of_losses(row.upper)})",
+            f"{apart(row.difference)} ({apart(row.difference_lower)} to {apart(row.difference_upper)})",
             f"{row.probability_best:.2f}",
             f"{row.probability_better_than_single:.2f}",
-            loss_text(row.regret),
+            of_regrets(row.regret),
             "unknown" if share is None else f"{share:.2f}",
         )
     out.print(table)

@@ -25,6 +25,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there
 from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,7 +87,7 @@ def _show(report: LossReport, out: Console) -> None:
         table.add_row(
             model.model,
             model.family,
-            f"{model.parameters:.3g}",
+            count_label(model.parameters),
             loss_text(model.loss),
             "" if model.standard_error != model.standard_error else loss_text(model.standard_error),
             "" if model.wins is None else f"{model.wins:.1%}",
@@ -105,4 +106,4 @@ def _counts(report: LossReport) -> str:
     if report.clusters is not None:
         counts.insert(1, f"{report.clusters:,} clusters")
     sizes = [model.parameters for model in report.models]
-    return ", ".join([*counts, f"{min(sizes):.3g} to {max(sizes):.3g} parameters"])
+    return ", ".join([*counts, f"{count_label(min(sizes))} to {count_label(max(sizes))} parameters"])

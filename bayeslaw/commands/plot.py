@@ -49,7 +49,7 @@ What = Literal[
 ]
 Backend = Literal["matplotlib", "plotly"]
 ONLY_FOR = {
-    "group": ("law",),
+    "group": ("law", "when"),
     "against": ("predicted",),
     "members": ("attainability", "co_failure"),
     "max_size": ("pareto", "pool_sizes", "matched", "diversity"),
@@ -59,7 +59,6 @@ ONLY_FOR = {
 OF_TABLES, OF_EITHER = ("pool_sizes", "matched", "co_failure", "diversity"), ("pareto", "attainability")
 """Pictures of tables, and of tables or fits."""
 USUAL_MISSING = "error"
-FIXED = ("when", "pareto", "attainability")
 
 
 def plot(
@@ -78,7 +77,7 @@ def plot(
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
     groups: Annotated[
         list[str] | None,
-        typer.Option("--group", help="Regime or family of the law's picture, or new; may be repeated."),
+        typer.Option("--group", help="Regime or family of the law's picture, or new; regime of when; may be repeated."),
     ] = None,
     against: Annotated[
         Path | None,
@@ -132,7 +131,9 @@ def plot(
 ) -> None:
     """Draw a fit or a table: the law with data and bands, its claims, the posterior, what pools gain.
 
-    Of a fit: law (data, law and bands of a new pool or model), claims (prior against posterior), when
+    Of a fit: law (data, law and bands of a new pool or model; of a joint fit its pools, observed against predicted,
+    and with --group the curves of families; of a diversity fit gains against diversity), claims (prior against
+    posterior), when
     (from which budget on a pool is better than one model), predicted (observed against predicted),
     predictive (prior and posterior predictive), forest, and ArviZ's trace, pair, prior_posterior and
     ppc. Of a table: pool_sizes (from the best member to an oracle), matched (heterogeneous pools at
@@ -156,7 +157,7 @@ def plot(
         "exclude": exclude,
         "cost": cost,
     }
-    _check_given(what, group=groups, against=against, members=members, max_size=max_size, width=width, **limits)
+    _check_given(what, group=groups, against=against, members=members, max_size=max_size, **limits)
     names = [name.strip() for name in (members or "").split(",") if name.strip()]
     if what == "attainability" and not names:
         raise InputError(
@@ -170,7 +171,8 @@ def plot(
         check_file_there(source)
     import matplotlib
 
-    from bayeslaw.plotting.pictures import Choices, a_width, check_plot, write_picture
+    from bayeslaw.plotting.picture_files import a_width, write_picture
+    from bayeslaw.plotting.pictures import Choices, check_plot
 
     # The commands never open a window, and a machine without a display has none to open.
     matplotlib.use("agg")
@@ -194,7 +196,8 @@ def plot(
 
 def _draw_fit(source: Path, out: Path, what: str, asked: Choices, *, width: float | None, backend: str) -> None:
     from bayeslaw.fitting.fit_reading import load_fit
-    from bayeslaw.plotting.pictures import PLOTS, save_plot, write_picture
+    from bayeslaw.plotting.picture_files import write_picture
+    from bayeslaw.plotting.pictures import PLOTS, save_plot
 
     fitted = load_fit(source)
     warn_if_untrusted(fitted, source)
@@ -230,12 +233,6 @@ def _check_given(what: str, **given: Any) -> None:
             raise InputError(
                 f"{option} was given with --what {what}", f"{option} with {', '.join(whats)}", f"leave out {option}"
             )
-    if given["width"] is not None and what in FIXED:
-        raise InputError(
-            f"--width was given with --what {what}, which has a width of its own",
-            "another picture",
-            "leave out --width",
-        )
 
 
 def _check_fitted(options: dict[str, Any]) -> None:

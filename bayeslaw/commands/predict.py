@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,7 +21,8 @@ from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES, USUAL_RULE, describe_rules, usual_attainable
 
 if TYPE_CHECKING:
@@ -208,18 +210,30 @@ def _show(result: pd.DataFrame, versus: int | None) -> None:
     )
     columns = [name for name in result if name not in ("unit", "kind", "samples", "interval", "interval_kind")]
     for name in columns:
-        table.add_column(name.replace("_", " "), justify="left" if result[name].dtype.kind not in "fi" else "right")
+        text = result[name].dtype.kind not in "fi"
+        # Names are not cut where the terminal is narrow.
+        table.add_column(name.replace("_", " "), justify="left" if text else "right", overflow="fold", no_wrap=not text)
+    together = [name for name in ("mean", "median", "lower", "upper") if name in columns]
+    of_losses = loss_form(result[together].to_numpy().ravel().tolist())
+    forms = {**FORMS, **dict.fromkeys(together, of_losses)}
     for _, row in result.iterrows():
-        formats = {"parameters": ".4g", "training_tokens": ".4g", "extrapolation": ".2f", "probability_better": ".3f"}
-        cells = [_cell(row[name], formats.get(name)) for name in columns]
+        cells = [_cell(row[name], forms.get(name, loss_text)) for name in columns]
         table.add_row(*cells)
     console().print(table)
 
 
-def _cell(value: Any, form: str | None) -> str:
+FORMS: Mapping[str, Callable[[float], str]] = {
+    **dict.fromkeys(("parameters", "training_tokens"), count_label),
+    "extrapolation": "{:.2f}".format,
+    "probability_better": "{:.3f}".format,
+}
+"""How numbers of a column are written; all others are losses."""
+
+
+def _cell(value: Any, form: Callable[[float], str]) -> str:
     if not isinstance(value, float):
         return str(value)
     if value != value:
         # No band, or no difference: nothing is uncertain.
         return "-"
-    return loss_text(value) if form is None else format(value, form)
+    return form(value)

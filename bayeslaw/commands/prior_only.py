@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from bayeslaw.inputs.output_paths import Inputs
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayeslaw.diagnosis.prior_checks import ExpectedLoss, PriorCheck
+    from bayeslaw.diagnosis.prior_checks import PriorCheck
 
 PriorOnlyOption = Annotated[
     bool, typer.Option("--prior-only", help="Fit nothing: tell what the priors say of losses, beside those observed.")
@@ -23,7 +23,6 @@ PriorOnlyOption = Annotated[
 PictureOption = Annotated[
     Path | None, typer.Option("--picture", help="With --prior-only, a picture of it: a .png, .svg or .pdf file.")
 ]
-LARGE = 1e4
 COLUMNS = ("row", "group", "parameters", "training_tokens", "lower", "median", "upper", "observed", "unit", "interval")
 
 
@@ -79,34 +78,13 @@ def tell_prior(
 def _show(found: PriorCheck) -> None:
     from rich.table import Table
 
-    level, out = f"{100 * found.interval:g} %", console()
+    out, (first, last) = console(), found.sentences
     out.print(f"{found.priors}\n", soft_wrap=True)
-    out.print(
-        f"Before a fit, {level} {found.interval_kind} intervals of {found.draws:,} draws of the prior, "
-        f"in {found.unit}:",
-        soft_wrap=True,
-    )
-    table = Table(title="expected loss (the law's own, without noise), and the loss observed", title_justify="left")
-    columns = _columns(found.expected)
-    for name in columns:
+    out.print(first, soft_wrap=True)
+    table, rows = Table(header_style="bold"), found.table
+    for name in rows.columns:
         table.add_column(name, justify="left" if name in ("row", "group") else "right")
-    for each in found.expected:
-        table.add_row(*(_cell(getattr(each, name)) for name in columns))
+    for cells in rows.itertuples(index=False):
+        table.add_row(*cells)
     out.print(table)
-    inside, below, above = (f"{100 * share:.0f} %" for share in (found.inside, found.below, found.above))
-    out.print(
-        f"{inside} of the {found.rows:,} observed losses lie inside the {level} interval of the prior predictive, "
-        f"{below} below and {above} above.",
-        soft_wrap=True,
-    )
-
-
-def _columns(expected: tuple[ExpectedLoss, ...]) -> list[str]:
-    """Name the columns that any row has something in."""
-    return [name for name in COLUMNS[:-2] if any(getattr(each, name) is not None for each in expected)]
-
-
-def _cell(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return f"{value:.4g}" if value < LARGE else f"{value:.3g}"
+    out.print(last, soft_wrap=True)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bayeslaw.commands.common import JsonOption, is_quiet, note, print_json
+from bayeslaw.commands.common import JsonOption, is_quiet, note
+from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.commands.scoring_package import require_scoring_package
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Unit = Literal["document", "paragraph", "line", "word"]
 Bos = Literal["auto", "always", "never"]
 Dtype = Literal["float32", "bfloat16", "float16"]
+COLUMNS = ("model", "parameters", "loss", "loss_unit", "bytes", "tokens", "seconds", "refused", "gates")
 
 
 def score(
@@ -84,8 +86,10 @@ def score(
         ),
     ] = None,
     as_json: JsonOption = False,
+    csv: CsvOption = None,
 ) -> None:
     """Score texts under models: losses in nats of every sample, with their provenance."""
+    results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(*texts, *map(Path, models)))
     require_scoring_package()
     use_compilation_cache()
     from bayeslaw.losses.model_names import check_family_names, check_model_names
@@ -114,10 +118,12 @@ def score(
     corpus = read_texts(texts)
     note(ctx, blank_note(corpus))
     scorer = None if ray is None else _cluster(ray, offline)
-    results = run(requests, corpus, out, options, scorer=scorer, say=partial(note, ctx), progress=not is_quiet(ctx))
-    if as_json:
-        print_json({"table": str(out), "models": [_as_dict(result, out) for result in results]})
-    if any(result.refused for result in results):
+    done = run(requests, corpus, out, options, scorer=scorer, say=partial(note, ctx), progress=not is_quiet(ctx))
+    records = [_as_dict(result, out) for result in done]
+    rows = [record | {"gates": [gate["code"] for gate in record["gates"]]} for record in records]
+    # What was done has been noted as it was done.
+    results.print({"table": str(out), "models": records}, rows, lambda: None)
+    if any(result.refused for result in done):
         raise typer.Exit(1)
 
 
@@ -127,13 +133,15 @@ def _cluster(address: str, offline: bool) -> RunScorer:
     return ClusterScorer(address, offline=offline)
 
 
-def _as_dict(result: ModelResult, out: Path) -> dict:
+def _as_dict(result: ModelResult, out: Path) -> dict[str, Any]:
+    """Put what was done with a model into plain values; what is not known of one that was refused is None."""
     import math
 
     from bayeslaw.inputs.manifests import read_manifest
 
     gates = [{"code": gate.code, "message": gate.message} for gate in result.gates]
-    scored = {"tokens": result.tokens, "seconds": result.seconds}
+    scored: dict[str, Any] = dict.fromkeys(("parameters", "loss", "loss_unit", "bytes"))
+    scored |= {"tokens": result.tokens, "seconds": result.seconds}
     known = read_manifest(out)["models"].get(result.name)
     if known is not None:
         nll, size = (sum(part[what] for part in known["parts"]) for what in ("nll", "bytes"))

@@ -17,7 +17,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.pools.rules import describe_rules
 
 if TYPE_CHECKING:
@@ -121,8 +121,10 @@ def _show(found: Crossovers, out: Console) -> None:
     )
     for name in ("regime", "parameters", "P(pool better)", "advantage", "lower", "upper", "ranges beyond the data"):
         table.add_column(name, justify="left" if name == "regime" else "right")
+    names = ["advantage", "lower", "upper"]
+    form = loss_form(found.rows[names].to_numpy().ravel().tolist())
     for row in found.rows.to_dict(orient="records"):
-        numbers = (loss_text(row[name]) for name in ("advantage", "lower", "upper"))
+        numbers = (form(row[name]) for name in names)
         share, beyond = f"{row['probability_better']:.3f}", f"{row['extrapolation']:.2f}"
         table.add_row(row["regime"], count_label(row["parameters"]), share, *numbers, beyond)
     out.print(table)

@@ -24,6 +24,7 @@ from bayeslaw.laws import CollaborationLaw
 from bayeslaw.losses.folders import write_losses
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.readers import read_losses
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.statistics import loss_unit, mean_losses
 from bayeslaw.losses.table_warnings import loss_warnings
 from bayeslaw.plotting.pictures import save_plot
@@ -149,8 +150,8 @@ def _say_table(losses: xr.Dataset, say: Callable[[str], None]) -> None:
     say(
         f"They take their places in the package's table: {losses.sizes['sample']:,} documents of {domains} domains "
         f"under {losses.sizes['lm']} models of {families} families,\n"
-        f"of {sizes.min():,.0f} to {sizes.max():,.0f} parameters and with mean losses of {loss_text(means.max())} to "
-        f"{loss_text(means.min())} {loss_unit(losses)}."
+        f"of {count_label(sizes.min())} to {count_label(sizes.max())} parameters and with mean losses of "
+        f"{loss_text(means.max())} to {loss_text(means.min())} {loss_unit(losses)}."
     )
     for warning in loss_warnings(losses):
         say(str(warning))
@@ -197,13 +198,13 @@ def _predict(fitted: Fit, largest: float, seed: int) -> pd.DataFrame:
 
 def _say_predictions(predictions: pd.DataFrame, largest: float, say: Callable[[str], None]) -> None:
     say(
-        f"\nThe largest pool has {largest:,.0f} parameters. Predicted for that many and for more, with the oracle's "
-        "choice of member:"
+        f"\nThe largest pool has {count_label(largest)} parameters. Predicted for that many and for more, with the "
+        "oracle's choice of member:"
     )
     for row in predictions.to_dict(orient="records"):
         what = "single model" if row["regime"] == "single" else f"{row['regime']} pool"
         say(
-            f"A new {what} of {row['parameters']:,.0f} parameters: {loss_text(row['mean'])} {row['unit']} "
+            f"A new {what} of {count_label(row['parameters'])} parameters: {loss_text(row['mean'])} {row['unit']} "
             f"({row['interval']:.0%} {row['interval_kind']} interval {loss_text(row['lower'])} to "
             f"{loss_text(row['upper'])})."
         )

@@ -1,6 +1,7 @@
 """What is said of a pool that may be chosen."""
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -8,11 +9,15 @@ import pandas as pd
 
 from bayeslaw.decision.cheaper_pools import CheaperPool
 from bayeslaw.decision.idle_members import HardlyMatters, hardly_words
+from bayeslaw.decision.limits import COSTS
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.former_names import former_field
 from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND
+
+OF_LOSSES = ("loss", "lower", "upper", "regret", "difference", "difference_lower", "difference_upper")
 
 
 @dataclass(frozen=True)
@@ -261,8 +266,13 @@ class Choices:
 
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
-        front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}")
-        return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}"), front)
+        forms: dict[str, Callable[[float], str]] = {
+            **dict.fromkeys(OF_LOSSES, loss_text),
+            **dict.fromkeys(("parameters", "active_parameters"), count_label),
+        }
+        costs = forms | {"cost": COSTS[self.cost].label}
+        front = frame_table(self.pareto, caption=f"the front of {self.cost} against loss, {kind}", forms=costs)
+        return answer(self.sentences, frame_table(self.table, caption=f"pools, {kind}", forms=forms), front)
 
 
 def counted(count: int, what: str) -> str:

@@ -1,6 +1,6 @@
 """When a pool is better than one bigger model, and how sure a fit makes us."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_seed, a_who
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.regimes import REGIMES
@@ -88,8 +89,14 @@ class Crossovers:
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} {self.interval_kind} intervals"
         advantage = f"loss of the single model minus that of the pool, {self.unit}, {kind}"
-        crossover = frame_table(self.crossover, caption=f"budget above which pools lose less, {kind}")
-        return answer(self.sentences, frame_table(self.rows, caption=advantage), crossover)
+        budgets: dict[str, Callable[[float], str]] = dict.fromkeys(
+            ("median", "lower", "upper", "low", "high"), count_label
+        )
+        crossover = frame_table(self.crossover, caption=f"budget above which pools lose less, {kind}", forms=budgets)
+        names = ["advantage", "lower", "upper"]
+        form = loss_form(self.rows[names].to_numpy().ravel().tolist())
+        forms = dict.fromkeys(names, form) | {"parameters": count_label}
+        return answer(self.sentences, frame_table(self.rows, caption=advantage, forms=forms), crossover)
 
 
 def _a_reach(name: str, value: Any) -> float:

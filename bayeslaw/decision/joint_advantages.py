@@ -17,7 +17,8 @@ from bayeslaw.joint.expected_pools import draw_expected
 from bayeslaw.joint.hypothetical import Member, NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.joint.scored_losses import scored_losses
-from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.laws.pool_advantages import BudgetAdvantages, QuickComparison, RegimeAdvantage
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import RULES, decided_by
 from bayeslaw.prediction.targets import NOT_SEEN
@@ -28,6 +29,11 @@ MOST_FAMILY_SETS = 24
 FEWEST_DRAWS, MOST_DRAWS, MOST_REPLICATES = 300, 1000, 8
 NUMBERS = 1e8
 """About how many losses are drawn in all: of wider tables fewer draws, and fewer models in the place of each."""
+QUICK_DRAWS, QUICK_BEYOND = 200, 10.0
+QUICK = (
+    "For the sake of time this is of pools of two, expected losses and some 200 draws, so that probabilities are known "
+    "to 0.035 (standard error) or better; bayeslaw when FIT tells more, and of larger pools."
+)
 
 
 def joint_advantages(
@@ -60,9 +66,7 @@ def joint_advantages(
     """
     model, sizes = fit.model, sizes or SIZES
     rule = decided_by(rule, model.table.answer_unit, votes=model.table.votes).name
-    parameters = model.table.parameters
-    low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
-    usual = readable_budgets(min(low, high / 2), high)
+    usual = usual_budgets(model, sizes, beyond)
     shown = budgets or usual
     # A crossover is looked for in all of the range, whatever budgets are shown.
     grid = tuple(sorted({*usual, *shown}))
@@ -80,6 +84,23 @@ def joint_advantages(
         tuple(_unanswered(model, rule, sizes, shown, best)),
         partial(_suggest, pools, losses),
     )
+
+
+def usual_budgets(model: JointModel, sizes: tuple[int, ...], beyond: float) -> tuple[float, ...]:
+    """Choose budgets from where pools of the smallest model seen begin, to some times the largest model."""
+    parameters = model.table.parameters
+    low, high = max(sizes) * float(parameters.min()), beyond * float(parameters.max())
+    return readable_budgets(min(low, high / 2), high)
+
+
+def quick_comparison(fit: Fit) -> QuickComparison:
+    """Ask `joint_advantages` for pools of two by some of the draws; arguments as of `bayeslaw.laws.kinds.LawKind`."""
+    sizes, model = SIZES[:1], fit.model
+    budgets = usual_budgets(model, sizes, QUICK_BEYOND)
+    pools = PoolsAlongBudgets(model, budgets, sizes, new=False, seed=0).pools
+    members = len({member for pool in pools for member in pool})
+    losses = float(members * len(model.table.weights) * QUICK_DRAWS)
+    return QuickComparison({"sizes": sizes, "beyond": QUICK_BEYOND}, QUICK_DRAWS, losses, QUICK)
 
 
 def _unanswered(
@@ -267,5 +288,5 @@ def _suggest(pools: PoolsAlongBudgets, losses: dict[str, np.ndarray], regime: st
     family = pools.families[int(spread.argmax())]
     return (
         f"what a model of {family} of about {count_label(budget)} parameters loses (standard deviation "
-        f"{spread.max():.3g}, the largest of the families scored)"
+        f"{loss_text(spread.max())}, the largest of the families scored)"
     )

@@ -9,7 +9,7 @@ from bayeslaw.decision.budget_grid import fine_budgets, readable_budgets
 from bayeslaw.decision.crossings import last_crossings
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
+from bayeslaw.laws.pool_advantages import BudgetAdvantages, QuickComparison, RegimeAdvantage
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.regimes import REGIMES
@@ -35,10 +35,11 @@ def no_advantages(fit: Fit, **choices: object) -> BudgetAdvantages:
     )
 
 
-def compares_regimes(fit: Fit) -> bool:
-    """Say whether a fit tells of single models and of pools, so that `regime_advantages` does not refuse it."""
+def quick_comparison(fit: Fit) -> QuickComparison | None:
+    """Say how `regime_advantages` answers soon: as ever, or not at all where a fit has no single models or no pools."""
     of_regimes = fit.law.group == "regime" and fit.law.covariates == (BUDGET,)
-    return of_regimes and SINGLE in fit.model.groups and len(fit.model.groups) > 1
+    answers = of_regimes and SINGLE in fit.model.groups and len(fit.model.groups) > 1
+    return QuickComparison() if answers else None
 
 
 def regime_advantages(

@@ -160,8 +160,8 @@ class NextScores:
         else:
             found.append(
                 f"Score {first.words} next: most for its cost ({first.cost:.3g} {self.cost_unit}). It is expected to "
-                f"lower the regret by {now - after:.2g} {self.loss_unit} (Monte Carlo error {first.error:.1g}), to "
-                f"{after:.2g}."
+                f"lower the regret by {loss_text(now - after)} {self.loss_unit} (Monte Carlo error {first.error:.1g}), "
+                f"to {loss_text(after)}."
             )
         found.append("What a candidate's score tells of others is told by its mean loss alone.")
         found += [*self.notes]

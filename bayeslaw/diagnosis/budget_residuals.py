@@ -14,6 +14,7 @@ from bayeslaw.fitting.fits import Fit
 from bayeslaw.likelihood.noise import MEMBER_SCALE, combined_scale, draw_losses
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
 
 MOST_CELLS = 6
@@ -224,5 +225,5 @@ def _in_words(row: Mapping[str, Any]) -> str:
     """Write a row of `budget_residuals` out."""
     group = f"{row['group']}, " if row["group"] else ""
     budgets = f"{count_label(row['lowest'])} to {count_label(row['largest'])}"
-    law = f"the law {row['mean']:.4g} ({row['lower']:.4g} to {row['upper']:.4g})"
-    return f"{group}{budgets}: {row['rows']} rows lose {row['observed']:.4g}, {law}, p = {row['p_value']:.2g}"
+    law = f"the law {loss_text(row['mean'])} ({loss_text(row['lower'])} to {loss_text(row['upper'])})"
+    return f"{group}{budgets}: {row['rows']} rows lose {loss_text(row['observed'])}, {law}, p = {row['p_value']:.2g}"

@@ -24,11 +24,32 @@ POOLS_OF_A_SIZE = 300
 
 
 def check_fit(
-    fit: "Fit", *, rule: str = USUAL_RULE, max_size: int = 4, interval: float = 0.9, draws: int = 400, seed: int = 0
+    fit: "Fit",
+    *,
+    rule: str = USUAL_RULE,
+    max_size: int = 4,
+    interval: float = 0.9,
+    draws: int = 400,
+    first: int | None = None,
+    seed: int = 0,
 ) -> pd.DataFrame:
-    """Compare the observed pools of a fit with replicates of them; arguments as of `bayeslaw.pool_check`."""
+    """Compare the observed pools of a fit with replicates of them.
+
+    Parameters
+    ----------
+    fit, rule, max_size, interval, draws, seed
+        As of `bayeslaw.pool_check`.
+    first
+        How many of these draws give a replicate, which is the one that it gives among all; None for all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        As `check_pools` gives it, with the ``rule``, the ``unit`` of the losses, and the ``interval`` and its kind.
+    """
     values = thinned(fit.values(), fit.model.sites, draws)
-    return check_pools(fit.model, values, rule=rule, max_size=max_size, interval=interval, seed=seed)
+    found = check_pools(fit.model, values, rule=rule, max_size=max_size, interval=interval, first=first, seed=seed)
+    return found.assign(rule=rule, unit=fit.unit, interval=interval, interval_kind="equal-tailed")
 
 
 def check_pools(
@@ -38,6 +59,7 @@ def check_pools(
     rule: str = USUAL_RULE,
     max_size: int = 4,
     interval: float = 0.9,
+    first: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Compare observed pools with pools on replicated losses, by size and regime.
@@ -51,6 +73,8 @@ def check_pools(
         The joint law with its table.
     values
         Draws of every site, each [draw, ...]; one replicate for each.
+    first
+        As in `check_fit`.
     rule
         ``"oracle"``, ``"mixture"``, ``"stacked"`` or ``"best"``.
     max_size
@@ -72,7 +96,7 @@ def check_pools(
     InputError
         If the rule is not known or the size not a whole number of 2 or more.
     """
-    sizes, regimes, observed, replicates = _compared(model, values, rule, max_size, seed)
+    sizes, regimes, observed, replicates = _compared(model, values, rule, max_size, seed, first)
     tail = (1 - interval) / 2
     rows = []
     for size in np.unique(sizes):
@@ -117,7 +141,12 @@ def pool_losses(
 
 
 def _compared(
-    model: JointModel, values: Mapping[str, np.ndarray], rule: str, max_size: int, seed: int
+    model: JointModel,
+    values: Mapping[str, np.ndarray],
+    rule: str,
+    max_size: int,
+    seed: int,
+    first: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Sizes, regimes and observed losses of pools, each [pool], and their replicates, [draw, pool]."""
     check_combines(find_rule(rule, on_tokens=False, of_losses=True), model.table.answer_unit, votes=model.table.votes)
@@ -126,7 +155,7 @@ def _compared(
     members, sizes, regimes = _pools(table.families, max_size, np.random.default_rng(seed))
     means, total = PoolMeans(members, len(table.names), table.clusters, rule), float(table.weights.sum())
     kept = table.nll.sum(axis=1) * table.scale / total
-    return sizes, regimes, table.scale * means(table.nll, total), _replicates(model, values, means, kept, seed)
+    return sizes, regimes, table.scale * means(table.nll, total), _replicates(model, values, means, kept, seed, first)
 
 
 def _pools(
@@ -150,7 +179,12 @@ def _pools(
 
 
 def _replicates(
-    model: JointModel, values: Mapping[str, np.ndarray], means: PoolMeans, kept: np.ndarray, seed: int
+    model: JointModel,
+    values: Mapping[str, np.ndarray],
+    means: PoolMeans,
+    kept: np.ndarray,
+    seed: int,
+    first: int | None,
 ) -> np.ndarray:
     """Losses of the pools on replicated tables, in the reported unit, [draw, pool]."""
     table, values = model.table, {name: values[name] for name in model.sites}
@@ -160,4 +194,6 @@ def _replicates(
     def losses_of(block: Mapping[str, np.ndarray], generator: np.random.Generator) -> np.ndarray:
         return np.stack([table.scale * means(drawn * to_nats, total) for drawn in replicated.draw(block, generator)])
 
-    return map_draws(losses_of, values, numbers=len(table.names) ** 2, seed=seed)
+    # The scales are those at the mean of all draws, so that a draw gives the same replicate among fewer of them.
+    drawn = {name: draws[:first] for name, draws in values.items()}
+    return map_draws(losses_of, drawn, numbers=len(table.names) ** 2, seed=seed)

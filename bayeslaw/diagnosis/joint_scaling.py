@@ -12,6 +12,7 @@ from bayeslaw.fitting.joint_posterior import BLOCKS, log_likelihood_of_block
 from bayeslaw.joint.curve import Models
 from bayeslaw.joint.curve_at_draws import CurveAtDraws
 from bayeslaw.joint.joint_model import JointModel
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.pools.rules import USUAL_RULE
 from bayeslaw.prediction.joint_bands import predict_pools
 
@@ -34,8 +35,11 @@ def scalable_blocks(fit: "Fit") -> list[Scalable]:
     parts = [_part(fit, OF_MODELS, thinned, where, beyond, draws)]
     thinned, pool = _thinned(posterior, POOL_DRAWS), _pool_beyond(model)
     choices: dict[str, Any] = {"kind": "new", "samples": "same", "rule": USUAL_RULE, "seed": 0}
-    drawn = predict_pools(model, thinned, pd.DataFrame({"members": [pool]}), **choices).draws.reshape(-1, 1)
-    return parts + [_part(fit, block, thinned, [f"the pool {pool}"], np.array([True]), drawn) for block in BLOCKS]
+    # Members are read back from plain numbers: of sizes in words readers would be told how they were read.
+    members = ",".join(f"{size!r}:{family}" for family, size in pool)
+    drawn = predict_pools(model, thinned, pd.DataFrame({"members": [members]}), **choices).draws.reshape(-1, 1)
+    named = f"the pool {','.join(f'{count_label(size)}:{family}' for family, size in pool)}"
+    return parts + [_part(fit, block, thinned, [named], np.array([True]), drawn) for block in BLOCKS]
 
 
 def _part(
@@ -70,7 +74,7 @@ def _single_models(model: JointModel, values: dict[str, np.ndarray]) -> tuple[li
     for number, family in enumerate(model.groups):
         seen = np.unique(model.table.parameters[model.table.families == family])
         chosen = {float(seen[0]): False, float(seen[-1]): False, float(BEYOND * seen[-1]): True}
-        where += [f"a new model {size:.3g}:{family}" for size in chosen]
+        where += [f"a new model {count_label(size)}:{family}" for size in chosen]
         beyond += list(chosen.values())
         sizes += list(chosen)
         numbers += [number] * len(chosen)
@@ -80,9 +84,9 @@ def _single_models(model: JointModel, values: dict[str, np.ndarray]) -> tuple[li
     return where, np.array(beyond), curve.draw(new, noise, own_part=True)
 
 
-def _pool_beyond(model: JointModel) -> str:
-    """Write a pool of two models beyond those seen, of the families with the largest ones."""
+def _pool_beyond(model: JointModel) -> list[tuple[str, float]]:
+    """Choose a pool of two models beyond those seen, of the families with the largest ones: family and size of each."""
     largest = {family: float(model.table.parameters[model.table.families == family].max()) for family in model.groups}
     chosen = sorted(largest, key=lambda family: -largest[family])[:2]
     families = chosen if len(chosen) > 1 else chosen * 2
-    return ",".join(f"{BEYOND * largest[family]:.3g}:{family}" for family in families)
+    return [(family, BEYOND * largest[family]) for family in families]

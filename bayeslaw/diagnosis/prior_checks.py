@@ -5,15 +5,22 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.fitting.prior_simulation import PREDICTIVE, a_prior_tree, stands_for_fit, with_prior_predictive
 from bayeslaw.inputs.arguments import a_level, accepts
+from bayeslaw.inputs.foreign_text import printable
 from bayeslaw.laws.kinds import kind_of
+from bayeslaw.laws.observations import BUDGETS
 from bayeslaw.likelihood.responses import RESPONSES
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label
+from bayeslaw.markup import Html, answer, element, folded, frame_table
 
 BUDGET = "parameters"
+COLUMNS = ("row", "group", BUDGET, "training_tokens", "lower", "median", "upper", "observed")
 EQUAL_TAILED = "equal-tailed"
 ROWS_AT_ONCE = 10_000
 ALL_DRAWS = ("chain", "draw")
@@ -81,9 +88,45 @@ class PriorCheck:
     expected: tuple[ExpectedLoss, ...]
     priors: str
 
+    @property
+    def table(self) -> pd.DataFrame:
+        """What the law itself expects, a row each of `expected` as a reader sees it; columns without values are out."""
+        columns = [name for name in COLUMNS if any(getattr(each, name) is not None for each in self.expected)]
+        return pd.DataFrame([{name: _cell(name, getattr(each, name)) for name in columns} for each in self.expected])
+
+    @property
+    def sentences(self) -> tuple[str, str]:
+        """What the table is of, and how many of the observed losses the prior predictive holds."""
+        level = f"{100 * self.interval:g} %"
+        inside, below, above = (f"{100 * share:.0f} %" for share in (self.inside, self.below, self.above))
+        return (
+            f"Before a fit, {level} {self.interval_kind} intervals of {self.draws:,} draws of the prior, in "
+            f"{self.unit}: expected loss (the law's own, without noise), and the loss observed.",
+            f"{inside} of the {self.rows:,} observed losses lie inside the {level} interval of the prior predictive, "
+            f"{below} below and {above} above.",
+        )
+
+    def __str__(self) -> str:
+        first, last = self.sentences
+        return printable("\n".join([self.priors, "", first, self.table.to_string(index=False), last]))
+
+    def __repr__(self) -> str:
+        share = f"{100 * self.inside:.0f} %"
+        return f"<PriorCheck of the {self.law} law: {share} of {self.rows} rows inside the prior predictive>"
+
+    def _repr_html_(self) -> Html:
+        first, last = self.sentences
+        return answer((first, last), frame_table(self.table), folded("Priors", element("pre", self.priors)))
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values, as ``bayeslaw fit --prior-only --json`` prints them."""
         return asdict(self) | {"expected": [asdict(each) for each in self.expected]}
+
+
+def _cell(name: str, value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return count_label(value) if name in BUDGETS else loss_text(value)
 
 
 @accepts(tree=a_prior_tree, interval=a_level)

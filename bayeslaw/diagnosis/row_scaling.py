@@ -8,6 +8,7 @@ import pandas as pd
 from bayeslaw.diagnosis.row_likelihood import log_likelihood
 from bayeslaw.diagnosis.scaled_predictions import BEYOND, Scalable
 from bayeslaw.laws.observations import BUDGETS
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.prediction.row_prediction import draw_rows
 
 if TYPE_CHECKING:
@@ -45,5 +46,10 @@ def targets_of(fit: "Fit") -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _words(fit: "Fit", row: pd.Series) -> str:
-    at = ", ".join(f"{name} {row[name]:.3g}" for name in fit.law.covariates if name in BUDGETS) or "a row"
+    at = (
+        ", ".join(
+            f"{count_label(row[name])} {name.replace('_', ' ')}" for name in fit.law.covariates if name in BUDGETS
+        )
+        or "a row"
+    )
     return f"{row[fit.law.group]} at {at}" if fit.law.group in row else at

@@ -10,6 +10,8 @@ from bayeslaw.diagnosis.row_findings import row_findings
 from bayeslaw.diagnosis.row_residuals import outlying_probability, residuals_of, trend_along
 from bayeslaw.diagnosis.row_scaling import targets_of
 from bayeslaw.findings import Finding
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.prediction.row_prediction import draw_rows
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def _rising(fit: "Fit") -> Iterator[Finding]:
         falls = min(float((values[exponent] > 0).mean()) for exponent in fit.law.exponents[name])
         if falls > FALLS and slope > 0 and stats.t(freedom).sf(slope / error) < CHANCE:
             reach = stats.t(freedom).ppf(0.95) * error
-            each = [f"{np.log(10) * number:.3g}" for number in (slope, slope - reach, slope + reach)]
+            each = [loss_text(np.log(10) * number) for number in (slope, slope - reach, slope + reach)]
             message = (
                 f"Losses rise with {name}, by {each[0]} {fit.unit} for ten times as many (90 % confidence interval "
                 f"{each[1]} to {each[2]}, least squares), and the law can only fall: it says nothing of larger budgets."
@@ -77,7 +79,7 @@ def _outlying(fit: "Fit", residuals: "Residuals") -> Iterator[Finding]:
         return
     law = np.median(residuals.law, axis=0)
     named = ", ".join(
-        f"{fit.observations.labels[row]} ({fit.observations.loss[row]:.4g}, the law {law[row]:.4g})"
+        f"{fit.observations.labels[row]} ({loss_text(fit.observations.loss[row])}, the law {loss_text(law[row])})"
         for row in rows[:MOST_NAMED]
     )
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
@@ -99,9 +101,9 @@ def _bent(fit: "Fit", residuals: "Residuals") -> Iterator[Finding]:
             continue
         side, chance = "above" if trend.deviation > 0 else "below", _at_least(trend.probability, len(residuals.law))
         message = (
-            f"The rows bend in another way than the law: from {trend.low:.3g} to {trend.high:.3g} {name} losses lie "
-            f"{side} it, by {abs(trend.deviation):.3g} {fit.unit} on average, and neighbours deviate alike "
-            f"(correlation {trend.correlation:.2f}, posterior predictive p {chance})."
+            f"The rows bend in another way than the law: from {count_label(trend.low)} to {count_label(trend.high)} "
+            f"{name} losses lie {side} it, by {loss_text(abs(trend.deviation))} {fit.unit} on average, and neighbours "
+            f"deviate alike (correlation {trend.correlation:.2f}, posterior predictive p {chance})."
         )
         remedy = "do not read the law beyond the rows; try --law broken_power, or leave out what is not of one curve"
         yield Finding("bent-rows", "warning", message, remedy)
@@ -119,8 +121,8 @@ def _below_zero(fit: "Fit") -> Iterator[Finding]:
     lower = np.quantile(draw_rows(fit, targets, kind="new", samples=None, seed=0), BELOW_ZERO, axis=0)
     if (lower < 0).any():
         message = (
-            f"Bands of new rows reach below zero ({lower.min():.3g} {fit.unit}), where no loss of the table lies: the "
-            "noise is the same on small losses as on large ones."
+            f"Bands of new rows reach below zero ({loss_text(lower.min())} {fit.unit}), where no loss of the table "
+            "lies: the noise is the same on small losses as on large ones."
         )
         remedy = "fit with noise: response: log_loss, whose bands are positive"
         yield Finding("negative-losses", "warning", message, remedy)

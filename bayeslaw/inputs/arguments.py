@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView, Sequence
 from contextlib import nullcontext
 from contextvars import ContextVar
+from difflib import get_close_matches
 from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol
 
-from bayeslaw.errors import InputError, check_choice, shown
+from bayeslaw.errors import InputError, check_choice, nearest, shown
 from bayeslaw.progress import progress_bar
 
 Converter = Callable[[str, Any], Any]
@@ -26,6 +27,28 @@ class Decorator(Protocol):
     def __call__[**P, R](self, function: Callable[P, R], /) -> Callable[P, R]:
         """Decorate a function."""
         ...
+
+
+class UnknownArgumentError(InputError, TypeError):
+    """An argument that a function does not have; a `TypeError` too, which is what Python raises.
+
+    Parameters
+    ----------
+    function
+        Name of the function.
+    name
+        The argument.
+    known
+        Names of the arguments that it has.
+    """
+
+    def __init__(self, function: str, name: str, known: Sequence[str]) -> None:
+        close = nearest(name, known) if get_close_matches(name, known, n=1) else f"leave out {name}"
+        super().__init__(f"{function} has no argument {name!r}", f"arguments {', '.join(known)}", close)
+        self.given = function, name, tuple(known)
+
+    def __reduce__(self) -> tuple[Any, tuple[Any, ...]]:
+        return type(self), self.given
 
 
 def accepts(**converters: Converter) -> Decorator:
@@ -54,6 +77,8 @@ def accepts(**converters: Converter) -> Decorator:
 
         @wraps(function)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            if unknown := [name for name in kwargs if name not in signature.parameters]:
+                raise UnknownArgumentError(function.__name__, unknown[0], [*signature.parameters])
             bound = signature.bind(*args, **kwargs)
             token = _depth.set(_depth.get() + 1)
             try:

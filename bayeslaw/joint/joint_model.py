@@ -15,6 +15,7 @@ from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import CURVE_SITES, JointLaw
 from bayeslaw.joint.model_dependence import ModelDependence
 from bayeslaw.laws.priors import Prior
+from bayeslaw.losses.sizes import count_label
 
 STANDARD = Prior("Normal", (("loc", 0.0), ("scale", 1.0)))
 FAMILY_SCALE = Prior("InverseGamma", (("concentration", TAIL / 2), ("rate", TAIL / 2)))
@@ -141,7 +142,7 @@ class JointModel:
         table = self.table
         lines = [
             f"{type(self.law).__name__} of {table.unit}",
-            f"  loss = {self.law.equation}   per family, with N0 = {table.reference:.4g}",
+            f"  loss = {self.law.equation}   per family, with N0 = {count_label(table.reference)}",
             f"  link: {table.link.name}",
         ]
         return "\n".join([*lines, *(f"  {name} ~ {prior}" for name, prior in self.law.priors.items())])

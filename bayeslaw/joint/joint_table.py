@@ -13,6 +13,7 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError
 from bayeslaw.joint.latent_losses import LatentLosses
 from bayeslaw.joint.links import Link, choose_link, suited_link, two_values
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import WRONG
 from bayeslaw.losses.parameter_counts import parameter_counts
 from bayeslaw.losses.statistics import clustered_standard_error, loss_unit, sample_weights
@@ -240,7 +241,7 @@ def check_joint_table(losses: xr.Dataset, parameters: str) -> xr.Dataset:
     mean = losses["nll"].to_numpy().mean(axis=0)
     if (mean <= 0).any():
         raise InputError(
-            f"the mean loss of {losses['lm'].to_numpy()[mean.argmin()]} is {mean.min():.4g} nats",
+            f"the mean loss of {losses['lm'].to_numpy()[mean.argmin()]} is {loss_text(mean.min())} nats",
             "positive mean losses",
             "check the table",
         )
@@ -280,7 +281,7 @@ def _check_varies(losses: xr.Dataset, mean: np.ndarray) -> None:
         )
     if np.ptp(mean) <= SAME * mean.max():
         raise InputError(
-            f"all models have the mean loss {mean[0]:.4g} nats",
+            f"all models have the mean loss {loss_text(mean[0])} nats",
             "models whose mean losses differ: the law is of how they fall with size",
             "check the table: the scores of one model may have been given for all",
         )

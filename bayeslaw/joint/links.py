@@ -14,6 +14,7 @@ from jax.typing import ArrayLike
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.joint.latent_losses import LatentLosses, ScoredLatent, SeenLatent
 from bayeslaw.joint.mean_shifts import Shape, add_to_means, largest_to_means, shift_to_means
+from bayeslaw.losses.loss_text import loss_text
 
 SCORES = (0.0, 1.0)
 MOST_ZEROS = 0.1
@@ -246,7 +247,7 @@ def positive_losses(losses: np.ndarray) -> np.ndarray:
     """
     if (losses < 0).any():
         raise InputError(
-            f"the table has a loss of {losses.min():.4g}",
+            f"the table has a loss of {loss_text(losses.min())}",
             "losses of at least zero: the joint law is for negative log-likelihoods of texts",
             "remove the sample, or use another law",
         )
@@ -287,7 +288,7 @@ def choose_link(losses: np.ndarray) -> str:
     if not suited:
         low, high = two_values(losses) or (np.nan, np.nan)
         raise InputError(
-            f"every loss is {low:.4g} or {high:.4g}",
+            f"every loss is {loss_text(low)} or {loss_text(high)}",
             "losses in nats, or scores of 0 (right) and 1 (wrong)",
             "write a wrong answer as 1 and a right one as 0",
         )

@@ -10,12 +10,13 @@ from jax import Array
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.inputs.arguments import shown
-from bayeslaw.laws.observations import Observations, observe
+from bayeslaw.laws.observations import Observations, budget_text, observe
 from bayeslaw.laws.parameter import FLOOR, POOLING, POPULATION, SPREAD, Parameter, default_spread
 from bayeslaw.laws.prior_argument import read_prior
 from bayeslaw.laws.priors import Prior, check_positive
 from bayeslaw.laws.protocol import read_priors
 from bayeslaw.laws.quantile_priors import EXPONENT, POSITIVE, SIGNED
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html, element
 
 BUDGET_SYMBOLS = {"parameters": "N", "training_tokens": "D"}
@@ -324,7 +325,7 @@ class Law(ABC):
             Equation, reference values, and one line a site with prior and grouping.
         """
         reference = ", ".join(
-            f"{symbol} = {observations.reference[name]:.4g}"
+            f"{symbol} = {count_label(observations.reference[name])}"
             for name, symbol in REFERENCE_SYMBOLS.items()
             if name in self.covariates
         )
@@ -346,7 +347,8 @@ class Law(ABC):
         if not parameter.prior.relative:
             return ""
         highest = (
-            f"{BUDGET_SYMBOLS.get(name, name)} = {observations.covariates[name].max():.4g}" for name in self.covariates
+            f"{BUDGET_SYMBOLS.get(name, name)} = {budget_text(name, float(observations.covariates[name].max()))}"
+            for name in self.covariates
         )
         whose = f", or the largest of its {self.group}" if parameter.pooling == "separate" else ""
         return f"   of the loss at {', '.join(highest)}{whose}"

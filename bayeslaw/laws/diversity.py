@@ -15,6 +15,7 @@ from bayeslaw.inputs.arguments import texts
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.observations import Observations, observe
 from bayeslaw.laws.priors import Prior, log_normal
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS
 from bayeslaw.pools.gains import (
     RELATIVE,
@@ -273,8 +274,8 @@ class DiversityLaw(Law):
         position, best = best_members(pools)
         if not (best - rows.loss).mean() > 0:
             raise InputError(
-                f"pools of this table gain {(best - rows.loss).mean():.3g} {rows.unit} over their best members on "
-                "average",
+                f"pools of this table gain {loss_text(float((best - rows.loss).mean()))} {rows.unit} over their best "
+                "members on average",
                 "pools that gain something",
                 "use the rule 'oracle', or the collaboration law",
             )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from bayeslaw.findings import Finding
     from bayeslaw.laws.calibrated import Calibrated
-    from bayeslaw.laws.pool_advantages import BudgetAdvantages
+    from bayeslaw.laws.pool_advantages import BudgetAdvantages, QuickComparison
     from bayeslaw.laws.results import Claim, Predicted, Refits
 
 
@@ -59,8 +59,8 @@ class LawKind(Protocol):
         """Name the variables of the posterior that a reader wants, each with its unit, in the order to show them in."""
         ...
 
-    def compares_pools(self, fit: Any) -> bool:
-        """Say whether `advantages` answers for a fit, and in seconds rather than minutes."""
+    def quick_comparison(self, fit: Any) -> QuickComparison | None:
+        """Say how `advantages` answers soon for a fit; None where it does not answer."""
         ...
 
     def sampling_errors(self, fit: Any) -> list[Finding]:
@@ -218,7 +218,7 @@ _ROWS: Mapping[str, str | Callable[..., Any]] = {
     "maximum_likelihood": "bayeslaw.fitting.point_fit:maximum_likelihood_of_rows",
     "variables": "bayeslaw.fitting.tree:variables",
     "reported": "bayeslaw.reporting.reported_variables:reported_of_rows",
-    "compares_pools": "bayeslaw.decision.regime_advantages:compares_regimes",
+    "quick_comparison": "bayeslaw.decision.regime_advantages:quick_comparison",
     "row_groups": "bayeslaw.fitting.row_groups:groups_of_rows",
     "predicted": "bayeslaw.prediction.row_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:regime_advantages",
@@ -247,7 +247,7 @@ _GAINS: Mapping[str, str | Callable[..., Any]] = {
     "sample": "bayeslaw.fitting.row_fitting:fit_gains",
     "predicted": "bayeslaw.prediction.gain_prediction:predicted",
     "advantages": "bayeslaw.decision.regime_advantages:no_advantages",
-    "compares_pools": lambda fit: False,
+    "quick_comparison": lambda fit: None,
     "columns": "bayeslaw.prediction.diversity_targets:columns",
     "claims": "bayeslaw.diagnosis.gain_claims:gain_claims",
     "claim_differences": "bayeslaw.diagnosis.gain_claims:gain_differences",
@@ -265,7 +265,7 @@ _JOINT: Mapping[str, str | Callable[..., Any]] = {
     "maximum_likelihood": "bayeslaw.fitting.joint_fitting:no_maximum_likelihood",
     "variables": "bayeslaw.fitting.joint_tree:variables",
     "reported": "bayeslaw.reporting.reported_variables:reported_of_joint",
-    "compares_pools": lambda fit: False,
+    "quick_comparison": "bayeslaw.decision.joint_advantages:quick_comparison",
     "row_groups": "bayeslaw.fitting.joint_row_groups:groups_of_models",
     "predicted": "bayeslaw.prediction.joint_bands:predicted",
     "advantages": "bayeslaw.decision.joint_advantages:joint_advantages",

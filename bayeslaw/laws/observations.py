@@ -7,7 +7,9 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.parameter_counts import PARAMETER_COUNTS, parameter_counts
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.statistics import loss_unit, mean_losses
 from bayeslaw.pools.regimes import REGIMES
 
@@ -121,14 +123,14 @@ def unused_tokens(data: xr.Dataset, covariates: tuple[str, ...] = ()) -> dict[st
     Returns
     -------
     dict
-        The fact ``unused_tokens``, such as ``"3e+11 to 2e+12"``; empty where the law takes them, or models do not
+        The fact ``unused_tokens``, such as ``"300B to 2T"``; empty where the law takes them, or models do not
         differ in them.
     """
     if "training_tokens" in covariates or "training_tokens" not in data:
         return {}
     tokens = data["training_tokens"].to_numpy().astype(float)
     tokens = np.unique(tokens[np.isfinite(tokens)])
-    return {"unused_tokens": f"{tokens[0]:.3g} to {tokens[-1]:.3g}"} if len(tokens) > 1 else {}
+    return {"unused_tokens": f"{count_label(tokens[0])} to {count_label(tokens[-1])}"} if len(tokens) > 1 else {}
 
 
 def _model_rows(data: xr.Dataset, kind: str) -> Observations:
@@ -250,10 +252,15 @@ def _covariate(data: xr.Dataset, name: str, row_dimension: str, parameters: str)
     return values
 
 
+def budget_text(name: str, value: float) -> str:
+    """Write a covariate: budgets as sizes, such as ``"7B"``, other numbers in four digits."""
+    return count_label(value) if name in BUDGETS else f"{value:.4g}"
+
+
 def _check_losses(rows: Observations) -> None:
     if np.ptp(rows.loss) <= ROUNDING * np.abs(rows.loss).max():
         raise InputError(
-            f"all {len(rows.loss)} rows have the same loss, {rows.loss[0]:.4g} {rows.unit}",
+            f"all {len(rows.loss)} rows have the same loss, {loss_text(float(rows.loss[0]))} {rows.unit}",
             "losses that differ: without that there is no law and no noise to be told",
             "check which column the losses were read from",
         )
@@ -263,7 +270,7 @@ def _check_sizes(name: str, values: np.ndarray) -> None:
     distinct = len(np.unique(values))
     if distinct == 1:
         raise InputError(
-            f"all rows have the same {name}, {values[0]:.4g}",
+            f"all rows have the same {name}, {budget_text(name, float(values[0]))}",
             f"{MINIMUM_SIZES} or more different values of {name}",
             f"add rows with other {name}",
         )

@@ -1,7 +1,8 @@
 """What a law returns to those who ask when a pool pays: draws of its advantage over one model along budgets."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -69,3 +70,25 @@ class BudgetAdvantages:
     shown: tuple[float, ...]
     unanswered: tuple[str, ...]
     suggest: Callable[[str, float], str]
+
+
+@dataclass(frozen=True)
+class QuickComparison:
+    """How a fit is asked when a pool pays so that it answers soon, for pages and summaries.
+
+    Parameters
+    ----------
+    choices
+        Arguments of `bayeslaw.when`; the others are the usual ones.
+    draws
+        About how many draws of the posterior are used; None for all.
+    losses
+        How many losses of single samples are drawn for it, which is what takes long; 0 where none are.
+    remark
+        What is left out for the sake of time, and how to ask for it: a sentence, or nothing.
+    """
+
+    choices: Mapping[str, Any] = field(default_factory=dict)
+    draws: int | None = None
+    losses: float = 0.0
+    remark: str = ""

@@ -47,7 +47,8 @@ class Between:
                 raise InputError(f"a prior is between {shown(self.low)} and {shown(self.high)}", ACCEPTED, WRITE_IT)
             object.__setattr__(self, name, float(number))
         if self.low >= self.high:
-            raise InputError(f"a prior is between {self.low:g} and {self.high:g}", ACCEPTED, "swap the two")
+            fix = "swap the two" if self.low > self.high else WRITE_IT
+            raise InputError(f"a prior is between {self.low:g} and {self.high:g}", ACCEPTED, fix)
         object.__setattr__(self, MASS, a_level("mass of a prior", self.mass))
 
     @property

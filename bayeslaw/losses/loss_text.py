@@ -1,6 +1,7 @@
 """Losses as commands and findings print them."""
 
 import math
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 SMALL, TINY = 0.01, 1e-6
@@ -32,6 +33,33 @@ def loss_text(value: float) -> str:
     if size < TINY:
         return f"{value:.{DECIMALS - 1}e}"
     return f"{value:.{DECIMALS - 1 - math.floor(math.log10(size))}f}"
+
+
+def loss_form(values: Iterable[float]) -> Callable[[float], str]:
+    """Choose how the losses of one column of a table are written: all with the same decimals.
+
+    Parameters
+    ----------
+    values
+        The losses of the column, or of several that stand for the same, such as an estimate and its ends.
+
+    Returns
+    -------
+    Callable
+        From a loss to its text: four decimals, or where all of them are small four digits of the largest.
+
+    Examples
+    --------
+    >>> form = loss_form([0.0501, 0.00004609, -0.007971])
+    >>> [form(value) for value in (0.0501, 0.00004609, -0.007971)]
+    ['0.0501', '0.0000', '-0.0080']
+    >>> loss_form([0.00123, 0.0000456])(0.0000456)
+    '0.000046'
+    """
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    if not TINY <= largest < SMALL:
+        return loss_text if 0 < largest < TINY else f"{{:.{DECIMALS}f}}".format
+    return f"{{:.{DECIMALS - 1 - math.floor(math.log10(largest))}f}}".format
 
 
 def told_apart(*values: float) -> list[str]:

@@ -11,8 +11,10 @@ import xarray as xr
 
 from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
 # A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
@@ -269,7 +271,8 @@ def _sizes(losses: xr.Dataset) -> Iterator[Finding]:
             edge, next_one = (others.max(), "largest") if larger else (others.min(), "smallest")
             hardly = f"hardly {'lower' if larger else 'higher'} than that of {'the best' if larger else 'the worst'}"
             message = (
-                f"{name} is said to have {sizes[index]:.3g} parameters, the next {next_one} {edge:.3g}, and its loss "
-                f"of {loss[index]:.4g} is {hardly} other: check the unit of its size."
+                f"{name} is said to have {count_label(sizes[index])} parameters, the next {next_one} "
+                f"{count_label(edge)}, and its loss of {loss_text(loss[index])} is {hardly} other: check "
+                "the unit of its size."
             )
             yield _error("size-out-of-line", message)

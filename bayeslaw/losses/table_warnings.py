@@ -10,6 +10,7 @@ import xarray as xr
 
 from bayeslaw.findings import Finding
 from bayeslaw.losses.by_model import unscored_bytes
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.missing import missing_note
 from bayeslaw.losses.near_names import near_names
 from bayeslaw.losses.odd_columns import near_families
@@ -164,7 +165,7 @@ def out_of_line(losses: xr.Dataset, *, beyond: float = LARGE_RESIDUAL) -> dict[s
     for index in np.flatnonzero((np.abs(residuals) > beyond) & (deviations > MANY_DEVIATIONS)):
         name = str(losses["lm"].to_numpy()[index])
         found[name] = (
-            f"the mean loss of {name}, {means[index]:.4g} {loss_unit(losses)}, is "
+            f"the mean loss of {name}, {loss_text(means[index])} {loss_unit(losses)}, is "
             f"{np.exp(residuals[index]):.2f} times what its size lets expect beside the other models "
             f"({deviations[index]:.0f} robust deviations): check its unit, its column and its parameters."
         )
@@ -196,8 +197,8 @@ def _larger_but_worse(losses: xr.Dataset) -> Iterator[Finding]:
         if difference > WORSE_BY_ERRORS * error:
             message = (
                 f"{names[larger]} has a higher loss than the smaller {names[smaller]} of its family: "
-                f"{loss[larger]:.4g} against {loss[smaller]:.4g} {loss_unit(losses)}, with a standard error of the "
-                f"difference of {error:.2g}."
+                f"{loss_text(loss[larger])} against {loss_text(loss[smaller])} {loss_unit(losses)}, with a "
+                f"standard error of the difference of {loss_text(error)}."
             )
             yield Finding("larger-but-worse", "warning", message)
 

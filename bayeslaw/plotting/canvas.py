@@ -20,6 +20,8 @@ LETTER = 0.53
 """Usual width of a letter in multiples of its size."""
 HANDLE = 3.6
 """Width of a legend's mark with its margins, in letter sizes."""
+COLUMN_SPACING = 1.4
+"""Room between columns of a legend, in letter sizes."""
 NARROWEST_PANEL = 1.42
 MOST_COLUMNS = 4
 
@@ -76,7 +78,8 @@ def _legend_columns(labels: Sequence[str], width: float) -> int:
         return 1
     size = _inches("small")
     # Columns are as wide as their longest entries; the longest of all bounds them.
-    return int(np.clip(width / ((max(map(len, labels)) * 0.9 * LETTER + HANDLE) * size), 1, min(5, len(labels))))
+    entry, between = (max(map(len, labels)) * 0.9 * LETTER + HANDLE) * size, COLUMN_SPACING * size
+    return int(np.clip((width + between) / (entry + between), 1, min(5, len(labels))))
 
 
 def width_of(figure: Canvas | None, ax: Axes | None = None) -> float:
@@ -132,7 +135,7 @@ def body_below(figure: Canvas | None, heading: Heading, *, width: float, height:
             bbox_to_anchor=(0, 0),
             borderaxespad=0.1,
             handlelength=2.4,
-            columnspacing=1.4,
+            columnspacing=COLUMN_SPACING,
             labelspacing=0.3,
         )
     return body

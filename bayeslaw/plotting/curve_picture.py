@@ -107,7 +107,7 @@ def _together(ax: Axes, figure: Canvas | None, scene: Scene) -> Axes:
             f"leave out ax, or use groups={names[:most]}",
         )
     together = len(names) > 1
-    ax = one_panel(ax, figure, heading(scene, together=together), width=1.0, height=1.0)
+    ax = one_panel(ax, figure, heading(scene, together=together), width=width_of(None, ax), height=1.0)
     prepare_axes(ax, scene, float(scene.budgets.max()), most=(6, 8))
     for group in names:
         draw_rows(ax, scene, group, together=together)

@@ -1,10 +1,13 @@
 """What pools cost against what they are expected to lose: the front, with its bands and probabilities."""
 
 import os
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter
 
 from bayeslaw.decision.choice_rows import Choices
@@ -12,43 +15,43 @@ from bayeslaw.decision.limits import COSTS
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_path, accepts, an_instance
 from bayeslaw.inputs.output_paths import Inputs, check_output_file
-from bayeslaw.plotting.plot_style import (
-    FAINT,
-    GROUP_STYLES,
-    INK,
-    budget_axis,
-    check_picture_file,
-    house_style,
-    is_picture,
-    loss_axis,
-    write_figure,
-)
+from bayeslaw.plotting.canvas import Canvas, Heading, a_figure, an_axes, axis_words, one_panel, root_of, width_of
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.picture_files import a_width, write_picture
+from bayeslaw.plotting.plot_style import budget_axis, check_picture_file, house_style, is_picture, loss_axis
 
 FREE = 3.0
 """How many times cheaper than the cheapest that costs something, on the axis, is what costs nothing."""
-SURE = 0.5
+SURE, BAND = 0.5, 0.14
+KINDS = {"single model": 1, "pool": 0}
+"""What a point of the front may be, and the place of its style."""
 _choices = an_instance(Choices, accepted="what bayeslaw.choose returns", fix="call choices = bl.choose(losses) first")
 
 
-@accepts(choices=_choices)
-def plot_pareto(choices: Choices) -> Figure:
+@accepts(choices=_choices, ax=an_axes, figure=a_figure)
+def plot_pareto(choices: Choices, *, ax: Axes | None = None, figure: Canvas | None = None) -> Figure:
     """Draw the Pareto front of cost against expected loss.
 
     Parameters
     ----------
     choices
         What `bayeslaw.choose` found.
+    ax
+        Axes to draw into.
+    figure
+        Figure or SubFigure to draw into; by default a new one, as wide as the settings of Matplotlib say.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure: the best pool for at most each cost, with its interval; filled where the probability that it lies on
-        the front is a half or more, the single models among them marked, and the best single model's loss as a line.
+        The figure drawn into: the best pool for at most each cost, with its interval; filled where the probability that
+        it lies on the front is a half or more, the single models among them marked, and the best single model's loss as
+        a line.
 
     Raises
     ------
     InputError
-        If the cost of no pool is known.
+        If the cost of no pool is known, or both axes and a figure are given.
 
     Examples
     --------
@@ -63,75 +66,82 @@ def plot_pareto(choices: Choices) -> Figure:
             "a cost that is known",
             f"add a column {choices.cost} to the table of models, or draw the front of parameters",
         )
-    with house_style():
-        figure = Figure(figsize=(8.4, 4.8))
-        ax = figure.subplots()
-        _draw_front(ax, choices)
-        best = choices.rows[0]
+    width = width_of(figure, ax)
+    with house_style(width):
+        height = float(np.clip(0.52 * width, 2.3, 4.0))
+        ax = one_panel(ax, figure, _heading(choices), width=width, height=height)
+        _draw_front(ax, choices, width)
         ax.set_xlabel(f"{COSTS[choices.cost].words} of the pool, at most")
-        ax.set_ylabel(f"expected loss on new samples ({best.unit})")
-        ax.set_title(f"Best pools by cost, rule {best.rule}, {choices.interval:.0%} intervals", fontweight="bold")
-        ax.legend(loc="upper right")
-    return figure
+        ax.set_ylabel(axis_words(f"expected loss on new samples ({choices.rows[0].unit})", height - 0.5))
+    return root_of(ax.get_figure() or Figure())
 
 
-def _draw_front(ax: Axes, choices: Choices) -> None:
-    front = choices.front
-    costs, losses, lower, upper, sure = np.array(
-        [(pool.cost, pool.loss, pool.lower, pool.upper, pool.probability) for pool in front]
-    ).T
-    style, other = GROUP_STYLES[0], GROUP_STYLES[1]
+def _heading(choices: Choices) -> Heading:
+    colours = palette()
+    handles: list[Any] = [
+        Line2D([], [], color=colours.line, linewidth=1.3, label="best pool for at most this cost"),
+        Patch(facecolor=(colours.line, BAND), label="interval"),
+    ]
+    for name, sure in dict.fromkeys((_kind(pool.members), pool.probability >= SURE) for pool in choices.front):
+        handles.append(Line2D([], [], linestyle="none", label=f"{name}, {_sure_words(sure)}", **_marks(name, sure)))
+    judged = "; pools are chosen and judged on different clusters" if choices.folds else ""
+    return Heading(
+        f"Best pools by cost, rule {choices.rows[0].rule}",
+        (f"{100 * choices.interval:g} % intervals ({choices.interval_kind}){judged}",),
+        tuple(handles),
+    )
+
+
+def _kind(members: tuple[str, ...]) -> str:
+    return "single model" if len(members) == 1 else "pool"
+
+
+def _sure_words(sure: bool) -> str:
+    return f"P(on the front) {'≥' if sure else '<'} {SURE:g}"
+
+
+def _marks(name: str, sure: bool) -> dict[str, Any]:
+    style = group_styles()[KINDS[name]]
+    face = style.colour if sure else palette().ground
+    return {"marker": style.marker, "color": style.colour, "markerfacecolor": face, "markersize": 5}
+
+
+def _draw_front(ax: Axes, choices: Choices, width: float) -> None:
+    front, colours, words = choices.front, palette(), COSTS[choices.cost].words
+    costs, losses, lower, upper = np.array([(pool.cost, pool.loss, pool.lower, pool.upper) for pool in front]).T
     free, costs = costs <= 0, _with_free(costs)
     low, high = costs.min() / 1.25, costs.max() * 1.6
     ends = np.append(costs, high)
-    ax.stairs(upper, ends, baseline=lower, fill=True, color=style.colour, alpha=0.12, linewidth=0)
-    ax.stairs(
-        losses,
-        ends,
-        baseline=None,
-        color=style.colour,
-        linewidth=1.3,
-        label="best pool for at most this cost (chosen and judged on different clusters)",
-    )
-    alone = np.array([len(pool.members) == 1 for pool in front])
-    for kind, marker, name in ((alone, other.marker, "single model"), (~alone, style.marker, "pool")):
-        for filled, words in ((sure >= SURE, "P(on the front) ≥ 0.5"), (sure < SURE, "P(on the front) < 0.5")):
-            which = kind & filled
-            if which.any():
-                colour = other.colour if name == "single model" else style.colour
-                ax.plot(
-                    costs[which],
-                    losses[which],
-                    marker,
-                    color=colour,
-                    markerfacecolor=colour if words.endswith("≥ 0.5") else "white",
-                    markersize=5.5,
-                    label=f"{name}, {words}",
-                )
-    ax.axhline(choices.single_loss, color=FAINT, linestyle=other.dashes, linewidth=1)
+    ax.stairs(upper, ends, baseline=lower, fill=True, color=colours.line, alpha=BAND, linewidth=0)
+    ax.stairs(losses, ends, baseline=None, color=colours.line, linewidth=1.3)
+    for cost, pool in zip(costs, front, strict=True):
+        marks = _marks(_kind(pool.members), pool.probability >= SURE)
+        ax.plot([cost], [pool.loss], linestyle="none", zorder=3, **marks)
+    ax.axhline(choices.single_loss, color=colours.faint, linestyle=group_styles()[1].dashes, linewidth=1, zorder=0.9)
     ax.annotate(
-        f"best single model within the limits: {choices.single}",
+        axis_words(f"best single model within the limits: {choices.single}", width - 0.8),
         (0, choices.single_loss),
-        (4, 3),
+        (4, -3),
         xycoords=("axes fraction", "data"),
         textcoords="offset points",
-        fontsize=8,
-        color=INK,
+        va="top",
+        fontsize="small",
+        color=colours.ink,
     )
-    budget_axis(ax, low, high)
+    budget_axis(ax, low, high, most=int(np.clip(width / 0.8, 3, 8)))
     if free.any():
         ax.set_xticks([tick for tick in ax.get_xticks() if tick > costs[0] * FREE**0.5])
-        ax.axvline(costs[0] * FREE**0.5, color=FAINT, linewidth=0.8, linestyle=":")
+        ax.axvline(costs[0] * FREE**0.5, color=colours.faint, linewidth=0.8, linestyle=":")
         ax.annotate(
-            f"{COSTS[choices.cost].words} 0",
+            f"{words} 0",
             (costs[0], 1),
             (0, -4),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             ha="center",
             va="top",
-            fontsize=8,
-            color=INK,
+            fontsize="small",
+            color=colours.ink,
         )
     if choices.cost == "price":
         ax.xaxis.set_major_formatter(FuncFormatter(lambda price, _: f"{price:.4g}"))
@@ -145,8 +155,8 @@ def _with_free(costs: np.ndarray) -> np.ndarray:
     return np.where(costs > 0, costs, some.min() / FREE if len(some) else 1.0)
 
 
-@accepts(choices=_choices, path=a_path)
-def save_pareto(choices: Choices, path: str | os.PathLike[str]) -> None:
+@accepts(choices=_choices, path=a_path, width=a_width)
+def save_pareto(choices: Choices, path: str | os.PathLike[str], *, width: float | None = None) -> None:
     """Draw the Pareto front and write it to a file; the same choices give the same bytes.
 
     Parameters
@@ -155,6 +165,8 @@ def save_pareto(choices: Choices, path: str | os.PathLike[str]) -> None:
         What `bayeslaw.choose` found.
     path
         Where to, ending in ``.png``, ``.svg`` or ``.pdf``; replaced atomically.
+    width
+        Width in inches; by default that of the settings of Matplotlib.
 
     Raises
     ------
@@ -170,7 +182,7 @@ def save_pareto(choices: Choices, path: str | os.PathLike[str]) -> None:
     True
     """
     check_pareto(path)
-    write_figure(plot_pareto(choices), path)
+    write_picture(lambda: plot_pareto(choices), path, width=width)
 
 
 def check_pareto(path: str | os.PathLike[str], *, inputs: Inputs = ()) -> None:

@@ -1,19 +1,17 @@
 """Pictures by name, of fits, pools and tables of losses, and writing them to a file."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
 
-import matplotlib
 from matplotlib.figure import Figure
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_choice, a_level, a_number, a_path, accepts, optional, texts
+from bayeslaw.inputs.arguments import a_choice, a_level, a_path, accepts, optional, texts
 from bayeslaw.inputs.output_paths import Inputs, check_output_file
 from bayeslaw.plotting.claims_plot import plot_claims
 from bayeslaw.plotting.co_failure_plot import plot_co_failure
@@ -22,7 +20,8 @@ from bayeslaw.plotting.diversity_plot import plot_diversity
 from bayeslaw.plotting.forest_plot import plot_forest
 from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.matched_plot import plot_matched
-from bayeslaw.plotting.plot_style import check_picture_file, is_page, is_picture, write_figure, write_page
+from bayeslaw.plotting.picture_files import a_width, closing_new_figures, write_picture
+from bayeslaw.plotting.plot_style import check_picture_file, is_page, is_picture, write_page
 from bayeslaw.plotting.pool_size_plot import plot_pool_sizes
 from bayeslaw.plotting.posterior_pictures import POSTERIOR_PICTURES
 from bayeslaw.plotting.predicted_plot import plot_predicted
@@ -30,22 +29,10 @@ from bayeslaw.plotting.predictive_plot import plot_predictive
 from bayeslaw.plotting.when_plot import plot_when
 from bayeslaw.pools.advantages import advantage
 
-__all__ = [
-    "BACKENDS",
-    "OF_POOLS",
-    "PLOTS",
-    "TABLE_PLOTS",
-    "Choices",
-    "a_width",
-    "check_plot",
-    "plot_posterior",
-    "save_plot",
-    "write_picture",
-]
+__all__ = ["BACKENDS", "OF_POOLS", "PLOTS", "TABLE_PLOTS", "Choices", "check_plot", "plot_posterior", "save_plot"]
 
 BACKENDS = ("matplotlib", "plotly")
 PLOTLY = ("plotly", "webcolors")
-NARROWEST = 2.5
 
 
 @dataclass(frozen=True)
@@ -91,7 +78,7 @@ def _of_arviz(name: str) -> Callable[[Fit, Choices], Figure]:
 PLOTS: Mapping[str, Callable[[Fit, Choices], Figure]] = {
     "law": lambda fit, asked: plot_law(fit, interval=asked.interval, groups=asked.groups),
     "claims": lambda fit, asked: plot_claims(fit),
-    "when": lambda fit, asked: plot_when(fit, interval=asked.interval),
+    "when": lambda fit, asked: plot_when(fit, interval=asked.interval, regimes=asked.groups),
     "pareto": _pareto,
     "attainability": _attainability,
     "predicted": lambda fit, asked: plot_predicted(fit, asked.against, interval=asked.interval),
@@ -110,7 +97,6 @@ TABLE_PLOTS: Mapping[str, Callable[[Any, Choices], Figure]] = {
 }
 """Pictures of tables by name: of losses, or of pools where they are among `OF_POOLS`."""
 OF_POOLS = ("diversity",)
-a_width = optional(a_number(lowest=NARROWEST, accepted="a width in inches of 2.5 or more", suggested=7.6))
 
 
 @accepts(
@@ -147,7 +133,8 @@ def save_plot(
     interval
         Level of the equal-tailed intervals, where the picture has them.
     groups
-        Regimes or families of the picture of the law; as of `bayeslaw.plot_law`.
+        Regimes or families of the picture of the law, as of `bayeslaw.plot_law`, or regimes of that of ``"when"``,
+        as of `bayeslaw.plot_when`.
     width
         Width in inches, such as 3.3 for a column of a paper; by default that of the settings of Matplotlib.
     backend
@@ -216,7 +203,7 @@ def plot_posterior(fit: Fit, what: str = "forest", *, interval: float = 0.9, bac
     check_backend(what, backend)
     if backend == "plotly":
         return _bare(POSTERIOR_PICTURES[what](fit, interval=interval, backend=backend))
-    with _closing_new_figures():
+    with closing_new_figures():
         return POSTERIOR_PICTURES[what](fit, interval=interval, backend=backend)
 
 
@@ -250,29 +237,6 @@ def _bare(figure: Any) -> Any:
     return getattr(figure, "chart", figure)
 
 
-def write_picture(draw: Callable[[], Figure], path: str | os.PathLike[str], *, width: float | None = None) -> None:
-    """Draw a picture and write it to a file, whole or not at all.
-
-    Parameters
-    ----------
-    draw
-        Draws it.
-    path
-        Where to.
-    width
-        Width in inches; None for that of the settings.
-
-    Raises
-    ------
-    InputError
-        If it cannot be drawn or written.
-    """
-    high = matplotlib.rcParams["figure.figsize"][1]
-    sized: Any = {} if width is None else {"figure.figsize": (width, high)}
-    with _closing_new_figures(), matplotlib.rc_context(sized):
-        write_figure(draw(), path)
-
-
 def check_plot(
     path: str | os.PathLike[str],
     *,
@@ -300,16 +264,3 @@ def check_plot(
     page = backend == "plotly"
     check_output_file(check_picture_file(path, page=page), replaceable=is_page if page else is_picture, inputs=inputs)
     a_level("interval", interval)
-
-
-@contextmanager
-def _closing_new_figures() -> Iterator[None]:
-    """Close the figures that ArviZ opens: it draws through pyplot, which keeps them, and notebooks show them."""
-    import matplotlib.pyplot as plt
-
-    before = set(plt.get_fignums())
-    try:
-        yield
-    finally:
-        for number in set(plt.get_fignums()) - before:
-            plt.close(number)

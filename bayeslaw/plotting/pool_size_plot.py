@@ -27,7 +27,7 @@ from bayeslaw.plotting.palettes import group_styles, palette
 from bayeslaw.plotting.plot_style import GroupStyle, house_style
 from bayeslaw.pools.attained_gains import LEAST_SHARE
 from bayeslaw.pools.losses_by_size import USUAL_SIZE, losses_by_size
-from bayeslaw.pools.rules import RULES
+from bayeslaw.pools.rules import rule_label
 
 SHADE = 0.45
 BOUNDS = ("best", "oracle")
@@ -84,7 +84,7 @@ def plot_pool_sizes(
     with house_style(width):
         styles = dict(zip(names, group_styles() * len(names), strict=False))
         handles: list[Any] = [
-            Line2D([], [], color=s.colour, linestyle=s.dashes, marker=s.marker, markersize=4.5, label=_called(name))
+            Line2D([], [], color=s.colour, linestyle=s.dashes, marker=s.marker, markersize=4.5, label=rule_label(name))
             for name, s in styles.items()
         ]
         if set(BOUNDS) <= set(names):
@@ -106,10 +106,6 @@ def plot_pool_sizes(
         body.supylabel(f"loss ({table['unit'].iloc[0]})", fontsize="medium")
         body.supxlabel("members", fontsize="medium")
     return root_of(body)
-
-
-def _called(rule: str) -> str:
-    return rule if RULES[rule].attainable else f"{rule} (not attainable)"
 
 
 def _draw_regime(ax: Axes, table: pd.DataFrame, styles: Mapping[str, GroupStyle]) -> None:

@@ -1,35 +1,66 @@
 """The picture of when a pool pays: how probable it is along budgets, by how much, and where it begins."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from bayeslaw.decision.crossover_words import UNDECIDED, better_everywhere, share_text
-from bayeslaw.decision.crossovers import Crossovers, when
+from bayeslaw.decision.crossovers import Crossovers, some_regimes, when
+from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.inputs.arguments import a_level, accepts
+from bayeslaw.inputs.arguments import a_level, accepts, optional
 from bayeslaw.laws.pool_advantages import RegimeAdvantage
-from bayeslaw.plotting.law_artists import SHADE
-from bayeslaw.plotting.plot_style import FAINT, GROUP_STYLES, INK, budget_axis, house_style
+from bayeslaw.plotting.canvas import (
+    Canvas,
+    Heading,
+    a_figure,
+    an_axes,
+    axis_words,
+    body_below,
+    one_given,
+    one_panel,
+    panels_beside,
+    root_of,
+    width_of,
+)
+from bayeslaw.plotting.palettes import group_styles, palette
+from bayeslaw.plotting.plot_style import NARROW, house_style
+from bayeslaw.plotting.when_panels import (
+    BAND,
+    advantage_range,
+    draw_advantage,
+    draw_probability,
+    probability_axis,
+    regime_name,
+    set_budgets,
+)
 
-LINE, BAND = GROUP_STYLES[0].colour, 0.22
-CROSSOVER = GROUP_STYLES[1].colour
-INSIDE = 0.0
-AIR = 0.08
+PROBABILITY_HEIGHT, ADVANTAGE_HEIGHT, WORDS_HEIGHT = 0.85, 1.45, 0.65
+"""Heights of a block's panels, and of the words around them, in inches."""
+WIDE_ENOUGH, LOWEST = 2.6, 0.75
+"""Width in inches from which on panels have these heights, and by how much narrow ones are lower at most."""
 
 
-@accepts(fit=a_fit, interval=a_level)
-def plot_when(fit: Fit, *, interval: float = 0.9) -> Figure:
+@accepts(fit=a_fit, interval=a_level, regimes=optional(some_regimes), ax=an_axes, figure=a_figure)
+def plot_when(
+    fit: Fit,
+    *,
+    interval: float = 0.9,
+    regimes: Sequence[str] | None = None,
+    ax: Axes | None = None,
+    figure: Canvas | None = None,
+) -> Figure:
     """Draw when a pool is better than one model of the same total parameters.
 
-    A column for each regime of pools: above, the probability that the pool is expected to lose less; below, by how
+    Two panels for each regime of pools: above, the probability that the pool is expected to lose less; below, by how
     much, with its band, and the crossover with its interval on the line of zero, unless there is hardly one. What lies
-    beyond the data is shaded.
+    beyond the data is shaded. The best pool of the models scored changes by steps, wherever another pool or model comes
+    within the budget: it is told at readable budgets, with the steps behind.
 
     Parameters
     ----------
@@ -37,29 +68,38 @@ def plot_when(fit: Fit, *, interval: float = 0.9) -> Figure:
         A fit of the collaboration or the joint law.
     interval
         Level of the equal-tailed intervals.
+    regimes
+        As of `bayeslaw.when`; by default all.
+    ax
+        Axes to draw the probabilities of up to four regimes into, a line each.
+    figure
+        Figure or SubFigure to draw into; by default a new one, as wide as the settings of Matplotlib say.
 
     Returns
     -------
     matplotlib.figure.Figure
-        The figure. It belongs to no window: write it with ``savefig`` or `save_plot`.
+        The figure drawn into. A new one belongs to no window: write it with ``savefig`` or `save_plot`.
 
     Raises
     ------
     InputError
-        If the law says nothing of pools and single models.
+        If the law says nothing of pools and single models, a regime is unknown, axes are given for more than four
+        regimes, or both axes and a figure are.
 
     Examples
     --------
     With a fit of the collaboration law:
 
     >>> import bayeslaw as bl
-    >>> len(bl.plot_when(pools_fit).axes) > 0
-    True
+    >>> len(bl.plot_when(pools_fit, regimes="heterogeneous").axes)
+    2
     """
-    return draw_when(when(fit, interval=interval), parameters=fit.parameters_kind)
+    one_given(ax, figure)
+    found = when(fit, interval=interval, regimes=regimes)
+    return draw_when(found, parameters=fit.parameters_kind, ax=ax, figure=figure)
 
 
-def draw_when(found: Crossovers, *, parameters: str) -> Figure:
+def draw_when(found: Crossovers, *, parameters: str, ax: Axes | None = None, figure: Canvas | None = None) -> Figure:
     """Draw when a pool pays, as `plot_when` does, from what was found.
 
     Parameters
@@ -68,125 +108,108 @@ def draw_when(found: Crossovers, *, parameters: str) -> Figure:
         What `bayeslaw.when` found.
     parameters
         Which count of parameters the budgets are.
+    ax, figure
+        As in `plot_when`.
 
     Returns
     -------
     matplotlib.figure.Figure
         The figure.
     """
-    regimes, interval = found.advantages.regimes, found.interval
-    with house_style():
-        figure = Figure(figsize=(max(7.6, 2.75 * len(regimes) + 0.7), 5.3))
-        title, body = figure.subfigures(2, 1, squeeze=False, height_ratios=(0.72, 4.58)).flat
-        _title(title, found)
-        axes = body.subplots(
-            2, len(regimes), squeeze=False, sharey="row", sharex="col", gridspec_kw={"height_ratios": (1, 1.7)}
-        )
-        for column, regime in zip(axes.T, regimes, strict=True):
-            _draw_probability(column[0], regime)
-            _draw_advantage(column[1], regime, interval)
-        low, high = _range(regimes, interval)
-        axes[1, 0].set_ylim(low, high)
-        axes[0, 0].set_ylabel("P(pool better)")
-        axes[1, 0].set_ylabel(f"advantage of the pool ({found.unit})")
-        body.supxlabel(f"{parameters} parameters of the pool, and of the single model", fontsize=9)
-    return figure
+    width = width_of(figure, ax)
+    words = f"{parameters} parameters of the pool, and of the single model"
+    with house_style(width):
+        if ax is not None:
+            return _draw_together(ax, found, words)
+        regimes = found.advantages.regimes
+        columns = panels_beside(len(regimes), width)
+        blocks = [regimes[start : start + columns] for start in range(0, len(regimes), columns)]
+        block = higher_by(width / columns) * (PROBABILITY_HEIGHT + ADVANTAGE_HEIGHT) + WORDS_HEIGHT
+        body = body_below(figure, heading(found), width=width, height=block * len(blocks) + 0.3)
+        parts = body.subfigures(len(blocks), 1, squeeze=False).ravel()
+        for part, some in zip(parts, blocks, strict=True):
+            _draw_block(part, found, some, columns, width)
+        body.supxlabel(axis_words(words, width - 0.4), fontsize="medium")
+    return root_of(body)
 
 
-def _title(figure: Any, found: Crossovers) -> None:
-    figure.text(0.01, 0.93, f"When a pool pays: {found.rule} of its members", fontsize=11, fontweight="bold", va="top")
-    said = "expected loss of the single model minus that of the pool"
-    level = f"{100 * found.interval:g} % equal-tailed intervals"
-    figure.text(0.01, 0.58, f"{said}\n{level}", fontsize=9, color="#55555c", va="top")
-    handles = [
-        Line2D([], [], color=LINE, label="median"),
-        Patch(facecolor=(LINE, BAND), label="interval"),
-        Line2D([], [], color=CROSSOVER, linewidth=3, marker="|", markersize=9, label="crossover, if there is one"),
-        Patch(color=SHADE, label="beyond the data"),
+def heading(found: Crossovers) -> Heading:
+    """Say what is drawn, and what marks stand for."""
+    colours, regimes = palette(), found.advantages.regimes
+    of = "expected loss" if found.kind == "mean" else "loss"
+    handles: list[Any] = [
+        Line2D([], [], color=colours.line, label="median"),
+        Patch(facecolor=(colours.line, BAND), label="interval"),
+        Line2D([], [], color=colours.other, linewidth=3, marker="|", markersize=9, label="crossover, if there is one"),
     ]
-    figure.legend(handles=handles, loc="upper right", ncols=2)
-
-
-def _name(regime: RegimeAdvantage) -> str:
-    return regime.regime[0].upper() + regime.regime[1:]
-
-
-def _prepare(ax: Axes, regime: RegimeAdvantage) -> None:
-    """Set the budgets, and shade those beyond the data."""
-    low, high = float(regime.budgets[0]), float(regime.budgets[-1])
-    air = (high / low) ** 0.02
-    budget_axis(ax, low / air, high * air, most=4)
-    ax.grid(axis="y", color="#ececef", linewidth=0.6)
-    for place, end in ((-1, high * air), (0, low / air)):
-        if regime.extrapolation[place] > INSIDE:
-            ax.axvspan(_edge(regime, place), end, color=SHADE, linewidth=0, zorder=0)
-
-
-def _edge(regime: RegimeAdvantage, place: int) -> float:
-    """Budget at which the data end on the side of a place, the last or the first."""
-    outward = slice(None) if place else slice(None, None, -1)
-    logs, distance = np.log(regime.budgets)[outward], regime.extrapolation[outward]
-    first = int(np.argmax(np.maximum.accumulate(distance[::-1] <= INSIDE)))
-    first = len(distance) - first if (distance <= INSIDE).any() else 0
-    before = logs[max(first - 1, 0)]
-    if first == 0 or first == len(logs) - 1:
-        return float(np.exp(before))
-    # The distance from the data grows with the log budget, from zero at their end.
-    rise = (distance[first + 1] - distance[first]) / (logs[first + 1] - logs[first])
-    start, stop = sorted((before, logs[first]))
-    return float(np.exp(np.clip(logs[first] - distance[first] / rise, start, stop)))
-
-
-def _draw_probability(ax: Axes, regime: RegimeAdvantage) -> None:
-    _prepare(ax, regime)
-    share = (regime.draws > 0).mean(axis=0)
-    for level in (*UNDECIDED, 0.5):
-        ax.axhline(level, color=FAINT, linewidth=0.6, linestyle=(0, (1, 2)), zorder=0.6)
-    ax.plot(regime.budgets, share, color=LINE, linewidth=1.6, zorder=3, label="_probability", **_style(regime))
-    ax.set_ylim(-0.03, 1.03)
-    ax.set_yticks([UNDECIDED[0], 0.5, UNDECIDED[1]])
-    ax.set_title(_name(regime), fontsize=9.5, fontweight="bold", pad=6)
-    # Panels of a column share their budgets, whose numbers stand below.
-    ax.tick_params(labelbottom=False)
-
-
-def _style(regime: RegimeAdvantage) -> dict[str, Any]:
-    """Few budgets are marked, and steps drawn as such."""
-    if regime.steps:
-        return {"drawstyle": "steps-post"}
-    return {"marker": "o", "markersize": 3} if len(regime.budgets) < 20 else {}
-
-
-def _draw_advantage(ax: Axes, regime: RegimeAdvantage, interval: float) -> None:
-    _prepare(ax, regime)
-    lower, upper = np.quantile(regime.draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0)
-    step = "post" if regime.steps else None
-    ax.fill_between(
-        regime.budgets, lower, upper, step=step, color=LINE, alpha=BAND, linewidth=0, zorder=1, label="_advantage"
+    if any(each.steps for each in regimes):
+        handles.append(
+            Line2D(
+                [], [], color=colours.context, linewidth=1.2, label="steps, where another pool or model is affordable"
+            )
+        )
+    if any((each.extrapolation > 0).any() for each in regimes):
+        handles.append(Patch(color=colours.shade, label="beyond the data"))
+    return Heading(
+        f"When a pool pays: {found.rule} of its members",
+        (f"{of} of the single model minus that of the pool; {100 * found.interval:g} % equal-tailed intervals",),
+        tuple(handles),
     )
-    middle = np.median(regime.draws, axis=0)
-    ax.plot(regime.budgets, middle, color=LINE, linewidth=1.6, zorder=3, label="_median", **_style(regime))
-    ax.axhline(0, color=INK, linewidth=0.9, zorder=2)
-    crossing = regime.crossing[np.isfinite(regime.crossing)]
-    text = f"crossover: P = {share_text(len(crossing) / len(regime.crossing))}".replace("P = over", "P >")
-    if (everywhere := float(better_everywhere(regime).mean())) >= UNDECIDED[0]:
-        text = f"better at every budget: P = {share_text(everywhere)}".replace("P = over", "P >") + f"\n{text}"
-    text = text.replace("P = under", "P <")
-    if len(crossing) >= UNDECIDED[0] * len(regime.crossing):
-        first, median, last = np.quantile(crossing, [(1 - interval) / 2, 0.5, (1 + interval) / 2])
-        ax.plot([first, last], [0, 0], color=CROSSOVER, linewidth=3, solid_capstyle="butt", zorder=4)
-        ax.plot([median], [0], color=CROSSOVER, marker="|", markersize=11, markeredgewidth=2.2, zorder=5)
-    where: Any = {"xycoords": "axes fraction", "textcoords": "offset points"}
-    ax.annotate(text, (1, 0), (-3, 5), ha="right", fontsize=8.5, color=CROSSOVER, **where)
 
 
-def _range(regimes: tuple[RegimeAdvantage, ...], interval: float) -> tuple[float, float]:
-    """All bands and zero, with some air; what reaches far beyond all medians is cut."""
-    middles = np.concatenate([np.median(each.draws, axis=0) for each in regimes])
-    ends = np.concatenate(
-        [np.quantile(each.draws, [(1 - interval) / 2, (1 + interval) / 2], axis=0).ravel() for each in regimes]
+def higher_by(width: float) -> float:
+    """Return by how much panels of a width in inches are as high as wide ones."""
+    return float(np.clip(width / WIDE_ENOUGH, LOWEST, 1.0))
+
+
+def _draw_block(
+    part: SubFigure, found: Crossovers, regimes: Sequence[RegimeAdvantage], columns: int, width: float
+) -> None:
+    axes = part.subplots(
+        2, columns, squeeze=False, sharey="row", gridspec_kw={"height_ratios": (PROBABILITY_HEIGHT, ADVANTAGE_HEIGHT)}
     )
-    reach = 3 * np.abs(middles).max()
-    low, high = min(0.0, max(ends.min(), -reach)), max(0.0, min(ends.max(), reach))
-    air = AIR * (high - low or 1.0)
-    return low - air, high + air
+    wide, shown = width / columns, found.advantages.shown
+    high = ADVANTAGE_HEIGHT * higher_by(wide)
+    for place, (above, below) in enumerate(axes.T):
+        if place >= len(regimes):
+            above.set_axis_off()
+            below.set_axis_off()
+            continue
+        draw_probability(above, regimes[place], shown, width=wide)
+        draw_advantage(below, regimes[place], shown, found.interval, width=wide)
+    # All blocks share their range, by which they are compared.
+    axes[1, 0].set_ylim(*advantage_range(found.advantages.regimes, shown, found.interval))
+    axes[0, 0].set_ylabel("P(pool better)" if width > NARROW else "P(pool\nbetter)")
+    axes[1, 0].set_ylabel(axis_words(f"advantage of the pool ({found.unit})", 1.1 * high))
+
+
+def _draw_together(ax: Axes, found: Crossovers, words: str) -> Figure:
+    """Draw the probabilities of all regimes into axes of the caller."""
+    regimes, styles = found.advantages.regimes, group_styles()
+    if len(regimes) > len(styles):
+        raise InputError(
+            f"one axes was given for {len(regimes)} regimes",
+            f"at most {len(styles)} regimes in one axes",
+            'leave out ax, or use regimes=["heterogeneous"]',
+        )
+    handles = tuple(
+        Line2D([], [], color=style.colour, linestyle=style.dashes, linewidth=1.6, label=regime_name(regime))
+        for regime, style in zip(regimes, styles, strict=False)
+    )
+    told = Heading(f"When a pool pays: {found.rule} of its members", (), handles)
+    ax = one_panel(ax, None, told, width=width_of(None, ax), height=1.0)
+    set_budgets(ax, regimes, most=6)
+    probability_axis(ax)
+    for regime, style in zip(regimes, styles, strict=False):
+        ax.plot(
+            regime.budgets,
+            (regime.draws > 0).mean(axis=0),
+            color=style.colour,
+            linestyle=style.dashes,
+            linewidth=1.6,
+            drawstyle="steps-post" if regime.steps else "default",
+            label=f"_probability {regime.regime}",
+        )
+    ax.set_xlabel(words)
+    ax.set_ylabel("P(pool better)")
+    return root_of(ax.get_figure() or Figure())

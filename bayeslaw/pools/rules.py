@@ -390,3 +390,8 @@ def describe_rules(
     """
     names = rule_names(on_tokens=on_tokens, cross_fitted=cross_fitted, of_losses=of_losses)
     return ", ".join(f"{name} ({RULES[name].description})" for name in names)
+
+
+def rule_label(name: str) -> str:
+    """Name a rule for a reader, with a remark where no system can be built that loses this."""
+    return name if RULES[name].attainable else f"{name} (not attainable)"

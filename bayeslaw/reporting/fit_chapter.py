@@ -10,12 +10,14 @@ from os import PathLike
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bayeslaw.decision.crossovers import Crossovers, when
+from bayeslaw.decision.crossovers import Crossovers
+from bayeslaw.diagnosis.checks import without_claims
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.observations import BUDGETS
 from bayeslaw.laws.results import Claim
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.markup import Html, element, folded, listing
 from bayeslaw.plotting.claims_plot import draw_claims
 from bayeslaw.plotting.forest_plot import plot_forest
@@ -24,12 +26,20 @@ from bayeslaw.plotting.predicted_plot import plot_predicted
 from bayeslaw.plotting.when_plot import draw_when
 from bayeslaw.reporting.fewer_draws import fewer_draws
 from bayeslaw.reporting.inline_pictures import picture
-from bayeslaw.reporting.observed_rows import covariate, each_row, loss, names_by_place, rows_by_group
+from bayeslaw.reporting.observed_rows import (
+    covariate,
+    each_row,
+    loss,
+    names_by_place,
+    rows_by_group,
+    samples_words,
+)
 from bayeslaw.reporting.page_bands import band_sentences, bands, bands_table
 from bayeslaw.reporting.page_document import Chapter
-from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs
+from bayeslaw.reporting.page_parts import Section, findings_list, number, page_table, paragraphs, parameter_numbers
 from bayeslaw.reporting.page_provenance import fit_facts, page_facts, provenance
 from bayeslaw.reporting.picture_hover import Names
+from bayeslaw.reporting.quick_crossovers import ON_A_PAGE, quick_crossovers
 from bayeslaw.reporting.summaries import Summary, summary
 from bayeslaw.reporting.summary_text import ALL, CLAIMS, stated, told_claims, verdict
 
@@ -39,7 +49,7 @@ POOL_QUESTION = (
 MOST_SENTENCES = 6
 DRAWS_OF_ROWS = 500
 """Draws by which rows are predicted, of which there may be thousands."""
-ENDS = ("median", "lower", "upper")
+ENDS, ADVANTAGE = ("median", "lower", "upper"), ("advantage", "lower", "upper")
 
 
 @dataclass(frozen=True)
@@ -115,7 +125,7 @@ class FitReport:
         sections = (
             Section("question", "The question", (element("p", self.question()),)),
             Section("answer", "The answer", (element("div", *self.answer(), attributes={"class": "answer"}),)),
-            Section("data", "Data", (rows_by_group(self.fit), each_row(self.fit))),
+            Section("data", "Data", (paragraphs(samples_words(self.fit)), rows_by_group(self.fit), each_row(self.fit))),
             Section("law", "Law", tuple(self.law())),
             Section("bands", "Bands", tuple(self.bands())),
             Section("decision", "Decision", tuple(self.decision())),
@@ -135,15 +145,24 @@ class FitReport:
 
     @property
     def _compares(self) -> bool:
-        return kind_of(self.fit.law).compares_pools(self.fit)
+        return kind_of(self.fit.law).quick_comparison(self.fit) is not None
+
+    @cached_property
+    def crossovers(self) -> Crossovers | None:
+        """When a pool pays, where the fit tells that in the time a page may take."""
+        return quick_crossovers(self.fit, interval=self.asked.interval, most_losses=ON_A_PAGE)
 
     def answer(self) -> Iterator[Html]:
         """Say what was found, in sentences."""
         claims, _ = stated(self.found.claims)
-        yield paragraphs([element("strong", verdict(self.found)), *self.found.crossover])
+        crossover = () if self.crossovers is None else self.crossovers.sentences
+        yield paragraphs([element("strong", verdict(self.found)), *crossover])
         if claims:
             yield element("p", f"{CLAIMS}:")
             yield listing(claims)
+        else:
+            told = without_claims(self.fit)
+            yield element("p", f"{told[0].upper()}{told[1:]}.")
         yield listing(list(band_sentences(self.fit, self.predicted))[:MOST_SENTENCES])
 
     def law(self) -> Iterator[Html]:
@@ -151,10 +170,8 @@ class FitReport:
         found = self.found
         yield element("p", "loss = ", element("code", found.equation), f", in {found.unit}")
         rows = [
-            [each.name, ALL if each.group is None else each.group]
-            + [number(value) for value in (each.mean, each.lower, each.upper)]
-            + [each.unit]
-            for each in found.parameters
+            [each.name, ALL if each.group is None else each.group, *cells, each.unit]
+            for each, cells in parameter_numbers(found.parameters)
         ]
         level = f"{100 * found.interval:.6g} % {found.interval_kind} intervals"
         names = ("parameter", found.group_is, "mean", "lower", "upper", "unit")
@@ -166,8 +183,8 @@ class FitReport:
     def bands(self) -> Iterator[Html]:
         """Show the law with its bands."""
         describe = (
-            f"The law beside the {self.found.rows:,} {self.found.rows_are} observed, with {self._level} bands; losses "
-            f"in {self.found.unit}. The table below has the bands as numbers."
+            f"What the law says beside what was observed, with {self._level} intervals; losses in {self.found.unit}. "
+            "The table below has predictions at budgets as numbers."
         )
         names = names_by_place(self.fit) if set(self.fit.law.covariates) <= set(BUDGETS) else {}
         yield self.drawn(lambda: plot_law(self.fit, interval=self.asked.interval), "law", describe, names)
@@ -179,15 +196,17 @@ class FitReport:
 
     def decision(self) -> Iterator[Html]:
         """Say when a pool pays, where the law answers that in seconds."""
-        if not self._compares:
+        found = self.crossovers
+        if found is None:
             yield paragraphs(
                 (
-                    "When a pool pays is not worked out here: the law says nothing of it, or too slowly for a page.",
-                    "Ask bayeslaw when FIT, bayeslaw choose TABLE or FIT, and bayeslaw next FIT.",
+                    "When a pool pays is not told here: it takes longer than a page may take. Ask bayeslaw when FIT."
+                    if self._compares
+                    else f"The {self.found.law.replace('_', ' ')} law does not tell when a pool pays.",
+                    "Which of the models scored to take, alone or together, bayeslaw choose TABLE says.",
                 )
             )
             return
-        found = when(self.fit, interval=self.asked.interval)
         describe = (
             f"When a pool pays: the probability that it is expected to lose less, and by how much, with {self._level} "
             f"intervals in {found.unit}, along budgets."
@@ -238,12 +257,13 @@ def when_tables(found: Crossovers) -> Iterator[Html]:
         caption=f"Parameters from which on a pool is expected to lose less than one model of as many, where there is "
         f"such a budget; medians and {level}",
     )
+    form = loss_form(found.rows[[*ADVANTAGE]].to_numpy().ravel().tolist())
     rows = [
         [
             row["regime"],
             covariate(BUDGETS[0], row["parameters"]),
             number(row["probability_better"], 2),
-            *(loss(row[name]) for name in ("advantage", "lower", "upper")),
+            *(loss(row[name], form) for name in ADVANTAGE),
             number(row["extrapolation"], 2),
         ]
         for row in found.rows.to_dict(orient="records")

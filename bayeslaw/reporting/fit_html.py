@@ -32,7 +32,7 @@ def fit_html(fit: Fit) -> Html:
     sizes = fit.tree["posterior"].sizes
     codes = ", ".join(finding.code for finding in errors(fit))
     verdict = f"Not to be trusted: {codes}." if codes else "The sampler is in order."
-    rows = [parameter_cells(parameter) for parameter in parameter_summaries(fit, LEVEL)]
+    rows = parameter_cells(list(parameter_summaries(fit, LEVEL)))
     return joined(
         (
             element(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -24,9 +24,9 @@ def covariate(name: str, value: float) -> Cell:
     return Cell(count_label(value), value) if name in BUDGETS else number(value)
 
 
-def loss(value: float) -> Cell:
-    """Show a loss."""
-    return Cell(loss_text(value), float(value))
+def loss(value: float, form: Callable[[float], str] = loss_text) -> Cell:
+    """Show a loss, in the form of its column where it has one."""
+    return Cell(form(value), float(value))
 
 
 def group_of_rows(fit: Fit) -> np.ndarray:
@@ -43,6 +43,15 @@ def names_by_place(fit: Fit) -> Names:
     for budget, value, label in zip(budgets.tolist(), rows.loss.tolist(), rows.labels.astype(str), strict=True):
         named.setdefault((budget, value), []).append(str(label))
     return {place: tuple(labels) for place, labels in named.items()}
+
+
+def samples_words(fit: Fit) -> list[str]:
+    """Say on how many samples the rows were scored, where the fit knows it: one sentence or none."""
+    samples, clusters = (fit.observations.facts.get(name) for name in ("samples", "clusters"))
+    if not isinstance(samples, int):
+        return []
+    of = f", of {clusters:,} clusters" if isinstance(clusters, int) else ""
+    return [f"Losses are means over {samples:,} samples{of}."]
 
 
 def rows_by_group(fit: Fit) -> Html:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.laws.observations import BUDGETS
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.markup import Html
 from bayeslaw.prediction.predictions import KINDS, predict
 from bayeslaw.reporting.observed_rows import covariate, group_of_rows, loss
@@ -84,13 +84,15 @@ def bands_table(fit: Fit, found: pd.DataFrame) -> Html:
     row = "pool" if fit.observations.row_dimension == "pool" else "model"
     names = [fit.law.group, *(name.replace("_", " ") for name in columns), "of", "median", "lower", "upper"]
 
+    form = loss_form(found[["median", "lower", "upper"]].to_numpy().ravel().tolist())
+
     def lines() -> Iterator[list[object]]:
         for target in found.to_dict(orient="records"):
             yield [
                 target["group"] or "all",
                 *(covariate(name, target[name]) for name in columns),
                 KIND_WORDS[target["kind"]].format(row=row),
-                *(loss(target[name]) for name in ("median", "lower", "upper")),
+                *(loss(target[name], form) for name in ("median", "lower", "upper")),
                 number(target["extrapolation"], 2),
             ]
 

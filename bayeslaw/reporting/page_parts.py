@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bayeslaw.findings import Finding
 from bayeslaw.markup import Html, element, escaped, joined, listing
+from bayeslaw.reporting.summary_text import parameter_texts
+
+if TYPE_CHECKING:
+    from bayeslaw.reporting.summaries import ParameterSummary
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,15 @@ def number(value: float | None, digits: int = 4, *, missing: str = "unknown") ->
     if value is None or math.isnan(value):
         return Cell(missing, math.nan)
     return Cell(f"{value:.{digits}g}", float(value))
+
+
+def parameter_numbers(
+    parameters: Sequence[ParameterSummary],
+) -> Iterator[tuple[ParameterSummary, list[Cell]]]:
+    """Show mean and ends of parameters, those of one name with the same decimals."""
+    for parameter, texts in zip(parameters, parameter_texts(parameters), strict=True):
+        values = (parameter.mean, parameter.lower, parameter.upper)
+        yield parameter, [Cell(text, float(value)) for text, value in zip(texts, values, strict=True)]
 
 
 def paragraphs(sentences: Iterable[object]) -> Html:

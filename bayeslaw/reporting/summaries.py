@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.decision.crossover_words import INTERVAL_KIND
-from bayeslaw.decision.crossovers import when
 from bayeslaw.diagnosis.checks import check_record
 from bayeslaw.findings import Finding
 from bayeslaw.fitting.fit_argument import a_fit
@@ -20,6 +19,7 @@ from bayeslaw.laws.kinds import kind_of
 from bayeslaw.laws.observations import BUDGETS
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html
+from bayeslaw.reporting.quick_crossovers import IN_A_SUMMARY, crossover_sentences
 from bayeslaw.reporting.summary_text import summary_html, summary_text
 
 ROW_NAMES: Mapping[str, str] = {"lm": "models", "pool": "pools"}
@@ -89,7 +89,7 @@ class Summary:
     claims
         The claims of the law, with the keys of `bayeslaw.Claim`; empty where it makes none.
     crossover
-        When a pool pays, in sentences; empty where the law does not answer that in seconds.
+        When a pool pays, in sentences, or who says so where that takes long; empty where the law does not tell.
     trusted
         Whether no finding is an error.
     findings
@@ -181,11 +181,11 @@ def summary(fit: Fit, *, interval: float = 0.9) -> Summary:
     >>> sorted(found.to_dict())
     ['claims', 'findings', 'law', 'parameters', 'rows', 'trusted', 'unit']
     """
-    record = check_record(fit)
+    record = check_record(fit, details=False)
     findings = tuple(Finding(**finding) for finding in record["findings"])
     sizes = fit.tree["posterior"].sizes
     row = str(fit.tree.attrs["row_dimension"])
-    compares = kind_of(fit.law).compares_pools(fit)
+    crossover = crossover_sentences(fit, interval=interval, most_losses=IN_A_SUMMARY)
     return Summary(
         law=fit.law.name,
         equation=fit.law.equation,
@@ -199,7 +199,7 @@ def summary(fit: Fit, *, interval: float = 0.9) -> Summary:
         interval_kind=INTERVAL_KIND,
         parameters=tuple(parameter_summaries(fit, interval)),
         claims=tuple(record["claims"]),
-        crossover=when(fit, interval=interval).sentences if compares else (),
+        crossover=crossover,
         trusted=record["trusted"],
         findings=findings,
         trust=(_of_sampler(fit, record["diagnostics"]), _of_rows(findings), _of_bands(fit, findings)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ MOST_GROUPS = 8
 """More families or regimes than this are counted, not listed."""
 COLUMNS = ("parameter", "of", "mean", "lower", "upper", "unit")
 ALL = "all"
+MOST_DECIMALS = 6
 TEXT_COLUMNS = ("parameter", "of", "unit")
 CLAIMS = "Claims: probability (before the data; were families drawn from a population)"
 
@@ -63,7 +66,7 @@ def summary_html(found: Summary) -> Html:
     first, *more = _fitted(found)
     told, left_out = stated(found.claims)
     told += [f"{left_out} more at other budgets: bl.claims"] if left_out else []
-    rows = [parameter_cells(parameter) for parameter in found.parameters]
+    rows = parameter_cells(found.parameters)
     return joined(
         (
             element("p", element("strong", first), *(joined((BREAK, line)) for line in more)),
@@ -106,17 +109,54 @@ def _caption(found: Summary) -> str:
     return f"posterior means and {100 * found.interval:.6g} % {found.interval_kind} intervals"
 
 
-def parameter_cells(parameter: ParameterSummary) -> tuple[str, ...]:
-    """Write a parameter as the cells of `COLUMNS`."""
-    numbers = (f"{value:.4g}" for value in (parameter.mean, parameter.lower, parameter.upper))
-    return (parameter.name, ALL if parameter.group is None else parameter.group, *numbers, parameter.unit)
+def parameter_cells(parameters: Sequence[ParameterSummary]) -> list[tuple[str, ...]]:
+    """Write parameters as rows of the cells of `COLUMNS`."""
+    return [
+        (each.name, ALL if each.group is None else each.group, *numbers, each.unit)
+        for each, numbers in zip(parameters, parameter_texts(parameters), strict=True)
+    ]
+
+
+def parameter_texts(parameters: Sequence[ParameterSummary]) -> list[tuple[str, str, str]]:
+    """Write mean and ends of parameters, those of one name with the same decimals: three digits of an interval's width.
+
+    Parameters
+    ----------
+    parameters
+        The parameters.
+
+    Returns
+    -------
+    list of tuple
+        Texts of mean, lower and upper end of each.
+    """
+    widths: dict[str, list[float]] = {}
+    for each in parameters:
+        widths.setdefault(each.name, []).append(each.upper - each.lower)
+    decimals = {name: _decimals([width for width in found if 0 < width < math.inf]) for name, found in widths.items()}
+    return [
+        (_number(each.mean, digits), _number(each.lower, digits), _number(each.upper, digits))
+        for each, digits in ((each, decimals[each.name]) for each in parameters)
+    ]
+
+
+def _decimals(widths: Sequence[float]) -> int | None:
+    """Choose decimals that show three digits of the usual one of some widths; None for four digits of each number."""
+    if not widths:
+        return None
+    decimals = 2 - math.floor(math.log10(statistics.median(widths)))
+    return decimals if -1 < decimals <= MOST_DECIMALS else None
+
+
+def _number(value: float, decimals: int | None) -> str:
+    return f"{value:.4g}" if decimals is None else f"{value:.{decimals}f}"
 
 
 def _aligned(found: Summary, *, compact: bool) -> Iterator[str]:
     told = found.parameters
     if compact and len(found.groups) > MOST_GROUPS:
         told = tuple(parameter for parameter in told if parameter.group is None)
-    rows: list[Sequence[str]] = [COLUMNS, *(parameter_cells(parameter) for parameter in told)]
+    rows: list[Sequence[str]] = [COLUMNS, *parameter_cells(told)]
     shown = [[printable(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
     yield f"{_caption(found).capitalize()}:"

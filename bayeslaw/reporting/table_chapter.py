@@ -22,6 +22,7 @@ from bayeslaw.plotting.attainability_plot import plot_attainability
 from bayeslaw.plotting.pareto_plot import plot_pareto
 from bayeslaw.plotting.pool_size_plot import plot_pool_sizes
 from bayeslaw.pools.attainabilities import Attainabilities, attainability
+from bayeslaw.pools.rules import rule_label
 from bayeslaw.reporting.fit_chapter import POOL_QUESTION, Asked
 from bayeslaw.reporting.inline_pictures import picture
 from bayeslaw.reporting.observed_rows import loss
@@ -180,7 +181,7 @@ class TableReport:
         whose = " + ".join(found.members)
         yield paragraphs((f"What rules of combination attain on {whose}:", found.definition))
         yield attained_table(found)
-        describe = f"What each rule gains over the best member of {whose}."
+        describe = f"Loss of each rule minus that of the best member of {whose}, in {found.unit}."
         yield self.drawn(lambda: plot_attainability(found), "attained", describe)
         if found.left_out:
             yield element("p", "Rules left out:")
@@ -266,7 +267,7 @@ def attained_table(found: Attainabilities) -> Html:
     names = ("rule", "loss", "minus best member", "lower", "upper", "share of the oracle's gain", "lower ", "upper ")
     rows = [
         [
-            name,
+            rule_label(name),
             loss(each.rule_loss),
             *(loss(value) for value in (each.difference.value, each.difference.lower, each.difference.upper)),
             *(number(value, 3) for value in (each.value, each.lower, each.upper)),

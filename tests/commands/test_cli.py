@@ -1,16 +1,20 @@
 """The frame of the command line, and ``bayeslaw losses``."""
 
+import io
 import json
 import os
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 import typer
+from rich.console import Console
 from typer.testing import CliRunner
 
 from bayeslaw.cli import app
 from bayeslaw.commands.common import print_json
+from bayeslaw.commands.predict import _show
 
 MODELS = "model,family,parameters\n" + "".join(f"{f}{n},{f},{10**n}\n" for f in "xy" for n in range(6, 11))
 HEADER = "docid," + ",".join(f"{f}{n}" for f in "xy" for n in range(6, 11))
@@ -167,3 +171,16 @@ def test_what_the_compiler_logs_stays_off_the_terminal(level):
     settings |= {"XLA_FLAGS": "--xla_dump_to=/proc/nowhere"} | ({"TF_CPP_MIN_LOG_LEVEL": level} if level else {})
     result = subprocess.run([sys.executable, "-c", program], env=settings, capture_output=True, text=True, check=True)
     assert bool(result.stderr) == (level is not None)
+
+
+def test_names_of_targets_are_never_cut(monkeypatch):
+    """However narrow a terminal is, each letter of a pool's members is there, and sizes and losses are in one form."""
+    out = Console(file=io.StringIO(), width=60)
+    monkeypatch.setattr("bayeslaw.commands.predict.console", lambda: out)
+    members = "zoo-a-long-name-one,zoo-a-long-name-two"
+    first = {"members": members, "parameters": 2e7, "kind": "new", "samples": "new", "interval": 0.9}
+    _show(pd.DataFrame([first | {"interval_kind": "equal-tailed", "unit": "nats", "mean": 2.3, "lower": 0.0012}]), None)
+    text = out.file.getvalue()
+    column = "".join(row.split("│")[1].strip() for row in text.splitlines() if row.startswith("│"))
+    assert column == members
+    assert all(words in text for words in ("20M", "2.3000", "0.0012"))

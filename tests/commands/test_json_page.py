@@ -22,7 +22,8 @@ from bayeslaw.simulation.simulated_pools import simulate_pools
 PAGE = REPOSITORY / "docs" / "formats" / "json.md"
 MEMBERS = "zoo-gpt2-1.5m,zoo-llama-1.5m"
 ZOO = ("zoo", "--unit", "document")
-BY_NAME = ("weights",)
+TRUTH = "floor=0.3,amplitude=1.2,exponent=0.3,noise_scale=0.02"
+BY_NAME = ("weights", "truth")
 """Objects whose keys are names of what was given."""
 
 
@@ -87,6 +88,7 @@ def runs(file_of_fit, tmp_path_factory):
         "score": [("score", checkpoint, "--texts", texts, "--unit", "line", "--out", folder / "scored")],
         "families": [("families", "--all")],
         "calibrate": [("calibrate", "--config", law, "--simulations", "10")],
+        "calibrate --truth": [("calibrate", "--config", law, "--simulations", "10", "--truth", TRUTH)],
     }
 
 

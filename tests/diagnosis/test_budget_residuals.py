@@ -7,6 +7,7 @@ from scipy import stats
 
 from bayeslaw.diagnosis.budget_residuals import FEWEST_ROWS, budget_findings, budget_residuals, cells_of
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.losses.loss_text import loss_text
 
 
 def moved(fitted: Fit, rows: np.ndarray, by: float) -> Fit:
@@ -74,7 +75,7 @@ def test_a_law_that_misses_its_rows_is_said_to_and_where(collaboration_fit):
     assert finding.severity == "warning"
     assert "in 1 of" in finding.message
     assert "heterogeneous, " in finding.message
-    assert f"{len(cells.rows[chosen])} rows lose {table['observed'][chosen] + by:.4g}" in finding.message
+    assert f"{len(cells.rows[chosen])} rows lose {loss_text(table['observed'][chosen] + by)}" in finding.message
     assert collaboration_fit.unit in finding.message
 
 

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli import app
+from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import count_label
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,18 @@ def test_noise_is_in_the_losses_of_rows_and_not_in_the_law():
     widths = tree["prior_predictive"]["loss"].quantile([0.05, 0.95], ("chain", "draw")).diff("quantile")
     assert float(widths.min()) > 15
     assert max(each.upper - each.lower for each in found.expected) < 1
+
+
+def test_a_check_prints_what_the_command_prints():
+    found = bl.prior_check(bl.prior_predictive(bl.PowerLaw(pooling="complete"), tiny_table(), draws=100))
+    text = str(found)
+    first, last = found.sentences
+    assert first in text
+    assert text.endswith(last)
+    each = found.expected[0]
+    assert f"{count_label(each.parameters)} {loss_text(each.lower)} {loss_text(each.median)}" in " ".join(text.split())
+    assert len(repr(found)) < 100
+    assert "<table" in found._repr_html_()
 
 
 @pytest.fixture(scope="module")

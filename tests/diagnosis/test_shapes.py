@@ -15,6 +15,7 @@ from bayeslaw.fitting.usual_noise import reason_for
 from bayeslaw.laws import PowerLaw
 from bayeslaw.likelihood.noise import Noise
 from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.sizes import read_size
 
 SIZES = np.geomspace(1e7, 1e10, 12)
 SCATTER = 0.01 * np.random.default_rng(0).standard_normal(len(SIZES))
@@ -46,7 +47,7 @@ def test_losses_that_rise_are_an_error():
     found = shapes(fitted(2 + 0.1 * np.log10(SIZES / 1e7) + SCATTER))
     assert found["rising-loss"].severity == "error"
     slope = np.polyfit(np.log10(SIZES), 2 + 0.1 * np.log10(SIZES / 1e7) + SCATTER, 1)[0]
-    assert f"by {slope:.3g} nats for ten times as many" in found["rising-loss"].message
+    assert f"by {loss_text(slope)} nats for ten times as many" in found["rising-loss"].message
 
 
 def test_a_law_that_may_rise_is_let_rise():
@@ -62,7 +63,7 @@ def test_one_row_three_times_too_high_is_named(row):
     losses = FALLING.copy()
     losses[row] *= 3
     message = shapes(fitted(losses))["outlying-rows"].message
-    assert f"lies alder-{row} ({losses[row]:.4g}, the law" in message
+    assert f"lies alder-{row} ({loss_text(losses[row])}, the law" in message
     assert "of 12 rows" in message
 
 
@@ -84,7 +85,7 @@ def test_double_descent_is_named():
     bump = 0.25 * np.exp(-((np.log10(SIZES) - 8.5) ** 2) / 0.3)
     message = shapes(fitted(FALLING + bump))["bent-rows"].message
     assert "losses lie above it" in message
-    low, high = (float(part) for part in message.split("from ")[1].split(" parameters")[0].split(" to "))
+    low, high = (read_size("a size", part) for part in message.split("from ")[1].split(" parameters")[0].split(" to "))
     assert 1e8 < low < 10**8.5 < high < 1e9
 
 
@@ -137,5 +138,5 @@ def test_not_a_number_is_written():
 
 
 def test_losses_that_are_all_the_same_are_refused():
-    with pytest.raises(InputError, match="all 12 rows have the same loss, 2 nats"):
+    with pytest.raises(InputError, match=r"all 12 rows have the same loss, 2\.0000 nats"):
         fitted(np.full(len(SIZES), 2.0))

@@ -100,7 +100,7 @@ def one_mean(nll):
     ("change", "words"),
     [
         (lambda nll: np.repeat(nll[:, :1], nll.shape[1], axis=1), "all models have the mean loss"),
-        (one_mean, "all models have the mean loss 2 nats"),
+        (one_mean, "all models have the mean loss 2.0000 nats"),
         (lambda nll: np.full_like(nll, 2.0), "the same loss on every sample"),
         (lambda nll: np.where(np.arange(nll.shape[1]) == 3, nll[:, 3].mean(), nll), "the same loss on every sample"),
     ],

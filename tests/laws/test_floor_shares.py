@@ -17,6 +17,7 @@ from bayeslaw.laws.floor_shares import ShareOfTotal
 from bayeslaw.laws.priors import parse_prior
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise
+from bayeslaw.losses.sizes import count_label
 
 
 @pytest.mark.parametrize(("one", "zero", "rest"), [(1.0, 1.0, 0.7), (2.5, 0.5, 3.0)])
@@ -124,7 +125,7 @@ def share_of(model, values):
 def test_a_described_law_says_what_the_share_is_of():
     observations = rows()
     described = PowerLaw().describe(observations)
-    largest = f"N = {observations.covariates['parameters'].max():.4g}"
+    largest = f"N = {count_label(observations.covariates['parameters'].max())}"
     assert f"floor_population ~ Share(concentration1=1, concentration0=1)   of the loss at {largest}" in described
     both = ChinchillaLaw().describe(observations)
-    assert f"{largest}, D = {observations.covariates['training_tokens'].max():.4g}" in both
+    assert f"{largest}, D = {count_label(observations.covariates['training_tokens'].max())}" in both

@@ -29,6 +29,7 @@ from bayeslaw.laws import (
 )
 from bayeslaw.laws.base import POOLING
 from bayeslaw.laws.priors import parse_prior
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.simulation.simulated_pools import simulate_pools
 from bayeslaw.simulation.tables import simulate_losses
 
@@ -227,7 +228,7 @@ def test_a_printed_law_shows_equation_priors_and_grouping(case):
     for text in (bare, described):
         assert case.law.equation in text
         assert case.law.__name__ in text
-    assert f"N0 = {observations.reference['parameters']:.4g}" in described
+    assert f"N0 = {count_label(observations.reference['parameters'])}" in described
     for name in names:
         prior, group = str(getattr(law, name)), case.group
         assert f"  {name} ~ {prior}" in bare
@@ -322,7 +323,7 @@ def one_family():
 def test_training_tokens_that_a_law_does_not_take_are_a_fact():
     tokens = np.geomspace(2e9, 3e11, 24)
     table = family_table(training_tokens=tokens)
-    assert PowerLaw().observe(table).facts["unused_tokens"] == "2e+09 to 3e+11"
+    assert PowerLaw().observe(table).facts["unused_tokens"] == "2B to 300B"
     assert "unused_tokens" not in ChinchillaLaw().observe(table).facts
     assert "unused_tokens" not in PowerLaw().observe(family_table(training_tokens=np.full(24, 2e9))).facts
     assert "unused_tokens" not in PowerLaw().observe(family_table()).facts
@@ -331,7 +332,7 @@ def test_training_tokens_that_a_law_does_not_take_are_a_fact():
 @pytest.mark.parametrize(
     ("law", "make", "said"),
     [
-        (PowerLaw(), lambda: three([1e9, 1e9, 1e9]), "all rows have the same parameters, 1e+09"),
+        (PowerLaw(), lambda: three([1e9, 1e9, 1e9]), "all rows have the same parameters, 1B"),
         (PowerLaw(), lambda: three([1e9, 1e9, 2e9]), "2 different values of parameters"),
         (ChinchillaLaw(), lambda: three([1e9, 2e9, 4e9]), "no training_tokens"),
         (

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
@@ -28,7 +29,8 @@ from bayeslaw.plotting.law_plot import plot_law
 from bayeslaw.plotting.pictures import PLOTS, TABLE_PLOTS, save_plot
 from bayeslaw.plotting.plot_style import GROUP_STYLES, lightness, nice_numbers
 from bayeslaw.plotting.size_marks import MANY
-from bayeslaw.plotting.when_plot import _edge
+from bayeslaw.plotting.when_panels import data_edge
+from bayeslaw.plotting.when_plot import draw_when
 from bayeslaw.prediction.predictions import predict
 
 
@@ -467,8 +469,8 @@ def test_what_rules_gain_is_drawn_with_its_intervals(tmp_path):
     drawn = {tuple(np.round(line.get_xdata(), 9)) for line in ax.lines}
     for row in found.records:
         if row["rule"] != "best":
-            assert tuple(np.round([-row["difference_upper"], -row["difference_lower"]], 9)) in drawn
-    assert found.unit in ax.get_xlabel()
+            assert tuple(np.round([row["difference_lower"], row["difference_upper"]], 9)) in drawn
+    assert f"minus best member ({found.unit}); below 0 the rule is better" in ax.get_xlabel().replace("\n", " ")
     bl.save_attainability(found, tmp_path / "picture.svg")
     assert (tmp_path / "picture.svg").read_text().startswith("<?xml")
     with pytest.raises(InputError, match="single model"):
@@ -587,13 +589,82 @@ def test_when_a_pool_pays_is_drawn_as_it_is_told(collaboration_fit):
     assert found.unit in words(figure)
 
 
+def test_probabilities_of_all_regimes_are_drawn_into_axes_of_the_caller(collaboration_fit):
+    found, ax = bl.when(collaboration_fit), Figure().subplots()
+    assert bl.plot_when(collaboration_fit, ax=ax) is ax.figure
+    for regime in found.advantages.regimes:
+        drawn = line(ax, f"probability {regime.regime}")
+        np.testing.assert_allclose(drawn.get_ydata(), (regime.draws > 0).mean(axis=0))
+    many = replace(found, advantages=replace(found.advantages, regimes=found.advantages.regimes * 3))
+    with pytest.raises(InputError, match="at most 4 regimes in one axes"):
+        draw_when(many, parameters="total", ax=ax)
+
+
+def test_what_changes_by_steps_is_told_at_readable_budgets(joint_fit):
+    found = bl.when(joint_fit, regimes="best")
+    (regime,) = found.advantages.regimes
+    assert regime.steps
+    above, below = draw_when(found, parameters="total").axes
+    shown = np.isin(regime.budgets, found.advantages.shown)
+    (points,) = marked(below, "_shown median").values()
+    np.testing.assert_allclose(points.get_offsets()[:, 0], regime.budgets[shown])
+    np.testing.assert_allclose(points.get_offsets()[:, 1], np.median(regime.draws[:, shown], axis=0))
+    steps = line(above, "steps probability")
+    assert steps.get_drawstyle() == "steps-post"
+    assert lightness(steps.get_color()) > 60
+    (bars,) = [each for each in below.collections if each.get_label() == "_advantage"]
+    ends = np.array([segment[:, 1] for segment in bars.get_segments()])
+    np.testing.assert_allclose(ends.T, np.quantile(regime.draws[:, shown], [0.05, 0.95], axis=0))
+
+
+@pytest.fixture(scope="module")
+def decisions():
+    losses = bl.simulate_losses(samples=100, clusters=50, families=2, sizes=2, seed=3)
+    members = [str(name) for name in losses["lm"].to_numpy()[:3]]
+    return {
+        bl.plot_pareto: bl.choose(losses, max_size=2, draws=50),
+        bl.plot_attainability: bl.attainability(losses, members, rules=["oracle", "mixture"], draws=50),
+    }
+
+
+@pytest.mark.parametrize("draw", [bl.plot_pareto, bl.plot_attainability])
+@pytest.mark.parametrize("width", [3.3, 8.0])
+def test_pictures_of_decisions_have_any_width_and_a_place(decisions, draw, width):
+    found = decisions[draw]
+    with matplotlib.rc_context({"figure.figsize": (width, 4)}):
+        figure = draw(found)
+    assert figure.get_figwidth() == width
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    for text in figure.findobj(matplotlib.text.Text):
+        if text.get_visible() and text.get_text().strip():
+            box = text.get_window_extent(canvas.get_renderer())
+            assert box.x0 > -2, text.get_text()
+            assert box.x1 < figure.bbox.width + 2, text.get_text()
+    whole = Figure(figsize=(9, 4))
+    left, right = whole.subfigures(1, 2)
+    assert draw(found, figure=left) is whole
+    ax = right.subplots()
+    assert draw(found, ax=ax) is whole
+    assert ax.has_data()
+    with pytest.raises(InputError, match="both ax and figure"):
+        draw(found, ax=ax, figure=whole)
+
+
+def test_an_argument_that_is_not_there_is_named(decisions):
+    with pytest.raises(InputError, match=r"plot_pareto has no argument 'axs'\n.*\nfix: use 'ax'"):
+        bl.plot_pareto(decisions[bl.plot_pareto], axs=Figure().subplots())
+    with pytest.raises(TypeError, match="plot_claims has no argument 'ax'"):
+        bl.plot_claims("f.nc", ax=None)
+
+
 def test_shade_begins_where_the_data_end(collaboration_fit):
     found = bl.when(collaboration_fit)
     budgets, index = collaboration_fit.observations.covariates["parameters"], collaboration_fit.model.group_index
     single = budgets[index == collaboration_fit.model.groups.index("single")].max()
     for regime in found.advantages.regimes:
         own = budgets[index == collaboration_fit.model.groups.index(regime.regime)].max()
-        assert _edge(regime, -1) == pytest.approx(min(single, own), rel=0.02)
+        assert data_edge(regime, -1) == pytest.approx(min(single, own), rel=0.02)
 
 
 def test_command_knows_every_plot():

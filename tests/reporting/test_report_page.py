@@ -19,9 +19,12 @@ from tables import family_table
 import bayeslaw as bl
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.pools.pool_losses import write_pools
+from bayeslaw.reporting.common_predictions import common_predictions, rows_left_out
 from bayeslaw.reporting.fewer_draws import fewer_draws
 from bayeslaw.reporting.page_document import is_report
 from bayeslaw.reporting.page_provenance import digest_of
+from bayeslaw.reporting.quick_crossovers import quick_crossovers
+from bayeslaw.reporting.summary_text import parameter_texts
 
 OF_FIT = ("question", "answer", "data", "law", "bands", "decision", "trust", "provenance")
 OF_TABLE = ("question", "answer", "data", "decision", "trust", "provenance")
@@ -128,8 +131,8 @@ def test_a_page_of_pools_has_all_parts(of_pools, collaboration_fit):
     words, told = of_pools.words(), bl.summary(collaboration_fit)
     for sentence in (*told.crossover, *told.trust, "Trusted: no check found an error."):
         assert sentence in words
-    exponent = next(each for each in told.parameters if each.name == "exponent" and each.group == "heterogeneous")
-    assert f">{exponent.mean:.4g}</td>" in of_pools.text
+    for each, texts in zip(told.parameters, parameter_texts(told.parameters), strict=True):
+        assert f'data-value="{each.mean!r}">{texts[0]}</td>' in of_pools.text
     assert "Posterior means and 90 % equal-tailed intervals" in words
     pictures = [svg["aria-label"] for svg in of_pools.all("svg")]
     assert len(pictures) == len(of_pools.all("figure")) == 5
@@ -183,7 +186,7 @@ def test_every_kind_of_fit_has_a_page(name, page, of_power, read_fit):
     check_alone(found)
     assert sections(found) == list(OF_FIT)
     assert len(found.all("svg")) >= 3
-    assert "says nothing of it, or too slowly for a page" in found.words()
+    assert ("does not tell when a pool pays" in found.words()) == (name != "quick_joint")
 
 
 @pytest.mark.slow
@@ -257,7 +260,66 @@ def test_two_fits_are_beside_each_other(page, power_fit, read_fit):
     check_alone(found)
     assert sections(found) == ["part1-beside", *(f"part{part}-{name}" for part in (2, 3) for name in OF_FIT)]
     assert headings(found)[:3] == [1, 2, 3]
-    assert "They were not fitted to the same rows" in found.words()
+    assert "How well they predict rows left out is not told: they were not fitted to the same rows" in found.words()
+
+
+def test_fits_of_the_same_rows_are_compared_by_what_they_predict(page, read_fit):
+    """By bands at the same budgets, and by densities of rows left out, as the functions of these names give them."""
+    fits = {"fit 1": read_fit("tiny"), "fit 2": read_fit("tiny_log")}
+    found = page([*fits.values()])
+    assert "All were fitted to the same rows" in found.words()
+    largest = float(fits["fit 1"].observations.covariates["parameters"].max())
+    for fit in fits.values():
+        told = bl.predict(fit, {"parameters": [largest, 10 * largest]})
+        for name in ("median", "lower", "upper"):
+            assert all(f'data-value="{float(value)!r}"' in found.text for value in told[name])
+    caption = "What one new model is predicted to lose, in"
+    assert sum(caption in text for text in found.within["caption"]) == 1
+    table = bl.compare(fits).table
+    for name in ("elpd", "elpd_diff", "dse"):
+        assert all(f'data-value="{float(value)!r}"' in found.text for value in table[name])
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [
+        (("tiny", "quick_chinchilla"), "do not take the same budgets"),
+        (("power", "collaboration"), "one is of models, another of pools"),
+    ],
+)
+def test_what_cannot_be_set_side_by_side_is_not(names, why, read_fit):
+    fits = {name: read_fit(name) for name in names}
+    told = common_predictions(fits, interval=0.9, seed=0)
+    assert isinstance(told, str)
+    assert why in told or "units" in told
+    assert rows_left_out(fits) == "they were not fitted to the same rows"
+
+
+def test_predictions_are_at_budgets_that_all_fits_have_seen(read_fit):
+    fit = read_fit("power")
+    told = common_predictions({"a": fit, "b": fit}, interval=0.5, seed=0)
+    first = str(fit.model.groups[0])
+    assert told["fit"].tolist()[:2] == ["a", "b"]
+    seen = float(fit.observations.covariates["parameters"][fit.model.group_index == 0].max())
+    rows = told[told["group"] == first]
+    assert rows["parameters"].tolist() == [seen, seen, 10 * seen, 10 * seen]
+    assert rows["median"].iloc[0] == rows["median"].iloc[1] > rows["median"].iloc[2]
+
+
+def test_joint_fits_have_their_decision(page, read_fit):
+    fit = read_fit("quick_joint")
+    found, told = page(fit), quick_crossovers(fit, interval=0.9, most_losses=1e12)
+    assert told is not None
+    assert {row["regime"].split(",")[-1].strip() for row in told.rows.to_dict(orient="records")} <= {
+        "2 members",
+        "best pool",
+    }
+    for sentence in told.sentences:
+        assert sentence in found.words()
+    assert "probabilities are known to 0.035" in told.sentences[-1]
+    assert "No claims: the joint law makes none; bayeslaw when says when a pool is better." in found.words()
+    assert f"means over {fit.model.table.nll.shape[1]:,} samples" in found.words()
+    assert quick_crossovers(fit, interval=0.9, most_losses=0) is None
 
 
 def test_names_are_shown_and_never_markup(page, hostile_fit):

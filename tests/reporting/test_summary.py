@@ -17,8 +17,11 @@ from typer.testing import CliRunner
 import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.diagnosis.checks import check_record
+from bayeslaw.diagnosis.joint_pool_check import check_fit
+from bayeslaw.laws.kinds import KINDS, kind_of
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.losses.sizes import count_label
+from bayeslaw.reporting.summary_text import parameter_texts
 
 KEYS = {"law", "unit", "rows", "parameters", "claims", "trusted", "findings"}
 PARAMETER_KEYS = ["name", "group", "mean", "lower", "upper", "unit"]
@@ -100,7 +103,56 @@ def test_the_joint_law_tells_its_families(joint_fit):
     assert (told.rows, told.rows_are, told.group_is) == (8, "models", "family")
     assert {group for name, group in by_name(told) if name == "floor"} == set(told.groups)
     assert "family_difference" in {parameter.name for parameter in told.parameters}
-    assert told.crossover == ()
+    assert told.crossover
+
+
+def test_numbers_of_a_parameter_have_the_same_decimals():
+    def of(name: str, *numbers: float) -> bl.ParameterSummary:
+        return bl.ParameterSummary(name, None, *numbers, unit="")
+
+    told = parameter_texts(
+        [
+            of("floor", 1.77, 1.5341, 1.92),
+            of("floor", 1.8, 1.5, 1.9),
+            of("tiny", 2e-9, 1e-9, 3e-9),
+            of("count", 5200.0, 3e3, 1e4),
+            of("fixed", 0.5, 0.5, 0.5),
+        ]
+    )
+    assert told == [
+        ("1.770", "1.534", "1.920"),
+        ("1.800", "1.500", "1.900"),
+        ("2e-09", "1e-09", "3e-09"),
+        ("5200", "3000", "1e+04"),
+        ("0.5", "0.5", "0.5"),
+    ]
+
+
+def test_a_summary_finds_what_a_check_finds(read_fit, monkeypatch):
+    """By fewer replicates of pools, unless they leave a finding open."""
+    from bayeslaw.diagnosis import checks
+
+    fit = read_fit("quick_joint")
+    whole = check_record(fit)
+    assert check_record(fit, details=False)["findings"] == whole["findings"]
+    assert {"pools", "sensitivity"} <= {*whole} - {*check_record(fit, details=False)}
+    asked, verb = [], kind_of(fit.law).pool_check
+
+    def lying(fit, **choices):
+        asked.append(choices)
+        return verb(fit, **choices).assign(tail=1 / checks.FIRST_REPLICATES)
+
+    monkeypatch.setitem(KINDS["joint"].found_at, "pool_check", lying)
+    check_record(fit, details=False)
+    assert asked == [{"first": checks.FIRST_REPLICATES}, {}]
+
+
+def test_a_draw_gives_the_same_replicate_among_fewer(read_fit):
+    fit = read_fit("quick_joint")
+    few, more = (bl.pool_check(fit, max_size=2, draws=20), check_fit(fit, max_size=2, draws=400, first=20))
+    assert few["observed"].tolist() == more["observed"].tolist()
+    all_of_them = check_fit(fit, max_size=2, draws=20, first=None)
+    assert check_fit(fit, max_size=2, draws=20, first=20).equals(all_of_them)
 
 
 @dataclass(frozen=True)
