@@ -55,10 +55,6 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, str)
 
 
-def _are_layers(value: Any) -> bool:
-    return isinstance(value, list) and all(_is_whole(each, 0, MOST_POSITIONS) for each in value)
-
-
 def whole(lowest: int, highest: int, what: str = "") -> Rule:
     """Accept whole numbers; `what` says in words where the highest comes from."""
     accepted = f"a whole number from {lowest} to {highest:,}{what}"
@@ -92,6 +88,7 @@ INDICES = Rule(
     "a list of whole numbers of zero or more",
     lambda value: isinstance(value, list) and all(_is_whole(each, 0, MOST_POSITIONS) for each in value),
 )
+LAST_LAYER = whole(-1, MOST_POSITIONS, ", -1 for the last layer")
 FACTOR = whole(1, 1000)
 # Texts such as "auto" leave the size to the family.
 SIZE_OR_AUTO = Rule(
@@ -109,16 +106,18 @@ SIZES = (
     "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim", "state_size",
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
+    "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
+    "linear_num_value_heads",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
-    "num_shared_experts",
+    "num_shared_experts", "moe_latent_size",
 )  # fmt: skip
-# Numbers of layers, from 0; -1 is the last one.
-LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index", "moe_layer_end_index")
+# Numbers of layers, from 0.
+LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
 SWITCH_FIELDS = (
     "tie_word_embeddings", "attention_bias", "qkv_bias", "attention_out_bias", "mlp_bias", "use_bias", "use_qkv_bias",
     "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
@@ -129,6 +128,7 @@ SWITCH_FIELDS = (
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
+    "use_expert_bias", "linear_allow_neg_eigval",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -165,16 +165,19 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(
         ("routed_scaling_factor", "router_scaling_factor", "route_scale", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO
     ),
-    **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval"), POSITIONS),
-    **dict.fromkeys(LAYERS, whole(-1, MOST_POSITIONS)),
-    "mlp_only_layers": Rule("a list of whole numbers of 0 or more", _are_layers),
+    **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval", "prefix_dense_sliding_window_pattern"), POSITIONS),
+    **dict.fromkeys(("attn_layer_period", "expert_layer_period"), POSITIONS),
+    **dict.fromkeys(("attn_layer_offset", "expert_layer_offset"), WINDOW),
+    **dict.fromkeys(LAYERS, WINDOW),
+    "moe_layer_end_index": LAST_LAYER,
+    "mlp_only_layers": INDICES,
     "mlp_layer_types": TEXTS,
     **dict.fromkeys(("topk_method", "expert_selection_fn", "shared_expert_combination_strategy"), TEXT),
     "router_jitter_noise": Rule(
         "a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)
     ),
     "moe_norm_min": Rule("a number of zero or more and at most 1", lambda value: value == 0 or EPSILON.holds(value)),
-    **dict.fromkeys(("time_step_rank", "mamba_d_head"), SIZE_OR_AUTO),
+    **dict.fromkeys(("time_step_rank", "mamba_d_head", "mamba_dt_rank"), SIZE_OR_AUTO),
     **dict.fromkeys(("expand", "mamba_expand"), FACTOR),
     **dict.fromkeys(("time_step_limit", "mamba_dt_limit"), STEPS),
     **dict.fromkeys(("layers_block_type", "block_types"), TEXTS),

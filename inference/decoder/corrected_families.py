@@ -43,7 +43,6 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             partial_rotary=True,
         ),
         CORRECTED,
-        feed_forwards=("mlp", "experts"),
     ),
     "ernie4_5_moe": Family(
         join_settings(
@@ -61,12 +60,10 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             rope_interleaved=True,
         ),
         TensorNames(names.ERNIE, ignored=("mtp_",)),
-        feed_forwards=("mlp", "experts"),
     ),
     "solar_open": Family(
         join_settings(biases("attention_bias", *QKV), ALL_LAYERS, some_experts(**DEEPSEEK3), partial_rotary=True),
         CORRECTED,
-        feed_forwards=("experts",),
     ),
     "exaone_moe": Family(
         join_settings(
@@ -83,7 +80,6 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             layer_rope=no_rope_where(full_layers),
         ),
         TensorNames(names.EXAONE, ignored=("mtp",)),
-        feed_forwards=("mlp", "experts"),
     ),
     "minimax_m2": Family(
         join_settings(
@@ -93,7 +89,6 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             partial_rotary=True,
         ),
         TensorNames(names.MINIMAX_M2),
-        feed_forwards=("experts",),
     ),
     "deepseek_v2": Family(
         join_settings(
@@ -115,20 +110,14 @@ CORRECTED_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.LATENT),
         {"topk_method": ("greedy", "group_limited_greedy")},
-        mixers=("latent_attention",),
-        feed_forwards=("mlp", "experts"),
     ),
     "deepseek_v3": Family(
         join_settings(ATTENTION_BIASES, latent_attention, experts_where(after_first), some_experts(**DEEPSEEK3)),
         LATENT,
-        mixers=("latent_attention",),
-        feed_forwards=("mlp", "experts"),
     ),
     "glm4_moe_lite": Family(
         join_settings(ATTENTION_BIASES, latent_attention, experts_where(by_type), some_experts(**DEEPSEEK3)),
         LATENT,
-        mixers=("latent_attention",),
-        feed_forwards=("mlp", "experts"),
     ),
     "hy_v3": Family(
         join_settings(
@@ -147,7 +136,6 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             query_key_norm="head",
         ),
         TensorNames(names.HUNYUAN3, ignored=PREDICTS_FURTHER),
-        feed_forwards=("mlp", "experts"),
     ),
     "afmoe": Family(
         join_settings(
@@ -171,8 +159,6 @@ CORRECTED_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.AFMOE),
         {"attention_bias": (False,)},
-        mixers=("gated_attention",),
-        feed_forwards=("mlp", "experts"),
     ),
     "dots1": Family(
         join_settings(
@@ -183,6 +169,5 @@ CORRECTED_FAMILIES: dict[str, Family] = {
             query_key_norm="head",
         ),
         CORRECTED,
-        feed_forwards=("mlp", "experts"),
     ),
 }

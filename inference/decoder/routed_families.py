@@ -40,7 +40,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
     "mixtral": Family(
         join_settings(EVERYWHERE, ALL_LAYERS, some_experts(**LOCAL)),
         TensorNames(names.MIXTRAL),
-        feed_forwards=("experts",),
     ),
     "qwen2_moe": Family(
         join_settings(
@@ -50,14 +49,12 @@ ROUTED_FAMILIES: dict[str, Family] = {
             some_experts(**QWEN, shared_width=lambda hf: hf.shared_expert_intermediate_size, shared_gated=True),
         ),
         TensorNames(names.QWEN2_MOE),
-        feed_forwards=("mlp", "experts"),
     ),
     "qwen3_moe": Family(
         join_settings(
             ATTENTION_BIASES, EVERYWHERE, experts_where(by_steps), some_experts(**QWEN), query_key_norm="head"
         ),
         TensorNames(names.ROUTED),
-        feed_forwards=("mlp", "experts"),
     ),
     "olmoe": Family(
         join_settings(
@@ -69,12 +66,10 @@ ROUTED_FAMILIES: dict[str, Family] = {
             qkv_clip=lambda hf: hf.clip_qkv,
         ),
         TensorNames(names.ROUTED),
-        feed_forwards=("experts",),
     ),
     "granitemoe": Family(
         join_settings(GRANITE, ATTENTION_BIASES, ALL_LAYERS, some_experts(**LOCAL, **GRANITE_EXPERTS)),
         TensorNames(names.GRANITE),
-        feed_forwards=("experts",),
     ),
     "granitemoeshared": Family(
         join_settings(
@@ -84,7 +79,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
             some_experts(**LOCAL, **GRANITE_EXPERTS, shared_width=lambda hf: hf.shared_intermediate_size),
         ),
         TensorNames(names.GRANITE),
-        feed_forwards=("experts",),
     ),
     "gpt_oss": Family(
         join_settings(
@@ -103,7 +97,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
             attention_sinks=True,
         ),
         TensorNames(names.GPT_OSS),
-        feed_forwards=("experts",),
     ),
     "phimoe": Family(
         join_settings(
@@ -116,7 +109,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
             some_experts(**LOCAL, choice="sparse_mixer", tolerance=lambda hf: float(hf.router_jitter_noise)),
         ),
         TensorNames(names.PHIMOE),
-        feed_forwards=("experts",),
     ),
     "hunyuan_v1_moe": Family(
         join_settings(
@@ -133,12 +125,10 @@ ROUTED_FAMILIES: dict[str, Family] = {
             query_key_norm_late=True,
         ),
         TensorNames(names.HUNYUAN),
-        feed_forwards=("experts",),
     ),
     "flex_olmo": Family(
         join_settings(OLMO2, ALL_LAYERS, some_experts(**LOCAL, shares=normalised)),
         TensorNames(names.FLEX_OLMO),
-        feed_forwards=("experts",),
     ),
     "mellum": Family(
         join_settings(
@@ -150,7 +140,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
             partial_rotary=True,
         ),
         TensorNames(names.ROUTED, ignored=("mtp.",)),
-        feed_forwards=("mlp", "experts"),
     ),
     "granitemoe_swa": Family(
         join_settings(
@@ -163,7 +152,6 @@ ROUTED_FAMILIES: dict[str, Family] = {
             attention_sinks=True,
         ),
         TensorNames(names.GRANITE_SINKS),
-        feed_forwards=("experts",),
     ),
     "cohere2_moe": Family(
         join_settings(
@@ -178,6 +166,5 @@ ROUTED_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.CORRECTED),
         {"expert_selection_fn": ("softmax", "sigmoid"), "shared_expert_combination_strategy": ("average", "sum")},
-        feed_forwards=("mlp", "experts"),
     ),
 }

@@ -18,8 +18,11 @@ from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.safetensors_files import TensorPlace
 from inference.decoder.configuration import DecoderConfig, Rope
 from inference.decoder.configuration_values import (
+    COUNTS,
     DEPTHS,
     EPSILON,
+    INDICES,
+    LAST_LAYER,
     NESTED,
     POSITIONS,
     RULES,
@@ -36,6 +39,10 @@ from inference.decoder.families import FAMILIES
 
 # What is read of a configuration and has its values listed where it is read.
 LISTED = {"attn_type", "alibi_bias_max", "expansion_ratio"}
+# What transformers works out of fields that have rules.
+WORKED_OUT = {"layers_num_experts": ("attn_layer_period", "expert_layer_period", "expert_layer_offset")}
+# As transformers writes what JSON has no number for.
+INFINITY = {"__float__": "Infinity"}
 NEVER = (-1, -0.5, 10**30, 10**400, 1e300, math.nan, math.inf, -math.inf, {"a": [1]}, [[1]])
 NO_NUMBER = ("7", "", [], True)
 # Values that a rule of a kind refuses beside these, and whether it refuses the common ones.
@@ -48,7 +55,11 @@ MORE = {
     TEXT: (0, 1, True, []),
     TEXTS: ("full_attention", 0, True, [None], []),
     TABLE: ("linear", 0, True, []),
+    INDICES: (0, "7", [0.5], [-1]),
+    LAST_LAYER: (-2, "7", []),
 }
+# Of the common ones, what a rule accepts.
+ACCEPTED = {TABLE: lambda value: isinstance(value, dict), LAST_LAYER: lambda value: value == -1}
 
 
 @cache
@@ -69,8 +80,12 @@ def read_fields(family):
     with quiet_transformers():
         from transformers.models.auto.configuration_auto import AutoConfig
 
-        decoder_config(Watched(AutoConfig.for_model(**config)))
-    return seen, config
+        read = {
+            name: [math.inf if one == INFINITY else one for one in value] if isinstance(value, list) else value
+            for name, value in config.items()
+        }
+        decoder_config(Watched(AutoConfig.for_model(**read)))
+    return {field for name in seen for field in WORKED_OUT.get(name, (name,))}, config
 
 
 def shapes_of(family):
@@ -87,12 +102,13 @@ def spoilt(family, name, value):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_field_that_a_family_reads_has_its_values(family):
     seen, config = read_fields(family)
-    assert seen - LISTED <= {*RULES, *SIZES, *DEPTHS}
+    assert seen - LISTED <= {*RULES, *SIZES, *DEPTHS, *COUNTS}
     check_config_values(config, shapes_of(family))
     for name in seen - LISTED:
-        refused = (value for value in NEVER if not (RULES.get(name) is TABLE and isinstance(value, dict)))
+        accepted = ACCEPTED.get(RULES.get(name), lambda value: False)
+        refused = (value for value in NEVER if not accepted(value))
         for value in (*refused, *MORE.get(RULES.get(name), ("7", []))):
-            if name in DEPTHS or name in SIZES or name in RULES:
+            if name in DEPTHS or name in SIZES or name in RULES or name in COUNTS:
                 with pytest.raises(InputError) as caught:
                     check_config_values(spoilt(family, name, value), shapes_of(family))
                 assert f"{name} is " in caught.value.problem
