@@ -1,6 +1,6 @@
 """Predictions of a law of rows by which the influence of its prior is judged."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -46,9 +46,10 @@ def targets_of(fit: "Fit") -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def _words(fit: "Fit", row: pd.Series) -> str:
+    values: dict[str, Any] = row.to_dict()
     at = (
         ", ".join(
-            f"{count_label(row[name])} {name.replace('_', ' ')}" for name in fit.law.covariates if name in BUDGETS
+            f"{count_label(values[name])} {name.replace('_', ' ')}" for name in fit.law.covariates if name in BUDGETS
         )
         or "a row"
     )

@@ -79,7 +79,8 @@ def _outlying(fit: "Fit", residuals: "Residuals") -> Iterator[Finding]:
         return
     law = np.median(residuals.law, axis=0)
     named = ", ".join(
-        f"{fit.observations.labels[row]} ({loss_text(fit.observations.loss[row])}, the law {loss_text(law[row])})"
+        f"{fit.observations.labels[row]} ({loss_text(float(fit.observations.loss[row]))}, "
+        f"the law {loss_text(float(law[row]))})"
         for row in rows[:MOST_NAMED]
     )
     more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""

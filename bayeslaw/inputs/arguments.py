@@ -150,14 +150,20 @@ a_seed = a_whole_number(lowest=0, highest=LARGEST_SEED, suggested=0)
 
 
 def a_number(
-    *, accepted: str, suggested: float, lowest: float = -math.inf, above: float = -math.inf, words: str = SUBJECT
+    *,
+    accepted: str,
+    suggested: float,
+    lowest: float = -math.inf,
+    above: float = -math.inf,
+    highest: float = math.inf,
+    words: str = SUBJECT,
 ) -> Converter:
-    """Accept finite numbers of at least `lowest` and larger than `above`, but neither true nor false."""
+    """Accept finite numbers of `lowest` to `highest` that are larger than `above`, but neither true nor false."""
 
     def convert(name: str, value: Any) -> float:
         number = plain(value)
         real = isinstance(number, int | float) and not isinstance(number, bool)
-        if not (real and math.isfinite(number) and lowest <= number and number > above):
+        if not (real and math.isfinite(number) and lowest <= number <= highest and number > above):
             problem = words.format(name=name, value=shown(number))
             raise InputError(problem, accepted, f"use {name}={suggested:g}")
         return float(number)

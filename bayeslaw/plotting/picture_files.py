@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from bayeslaw.inputs.arguments import a_number, optional
 from bayeslaw.plotting.plot_style import write_figure
 
-NARROWEST = 2.5
-a_width = optional(a_number(lowest=NARROWEST, accepted="a width in inches of 2.5 or more", suggested=7.6))
+NARROWEST, WIDEST = 2.5, 100.0
+a_width = optional(a_number(lowest=NARROWEST, highest=WIDEST, accepted="a width of 2.5 to 100 inches", suggested=7.6))
 
 
 def write_picture(draw: Callable[[], Figure], path: str | os.PathLike[str], *, width: float | None = None) -> None:

@@ -22,7 +22,9 @@ def join_settings(*parts: Callable[[Any], Settings] | Settings, **settings: Any)
             found = part(hf) if callable(part) else part
             # What one kind of part alone needs adds up.
             more: Any = found.get("parts", ())
-            joined |= found | {"parts": (*joined.get("parts", ()), *(more(hf) if callable(more) else more))}
+            before: Any = joined.get("parts", ())
+            given: Any = more(hf) if callable(more) else more
+            joined |= found | {"parts": (*before, *given)}
         return {name: value(hf) if callable(value) else value for name, value in joined.items()}
 
     return read

@@ -351,6 +351,7 @@ def test_command_draws_pools(pools, tmp_path):
         ["--members", "a,b"],
         ["--max-size", "3"],
         ["--width", "1"],
+        ["--width", "1e6"],
         ["--width", "1", "--what", "when"],
         ["--against", "nowhere.csv"],
         ["--backend", "plotly"],
