@@ -26,6 +26,7 @@ CODES: Mapping[str, str] = MappingProxyType(
         "near-name": "a column is likely bytes or names of samples",
         "never-wins": "models that are best on next to no sample",
         "out-of-line": "a model's loss is far from what its size lets expect",
+        "part-above-total": "more active or non-embedding parameters than parameters",
         "rebuilt-tokenizer": "scores were made with a tokenizer that cut texts in another way",
         "scores": "scores of right and wrong answers in the place of losses",
         "single-family": "all models are of one family",

@@ -29,12 +29,12 @@ from bayeslaw.losses.dataset_checks import LOSSES
 from bayeslaw.losses.dataset_checks import MODELS as WHOLE_MODELS
 from bayeslaw.losses.file_digests import FILES, check_file, folder_files, named_files
 from bayeslaw.losses.frames import losses_from_matrix
-from bayeslaw.losses.free_memory import release_memory
 from bayeslaw.losses.long_rows import LongRows, read_long_rows
 from bayeslaw.losses.metrics import USUAL_METRIC, as_losses, metric_attribute
 from bayeslaw.losses.missing import drop_missing
 from bayeslaw.losses.model_frames import model_frame, models_from_frame
 from bayeslaw.losses.parquet_files import MODELS, again, loss_parts, read_parquet
+from bayeslaw.losses.released_memory import release_memory
 from bayeslaw.losses.sample_names import sample_index
 from bayeslaw.storage import atomic_folder, write_manifest
 

@@ -1,4 +1,7 @@
-"""Columns that no scoring gives: losses that never change, bytes that are no counts, one family under two names."""
+"""Columns that no scoring gives: losses that never change, bytes that are no counts, parts of sizes above the whole.
+
+And one family under two names.
+"""
 
 import unicodedata
 from collections.abc import Iterator
@@ -62,6 +65,33 @@ def fractional_bytes(losses: xr.Dataset) -> Iterator[Finding]:
             "text in UTF-8, not in thousands of bytes and no mean."
         )
         yield Finding("fractional-bytes", "error", message)
+
+
+def parts_above_total(losses: xr.Dataset) -> Iterator[Finding]:
+    """Look for models with more active or non-embedding parameters than parameters.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Yields
+    ------
+    Finding
+        Of severity ``"error"``.
+    """
+    total = losses["parameters"].to_numpy().astype(float)
+    for part in ("active_parameters", "non_embedding_parameters"):
+        if part not in losses:
+            continue
+        count = losses[part].to_numpy().astype(float)
+        # Sizes are often rounded, each for itself.
+        for index in np.flatnonzero(count > 1.05 * total):
+            message = (
+                f"{losses['lm'].to_numpy()[index]} is said to have {count[index]:.3g} {part.replace('_', ' ')} of "
+                f"{total[index]:.3g} in all: check the units of both."
+            )
+            yield Finding("part-above-total", "error", message)
 
 
 def near_families(losses: xr.Dataset) -> Iterator[Finding]:

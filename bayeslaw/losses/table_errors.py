@@ -13,7 +13,7 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
-from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
+from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes, parts_above_total
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
@@ -57,7 +57,7 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     list of Finding
         Of severity ``"error"``.
     """
-    found = list(_sizes(losses))
+    found = [*_sizes(losses), *parts_above_total(losses)]
     if "nll" not in losses or not metric_of(losses).log_losses:
         return found
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]

@@ -18,10 +18,10 @@ from bayeslaw.losses.columns import labels, numbers
 from bayeslaw.losses.file_digests import check_file
 from bayeslaw.losses.folders import read_models, read_rows
 from bayeslaw.losses.frames import on_samples
-from bayeslaw.losses.free_memory import release_memory
 from bayeslaw.losses.model_frames import model_frame, model_variables
 from bayeslaw.losses.model_tokens import AGAIN, check_same_tokens, read_model_tokens
 from bayeslaw.losses.parquet_files import again, loss_parts
+from bayeslaw.losses.released_memory import release_memory
 from bayeslaw.losses.sample_names import sample_index
 
 TOKENS = "tokens"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayeslaw.losses import token_columns
-from bayeslaw.losses.free_memory import release_memory
+from bayeslaw.losses.released_memory import release_memory
 from bayeslaw.pools.cpu_cores import usable_cores
 from bayeslaw.pools.cross_fitted import cross_fitted
 from bayeslaw.pools.diversity_numbers import correlation_of

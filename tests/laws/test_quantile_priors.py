@@ -105,8 +105,8 @@ def test_python_and_files_say_the_same():
 @pytest.mark.parametrize(
     ("make", "says"),
     [
-        (lambda: bl.between(0.6, 0.1), "swap"),
-        (lambda: bl.between(0.1, 0.1), "swap"),
+        (lambda: bl.between(0.6, 0.1), "the lower one first"),
+        (lambda: bl.between(0.1, 0.1), "the lower one first"),
         (lambda: bl.between(float("nan"), 0.1), "two numbers"),
         (lambda: bl.between("low", 0.1), "two numbers"),
         (lambda: bl.between(True, 3), "two numbers"),

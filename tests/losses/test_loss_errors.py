@@ -76,6 +76,16 @@ def test_bytes_that_are_no_counts(zoo):
     assert str(zoo["sample"].to_numpy()[7]) in message
 
 
+@pytest.mark.parametrize("part", ["active_parameters", "non_embedding_parameters"])
+def test_more_parameters_in_a_part_than_in_all(zoo, part):
+    sizes = zoo["parameters"].to_numpy().copy()
+    assert "part-above-total" not in found(zoo.assign({part: ("lm", sizes)}))
+    sizes[3] *= 1000
+    wrong = found(zoo.assign({part: ("lm", sizes)}))["part-above-total"]
+    assert wrong.startswith(f"{zoo['lm'].to_numpy()[3]} is said to have")
+    assert part.replace("_", " ") in wrong
+
+
 def test_a_mean_in_the_place_of_the_losses_of_each_sample(zoo):
     wrong = found(column(zoo, lambda values: np.full(len(values), values.mean())))
     assert wrong["constant-losses"].startswith(f"{FIRST} loses ")
