@@ -174,13 +174,17 @@ ROUTED_CASES = [
     Case(
         "deepseek_v2/groups",
         LATENT
+        | MANY_TOKENS
         | GROUPS
+        | WIDE_GROUPS
         | {
             "topk_method": "group_limited_greedy",
             "attention_bias": True,
             "mlp_bias": True,
-            "rope_parameters": LATENT_YARN,
+            "qk_rope_head_dim": 16,
+            "rope_parameters": RAMP,
         },
+        (150, 40),
     ),
     Case("deepseek_v3", LATENT | MANY_TOKENS | {"qk_rope_head_dim": 16, "rope_parameters": RAMP}, (150, 40)),
     Case(
@@ -188,7 +192,7 @@ ROUTED_CASES = [
         LATENT | GROUPS | WIDE_GROUPS | {"rope_interleave": False, "attention_bias": True, "first_k_dense_replace": 2},
     ),
     Case("glm4_moe_lite", LATENT | TYPES),
-    Case("glm4_moe_lite/groups", LATENT | GROUPS | {"attention_bias": True, "rope_interleave": False}),
+    Case("glm4_moe_lite/groups", LATENT | GROUPS | WIDE_GROUPS | {"attention_bias": True, "rope_interleave": False}),
     Case(
         "mellum",
         QWEN
