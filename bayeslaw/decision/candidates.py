@@ -14,9 +14,12 @@ from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.model_frames import model_frame
 from bayeslaw.losses.readers import read_csv, read_header
+from bayeslaw.losses.sizes import count_label
 from bayeslaw.prediction.joint_targets import pool_extrapolation
 from bayeslaw.prediction.targets import NOT_SEEN
 
+ROUNDED = 1.05
+"""How far sizes of one model may differ that were rounded."""
 FAR = 1.0
 """Ranges of log parameters beyond which it is said that an answer rests on the law's form."""
 NAME_COLUMNS = ("name", "model")
@@ -92,6 +95,32 @@ def _read(frame: pd.DataFrame) -> tuple[Candidate, ...]:
     return tuple(Candidate(name, str(family), float(size), *rest) for name, family, size, *rest in columns)
 
 
+def check_parts(candidates: Sequence[Candidate], kind: str) -> None:
+    """Refuse candidates of which more runs for a token than there is.
+
+    Parameters
+    ----------
+    candidates
+        The candidates.
+    kind
+        Which count of parameters their sizes are; nothing is said where it is not the total.
+
+    Raises
+    ------
+    InputError
+        If one has more active parameters than parameters, beyond rounding.
+    """
+    for candidate in candidates if kind == "total" else ():
+        active, total = candidate.active_parameters, candidate.parameters
+        if active is not None and active > ROUNDED * total:
+            raise InputError(
+                f"the candidate {candidate.name} has {count_label(active)} active parameters, and {count_label(total)} "
+                "in all",
+                "active parameters of at most the parameters",
+                "check the units of both",
+            )
+
+
 def _known(models: pd.DataFrame, column: str) -> list[float | None]:
     if column not in models:
         return [None] * len(models)
@@ -130,6 +159,32 @@ def check_candidates(candidates: Sequence[Candidate], scored: Sequence[str]) -> 
             "models that the table does not hold",
             f"leave out {known[0]}",
         )
+
+
+def check_sizes_as_scored(candidates: Mapping[str, Candidate], scored: Mapping[str, float]) -> None:
+    """Refuse a row of a scored model that states another size: it may be another model.
+
+    Parameters
+    ----------
+    candidates
+        Rows of scored models, by name.
+    scored
+        Sizes of the models of the table, by name.
+
+    Raises
+    ------
+    InputError
+        If the sizes of one differ by more than rounding.
+    """
+    for name, candidate in candidates.items():
+        sizes = sorted((candidate.parameters, scored[name]))
+        if sizes[1] > ROUNDED * sizes[0]:
+            raise InputError(
+                f"the candidate {name} has {count_label(candidate.parameters)} parameters, and the model of that name "
+                f"that was scored has {count_label(scored[name])}",
+                "for a scored model its own size, beside what it costs",
+                "correct the size, or give the candidate another name",
+            )
 
 
 def doubts(candidates: Sequence[Candidate], model: JointModel) -> list[str]:

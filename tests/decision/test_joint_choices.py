@@ -95,6 +95,16 @@ def test_scored_models_may_be_given_their_price_beside_candidates(joint_fit: bl.
         assert row.active_parameters <= 1e9
 
 
+def test_sizes_that_contradict_what_was_scored_are_refused(joint_fit: bl.Fit):
+    first, size = str(joint_fit.model.table.names[0]), float(joint_fit.model.table.parameters[0])
+    given = {"name": [first, "big"], "family": ["alder", "alder"], "parameters": [size, 1e11], "price": [1.0, 2.0]}
+    assert bl.choose(joint_fit, given, max_size=1, draws=50).rows
+    with pytest.raises(bl.InputError, match=f"the candidate {first} has .* that was scored has"):
+        bl.choose(joint_fit, given | {"parameters": [2 * size, 1e11]}, max_size=1, draws=50)
+    with pytest.raises(bl.InputError, match="big has 200B active parameters, and 100B in all"):
+        bl.choose(joint_fit, given | {"active_parameters": [size, 2e11]}, max_size=1, draws=50)
+
+
 def test_doubts_about_candidates_are_told(joint_fit: bl.Fit):
     far = {"name": ["far"], "family": ["Alder"], "parameters": [1e30]}
     for text in (
