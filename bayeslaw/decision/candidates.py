@@ -14,12 +14,10 @@ from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.model_frames import model_frame
 from bayeslaw.losses.readers import read_csv, read_header
-from bayeslaw.losses.sizes import count_label
+from bayeslaw.losses.sizes import ROUNDED, count_label
 from bayeslaw.prediction.joint_targets import pool_extrapolation
 from bayeslaw.prediction.targets import NOT_SEEN
 
-ROUNDED = 1.05
-"""How far sizes of one model may differ that were rounded."""
 FAR = 1.0
 """Ranges of log parameters beyond which it is said that an answer rests on the law's form."""
 NAME_COLUMNS = ("name", "model")

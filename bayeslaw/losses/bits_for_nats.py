@@ -11,7 +11,7 @@ LOG_RATIO = -float(np.log(np.log(2)))
 """Logarithm of what a nat is in bits, 1.44."""
 # Of ten measured tables none has two models of so nearly one size, so nearly this ratio and so little scatter about it,
 # of 3,000 random parts of them with three models or more and 60 samples or more one has. Where sizes may differ by a
-# factor of two, one of the tables has.
+# factor of two, parts of one of the tables have.
 LIKE_SIZE, NEAR_RATIO, TIMES_SCATTER = 1.3, 0.05, 1.5
 FEWEST_ROWS, MOST_ROWS = 50, 3_000
 

@@ -1,6 +1,7 @@
-"""Columns whose names come near to one that has a meaning."""
+"""Names that come near to others: columns to those that have a meaning, families to each other."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 
 import numpy as np
@@ -8,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.findings import Finding
+from bayeslaw.inputs.foreign_text import printable
 
 _COUNT = r"(?:n|nr|no|num|number|number_of|count|total)?[_ .-]?"
 _END = r"(?:[_ .-]?(?:n|num|count|len|length|size|total))?"
@@ -82,3 +84,29 @@ def near_names(losses: xr.Dataset) -> Iterator[Finding]:
             f"the column {column} looks like the names of the samples: rename it to sample, or give it with --sample."
         )
         yield Finding("near-name", "warning", message)
+
+
+def near_families(losses: xr.Dataset) -> Iterator[Finding]:
+    """Look for families whose names differ in case, spaces, signs or characters that are not seen alone.
+
+    Parameters
+    ----------
+    losses
+        A loss table, or a table of whole models.
+
+    Yields
+    ------
+    Finding
+        Of severity ``"warning"``.
+    """
+    by_letters: dict[str, list[str]] = {}
+    for name in dict.fromkeys(losses["family"].to_numpy().tolist()):
+        letters = "".join(each for each in unicodedata.normalize("NFKC", str(name)).casefold() if each.isalnum())
+        by_letters.setdefault(letters, []).append(str(name))
+    for letters, names in by_letters.items():
+        if letters and len(names) > 1:
+            message = (
+                f"the families {' and '.join(repr(printable(name)) for name in names)} differ in case, spaces or signs "
+                "alone, and count as different families: give models of one family one name."
+            )
+            yield Finding("near-families", "warning", message)

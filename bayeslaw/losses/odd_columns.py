@@ -1,16 +1,12 @@
-"""Columns that no scoring gives: losses that never change, bytes that are no counts, parts of sizes above the whole.
+"""Columns that no scoring gives: losses that never change, bytes that are no counts, parts of sizes above the whole."""
 
-And one family under two names.
-"""
-
-import unicodedata
 from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
-from bayeslaw.inputs.foreign_text import printable
+from bayeslaw.losses.sizes import ROUNDED
 
 
 def constant_losses(losses: xr.Dataset) -> Iterator[Finding]:
@@ -27,11 +23,10 @@ def constant_losses(losses: xr.Dataset) -> Iterator[Finding]:
         Of severity ``"error"``. Of losses that are all zero, or all 0 or 1, other findings tell.
     """
     nll = losses["nll"].to_numpy()
-    if np.isin(nll, (0.0, 1.0)).all():
-        return
     lowest, highest = nll.min(axis=0), nll.max(axis=0)
     constant = (lowest == highest) & (lowest != 0)
-    if constant.all():
+    # Tables are large: whether all are 0 or 1 is asked where it matters.
+    if not constant.any() or constant.all() or np.isin(nll, (0.0, 1.0)).all():
         return
     for index in np.flatnonzero(constant):
         message = (
@@ -85,36 +80,9 @@ def parts_above_total(losses: xr.Dataset) -> Iterator[Finding]:
         if part not in losses:
             continue
         count = losses[part].to_numpy().astype(float)
-        # Sizes are often rounded, each for itself.
-        for index in np.flatnonzero(count > 1.05 * total):
+        for index in np.flatnonzero(count > ROUNDED * total):
             message = (
                 f"{losses['lm'].to_numpy()[index]} is said to have {count[index]:.3g} {part.replace('_', ' ')} of "
                 f"{total[index]:.3g} in all: check the units of both."
             )
             yield Finding("part-above-total", "error", message)
-
-
-def near_families(losses: xr.Dataset) -> Iterator[Finding]:
-    """Look for families whose names differ in case, spaces, signs or characters that are not seen alone.
-
-    Parameters
-    ----------
-    losses
-        A loss table, or a table of whole models.
-
-    Yields
-    ------
-    Finding
-        Of severity ``"warning"``.
-    """
-    by_letters: dict[str, list[str]] = {}
-    for name in dict.fromkeys(losses["family"].to_numpy().tolist()):
-        letters = "".join(each for each in unicodedata.normalize("NFKC", str(name)).casefold() if each.isalnum())
-        by_letters.setdefault(letters, []).append(str(name))
-    for letters, names in by_letters.items():
-        if letters and len(names) > 1:
-            message = (
-                f"the families {' and '.join(repr(printable(name)) for name in names)} differ in case, spaces or signs "
-                "alone, and count as different families: give models of one family one name."
-            )
-            yield Finding("near-families", "warning", message)

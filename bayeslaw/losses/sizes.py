@@ -16,6 +16,8 @@ WORDS = re.compile(r"(?i)^([+-]?[\d.]+(?:e[+-]?\d+)?)\s*([kmbt])$")
 # Commas between groups of three digits.
 GROUPED = re.compile(r"^\d{1,3}(?:,\d{3})+(?:\.\d*)?$")
 ACCEPTED = "numbers such as 7e9, 7B or 70,000,000"
+ROUNDED = 1.05
+"""How far two sizes of one model may differ that were rounded, each for itself."""
 _readings: ContextVar[dict[str, float] | None] = ContextVar("sizes read from words", default=None)
 
 
