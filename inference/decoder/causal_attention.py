@@ -61,7 +61,7 @@ def attend(
     scale
         Factor on scores.
     window
-        Number of positions attended to, the query's own included.
+        Number of positions attended to, the query's own included; of each query where it is an array [row, position].
     key_bias
         What is added to scores by the key's position, [group, head or 1, position], of each row where a dimension more
         stands in front.
@@ -76,6 +76,8 @@ def attend(
         [row, position, group, head, dimension], in the type of `values`. Scores and their softmax are float32.
     """
     length = queries.shape[1]
+    # The first key that each query sees, [row or 1, position].
+    earliest = jnp.atleast_2d(jnp.arange(length) - window + 1)
     block = min(QUERY_BLOCK, length)
     blocks = -(-length // block)
     # Every stage has its own number of keys, so that about half of the pairs, those in the future, are never computed.
@@ -84,36 +86,41 @@ def attend(
     mixed = []
     for first in range(0, blocks, per_stage):
         start, stop = first * block, min((first + per_stage) * block, length)
-        seen = keys[:, :stop], values[:, :stop]
         bias = None if key_bias is None else key_bias[..., None, :stop]
-        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap, sinks)))
+        of_keys = keys[:, :stop], values[:, :stop], (scale, bias, softcap, sinks)
+        mixed.append(_stage(queries[:, start:stop], earliest[:, start:stop], start, block, of_keys))
     return mixed[0] if len(mixed) == 1 else jnp.concatenate(mixed, 1)
 
 
-def _stage(queries: jax.Array, keys: jax.Array, values: jax.Array, start: int, block: int, rules: tuple) -> jax.Array:
+def _stage(queries: jax.Array, earliest: jax.Array, start: int, block: int, of_keys: tuple) -> jax.Array:
     """Attend from queries [row, position, ...] that begin at position `start` to all keys given."""
-    rows, count, *rest = queries.shape
+    rows, count = queries.shape[:2]
     if count <= block:
-        return _attend_block(queries, keys, values, start + jnp.arange(count), rules)
+        return _attend_block(queries, earliest, start + jnp.arange(count), *of_keys)
     pad = -count % block
-    queries = jnp.pad(queries, ((0, 0), (0, pad), *((0, 0),) * len(rest)))
-    many = jnp.moveaxis(queries.reshape(rows, -1, block, *rest), 1, 0)
-    positions = start + jnp.arange(count + pad).reshape(-1, block)
-    mixed = jax.lax.map(lambda one: _attend_block(one[0], keys, values, one[1], rules), (many, positions))
+
+    def cut(x: jax.Array) -> jax.Array:
+        # What fills up sees all keys, and is thrown away.
+        x = jnp.pad(x, ((0, 0), (0, pad), *((0, 0),) * (x.ndim - 2)))
+        return jnp.moveaxis(x.reshape(len(x), -1, block, *x.shape[2:]), 1, 0)
+
+    many = cut(queries), cut(earliest), start + jnp.arange(count + pad).reshape(-1, block)
+    mixed = jax.lax.map(lambda one: _attend_block(*one, *of_keys), many)
     return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *mixed.shape[3:])[:, :count]
 
 
 def _attend_block(
-    queries: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, rules: tuple
+    queries: jax.Array, earliest: jax.Array, positions: jax.Array, keys: jax.Array, values: jax.Array, rules: tuple
 ) -> jax.Array:
-    scale, window, bias, softcap, sinks = rules
+    scale, bias, softcap, sinks = rules
     scores = jnp.einsum("btghd,bsgd->bghts", queries, keys, preferred_element_type=jnp.float32) * scale
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
-    distance = positions[:, None] - jnp.arange(keys.shape[1])
+    places = jnp.arange(keys.shape[1])
+    seen = (places <= positions[:, None]) & (places >= earliest[..., None])
     if bias is not None:
         scores = scores + bias
-    scores = jnp.where((distance >= 0) & (distance < window), scores, -jnp.inf)
+    scores = jnp.where(seen[:, None, None], scores, -jnp.inf)
     shares = _shares(scores, sinks).astype(values.dtype)
     mixed = jnp.einsum("bghts,bsgd->btghd", shares, values, preferred_element_type=jnp.float32)
     return mixed.astype(values.dtype)

@@ -12,7 +12,9 @@ from inference.decoder.layers import LayerInputs
 from inference.decoder.rope import rotation_tables
 
 
-def layer_inputs(config: DecoderConfig, lengths: jax.Array, length: int) -> Callable[[jax.Array], LayerInputs]:
+def layer_inputs(
+    config: DecoderConfig, lengths: jax.Array, length: int, *, positions: jax.Array | None = None
+) -> Callable[[jax.Array], LayerInputs]:
     """Make what the layers of a decoder are given for a batch.
 
     Parameters
@@ -20,9 +22,12 @@ def layer_inputs(config: DecoderConfig, lengths: jax.Array, length: int) -> Call
     config
         The decoder.
     lengths
-        Number of ids of each row that are text, [row].
+        Number of ids of each row that are text, [row], or of the text that each position belongs to, [row, position].
     length
         Number of positions.
+    positions
+        Number of each position within its text, from 0, [row, position], where rows hold several texts; None where each
+        begins with its row. No text sees another.
 
     Returns
     -------
@@ -31,16 +36,20 @@ def layer_inputs(config: DecoderConfig, lengths: jax.Array, length: int) -> Call
     """
     cosines = sines = key_bias = None
     if config.position == "rope":
-        cosines, sines = rotation_tables(config.ropes, length, lengths, unrotated=-1 in config.layer_rope)
+        unrotated = -1 in config.layer_rope
+        cosines, sines = rotation_tables(config.ropes, length, lengths, unrotated=unrotated, positions=positions)
     if config.position == "alibi":
         bias = alibi_bias(config.heads, length, rounded=config.alibi_rounded)
         shape = (config.key_value_heads, config.heads_per_group, length)
         key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
+        key_bias = key_bias if positions is None else jnp.moveaxis(key_bias[..., positions], 2, 0)
     windows, ropes, scales = _layer_numbers(config, length)
 
     def of_layer(layer: jax.Array) -> LayerInputs:
         turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-        return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
+        # A text sees no further back than to its beginning.
+        window = windows[layer] if positions is None else jnp.minimum(windows[layer], positions + 1)
+        return LayerInputs(*turns, window, key_bias, scales[layer], layer, positions)
 
     return of_layer
 

@@ -45,13 +45,17 @@ class LayerInputs(NamedTuple):
     cosines, sines
         Rotation of this layer, [row or 1, position, 1, pair]; empty without rotary positions.
     window
-        How many positions are attended to, scalar; at least the length where all are.
+        How many positions are attended to, scalar, at least the length where all are; or [row, position], where it ends
+        with the text that a position belongs to.
     key_bias
-        Bias on attention scores by the key's position, [group, head, position], or None.
+        Bias on attention scores by the key's position, [group, head, position], by row where a dimension more stands in
+        front, or None.
     scale
         Factor on attention scores, scalar.
     layer
         Number of the layer, from 0, scalar.
+    positions
+        Number of each position within its text, from 0, [row, position]; None where texts begin with their rows.
     """
 
     cosines: jax.Array | None
@@ -60,6 +64,7 @@ class LayerInputs(NamedTuple):
     key_bias: jax.Array | None
     scale: jax.Array
     layer: jax.Array | int = 0
+    positions: jax.Array | None = None
 
 
 class Linear(nnx.Module):

@@ -72,7 +72,7 @@ def _yarn_ramp(rope: Rope) -> np.ndarray:
 
 
 def rotation_tables(
-    ropes: tuple[Rope, ...], length: int, lengths: jax.Array, *, unrotated: bool
+    ropes: tuple[Rope, ...], length: int, lengths: jax.Array, *, unrotated: bool, positions: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
     """Return cosines and sines for every rotary embedding of a decoder.
 
@@ -83,22 +83,26 @@ def rotation_tables(
     length
         Number of positions.
     lengths
-        Length of each row's text, [row]: ``"longrope"`` chooses its table by it, not by the padded length.
+        Length of each row's text, [row], or of the text of each position, [row, position]: ``"longrope"`` chooses its
+        table by it, not by the padded length.
     unrotated
         Whether to append a table that rotates nothing, for layers without positions.
+    positions
+        Number of each position within its text, [row, position]; texts begin with their rows by default.
 
     Returns
     -------
     tuple of jax.Array
         Cosines and sines, each [rope, row or 1, position, 1, width / 2], float32.
     """
-    positions = jnp.arange(length, dtype=jnp.float32)[:, None]
+    numbers = jnp.arange(length)[None] if positions is None else positions
+    numbers = numbers.astype(jnp.float32)[..., None]
     cosines, sines = [], []
     for rope in ropes:
-        angles = (positions * inverse_frequencies(rope))[None]
+        angles = numbers * inverse_frequencies(rope)
         if rope.kind == "longrope":
-            beyond = (lengths > rope.original_max_length)[:, None, None]
-            angles = jnp.where(beyond, positions * inverse_frequencies(rope, long=True), angles)
+            beyond = (lengths > rope.original_max_length).reshape(len(lengths), -1, 1)
+            angles = jnp.where(beyond, numbers * inverse_frequencies(rope, long=True), angles)
         cosines.append(jnp.cos(angles) * np.float32(rope.magnitude))
         sines.append(jnp.sin(angles) * np.float32(-rope.magnitude if rope.backward else rope.magnitude))
     if unrotated:

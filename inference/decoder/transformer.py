@@ -88,7 +88,9 @@ class Decoder(nnx.Module):
         # Some families keep the head's bias when its weight is the embedding.
         self.head_bias = nnx.Param(jnp.zeros((config.vocabulary,))) if config.head_bias else None
 
-    def __call__(self, tokens: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    def __call__(
+        self, tokens: jax.Array, lengths: jax.Array | None = None, positions: jax.Array | None = None
+    ) -> jax.Array:
         """Compute hidden states.
 
         Parameters
@@ -97,7 +99,11 @@ class Decoder(nnx.Module):
             Token ids, [row, position], padded on the right with any id.
         lengths
             Number of ids of each row that are text, [row]; all by default. Only rope scaling that depends on a text's
-            length reads it: attention is causal, so padding on the right reaches nothing.
+            length reads it: attention is causal, so padding on the right reaches nothing. Where rows hold several texts
+            that of each position's text, [row, position].
+        positions
+            Number of each position within its text, from 0, [row, position], where rows hold several texts, which only
+            decoders may be given whose mixers are all in `inference.decoder.mixers.ROW_SHARING`.
 
         Returns
         -------
@@ -106,13 +112,16 @@ class Decoder(nnx.Module):
         """
         rows, length = tokens.shape
         lengths = jnp.full((rows,), length) if lengths is None else lengths
-        x, inputs = self.embed(tokens), layer_inputs(self.config, lengths, length)
+        x, inputs = self.embed(tokens, positions), layer_inputs(self.config, lengths, length, positions=positions)
         for run, unit in zip(self.config.layer_plan, self.blocks, strict=True):
             x = _through_run(run, unit, x, inputs)
         return self.finish(x)
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
-        """Return what the first block is given of token ids [row, position]: [row, position, width], float32."""
+    def embed(self, tokens: jax.Array, positions: jax.Array | None = None) -> jax.Array:
+        """Return what the first block is given of token ids [row, position]: [row, position, width], float32.
+
+        `positions` are as in `__call__`.
+        """
         config = self.config
         # The reference rounds the scale to the type of the weights.
         x = self.embedding(tokens) * jnp.asarray(config.embedding_scale, self.embedding.weight[...].dtype)
@@ -120,10 +129,12 @@ class Decoder(nnx.Module):
             x = self.project_in(x)
         x = x.astype(jnp.float32)
         if self.positions is not None:
-            x = x + self.positions(jnp.arange(tokens.shape[1]) + config.position_offset).astype(jnp.float32)
+            places = jnp.arange(tokens.shape[1]) if positions is None else positions
+            x = x + self.positions(places + config.position_offset).astype(jnp.float32)
         if config.position == "sinusoidal":
             steps = config.sinusoid_steps
-            x = x + sinusoids(tokens.shape[1], config.width, first=config.position_offset, steps=steps)
+            table = sinusoids(tokens.shape[1], config.width, first=config.position_offset, steps=steps)
+            x = x + (table if positions is None else jnp.asarray(table)[positions])
         return x if self.embedding_norm is None else self.embedding_norm(x)
 
     def finish(self, x: jax.Array) -> jax.Array:

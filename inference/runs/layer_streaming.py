@@ -149,12 +149,17 @@ class _Walk:
 
     def _embed(self, batch: int, weights: nnx.State) -> jax.Array:
         (tokens,) = place_rows(self._mesh, self.arrays[batch].inputs)
-        return embed(self.config, weights, tokens)
+        return embed(self.config, weights, tokens, self._positions(batch))
+
+    def _positions(self, batch: int) -> jax.Array | None:
+        positions = self.arrays[batch].positions
+        return None if positions is None else place_rows(self._mesh, positions)[0]
 
     def _through_block(self, batch: int, part: DecoderPart, weights: nnx.State, values: np.ndarray) -> jax.Array:
         assert part.kind is not None
         x, lengths = place_rows(self._mesh, values, self.arrays[batch].lengths)
-        return through_block(self.config, part.kind, weights, x, lengths, jnp.asarray(part.layer))
+        places = {"lengths": lengths, "positions": self._positions(batch), "layer": jnp.asarray(part.layer)}
+        return through_block(self.config, part.kind, weights, x, **places)
 
     def finish(self, batch: int, weights: nnx.State) -> tuple[np.ndarray, float]:
         """Return a batch's log-probabilities [row, position], and the seconds that it took in all."""

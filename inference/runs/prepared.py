@@ -19,7 +19,7 @@ from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 from inference.runs.model_list import ModelRequest
 from inference.runs.options import ScoreOptions
-from inference.scoring.scores import check_window, default_batch_tokens, default_dtype, shape_cost
+from inference.scoring.scores import check_window, default_batch_tokens, default_dtype, shape_cost, shares_rows
 from inference.texts.batches import Batch, BatchArrays, Window, batch_arrays, plan_batches, plan_windows
 from inference.texts.documents import Corpus, text_hash
 from inference.texts.tokens import Encoding, TextTokenizer
@@ -170,17 +170,13 @@ class Plan:
         """
         found = [np.full(len(encoding.ids), np.nan, np.float32) for encoding in self.encodings]
         for batch, values in zip(self.batches, batches, strict=True):
-            start = 0
-            for which in batch.windows:
-                window = self.windows[which]
-                stop = start + window.stop - window.first
-                found[window.document][window.first : window.stop] = values[start:stop]
-                start = stop
+            for window, part in batch.parts(self.windows, values):
+                found[window.document][window.first : window.stop] = part
         return found
 
     def gather(self, batch: int, values: np.ndarray, scored: np.ndarray) -> np.ndarray:
         """Take the scored tokens of a batch [row, position], window by window: [token]."""
-        rows = len(self.batches[batch].windows)
+        rows = self.batches[batch].rows
         return values[:rows][scored[:rows]]
 
 
@@ -208,7 +204,9 @@ def plan_texts(model: PreparedModel, texts: Sequence[str]) -> Plan:
     lengths = [len(encoding.ids) for encoding in encodings]
     prefix = model.tokenizer.prefix
     windows = plan_windows(lengths, window=model.window, stride=model.stride, prefix=prefix is not None)
-    batches = plan_batches(windows, batch_tokens=model.batch_tokens, shape_cost=model.shape_cost)
+    batches = plan_batches(
+        windows, batch_tokens=model.batch_tokens, shape_cost=model.shape_cost, packed=shares_rows(model.config)
+    )
     return Plan(encodings, windows, batches, prefix)
 
 

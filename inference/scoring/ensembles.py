@@ -20,6 +20,7 @@ from inference.scoring.scores import (
     place_rows,
     score,
     shape_cost,
+    shares_rows,
     token_log_probabilities,
 )
 from inference.texts.batches import batch_arrays, plan_batches, plan_windows
@@ -146,27 +147,30 @@ def _product_losses(
     common = min(model.config.vocabulary for model in models)
     losses = np.zeros(len(encodings))
     cost = min(shape_cost(model.parameters["total"], model.config) for model in models)
-    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens(), shape_cost=cost):
+    packed, budget = all(shares_rows(model.config) for model in models), batch_tokens or default_batch_tokens()
+    for batch in plan_batches(windows, batch_tokens=budget, shape_cost=cost, packed=packed):
         many = [batch_arrays(batch, windows, encodings, prefix=model.tokenizer.prefix) for model in models]
         inputs = [place_rows(model.mesh, one.inputs)[0] for model, one in zip(models, many, strict=True)]
         targets, lengths = place_rows(models[0].mesh, many[0].targets, many[0].lengths)
-        found = _product(graphs, states, inputs, targets, lengths, jnp.asarray(shares, jnp.float32), common)
-        values = np.where(many[0].scored, np.asarray(found)[: len(many[0].scored)], 0).astype(np.float64)
-        documents = [windows[which].document for which in batch.windows]
-        np.add.at(losses, documents, -values[: len(documents)].sum(axis=1))
+        positions = None if many[0].positions is None else place_rows(models[0].mesh, many[0].positions)[0]
+        rows = targets, lengths, positions
+        found = np.asarray(_product(graphs, states, inputs, rows, jnp.asarray(shares, jnp.float32), common))
+        for window, part in batch.parts(windows, found[: len(many[0].scored)][many[0].scored]):
+            losses[window.document] -= part.sum(dtype=np.float64)
     return losses
 
 
 @partial(jax.jit, static_argnames=("graphs", "common"))
 def _product(
-    graphs: tuple, states: tuple, inputs: list[jax.Array], targets: jax.Array, lengths: jax.Array, shares, common: int
+    graphs: tuple, states: tuple, inputs: list[jax.Array], rows: tuple, shares: jax.Array, common: int
 ) -> jax.Array:
     """Return log-probabilities of targets under the normalised product, [row, position].
 
     Ids that only some models have a row for, which no text holds, are left out of the normaliser.
     """
     decoders = [nnx.merge(graph, state) for graph, state in zip(graphs, states, strict=True)]
-    hidden = [decoder(one, lengths) for decoder, one in zip(decoders, inputs, strict=True)]
+    targets, lengths, positions = rows
+    hidden = [decoder(one, lengths, positions) for decoder, one in zip(decoders, inputs, strict=True)]
 
     def chosen(targets: jax.Array, *slices: jax.Array) -> jax.Array:
         total = jnp.zeros((*targets.shape, common), jnp.float32)

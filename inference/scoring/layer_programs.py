@@ -21,7 +21,9 @@ def _filled(module: Any, state: nnx.State) -> Any:
 
 
 @partial(jax.jit, static_argnames="config")
-def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array) -> jax.Array:
+def embed(
+    config: DecoderConfig, state: nnx.State, tokens: jax.Array, positions: jax.Array | None = None
+) -> jax.Array:
     """Compute what the first block is given.
 
     Parameters
@@ -32,18 +34,27 @@ def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array) -> jax.Arr
         The parameters that come before its blocks.
     tokens
         Token ids, [row, position].
+    positions
+        Number of each position within its text, [row, position], where rows hold several.
 
     Returns
     -------
     jax.Array
         Hidden states, [row, position, width], float32.
     """
-    return _filled(nnx.eval_shape(lambda: Decoder(config)), state).embed(tokens)
+    return _filled(nnx.eval_shape(lambda: Decoder(config)), state).embed(tokens, positions)
 
 
 @partial(jax.jit, static_argnames=("config", "kind"))
 def through_block(
-    config: DecoderConfig, kind: BlockKind, state: nnx.State, x: jax.Array, lengths: jax.Array, layer: jax.Array
+    config: DecoderConfig,
+    kind: BlockKind,
+    state: nnx.State,
+    x: jax.Array,
+    *,
+    lengths: jax.Array,
+    layer: jax.Array,
+    positions: jax.Array | None = None,
 ) -> jax.Array:
     """Pass hidden states through one block.
 
@@ -58,16 +69,18 @@ def through_block(
     x
         Hidden states, [row, position, width], float32.
     lengths
-        Number of ids of each row that are text, [row].
+        Number of ids of each row that are text, [row], or of each position's text, [row, position].
     layer
         Number of the block, from 0: data, so that blocks of one kind share a program.
+    positions
+        As in `embed`.
 
     Returns
     -------
     jax.Array
         Hidden states, [row, position, width], float32.
     """
-    inputs = layer_inputs(config, lengths, x.shape[1])
+    inputs = layer_inputs(config, lengths, x.shape[1], positions=positions)
     return _filled(nnx.eval_shape(lambda: Block(config, kind)), state)(x, inputs(layer))
 
 

@@ -19,6 +19,7 @@ from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
 from inference.checkpoints.weights import DTYPES, load_decoder
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.head import target_log_probabilities
+from inference.decoder.mixers import ROW_SHARING
 from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 from inference.texts.batches import BatchArrays, batch_arrays, plan_batches, plan_windows
@@ -164,6 +165,22 @@ def shape_cost(parameters: int, config: DecoderConfig) -> int:
     return int(config.depth * LAYER_COMPILE_SECONDS / (POSITION_SECONDS + parameters / PRODUCTS_PER_SECOND))
 
 
+def shares_rows(config: DecoderConfig) -> bool:
+    """Say whether several texts may go through a model in one row: not where a state passes from one to the next.
+
+    Parameters
+    ----------
+    config
+        What it is made of.
+
+    Returns
+    -------
+    bool
+        Whether they may; attention ends at the beginning of a text.
+    """
+    return all(kind.mixer in ROW_SHARING for run in config.layer_plan for kind in run.unit)
+
+
 def check_window(config: DecoderConfig, window: int | None, stride: int | None) -> tuple[int, int]:
     """Return the window and stride that long texts are scored with.
 
@@ -245,8 +262,9 @@ def batch_log_probabilities(model: LanguageModel, arrays: BatchArrays) -> np.nda
     """
     graph, state = nnx.split(model.decoder)
     inputs, targets, lengths = place_rows(model.mesh, arrays.inputs, arrays.targets, arrays.lengths)
+    positions = None if arrays.positions is None else place_rows(model.mesh, arrays.positions)[0]
     split = model.mesh is not None and model.mesh.shape[TENSOR] > 1
-    found = np.asarray(_log_probabilities(graph, state, inputs, targets, lengths, split=split))
+    found = np.asarray(_log_probabilities(graph, state, inputs, targets, lengths, positions, split=split))
     return np.where(arrays.scored, found[: len(arrays.scored)], np.float32(0))
 
 
@@ -261,10 +279,17 @@ def place_rows(mesh: Mesh | None, *arrays: np.ndarray) -> list[jax.Array]:
 
 @partial(jax.jit, static_argnames=("graph", "split"))
 def _log_probabilities(
-    graph: Any, state: Any, inputs: jax.Array, targets: jax.Array, lengths: jax.Array, *, split: bool = False
+    graph: Any,
+    state: Any,
+    inputs: jax.Array,
+    targets: jax.Array,
+    lengths: jax.Array,
+    positions: jax.Array | None = None,
+    *,
+    split: bool = False,
 ) -> jax.Array:
     decoder = nnx.merge(graph, state)
-    return target_log_probabilities(decoder, decoder(inputs, lengths), targets, split=split)
+    return target_log_probabilities(decoder, decoder(inputs, lengths, positions), targets, split=split)
 
 
 def token_log_probabilities(
@@ -310,13 +335,13 @@ def token_log_probabilities(
     prefix = model.tokenizer.prefix
     windows = plan_windows(lengths, window=window, stride=stride, prefix=prefix is not None)
     found = [np.full(length, np.nan, np.float32) for length in lengths]
-    cost = shape_cost(model.parameters["total"], model.config)
-    for batch in plan_batches(windows, batch_tokens=batch_tokens or default_batch_tokens(), shape_cost=cost):
+    cost, packed = shape_cost(model.parameters["total"], model.config), shares_rows(model.config)
+    budget = batch_tokens or default_batch_tokens()
+    for batch in plan_batches(windows, batch_tokens=budget, shape_cost=cost, packed=packed):
         arrays = batch_arrays(batch, windows, encodings, prefix=prefix)
         values = batch_log_probabilities(model, arrays)
-        for row, which in enumerate(batch.windows):
-            planned = windows[which]
-            found[planned.document][planned.first : planned.stop] = values[row][arrays.scored[row]]
+        for planned, part in batch.parts(windows, values[arrays.scored]):
+            found[planned.document][planned.first : planned.stop] = part
         advance(int(arrays.scored.sum()))
     return found
 

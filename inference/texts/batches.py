@@ -1,11 +1,12 @@
 """Tokenised documents to windows, and windows to batches of few shapes."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bayeslaw.errors import InputError, check_whole
+from inference.texts.packing import PackedRows, pack_rows
 from inference.texts.tokens import Encoding
 
 MOST_SHAPES, TOKENS_PER_SHAPE = 8, 8192
@@ -53,12 +54,57 @@ class Batch:
     rows
         Rows of the shape; those beyond the windows are padding.
     windows
-        Indices into the list of windows.
+        Indices into the list of windows, row by row.
+    counts
+        Number of windows of each row that has some; empty where each has one.
     """
 
     inputs: int
     rows: int
     windows: tuple[int, ...]
+    counts: tuple[int, ...] = ()
+
+    def places(self, windows: Sequence["Window"]) -> Iterator[tuple["Window", int, int]]:
+        """Yield each of its windows with its row and the position that it begins at there.
+
+        Parameters
+        ----------
+        windows
+            All windows.
+
+        Yields
+        ------
+        tuple
+            Window, row, and first position.
+        """
+        which = iter(self.windows)
+        for row, count in enumerate(self.counts or (1,) * len(self.windows)):
+            start = 0
+            for _ in range(count):
+                window = windows[next(which)]
+                yield window, row, start
+                start += window.inputs
+
+    def parts(self, windows: Sequence["Window"], values: np.ndarray) -> Iterator[tuple["Window", np.ndarray]]:
+        """Yield each of its windows with the values of the tokens it scores.
+
+        Parameters
+        ----------
+        windows
+            All windows.
+        values
+            Those of all tokens that the batch scores, row by row, [token].
+
+        Yields
+        ------
+        tuple
+            Window and values, [token].
+        """
+        start = 0
+        for window in (windows[which] for which in self.windows):
+            stop = start + window.stop - window.first
+            yield window, values[start:stop]
+            start = stop
 
 
 @dataclass(frozen=True)
@@ -72,15 +118,20 @@ class BatchArrays:
     targets
         int32 [row, position], the ids predicted at those positions.
     lengths
-        int32 [row], positions in use; 1 in a row of padding, so that no row attends to nothing.
+        int32 [row], positions in use; 1 in a row of padding, so that no row attends to nothing. [row, position] where
+        rows hold several windows: those of the window that a position belongs to, 1 in padding.
     scored
         bool [row, position], whether the target's log-probability counts here.
+    positions
+        int32 [row, position], where rows hold several windows: the number of each position within its window, from 0;
+        0 in padding. None where each window has a row.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     lengths: np.ndarray
     scored: np.ndarray
+    positions: np.ndarray | None = None
 
 
 def plan_windows(lengths: Sequence[int], *, window: int, stride: int, prefix: bool) -> list[Window]:
@@ -134,6 +185,7 @@ def plan_batches(
     most_shapes: int | None = None,
     shape_cost: int = 0,
     multiple: int = 1,
+    packed: bool = False,
 ) -> list[Batch]:
     """Gather windows of similar length into batches, with the least padding that few shapes allow.
 
@@ -141,6 +193,8 @@ def plan_batches(
     many rows, as few batches as the budget allows; windows of one length are in one class. Of all numbers of shapes
     allowed the one is taken whose padding and compilations cost least together. The plan depends on the lengths of the
     windows and on the options alone.
+
+    Where windows may share rows (`packed`), they are put into rows as `inference.texts.packing.pack_rows` does.
 
     Parameters
     ----------
@@ -155,6 +209,8 @@ def plan_batches(
         How many positions go through the model in the time that a shape takes to compile: many where it is small.
     multiple
         What the length of rows is a multiple of, unless that is beyond the longest window.
+    packed
+        Whether rows may hold several windows.
 
     Returns
     -------
@@ -175,6 +231,9 @@ def plan_batches(
     check_whole("multiple", multiple, lowest=1, suggested=8)
     if not len(lengths):
         return []
+    if packed:
+        shapes = pack_rows(lengths, batch_tokens=batch_tokens, multiple=multiple)
+        return [batch for shape in shapes for batch in _packed_batches(shape)]
     # Stable, so that the plan is a function of the lengths.
     order = np.argsort(-lengths, kind="stable")
     # No row is longer than the longest window, which may be all that a model has positions for.
@@ -187,6 +246,16 @@ def plan_batches(
             chosen = order[start : min(start + rows, done + count)]
             batches.append(Batch(inputs, rows, tuple(chosen.tolist())))
         done += count
+    return batches
+
+
+def _packed_batches(shape: PackedRows) -> list[Batch]:
+    single = all(len(row) == 1 for row in shape.windows)
+    batches = []
+    for start in range(0, len(shape.windows), shape.rows):
+        rows = shape.windows[start : start + shape.rows]
+        counts = () if single else tuple(map(len, rows))
+        batches.append(Batch(shape.inputs, shape.rows, tuple(which for row in rows for which in row), counts))
     return batches
 
 
@@ -221,19 +290,26 @@ def batch_arrays(
     inputs = np.full((batch.rows, batch.inputs), pad, np.int32)
     targets = np.full((batch.rows, batch.inputs), pad, np.int32)
     scored = np.zeros((batch.rows, batch.inputs), bool)
-    lengths = np.ones(batch.rows, np.int32)
-    for row, window in enumerate(windows[index] for index in batch.windows):
+    several = bool(batch.counts)
+    lengths = np.ones((batch.rows, batch.inputs) if several else batch.rows, np.int32)
+    positions = np.zeros((batch.rows, batch.inputs), np.int32) if several else None
+    for window, row, start in batch.places(windows):
         if window.prefix != (prefix is not None):
             problem = (
                 f"the prefix is {prefix}, and the windows were planned {'with' if window.prefix else 'without'} one"
             )
             raise InputError(problem, "a prefix for windows planned with one", "plan the windows anew")
         seen = encodings[window.document].ids[window.start : window.stop]
-        count = lengths[row] = window.inputs
-        inputs[row, :count] = seen[:-1] if prefix is None else np.concatenate([[prefix], seen[:-1]])
-        targets[row, :count] = seen[-count:]
-        scored[row, count - (window.stop - window.first) : count] = True
-    return BatchArrays(inputs, targets, lengths, scored)
+        count, stop = window.inputs, start + window.inputs
+        inputs[row, start:stop] = seen[:-1] if prefix is None else np.concatenate([[prefix], seen[:-1]])
+        targets[row, start:stop] = seen[-count:]
+        scored[row, stop - (window.stop - window.first) : stop] = True
+        if positions is None:
+            lengths[row] = count
+        else:
+            lengths[row, start:stop] = count
+            positions[row, start:stop] = np.arange(count)
+    return BatchArrays(inputs, targets, lengths, scored, positions)
 
 
 def _round_up(lengths: np.ndarray) -> np.ndarray:

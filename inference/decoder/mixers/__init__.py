@@ -32,5 +32,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "rglru": GatedLinearUnitMixer,
     "short_convolution": ShortConvolutionMixer,
 }
+# Those in which no text reaches another that shares its row, by the window and the positions they are given.
+ROW_SHARING = frozenset({"attention", "differential_attention", "gated_attention", "latent_attention"})
 # Those whose state goes through a text, from one position to the next.
 RECURRENT = frozenset({"attention_mamba2", "gated_delta", "mamba", "mamba2", "rglru", "short_convolution"})

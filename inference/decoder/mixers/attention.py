@@ -66,7 +66,8 @@ class Attention(nnx.Module):
         if by_head and late:
             q, k = self._normed(q, k)
         if self.growth is not None:
-            q = q * self.growth.factors(length)[:, None, None]
+            factors = jnp.asarray(self.growth.factors(length))
+            q = q * (factors if inputs.positions is None else factors[inputs.positions])[..., None, None]
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
