@@ -68,6 +68,18 @@ class Ours:
         found = token_log_probabilities(self.model, encodings)
         return -sum(float(values.sum(dtype=np.float64)) for values in found)
 
+    def used(self, texts: list[np.ndarray]) -> float:
+        """Return the share of the positions computed that hold tokens."""
+        from inference.scoring.scores import check_window, default_batch_tokens, shape_cost, shares_rows
+        from inference.texts.batches import plan_batches, plan_windows
+
+        config, lengths = self.model.config, [len(ids) for ids in texts]
+        window, stride = check_window(config, None, None)
+        windows = plan_windows(lengths, window=window, stride=stride, prefix=True)
+        cost, packed = shape_cost(self.parameters, config), shares_rows(config)
+        batches = plan_batches(windows, batch_tokens=default_batch_tokens(), shape_cost=cost, packed=packed)
+        return sum(lengths) / sum(batch.rows * batch.inputs for batch in batches)
+
     def compilations(self) -> int:
         import inference.scoring.scores  # noqa: F401
 
@@ -112,6 +124,9 @@ class Torch:
         losses = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none")
         return float(losses.double().sum())
 
+    def used(self, texts: list[np.ndarray]) -> float:
+        return math.nan
+
     def compilations(self) -> int:
         return 0
 
@@ -151,6 +166,7 @@ def serve(side: str, folder: Path, dtype: str) -> None:
         seconds, cpu, loss = _timed(lambda texts=texts, order=order: made.score(texts, order))
         tokens = sum(map(len, texts))
         answer = {"seconds": seconds, "cpu": cpu, "loss": loss / tokens, "tokens": tokens, "peak": peak_memory()}
+        answer["used"] = made.used(texts)
         print(json.dumps(answer | {"compilations": made.compilations()}), flush=True)
 
 
