@@ -122,7 +122,8 @@ def ours(side: str, folder: Path, dtype: str, rows: int, length: int) -> None:
     from inference.runs.model_list import ModelRequest
     from inference.runs.model_scoring import load_prepared, score_batch
     from inference.runs.prepared import Plan, PreparedModel
-    from inference.texts.batches import plan_batches, plan_windows
+    from inference.texts.batches import plan_batches
+    from inference.texts.windows import plan_windows
 
     jnp.zeros(8).block_until_ready()
     idle, checkpoint = anonymous_memory(), open_checkpoint(folder)

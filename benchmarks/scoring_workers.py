@@ -71,7 +71,8 @@ class Ours:
     def used(self, texts: list[np.ndarray]) -> float:
         """Return the share of the positions computed that hold tokens."""
         from inference.scoring.scores import check_window, default_batch_tokens, shape_cost, shares_rows
-        from inference.texts.batches import plan_batches, plan_windows
+        from inference.texts.batches import plan_batches
+        from inference.texts.windows import plan_windows
 
         config, lengths = self.model.config, [len(ids) for ids in texts]
         window, stride = check_window(config, None, None)

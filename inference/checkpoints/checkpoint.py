@@ -1,6 +1,7 @@
 """A checkpoint, in a folder or on the hub, whose tensors are read one at a time."""
 
 import hashlib
+import math
 import os
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from inference.checkpoints.gguf_checkpoints import read_gguf
 from inference.checkpoints.gguf_files import ENDING
 from inference.checkpoints.safetensors_files import TensorPlace, read_header
 from inference.checkpoints.stored_forms import dequantised
-from inference.checkpoints.stored_tensors import StoredTensor
+from inference.checkpoints.stored_tensors import TILE, StoredTensor
 from inference.checkpoints.weight_digests import file_digests
 from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, choose_weights, read_index, read_json
 
@@ -55,6 +56,14 @@ class Checkpoint:
     def tensor_bytes(self) -> int:
         """Bytes of all tensors as they are stored."""
         return sum(place.size for place in self.places.values())
+
+    @property
+    def stored_forms(self) -> dict[str, int]:
+        """How many numbers are stored in each form: ``"bfloat16"``, ``"float8_e4m3fn"``, ``"fp4"``, ``"Q4_K"``."""
+        forms: dict[str, int] = {}
+        for place in self.places.values():
+            forms[place.form] = forms.get(place.form, 0) + math.prod(place.shape)
+        return dict(sorted(forms.items()))
 
     def __contains__(self, name: str) -> bool:
         return name in self.places
@@ -148,6 +157,37 @@ class Checkpoint:
             If there is no such tensor, or the file was changed meanwhile.
         """
         self._place(name, entry).read_into(values, name)
+
+    def same(self, name: str, other: str) -> bool:
+        """Compare two tensors, some megabytes at a time.
+
+        Parameters
+        ----------
+        name, other
+            Their names.
+
+        Returns
+        -------
+        bool
+            Whether they have one shape and the same numbers.
+
+        Raises
+        ------
+        InputError
+            If one is not there, or a file was changed meanwhile.
+        """
+        one, two = self._place(name), self._place(other)
+        if one.shape != two.shape:
+            return False
+        count, *rest = one.shape
+        step = max(1, TILE // max(1, math.prod(rest)))
+        return all(
+            np.array_equal(
+                one.read_rows(name, start, min(count, start + step)),
+                two.read_rows(other, start, min(count, start + step)),
+            )
+            for start in range(0, count, step)
+        )
 
 
 def open_checkpoint(

@@ -57,6 +57,11 @@ class GgufTensor(DecodedTensor):
         """Bytes that it takes on disk."""
         return self.place.size
 
+    @property
+    def form(self) -> str:
+        """Name of its type in ggml."""
+        return self.kind
+
     def entry(self, number: int) -> Self:
         """Return one entry of the first dimension."""
         if len(self.place.shape) == 1:

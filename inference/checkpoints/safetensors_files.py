@@ -80,6 +80,11 @@ class TensorPlace:
         """The type as NumPy names it (``"float32"``, ``"bfloat16"``), or as the file does where NumPy has none."""
         return DTYPES[self.stored].name if self.stored in DTYPES else self.stored.lower()
 
+    @property
+    def form(self) -> str:
+        """What its numbers are stored as: its type."""
+        return self.dtype
+
     def entry(self, number: int) -> "TensorPlace":
         """Return the place of one entry of the first dimension."""
         size = self.size // self.shape[0]
@@ -112,6 +117,10 @@ class TensorPlace:
     def read_into(self, values: np.ndarray, name: str) -> None:
         """Read the tensor into a contiguous array of its shape."""
         read_tensor_into(values, name, self)
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Read entries of the first dimension in the type they are stored in."""
+        return read_tensor(name, self.rows(start, stop))
 
 
 def _damaged(path: Path, why: str, fix: str = "copy or download the file again") -> InputError:

@@ -27,10 +27,13 @@ class Codes:
 
     Attributes
     ----------
+    form
+        What they are called.
     table
         The number, or the numbers one after the other, of each byte: float32 [256, numbers].
     """
 
+    form: str
     table: np.ndarray
 
     @property
@@ -46,12 +49,12 @@ class Codes:
 
 # Of two numbers that share a byte the first lies in its lower half.
 CODES: dict[str, Codes] = {
-    "float8_e4m3fn": Codes(_table(ml_dtypes.float8_e4m3fn)[:, None]),
-    "float8_e5m2": Codes(_table(ml_dtypes.float8_e5m2)[:, None]),
-    "int8": Codes(_table(np.int8)[:, None]),
-    "bytes_less_128": Codes(_BYTES.astype(np.float32)[:, None] - np.float32(128)),
-    "nibbles_less_8": Codes(np.stack([_BYTES & 0xF, _BYTES >> 4], axis=1).astype(np.float32) - np.float32(8)),
-    "fp4_pairs": Codes(np.stack([E2M1[_BYTES & 0xF], E2M1[_BYTES >> 4]], axis=1)),
+    "float8_e4m3fn": Codes("float8_e4m3fn", _table(ml_dtypes.float8_e4m3fn)[:, None]),
+    "float8_e5m2": Codes("float8_e5m2", _table(ml_dtypes.float8_e5m2)[:, None]),
+    "int8": Codes("int8", _table(np.int8)[:, None]),
+    "bytes_less_128": Codes("int8", _BYTES.astype(np.float32)[:, None] - np.float32(128)),
+    "nibbles_less_8": Codes("int4", np.stack([_BYTES & 0xF, _BYTES >> 4], axis=1).astype(np.float32) - np.float32(8)),
+    "fp4_pairs": Codes("fp4", np.stack([E2M1[_BYTES & 0xF], E2M1[_BYTES >> 4]], axis=1)),
 }
 
 
@@ -102,6 +105,11 @@ class ScaledTensor(DecodedTensor):
     def size(self) -> int:
         """Bytes of codes and scales."""
         return self.stored.size + self.scales.size + (self.zeros.size if self.zeros else 0)
+
+    @property
+    def form(self) -> str:
+        """What its numbers are decoded from."""
+        return CODES[self.codes].form
 
     def entry(self, number: int) -> Self:
         """Return one entry of the first dimension."""
@@ -183,6 +191,11 @@ class TurnedTensor:
         """Bytes that it takes on disk."""
         return self.stored.size
 
+    @property
+    def form(self) -> str:
+        """What its numbers are decoded from."""
+        return self.stored.form
+
     def entry(self, number: int) -> Self:
         """Return one of the matrices."""
         if len(self.shape) < 3:
@@ -193,6 +206,10 @@ class TurnedTensor:
     def read(self, name: str, decoded: Any = np.float32) -> np.ndarray:
         """Return all numbers in memory of their own, in the type `decoded`."""
         return np.swapaxes(self.stored.read(name, decoded), -1, -2)
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Return some of the matrices, float32 [stop - start, ...]."""
+        return np.stack([self.entry(number).read(name) for number in range(start, stop)])
 
     def read_into(self, values: np.ndarray, name: str) -> None:
         """Fill an array of the tensor's shape with its numbers."""

@@ -121,6 +121,29 @@ RUNNING = tuple(
 )
 
 
+def _stated(config: Mapping[str, Any]) -> Any:
+    text = config.get("text_config")
+    parts = (config, text if isinstance(text, Mapping) else {})
+    return next((part["quantization_config"] for part in parts if part.get("quantization_config") is not None), None)
+
+
+def stated_method(config: Mapping[str, Any]) -> Any:
+    """Return the ``quant_method`` that a configuration states, or None.
+
+    Parameters
+    ----------
+    config
+        The content of ``config.json``.
+
+    Returns
+    -------
+    Any
+        What stands there: a name in `FORMS` once a checkpoint is open.
+    """
+    stated = _stated(config)
+    return stated.get("quant_method") if isinstance(stated, Mapping) else None
+
+
 def dequantised(places: Places, config: Mapping[str, Any], where: str) -> dict[str, StoredTensor]:
     """Join the tensors that make up quantised weights.
 
@@ -144,12 +167,10 @@ def dequantised(places: Places, config: Mapping[str, Any], where: str) -> dict[s
     InputError
         If the form is not covered, or scales are missing or do not fit.
     """
-    text = config.get("text_config")
-    parts = (config, text if isinstance(text, Mapping) else {})
-    stated = next((part["quantization_config"] for part in parts if part.get("quantization_config") is not None), None)
+    stated = _stated(config)
     if stated is None:
         return {**places}
-    method = stated.get("quant_method") if isinstance(stated, Mapping) else None
+    method = stated_method(config)
     if not isinstance(method, str) or method not in FORMS:
         problem = f"{where} are quantised: quant_method is {excerpt(repr(method), 80)}"
         accepted = f"weights in float32, bfloat16 or float16, or the quant_method {', '.join(FORMS)}"

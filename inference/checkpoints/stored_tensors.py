@@ -28,6 +28,11 @@ class StoredTensor(Protocol):
         """Bytes that it takes on disk."""
         ...
 
+    @property
+    def form(self) -> str:
+        """What its numbers are stored as: a type of NumPy's, or what they are decoded from."""
+        ...
+
     def entry(self, number: int) -> "StoredTensor":
         """Return one entry of its first dimension."""
         ...
@@ -38,6 +43,10 @@ class StoredTensor(Protocol):
 
     def read_into(self, values: np.ndarray, name: str) -> None:
         """Read it into an array that is there."""
+        ...
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Read entries of its first dimension into memory of their own, as `read` does all."""
         ...
 
 
@@ -53,6 +62,11 @@ class DecodedTensor(ABC):
     @abstractmethod
     def size(self) -> int:
         """Bytes that it takes on disk."""
+
+    @property
+    @abstractmethod
+    def form(self) -> str:
+        """What its numbers are decoded from."""
 
     @abstractmethod
     def entry(self, number: int) -> Self:
@@ -72,6 +86,10 @@ class DecodedTensor(ABC):
         values = np.empty(self.shape, decoded)
         self.read_into(values, name)
         return values
+
+    def read_rows(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Return entries of the first dimension, float32 [stop - start, ...]."""
+        return self.decode(name, start, stop)
 
     def read_into(self, values: np.ndarray, name: str) -> None:
         """Fill an array of the tensor's shape with its numbers, rounded once, to the array's type."""

@@ -84,7 +84,7 @@ def check_tensors(checkpoint: Checkpoint) -> None:
 def check_tied_head(checkpoint: Checkpoint, embedding: str) -> None:
     """Check that a head stored beside an embedding that serves as head is the same, or raise InputError."""
     for head in sorted(name for name in checkpoint.names if PREFIX.sub("", name) in TIED_HEADS):
-        if not np.array_equal(checkpoint.read(head), checkpoint.read(embedding)):
+        if not checkpoint.same(head, embedding):
             problem = f"config.json of {checkpoint.name!r} makes the embedding the head, and {head} differs from it"
             raise InputError(problem, "one of the two", "set tie_word_embeddings in config.json to false")
 

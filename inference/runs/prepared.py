@@ -20,9 +20,10 @@ from inference.decoder.transformer import Decoder
 from inference.runs.model_list import ModelRequest
 from inference.runs.options import ScoreOptions
 from inference.scoring.scores import check_window, default_batch_tokens, default_dtype, shape_cost, shares_rows
-from inference.texts.batches import Batch, BatchArrays, Window, batch_arrays, plan_batches, plan_windows
+from inference.texts.batches import Batch, BatchArrays, batch_arrays, plan_batches
 from inference.texts.documents import Corpus, text_hash
 from inference.texts.tokens import Encoding, TextTokenizer
+from inference.texts.windows import Window, plan_windows
 
 
 @dataclass(frozen=True)

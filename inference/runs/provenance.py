@@ -5,6 +5,7 @@ import time
 from importlib.metadata import version
 from typing import Any
 
+from inference.checkpoints.stored_forms import stated_method
 from inference.runs.prepared import PreparedModel
 from inference.texts.tokenizer_loading import READER
 
@@ -45,12 +46,15 @@ def model_facts(model: PreparedModel, *, device: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        Source, revision, tokenizer, keys, counts of parameters, type, versions, device, time and ``row``.
+        Source, revision, what its weights are stored as (numbers by form, and ``quant_method`` where one is stated),
+        tokenizer, keys, counts of parameters, type, versions, device, time and ``row``.
     """
     return {
         "source": model.request.source,
         "revision": model.checkpoint.revision,
         "model_type": model.checkpoint.config["model_type"],
+        "stored_forms": model.checkpoint.stored_forms,
+        "quant_method": stated_method(model.checkpoint.config),
         "tokenizer": model.tokenizer.hash,
         "tokenizer_reader": READER,
         "prefix_text": model.tokenizer.prefix_text,

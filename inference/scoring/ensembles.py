@@ -23,7 +23,8 @@ from inference.scoring.scores import (
     shares_rows,
     token_log_probabilities,
 )
-from inference.texts.batches import batch_arrays, plan_batches, plan_windows
+from inference.texts.batches import batch_arrays, plan_batches
+from inference.texts.windows import plan_windows
 
 COMBINATIONS = ("token_mixture", "product", "sample_mixture")
 

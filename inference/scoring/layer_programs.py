@@ -21,9 +21,7 @@ def _filled(module: Any, state: nnx.State) -> Any:
 
 
 @partial(jax.jit, static_argnames="config")
-def embed(
-    config: DecoderConfig, state: nnx.State, tokens: jax.Array, positions: jax.Array | None = None
-) -> jax.Array:
+def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array, positions: jax.Array | None = None) -> jax.Array:
     """Compute what the first block is given.
 
     Parameters

@@ -22,8 +22,9 @@ from inference.decoder.head import target_log_probabilities
 from inference.decoder.mixers import ROW_SHARING
 from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
-from inference.texts.batches import BatchArrays, batch_arrays, plan_batches, plan_windows
+from inference.texts.batches import BatchArrays, batch_arrays, plan_batches
 from inference.texts.tokens import Encoding, TextTokenizer
+from inference.texts.windows import plan_windows
 
 # A processor is busy with few tokens, and its activations then take little memory; an accelerator wants many.
 BATCH_TOKENS = {"cpu": 2048}

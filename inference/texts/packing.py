@@ -86,9 +86,7 @@ def _one_shape(
     return max(options, key=lambda option: option[0])[1:]
 
 
-def _best_fit(
-    lengths: np.ndarray, order: Sequence[int], inputs: int, least: int
-) -> tuple[list[list[int]], list[int]]:
+def _best_fit(lengths: np.ndarray, order: Sequence[int], inputs: int, least: int) -> tuple[list[list[int]], list[int]]:
     """Put windows into rows of `inputs` positions; those shorter than `least` open none, and may be left."""
     rows: list[list[int]] = []
     left: list[int] = []

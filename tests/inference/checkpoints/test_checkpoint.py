@@ -18,7 +18,7 @@ from safetensors.numpy import save
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from inference.checkpoints.safetensors_files import DTYPES, read_header
+from inference.checkpoints.safetensors_files import DTYPES, TensorPlace, read_header
 
 CONFIG = {"model_type": "llama", "hidden_size": 8}
 INDEX = "model.safetensors.index.json"
@@ -142,6 +142,35 @@ def test_a_type_that_numpy_lacks_is_refused_when_it_is_read(tmp_path):
     assert checkpoint.read("y").tobytes() == b"c"
     with pytest.raises(InputError, match=r"'x' in model\.safetensors has type F4"):
         checkpoint.read("x")
+
+
+@pytest.mark.parametrize("tile", [1, 6, 1 << 20])
+def test_tensors_are_compared_a_few_rows_at_a_time(tmp_path, monkeypatch, tile):
+    monkeypatch.setattr("inference.checkpoints.checkpoint.TILE", tile)
+    first = np.arange(15, dtype=np.float32).reshape(5, 3)
+    other, wide = first.copy(), first.reshape(3, 5)
+    other[4, 2] += 1
+    held = {"first": first, "same": first.astype(np.float64), "other": other, "wide": wide, "short": first[:4]}
+    checkpoint = open_checkpoint(single(tmp_path, held))
+    seen, whole = [], TensorPlace.read_rows
+
+    def counted(self, name, start, stop):
+        seen.append(stop - start)
+        return whole(self, name, start, stop)
+
+    monkeypatch.setattr(TensorPlace, "read_rows", counted)
+    assert checkpoint.same("first", "same")
+    assert max(seen) == min(5, max(1, tile // 3))
+    assert not checkpoint.same("first", "other")
+    assert not checkpoint.same("first", "wide")
+    assert not checkpoint.same("first", "short")
+    with pytest.raises(InputError, match="no tensor 'gone'"):
+        checkpoint.same("first", "gone")
+
+
+def test_what_numbers_are_stored_as_is_counted(tmp_path):
+    held = {"a": np.zeros((2, 3), np.float16), "b": np.zeros(4, np.float32), "c": np.zeros(5, np.float16)}
+    assert open_checkpoint(single(tmp_path, held)).stored_forms == {"float16": 11, "float32": 4}
 
 
 def test_an_unknown_tensor_is_refused(tmp_path):

@@ -34,6 +34,7 @@ from stored_weights import (
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import open_checkpoint
+from inference.checkpoints.stored_forms import stated_method
 from inference.checkpoints.weights import load_decoder
 
 WEIGHT = "model.layers.0.mlp.up_proj.weight"
@@ -197,6 +198,23 @@ def test_entries_are_read_alone(form, tmp_path):
     checkpoint = pickle.loads(pickle.dumps(open_checkpoint(write_form(tmp_path, form))))
     for number in (0, 1, len(form.numbers) - 1):
         np.testing.assert_array_equal(checkpoint.read(form.name, number), form.numbers[number])
+
+
+def test_rows_are_read_alone(form, tmp_path):
+    checkpoint = open_checkpoint(write_form(tmp_path, form))
+    last = len(form.numbers)
+    read = checkpoint.places[form.name].read_rows(form.name, last - 2, last)
+    np.testing.assert_array_equal(read, form.numbers[last - 2 :])
+    assert checkpoint.same(form.name, form.name)
+
+
+def test_the_form_is_named(tmp_path):
+    stated = {"blocks": "float8_e4m3fn", "compressed, packed int4": "int4", "mxfp4": "fp4"}
+    for name, called in stated.items():
+        form = FORMS[name]
+        checkpoint = open_checkpoint(write_form(tmp_path / name, form))
+        assert checkpoint.stored_forms == {called: form.numbers.size, "float32": 3}
+        assert stated_method(checkpoint.config) == checkpoint.config["quantization_config"]["quant_method"]
 
 
 def test_the_bytes_counted_are_those_on_disk(form, tmp_path):

@@ -29,8 +29,9 @@ from inference.runs.model_list import ModelRequest, read_requests
 from inference.runs.options import ScoreOptions
 from inference.runs.prepared import Plan, PreparedModel
 from inference.runs.runner import run
-from inference.texts.batches import plan_batches, plan_windows
+from inference.texts.batches import plan_batches
 from inference.texts.tokens import Encoding
+from inference.texts.windows import plan_windows
 
 QUICK = [("llama", "float32"), ("gemma3_text", "bfloat16")]
 SLOW = [("gpt2", "bfloat16"), ("gemma3_text", "float32"), ("llama", "bfloat16"), ("gpt2", "float32")]

@@ -25,9 +25,10 @@ from inference.runs.model_list import read_requests
 from inference.runs.prepared import Plan, plan_texts, prepare_model
 from inference.runs.runner import run
 from inference.runs.table_folder import TableFolder
-from inference.texts.batches import plan_batches, plan_windows
+from inference.texts.batches import plan_batches
 from inference.texts.tokenizer_loading import READER
 from inference.texts.tokens import Encoding
+from inference.texts.windows import plan_windows
 
 
 @pytest.fixture(scope="module")

@@ -40,6 +40,10 @@ def test_losses_are_those_of_the_folder(name, home, files, tmp_path):
     assert found.size().to_dict() == {name: 3, f"{name}-F32": 3}
     folder, file = (found.get_group(model).to_numpy() for model in (name, f"{name}-F32"))
     np.testing.assert_allclose(file, folder, rtol=1e-6)
+    facts = json.loads((tmp_path / "table" / "manifest.json").read_text())["models"]
+    assert facts[name]["stored_forms"].keys() == {"float32"}
+    assert facts[f"{name}-F32"]["stored_forms"].keys() == {"F32"}
+    assert facts[name]["quant_method"] is None
 
 
 def test_a_file_that_is_cut_off_ends_with_a_message(files, tmp_path):

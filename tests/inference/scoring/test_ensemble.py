@@ -16,8 +16,8 @@ from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.weights import load_decoder
 from inference.decoder.parameter_totals import parameter_counts
 from inference.scoring.scores import LanguageModel, check_window
-from inference.texts.batches import plan_windows
 from inference.texts.tokens import TextTokenizer
+from inference.texts.windows import plan_windows
 
 TEXTS = ["the quick brown fox jumps over the lazy dog", "the dog " * 15]
 LONGEST = 40

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig, Rope
 from inference.scoring.scores import shape_cost
-from inference.texts.batches import Batch, Window, batch_arrays, plan_batches, plan_windows
+from inference.texts.batches import Batch, batch_arrays, plan_batches
 from inference.texts.tokens import Encoding
+from inference.texts.windows import Window, plan_windows
 
 LENGTHS = st.lists(st.integers(0, 60), max_size=8)
 BOUNDS = st.integers(2, 20).flatmap(lambda window: st.tuples(st.just(window), st.integers(1, window)))
