@@ -29,7 +29,7 @@ ROUTED |= {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 64, "
 ROUTED |= {"num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 256, "norm_topk_prob": True}
 SMALL_ROUTED = ROUTED | {"vocab_size": 512, "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
 SMALL_ROUTED |= {"num_key_value_heads": 2, "head_dim": 16, "num_experts": 8, "num_experts_per_tok": 2}
-SMALL_ROUTED |= {"moe_intermediate_size": 32}
+SMALL_ROUTED |= {"intermediate_size": 128, "moe_intermediate_size": 32}
 TIED = ("qwen3", "mamba2")
 
 Shapes = dict[str, tuple[int, ...]]

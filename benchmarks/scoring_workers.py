@@ -98,7 +98,8 @@ class Torch:
         self.torch = torch
         before, begun = reset_peak(), time.perf_counter()
         kind, device = getattr(torch, dtype), "cuda" if torch.cuda.is_available() else "cpu"
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=kind, attn_implementation="sdpa")
+        # Scaled dot-product attention is what it chooses where there is attention.
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=kind)
         self.model = model.eval().to(device)
         self.device = device
         self.load_seconds, self.load_peak = time.perf_counter() - begun, peak_memory() - before

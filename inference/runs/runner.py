@@ -22,6 +22,7 @@ from inference.runs.provenance import model_facts, model_row
 from inference.runs.scored_texts import ScoredTexts
 from inference.runs.table_folder import IMPORTED, TableFolder
 from inference.scoring.gates import drift_gates, model_gates, size_gates
+from inference.scoring.scores import shares_rows
 from inference.texts.documents import Corpus
 from inference.texts.tokenizer_loading import READER
 
@@ -190,7 +191,8 @@ class _Run:
 
     def _journal(self, model: PreparedModel, number: int) -> Journal:
         # What is kept by number must be what the same number of this run's plan holds.
-        plan = {"texts": self.folder.segments[number]["hash"], "shape_cost": model.shape_cost}
+        packed = shares_rows(model.config)
+        plan = {"texts": self.folder.segments[number]["hash"], "shape_cost": model.shape_cost, "packed": packed}
         keys = model.keys | plan | {"unit": self.options.unit}
         return Journal(self.folder.journal_folder(model.name, number), model.name, keys)
 

@@ -29,6 +29,7 @@ from inference.runs.model_list import ModelRequest, read_requests
 from inference.runs.options import ScoreOptions
 from inference.runs.prepared import Plan, PreparedModel
 from inference.runs.runner import run
+from inference.scoring.scores import shares_rows
 from inference.texts.batches import plan_batches
 from inference.texts.tokens import Encoding
 from inference.texts.windows import plan_windows
@@ -51,7 +52,8 @@ def prepared_case(folder, name, dtype="float32"):
     blank = {"offsets": np.zeros((0, 2)), "covered": np.zeros(0, bool), "scored_bytes": 0}
     encodings = [Encoding(one.astype(np.int32), scored_characters=np.zeros(0, bool), **blank) for one in ids]
     windows = plan_windows([len(one) for one in ids], window=32, stride=16, prefix=True)
-    return model, Plan(encodings, windows, plan_batches(windows, batch_tokens=64), 1)
+    packed = shares_rows(config)
+    return model, Plan(encodings, windows, plan_batches(windows, batch_tokens=64, packed=packed), 1)
 
 
 def scored(model, plan, batches=None, **options):
@@ -77,6 +79,7 @@ def a_journal(folder):
 def test_the_bits_are_those_of_the_resident_model(name, dtype, tmp_path):
     model, plan = prepared_case(tmp_path, name, dtype)
     assert len(plan.batches) > 1
+    assert any(batch.counts for batch in plan.batches)
     assert model.config.depth > 1
     same(scored(model, plan, stream_layers=True), scored(model, plan, stream_layers=False))
 
@@ -136,11 +139,11 @@ def stopping(monkeypatch, after):
     """Let a run end before a batch goes through its layer of some number, and count those that go through one."""
     through, seen = layer_streaming.through_block, []
 
-    def counted(*some):
+    def counted(*some, layer, **places):
         if len(seen) == after:
             raise StoppedError
-        seen.append(int(some[-1]))
-        return through(*some)
+        seen.append(int(layer))
+        return through(*some, layer=layer, **places)
 
     monkeypatch.setattr(layer_streaming, "through_block", counted)
     return seen
