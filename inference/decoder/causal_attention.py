@@ -1,6 +1,8 @@
 """Causal attention in blocks of queries, so that scores of all pairs of positions never exist at once."""
 
 import math
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +11,10 @@ import numpy as np
 
 QUERY_BLOCK = 128
 MOST_STAGES = 8
+# Where keys are left out that come before all texts of a block of queries, in rows of several texts: this many keys are
+# attended to, or twice as many, and so on. Elsewhere the choice would be waited for.
+CHOOSES_KEYS = frozenset({"cpu"})
+FEWEST_KEYS = 2 * QUERY_BLOCK
 
 
 def alibi_bias(heads: int, length: int, *, rounded: bool = False) -> np.ndarray:
@@ -83,11 +89,11 @@ def attend(
     # Every stage has its own number of keys, so that about half of the pairs, those in the future, are never computed.
     # A stage compiles once; within it blocks of queries share a loop.
     per_stage = -(-blocks // MOST_STAGES)
-    mixed = []
+    mixed, several = [], jnp.ndim(window) == 2 and jax.default_backend() in CHOOSES_KEYS
     for first in range(0, blocks, per_stage):
         start, stop = first * block, min((first + per_stage) * block, length)
         bias = None if key_bias is None else key_bias[..., None, :stop]
-        of_keys = keys[:, :stop], values[:, :stop], (scale, bias, softcap, sinks)
+        of_keys = keys[:, :stop], values[:, :stop], bias, (scale, softcap, sinks), several
         mixed.append(_stage(queries[:, start:stop], earliest[:, start:stop], start, block, of_keys))
     return mixed[0] if len(mixed) == 1 else jnp.concatenate(mixed, 1)
 
@@ -96,28 +102,47 @@ def _stage(queries: jax.Array, earliest: jax.Array, start: int, block: int, of_k
     """Attend from queries [row, position, ...] that begin at position `start` to all keys given."""
     rows, count = queries.shape[:2]
     if count <= block:
-        return _attend_block(queries, earliest, start + jnp.arange(count), *of_keys)
+        return _attend_seen(queries, earliest, start + jnp.arange(count), *of_keys)
     pad = -count % block
 
     def cut(x: jax.Array) -> jax.Array:
-        # What fills up sees all keys, and is thrown away.
-        x = jnp.pad(x, ((0, 0), (0, pad), *((0, 0),) * (x.ndim - 2)))
+        # What fills up sees what the last query does, and is thrown away.
+        x = jnp.pad(x, ((0, 0), (0, pad), *((0, 0),) * (x.ndim - 2)), mode="edge")
         return jnp.moveaxis(x.reshape(len(x), -1, block, *x.shape[2:]), 1, 0)
 
     many = cut(queries), cut(earliest), start + jnp.arange(count + pad).reshape(-1, block)
-    mixed = jax.lax.map(lambda one: _attend_block(*one, *of_keys), many)
+    mixed = jax.lax.map(lambda one: _attend_seen(*one, *of_keys), many)
     return jnp.moveaxis(mixed, 0, 1).reshape(rows, count + pad, *mixed.shape[3:])[:, :count]
 
 
+def _attend_seen(queries: jax.Array, earliest: jax.Array, positions: jax.Array, *of_keys: Any) -> jax.Array:
+    """Attend to the last keys, in rows of several texts to no more than about twice those that any query sees."""
+    keys, values, bias, rules, several = of_keys
+    count, sizes = keys.shape[1], []
+    while several and (size := FEWEST_KEYS << len(sizes)) < count:
+        sizes.append(size)
+
+    def attend_last(size: int) -> jax.Array:
+        last = slice(count - size, None)
+        places, bias_of = jnp.arange(count - size, count), None if bias is None else bias[..., last]
+        seen = (places <= positions[:, None]) & (places >= earliest[..., None])
+        return _attend_block(queries, keys[:, last], values[:, last], seen, bias_of, rules)
+
+    if not sizes:
+        return attend_last(count)
+    needed = count - jnp.maximum(earliest, 0).min()
+    ways = [partial(attend_last, size) for size in (*sizes, count)]
+    return jax.lax.switch(jnp.searchsorted(jnp.asarray(sizes), needed), ways)
+
+
 def _attend_block(
-    queries: jax.Array, earliest: jax.Array, positions: jax.Array, keys: jax.Array, values: jax.Array, rules: tuple
+    queries: jax.Array, keys: jax.Array, values: jax.Array, seen: jax.Array, bias: jax.Array | None, rules: tuple
 ) -> jax.Array:
-    scale, bias, softcap, sinks = rules
+    """Attend from queries [row, position, ...] to the keys that are seen, [row or 1, query, key]."""
+    scale, softcap, sinks = rules
     scores = jnp.einsum("btghd,bsgd->bghts", queries, keys, preferred_element_type=jnp.float32) * scale
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
-    places = jnp.arange(keys.shape[1])
-    seen = (places <= positions[:, None]) & (places >= earliest[..., None])
     if bias is not None:
         scores = scores + bias
     scores = jnp.where(seen[:, None, None], scores, -jnp.inf)

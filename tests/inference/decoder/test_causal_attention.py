@@ -1,5 +1,6 @@
 """Attention in blocks against one dense computation."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from scipy.special import softmax
 from inference.decoder.causal_attention import QUERY_BLOCK, alibi_bias, attend
 
 
-def dense(q, k, v, *, scale, window, bias=None, softcap=None):
+def dense(q, k, v, *, scale, window, bias=None, softcap=None, added=None):
     """Attend with all scores at once, in float64."""
     q, k, v = (np.asarray(one, np.float64) for one in (q, k, v))
     scores = np.einsum("btghd,bsgd->bghts", q, k) * scale
@@ -19,6 +20,8 @@ def dense(q, k, v, *, scale, window, bias=None, softcap=None):
     if bias is not None:
         slopes = bias[..., 1] - bias[..., 0]
         scores = scores - slopes[..., None, None] * distance
+    if added is not None:
+        scores = scores + added[..., None, :]
     scores = np.where((distance >= 0) & (distance < window), scores, -np.inf)
     return np.einsum("bghts,bsgd->btghd", softmax(scores, axis=-1), v)
 
@@ -77,3 +80,18 @@ def test_rounded_bias_has_eight_bits():
     assert (exact[:, 299] != rounded[:, 299]).any()
     np.testing.assert_allclose(rounded, exact, rtol=2**-7)
     np.testing.assert_array_equal(rounded, rounded.astype(jnp.bfloat16).astype(np.float32))
+
+
+@pytest.mark.parametrize("length", [700, pytest.param(1300, marks=pytest.mark.slow)])
+def test_rows_of_several_texts_are_attended_to_text_by_text(length):
+    # Texts that end within blocks and begin before them, so that few keys are chosen at one place and many at another.
+    q, k, v = inputs(length, rows=2, heads=2)
+    starts = np.array([[0, 40, 300, 330, 690], [0, 5, 260, 600, 611]])
+    places = np.arange(length)
+    windows = np.stack([places - of[np.searchsorted(of, places, "right") - 1] + 1 for of in starts])
+    bias = np.random.default_rng(1).standard_normal((2, 2, 2, length), dtype=np.float32)
+    found = jax.jit(lambda windows: attend(q, k, v, scale=0.3, window=windows, key_bias=jnp.asarray(bias)))(windows)
+    for row in range(2):
+        part = slice(row, row + 1)
+        expected = dense(q[part], k[part], v[part], scale=0.3, window=windows[row][:, None], added=bias[row])
+        np.testing.assert_allclose(found[part], expected, atol=2e-6)
