@@ -246,10 +246,10 @@ class _Process:
 
 
 if __name__ == "__main__":
-    which, *rest = sys.argv[1], Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5])
+    which, folder, dtype, rows, length = sys.argv[1:]
     if which == "offloaded":
-        offloaded(*rest)
+        offloaded(Path(folder), dtype, int(rows), int(length))
     else:
         # transformers would load PyTorch where it is installed.
         sys.modules["torch"] = None  # pyright: ignore[reportArgumentType]
-        ours(which, *rest)
+        ours(which, Path(folder), dtype, int(rows), int(length))

@@ -156,8 +156,8 @@ def _product_losses(
         positions = None if many[0].positions is None else place_rows(models[0].mesh, many[0].positions)[0]
         rows = targets, lengths, positions
         found = np.asarray(_product(graphs, states, inputs, rows, jnp.asarray(shares, jnp.float32), common))
-        for window, part in batch.parts(windows, found[: len(many[0].scored)][many[0].scored]):
-            losses[window.document] -= part.sum(dtype=np.float64)
+        for planned, part in batch.parts(windows, found[: len(many[0].scored)][many[0].scored]):
+            losses[planned.document] -= part.sum(dtype=np.float64)
     return losses
 
 
