@@ -33,6 +33,11 @@ OTHER_KINDS: dict[str, Kinds] = {
     "falcon_h1": Kinds(mixers=("attention_mamba2",), feed_forwards=("scaled_mlp",)),
     "falcon_mamba": Kinds(mixers=("mamba",), feed_forwards=()),
     "flex_olmo": Kinds(feed_forwards=("experts",)),
+    "gemma3n_text": Kinds(mixers=("attention", "kept_attention", "reused_attention")),
+    "gemma4_text": Kinds(
+        mixers=("attention", "kept_attention", "reused_attention"), feed_forwards=("experts_beside_mlp", "mlp")
+    ),
+    "gemma4_unified_text": Kinds(mixers=("attention", "kept_attention", "reused_attention")),
     "glm4_moe": Kinds(feed_forwards=("experts", "mlp")),
     "glm4_moe_lite": Kinds(mixers=("latent_attention",), feed_forwards=("experts", "mlp")),
     "gpt_oss": Kinds(feed_forwards=("experts",)),

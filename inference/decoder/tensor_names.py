@@ -130,12 +130,15 @@ class TensorNames:
         Whether the matrices of blocks lie as [in, out].
     ignored
         How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
+    unread
+        How names begin of what layers may have in vain that read the keys and values of another; ``{}`` is the layer.
     """
 
     names: Names
     fused: FusedLayout = "concatenated"
     transposed: bool = False
     ignored: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:

@@ -57,15 +57,21 @@ class RoutedExperts(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same, float32."""
         tokens = x.reshape(-1, x.shape[-1])
+        y = self.mixed(tokens, *self.chosen(tokens)).reshape(x.shape)
+        return y if self.shared is None else y + self._shared(x, self.shared)
+
+    def chosen(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return numbers and shares of each token's experts, [token, chosen], of hidden states [token, width]."""
         correction = None if self.correction is None else self.correction[...].astype(jnp.float32)
-        numbers, shares = route(self._logits(tokens), self.experts, correction)
+        return route(self._logits(tokens), self.experts, correction)
+
+    def mixed(self, tokens: jax.Array, numbers: jax.Array, shares: jax.Array) -> jax.Array:
+        """Return what experts add to tokens [token, width], float32, by their numbers and shares [token, chosen]."""
         maps = {"gate": self.gate, "up": self.up, "down": self.down}
         weights = {name: one.stacked() for name, one in maps.items() if one is not None}
         apply = APPLY.get(jax.default_backend(), APPLY_ELSEWHERE)
         kind = weights["up"].weight.dtype
-        mixed = apply(tokens.astype(kind), assign(numbers, shares, self.experts.count), weights, self._expert)
-        y = mixed.reshape(x.shape)
-        return y if self.shared is None else y + self._shared(x, self.shared)
+        return apply(tokens.astype(kind), assign(numbers, shares, self.experts.count), weights, self._expert)
 
     def _logits(self, tokens: jax.Array) -> jax.Array:
         """Return the router's logits in float32, whatever the type of the weights: rounding them would move choices."""

@@ -23,22 +23,28 @@ class Attention(nnx.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
-        queries, keys = config.heads * config.head_width, config.key_value_heads * config.head_width
+        queries = config.heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
-        self.key = Linear(config.width, keys, bias=config.key_value_bias)
-        self.value = Linear(config.width, keys, bias=config.key_value_bias)
         self.output = Linear(queries, config.width, bias=config.output_bias)
-        shapes = {
-            "none": None,
-            "head": ((config.head_width,), (config.head_width,)),
-            "flat": ((queries,), (keys,)),
-            "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
-        }[config.query_key_norm]
-        norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
-        self.query_norm, self.key_norm = norms or (None, None)
+        self.query_norm = self._norm(config.heads)
+        self._add_keys()
         self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
         self.value_bias = ValueBias(config) if config.value_bias else None
         self.growth = next((part for part in config.parts if isinstance(part, QueryGrowth)), None)
+
+    def _add_keys(self) -> None:
+        """Make what keys and values are made with."""
+        config, keys = self.config, self.config.key_value_heads * self.config.head_width
+        self.key = Linear(config.width, keys, bias=config.key_value_bias)
+        self.value = None if config.values_from_keys else Linear(config.width, keys, bias=config.key_value_bias)
+        self.key_norm = self._norm(config.key_value_heads)
+        self.value_norm = Norm(config, (config.head_width,), bias=False, weight=False) if config.value_norm else None
+
+    def _norm(self, heads: int) -> Norm | None:
+        config, width = self.config, self.config.head_width
+        shapes = {"none": None, "head": (width,), "flat": (heads * width,), "per_head": (heads, width)}
+        shape = shapes[config.query_key_norm]
+        return None if shape is None else Norm(config, shape, bias=config.query_key_norm_bias)
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
@@ -46,47 +52,56 @@ class Attention(nnx.Module):
 
     def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Return the mixed values of all heads, [row, position, heads x width of a head]."""
-        config, (rows, length, _) = self.config, x.shape
-        q, k, v = self.query(x), self.key(x), self.value(x)
+        return self.mixed(x, *self.keys_and_values(x, inputs), inputs)
+
+    def keys_and_values(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
+        """Return what is attended to, [row, position, group, width of a head] both, in the type of the weights."""
+        k = self.key(x)
+        v = k if self.value is None else self.value(x)
         kind = v.dtype
-        key_bias = inputs.key_bias if self.value_bias is None else self.value_bias(v)
-        if config.query_key_norm == "flat":
-            q, k = self._normed(q, k)
-        if config.qkv_clip is not None:
-            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
-        q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
-        by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
-        if by_head and not late:
-            q, k = self._normed(q, k)
-        if inputs.cosines is not None and inputs.sines is not None:
-            q, k = (
-                rotate(one, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
-                for one in (q, k)
-            )
-        if by_head and late:
-            q, k = self._normed(q, k)
+        v = self._in_heads(self._clipped(v))
+        v = v if self.value_norm is None else self.value_norm(v).astype(kind)
+        return self._placed(k, self.key_norm, inputs).astype(kind), v
+
+    def mixed(self, x: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a head]."""
+        config, (rows, length, _), kind = self.config, x.shape, v.dtype
+        q = self._placed(self.query(x), self.query_norm, inputs)
         if self.growth is not None:
             q = q * self.growth.factors(length)[:, None, None]
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
-            k.astype(kind),
+            k,
             v,
             scale=inputs.scale,
             window=inputs.window,
-            key_bias=key_bias,
+            key_bias=inputs.key_bias if self.value_bias is None else self.value_bias(v.reshape(rows, length, -1)),
             softcap=config.attention_softcap,
             sinks=self._sinks(),
         )
         return mixed.reshape(rows, length, -1)
+
+    def _placed(self, x: jax.Array, norm: Norm | None, inputs: LayerInputs) -> jax.Array:
+        """Norm and rotate what queries or keys are made of, [row, position, head, width of a head]."""
+        config, kind = self.config, x.dtype
+        late = norm if config.query_key_norm_late else None
+        x = norm(x) if norm is not None and config.query_key_norm == "flat" else x
+        x = self._in_heads(self._clipped(x))
+        x = norm(x) if norm is not None and config.query_key_norm in ("head", "per_head") and late is None else x
+        if inputs.cosines is not None and inputs.sines is not None:
+            x = rotate(x, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
+        return x if late is None else late(x)
+
+    def _clipped(self, x: jax.Array) -> jax.Array:
+        bound = self.config.qkv_clip
+        return x if bound is None else jnp.clip(x, -bound, bound)
+
+    def _in_heads(self, x: jax.Array) -> jax.Array:
+        return x.reshape(*x.shape[:2], -1, self.config.head_width)
 
     def _sinks(self) -> jax.Array | None:
         """Return the scores of sinks, [group, head], float32."""
         if self.sinks is None:
             return None
         return self.sinks[...].astype(jnp.float32).reshape(self.config.key_value_heads, self.config.heads_per_group)
-
-    def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-        assert self.query_norm is not None
-        assert self.key_norm is not None
-        return self.query_norm(q), self.key_norm(k)
