@@ -123,9 +123,9 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
     Returns
     -------
     list of DecoderPart
-        What comes before the blocks, each block, and what comes after them; rows of a table of embeddings of layers come
-        first, as many at a time as make no larger part than the largest of the others. An embedding that is the head as well is in
-        the first and in the last.
+        What comes before the blocks, each block, and what comes after them. An embedding that is the head as well is in
+        the first and in the last. Rows of a table of embeddings of layers come before all these, as many at a time as
+        make no larger part than the largest of the others.
 
     Raises
     ------

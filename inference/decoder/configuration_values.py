@@ -174,7 +174,9 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
-    "use_bidirectional_attention": Rule("true, false, or a text", lambda value: _is_switch(value) or _is_text(value)),
+    "use_bidirectional_attention": Rule(
+        "true, false, all or vision", lambda value: _is_switch(value) or value in ("all", "vision")
+    ),
     **dict.fromkeys(("num_kv_shared_layers", "altup_active_idx"), WINDOW),
     "activation_sparsity_pattern": SPARSITY,
     **dict.fromkeys(

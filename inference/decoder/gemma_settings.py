@@ -20,12 +20,11 @@ def shared_keys(hf: Any) -> Settings:
         raise InputError(problem, "an earlier layer of its type for each of these", "correct config.json")
     # Memories are numbered in the order of the layers that make them.
     makers = sorted({last[kind] for kind in kinds[first:]})
-    memories = [
-        makers.index(last[kind]) if layer in makers or layer >= first else -1 for layer, kind in enumerate(kinds)
-    ]
-    own = ["kept_attention" if layer in makers else "attention" for layer in range(first)]
+    shares = [layer in makers or layer >= first for layer in range(depth)]
+    memories = [makers.index(last[kind]) if share else -1 for kind, share in zip(kinds, shares, strict=True)]
+    before = ["kept_attention" if layer in makers else "attention" for layer in range(first)]
     return {
-        "layer_mixer": (*own, *("reused_attention",) * (depth - first)),
+        "layer_mixer": (*before, *("reused_attention",) * (depth - first)),
         "layer_memory": tuple(memories),
     }
 

@@ -40,7 +40,7 @@ class MLP(nnx.Module):
         return self.down(activation(gate) * up.astype(jnp.float32))
 
     def _thinned(self, gate: jax.Array) -> jax.Array:
-        """Take from gates what a share of them lies below if they are normally distributed, and zero what is left below.
+        """Take from gates what a share of them lies below if they are normally distributed; what is below it is zero.
 
         That is how Spark Transformer finds the largest without sorting (You et al., 2025).
         """
