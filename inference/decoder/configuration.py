@@ -71,10 +71,10 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    share
+        Of ``"proportional"``, which share of the pairs of dimensions turns, those of the shortest periods.
     backward
         Whether the rotation is by minus the angles.
-    turned_share
-        Share of the pairs that ``"proportional"`` rotates, those of the highest frequencies; the others stand still.
     short_factors, long_factors
         Divisors of the frequencies of ``"longrope"``, [width / 2] each, for texts up to `original_max_length` and
         beyond.
@@ -92,8 +92,8 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    share: float = 1.0
     backward: bool = False
-    turned_share: float = 1.0
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
 
@@ -106,8 +106,8 @@ class Rope:
         if not (self.theta > 1 and self.factor > 0 and self.magnitude > 0):
             values = (self.theta, self.factor, self.magnitude)
             raise refuse_setting("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
-        if not 0 < self.turned_share <= 1:
-            raise refuse_setting("the share of rotated pairs", self.turned_share, "a number above 0 and at most 1")
+        if not 0 < self.share <= 1:
+            raise refuse_setting("the share of dimensions that turn", self.share, "a number above 0 and at most 1")
         if self.kind in ("llama3", "yarn", "longrope") and self.original_max_length < 1:
             raise refuse_setting(
                 f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more"

@@ -26,8 +26,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "quick_gelu": "gelu_sigmoid",
     "xielu": "xielu",
 }
-# Those of most families; a share of whole heads is read by those alone that have it.
-SCALINGS = tuple(kind for kind in get_args(RopeKind) if kind != "proportional")
+ROPE_KINDS: tuple[str, ...] = get_args(RopeKind)
 # What a configuration may say of its rotary embedding.
 ROPE_FIELDS = {
     "rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "original_max_position_embeddings",
@@ -191,6 +190,11 @@ def window_by_type(hf: Any) -> tuple[int, ...]:
 
 
 def _rotated_share(parameters: Mapping[str, Any]) -> float:
+    # Of these, the other pairs of dimensions turn by nothing.
+    return 1.0 if parameters.get("rope_type") == "proportional" else _stated_share(parameters)
+
+
+def _stated_share(parameters: Mapping[str, Any]) -> float:
     return float(parameters.get("partial_rotary_factor") or 1.0)
 
 
@@ -220,7 +224,7 @@ def _ropes(
 
 
 def read_rope(
-    parameters: Mapping[str, Any], *, width: int, length: int, truncate: bool = True, kinds: Sequence[str] = SCALINGS
+    parameters: Mapping[str, Any], *, width: int, length: int, truncate: bool = True, kinds: Sequence[str] = ROPE_KINDS
 ) -> Rope:
     """Read one rotary embedding.
 
@@ -258,8 +262,6 @@ def read_rope(
     if kind == "default":
         return Rope(**settings)
     settings |= {"kind": kind, "original_max_length": original, "factor": factor}
-    if kind == "proportional":
-        settings |= {"factor": float(parameters.get("factor") or 1.0), "turned_share": _rotated_share(parameters)}
     if kind == "llama3":
         settings["low_frequency_factor"] = float(parameters["low_freq_factor"])
         settings["high_frequency_factor"] = float(parameters["high_freq_factor"])
@@ -268,6 +270,8 @@ def read_rope(
         settings["beta_slow"] = float(parameters.get("beta_slow") or 1)
         settings["truncate"] = bool(truncate)
         settings["magnitude"] = _yarn_magnitude(parameters, factor)
+    if kind == "proportional":
+        settings |= {"factor": float(parameters.get("factor") or 1), "share": _stated_share(parameters)}
     if kind == "longrope":
         settings["short_factors"] = tuple(map(float, parameters["short_factor"]))
         settings["long_factors"] = tuple(map(float, parameters["long_factor"]))

@@ -97,7 +97,7 @@ def test_settings_are_those_of_their_layers():
 
 
 def test_rotations_of_several_widths_turn_whole_heads():
-    ropes = (Rope(1e4, 4), Rope(1e6, 8, kind="proportional", turned_share=0.5))
+    ropes = (Rope(1e4, 4), Rope(1e6, 8, kind="proportional", share=0.5))
     heads = tuple((("head_width", width),) for width in (4, 4, 8, 4, 8))
     assert replace(PLAIN, ropes=ropes, layer_rope=(0, 0, 1, 0, 1), layer_settings=heads)
     for changes in ({"layer_rope": (0, 1, 1, 0, 1)}, {"layer_settings": (*heads[:4], ())}):

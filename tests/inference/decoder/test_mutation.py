@@ -35,8 +35,8 @@ ROPE_FIELDS = {
     "linear": ("factor",),
     "llama3": ("factor", "original_max_length", "low_frequency_factor", "high_frequency_factor"),
     "yarn": ("factor", "original_max_length", "beta_fast", "beta_slow", "magnitude", "truncate"),
+    "proportional": ("share", "factor"),
     "longrope": ("original_max_length", "magnitude", "short_factors", "long_factors"),
-    "proportional": ("factor", "turned_share"),
 }
 # Mistakes that change nothing, and why.
 WITHOUT_EFFECT = {
@@ -71,8 +71,8 @@ def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
         value = getattr(rope, name)
         wrong = {
             "truncate": not rope.truncate,
-            "turned_share": 1.0 if value != 1 else 0.5,
             "magnitude": 1.0,
+            "share": 0.5 * rope.share,
             "short_factors": rope.long_factors,
             "long_factors": rope.short_factors,
         }.get(name, 2 * value)

@@ -84,7 +84,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
     ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
-    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("openai-gpt", {"afn": "gelu_10"}),
