@@ -353,7 +353,9 @@ class DecoderConfig:
         memories = self.layer_memory or (-1,) * self.depth
         settings = self.layer_settings or ((),) * self.depth
         kinds = zip(mixers, feed_forwards, special, memories, settings, strict=True)
-        return plan_layers([BlockKind(mixer, feed, *special, *more) for mixer, feed, special, *more in kinds])
+        return plan_layers(
+            [BlockKind(mixer, feed, *special, memory, changed) for mixer, feed, special, memory, changed in kinds]
+        )
 
     def of_kind(self, kind: BlockKind) -> "DecoderConfig":
         """Return the configuration of the blocks of one kind."""

@@ -12,8 +12,8 @@ from inference.decoder.query_growth import QueryGrowth
 from inference.decoder.rope import rotate
 
 
-class Attention(nnx.Module):
-    """Causal attention with every switch of `DecoderConfig`.
+class AttentionParts(nnx.Module):
+    """What causal attention is made of, with every switch of `DecoderConfig`.
 
     Parameters
     ----------
@@ -45,10 +45,6 @@ class Attention(nnx.Module):
         shapes = {"none": None, "head": (width,), "flat": (heads * width,), "per_head": (heads, width)}
         shape = shapes[config.query_key_norm]
         return None if shape is None else Norm(config, shape, bias=config.query_key_norm_bias)
-
-    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
-        """Attend: [row, position, width] to the same."""
-        return self.output(self.attended(x, inputs))
 
     def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Return the mixed values of all heads, [row, position, heads x width of a head]."""
@@ -105,3 +101,17 @@ class Attention(nnx.Module):
         if self.sinks is None:
             return None
         return self.sinks[...].astype(jnp.float32).reshape(self.config.key_value_heads, self.config.heads_per_group)
+
+
+class Attention(AttentionParts):
+    """Causal attention with every switch of `DecoderConfig`.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    """
+
+    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend: [row, position, width] to the same."""
+        return self.output(self.attended(x, inputs))

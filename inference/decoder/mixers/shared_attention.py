@@ -5,7 +5,7 @@ import jax.numpy as jnp
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs
-from inference.decoder.mixers.attention import Attention
+from inference.decoder.mixers.attention import Attention, AttentionParts
 
 KEYS, VALUES = "keys", "values"
 
@@ -15,7 +15,7 @@ def _widths(config: DecoderConfig) -> dict[str, int]:
     return dict.fromkeys((KEYS, VALUES), config.key_value_heads * config.head_width)
 
 
-class KeptAttention(Attention):
+class KeptAttention(AttentionParts):
     """Attention that hands its keys and values on.
 
     Parameters

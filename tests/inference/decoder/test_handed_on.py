@@ -40,10 +40,11 @@ def test_what_is_handed_on_comes_back_from_one_array():
     widths = widths_beside(config)
     assert widths == {"streams": 32, "embeddings": 30, "keys 0": 8, "values 0": 8}
     rng = np.random.default_rng(0)
-    handed = Handed(rng.random((2, 3, 16)), {name: rng.random((2, 3, width)) for name, width in widths.items()})
+    beside = {name: jnp.asarray(rng.random((2, 3, width))) for name, width in widths.items()}
+    handed = Handed(jnp.asarray(rng.random((2, 3, 16))), beside)
     packed = pack(config, handed)
     assert packed.shape == (2, 3, packed_width(config)) == (2, 3, 94)
-    jax.tree.map(np.testing.assert_array_equal, unpack(config, packed), jax.tree.map(jnp.asarray, handed))
+    jax.tree.map(np.testing.assert_array_equal, unpack(config, packed), handed)
 
 
 def test_layers_that_share_are_of_one_kind_and_compiled_once():
