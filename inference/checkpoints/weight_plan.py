@@ -139,6 +139,7 @@ class WeightPlan:
         entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
         if isinstance(name, StackedTensor):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            stored = (stored[0] + (name.idle(self.config) if name.idle else 0), *stored[1:])
             return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
         if isinstance(name, HeadRows):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)

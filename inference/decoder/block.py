@@ -14,6 +14,7 @@ from inference.decoder.feed_forwards import FEED_FORWARDS
 from inference.decoder.layer_plan import BlockKind
 from inference.decoder.layers import LayerInputs, Norm
 from inference.decoder.mixers import MIXERS
+from inference.decoder.residual_factors import ResidualFactors
 
 NONE = "none"
 
@@ -48,6 +49,7 @@ class Block(nnx.Module):
         self.mlp_norm = norm(before and feeds and config.residual != "parallel_shared")
         self.attention_output_norm = norm(after and mixes)
         self.mlp_output_norm = norm(after and feeds)
+        self.kept, self.fed = _factors(config, kind.mixer)
         self.attention_residual = Weights(config.width) if config.residual_weights and mixes else None
         self.mlp_residual = Weights(config.width) if config.residual_weights and feeds else None
 
@@ -62,6 +64,9 @@ class Block(nnx.Module):
             x = _through(self.attention_norm, x + scale * self._mix(x, inputs))
             return _through(self.mlp_norm, x + scale * self._feed(x))
         normed = _through(self.attention_norm, x)
+        if self.config.placement == "shared":
+            x = _through(self.mlp_norm, self.kept[0] * normed + self.kept[1] * self._mix(normed, inputs))
+            return self.fed[0] * x + self.fed[1] * self._feed(x)
         mixed = _through(self.attention_output_norm, self._mix(normed, inputs))
         if self.config.residual == "sequential":
             x = _through(self.attention_residual, x) + scale * mixed
@@ -96,6 +101,12 @@ class Weights(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Multiply [..., width], float32."""
         return x * self.weight[...].astype(jnp.float32)
+
+
+def _factors(config: DecoderConfig, mixer: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the factors on what the mixer and the feed-forward part add to, and on what they add."""
+    found = next((part for part in config.parts if isinstance(part, ResidualFactors)), ResidualFactors())
+    return dict(found.mixers).get(mixer, (1.0, 1.0)), found.feed_forward
 
 
 def _through(part: Norm | Weights | None, x: jax.Array) -> jax.Array:

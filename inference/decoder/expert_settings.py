@@ -47,8 +47,10 @@ class Experts:
         best score or the sum of its two best (DeepSeek-AI, DeepSeek-V3, 2024, section 2.1.2).
     input_scaled
         Whether shares weight the inputs of experts instead of their outputs.
-    router_bias, bias
-        Whether the router, and the linear maps of experts, have biases.
+    identities
+        Number of further experts that give a token back as it is (LongCat team, LongCat-Flash, 2025, section 2.1.1).
+    router_bias, bias, sum_bias
+        Whether the router, the linear maps of experts, and the sum over a token's experts have biases.
     shared_width
         Width inside the MLP that every token goes through beside its experts; 0 for none.
     shared_scale
@@ -75,8 +77,10 @@ class Experts:
     chosen_groups: int = 1
     group_score: GroupScore = "two_best"
     input_scaled: bool = False
+    identities: int = 0
     router_bias: bool = False
     bias: bool = False
+    sum_bias: bool = False
     shared_width: int = 0
     shared_scale: float = 1.0
     shared_gated: bool = False
@@ -93,11 +97,14 @@ class Experts:
         for name in ("count", "chosen", "width", "groups", "chosen_groups"):
             if getattr(self, name) < 1:
                 raise refuse_setting(f"{name.replace('_', ' ')} of experts", getattr(self, name), "1 or more")
+        if self.identities < 0 or (self.identities and (self.groups > 1 or self.choice != "best")):
+            accepted = "0 or more, and 0 where experts fall into groups or a sparse mixer chooses"
+            raise refuse_setting("the number of experts that change nothing", self.identities, accepted)
         if self.count % self.groups:
             raise refuse_setting("the number of groups of experts", self.groups, f"a divisor of {self.count}")
         if self.chosen_groups > self.groups:
             raise refuse_setting("the number of chosen groups", self.chosen_groups, f"at most {self.groups}")
-        available = self.count // self.groups * self.chosen_groups
+        available = self.count // self.groups * self.chosen_groups + self.identities
         if self.chosen > available:
             raise refuse_setting("experts per token", self.chosen, f"at most {available}, the experts to choose from")
         if self.group_score == "two_best" and self.groups > 1 and self.count // self.groups < 2:

@@ -29,6 +29,8 @@ class StackedTensor:
         Whether the rows of the maps alternate rather than follow each other.
     transposed
         Whether each expert's matrix lies as [in, out].
+    idle
+        How many entries no expert reads, behind those of experts, by a decoder's configuration; none by default.
     """
 
     name: str
@@ -36,6 +38,7 @@ class StackedTensor:
     parts: int = 1
     interleaved: bool = False
     transposed: bool = False
+    idle: Callable[[Any], int] | None = None
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the tensor's shape where a map's parameter is [expert, out, ...]."""
@@ -54,7 +57,7 @@ class StackedTensor:
 
 @dataclass(frozen=True)
 class HeadRows:
-    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+    """A tensor that holds rows of several maps, for each head of queries after the other or once for all heads.
 
     Attributes
     ----------
@@ -62,11 +65,14 @@ class HeadRows:
         Its name.
     part, parts
         Which of how many maps, from 0.
+    by_head
+        Whether each head has its rows of all maps together.
     """
 
     name: str
     part: int
     parts: int
+    by_head: bool = True
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the tensor's shape where a map's parameter is [out, ...]."""
@@ -75,7 +81,8 @@ class HeadRows:
     def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
         """Return the part of the map, [out, ...], of the tensor."""
         rest = stored.shape[1:]
-        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+        groups = heads if self.by_head else 1
+        return stored.reshape(groups, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ class TensorNames:
     transposed
         Whether the matrices of blocks lie as [in, out].
     ignored
-        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth and ``*``
+        any number.
     """
 
     names: Names

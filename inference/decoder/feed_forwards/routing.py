@@ -107,7 +107,7 @@ class Assignment(NamedTuple):
     shares
         How much the expert counts for the token, [entry].
     sizes
-        Number of entries of each expert, [expert].
+        Number of entries of each expert, [expert]. Entries behind them all are of experts that do nothing.
     """
 
     tokens: jax.Array
@@ -124,7 +124,7 @@ def assign(numbers: jax.Array, shares: jax.Array, count: int) -> Assignment:
     numbers, shares
         Chosen experts and their shares, [token, chosen].
     count
-        Number of experts.
+        Number of experts; numbers from it on are of those that do nothing.
 
     Returns
     -------

@@ -30,6 +30,7 @@ class Attention(nnx.Module):
         self.output = Linear(queries, config.width, bias=config.output_bias)
         shapes = {
             "none": None,
+            "rotated": None,
             "head": ((config.head_width,), (config.head_width,)),
             "flat": ((queries,), (keys,)),
             "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
@@ -65,8 +66,10 @@ class Attention(nnx.Module):
             )
         if by_head and late:
             q, k = self._normed(q, k)
+        if config.query_key_norm == "rotated":
+            q, k = (self._of_size_one(one, inputs).astype(kind) for one in (q, k))
         if self.growth is not None:
-            q = q * self.growth.factors(length)[:, None, None]
+            q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
@@ -77,8 +80,20 @@ class Attention(nnx.Module):
             key_bias=key_bias,
             softcap=config.attention_softcap,
             sinks=self._sinks(),
+            chunk=inputs.chunk,
         )
         return mixed.reshape(rows, length, -1)
+
+    def _of_size_one(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Divide heads by their root mean square, in layers that rotate them."""
+        x = x.astype(jnp.float32)
+        normed = x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + self.config.norm_epsilon)
+        return jnp.where(inputs.rotated, normed, x)
+
+    def _growth(self, growth: QueryGrowth, inputs: LayerInputs, length: int) -> jax.Array:
+        """Return the factors on queries of a layer, [position, 1, 1]."""
+        factors = jnp.asarray(growth.factors(length))[:, None, None]
+        return jnp.where(inputs.rotated, 1.0, factors) if growth.unrotated else factors
 
     def _sinks(self) -> jax.Array | None:
         """Return the scores of sinks, [group, head], float32."""

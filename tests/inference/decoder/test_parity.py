@@ -9,6 +9,7 @@ import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
+from parity.further_routed_cases import FURTHER_ROUTED_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
@@ -49,7 +50,7 @@ IMAGE_MODELS = [
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES if "/" in case.name)
+LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -91,7 +92,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("codegen", {"rotary_dim": None}),
     ("diffllama", {"num_key_value_heads": 1}),
     ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
-    ("llama", {"model_type": "longcat_flash"}),
     ("deepseek_v2", {"topk_method": "noaux_tc"}),
     ("phimoe/longrope", {"num_experts_per_tok": 3}),
     ("hunyuan_v1_moe", {"moe_topk": [2, 2, 3]}),
