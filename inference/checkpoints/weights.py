@@ -173,6 +173,8 @@ def fill(
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
+        if not piece.sources:
+            rows[number, ...] = 0
         first = 0
         for entry, source in enumerate(piece.sources):
             whole = rows[number, entry, ...] if piece.spread else rows[number, ...]

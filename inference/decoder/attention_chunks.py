@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from bayeslaw.errors import InputError
 from inference.decoder.part_checks import check_sizes
 
 
@@ -15,18 +14,16 @@ class AttentionChunks:
     size
         Positions of a chunk; the first one begins with the text.
     layers
-        Whether each layer is such a one.
+        Whether each layer is such a one; empty where all are.
 
     Raises
     ------
     InputError
-        If the size is no whole number of at least 1, or no layer is told of.
+        If the size is no whole number of at least 1.
     """
 
     size: int
-    layers: tuple[bool, ...]
+    layers: tuple[bool, ...] = ()
 
     def __post_init__(self) -> None:
         check_sizes(self, "size")
-        if not self.layers:
-            raise InputError("no layer is said to attend by chunks or not", "one entry a layer", "correct config.json")

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from inference.decoder.configuration import check_finite, refuse_setting
 
 Scores = Literal["softmax", "sigmoid", "logits"]
-Shares = Literal["scores", "normalised", "softmax", "sigmoid"]
+Shares = Literal["scores", "normalised", "softmax", "sigmoid", "normalised_sigmoid"]
 GroupScore = Literal["best", "two_best"]
 Choice = Literal["best", "sparse_mixer"]
 
@@ -33,8 +33,8 @@ class Experts:
         What the router's logits become before experts are chosen: probabilities over all experts, the logistic function
         of each, or the logits themselves.
     shares
-        What weights the outputs of the chosen experts: their scores, these divided by their sum, or the softmax or the
-        logistic function of the chosen scores.
+        What weights the outputs of the chosen experts: their scores, these divided by their sum, the softmax or the
+        logistic function of the chosen scores, or the latter divided by its sum.
     smallest_sum, added_sum
         Lowest sum that scores are divided by; what is added to that sum.
     scale
@@ -57,6 +57,8 @@ class Experts:
         Factor on that MLP's output.
     shared_gated
         Whether that MLP's output is weighted by a logistic function of a linear map of the token.
+    output_norm
+        Whether what all give together is normed.
     gate_bound, gate_slope
         Where a bound is given, experts compute ``gate sigmoid(slope gate) (up + 1)`` of a gate of at most the bound and
         an up between minus and plus it (gpt-oss); by default activation(gate) * up.
@@ -84,6 +86,7 @@ class Experts:
     shared_width: int = 0
     shared_scale: float = 1.0
     shared_gated: bool = False
+    output_norm: bool = False
     gate_bound: float | None = None
     gate_slope: float = 1.702
 

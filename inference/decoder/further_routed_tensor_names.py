@@ -2,8 +2,8 @@
 
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.expert_settings import Experts
-from inference.decoder.routed_tensor_names import LATENT, MIXTRAL, MLP, PLAIN, Table, shared
-from inference.decoder.tensor_names import HeadRows, StackedTensor, TensorName
+from inference.decoder.routed_tensor_names import AFMOE, CORRECTED, LATENT, MIXTRAL, MLP, PLAIN, ROUTED, Table, shared
+from inference.decoder.tensor_names import OUTPUT_NORMS, ExpertRows, HeadRows, StackedTensor, TensorName
 
 FEED = "layers.{}.feed_forward."
 LLAMA4: Table = (
@@ -80,4 +80,61 @@ MINIMAX: Table = MIXTRAL | {
     "lightning.gate": _LINEAR + "output_gate",
     "lightning.norm": _LINEAR + "norm",
     "lightning.output": _LINEAR + "out_proj",
+}
+SARVAM: Table = CORRECTED | {
+    "embedding": ("word_embeddings", "embed_tokens"),
+    "attention.qkv": "layers.{}.attention.query_key_value",
+    "attention.output": ("layers.{}.attention.dense", _LINEAR + "o_proj"),
+    "attention.query_norm": ("layers.{}.attention.query_layernorm", _LINEAR + "q_norm"),
+    "attention.key_norm": ("layers.{}.attention.key_layernorm", _LINEAR + "k_norm"),
+    "experts.correction": (MLP + "gate.expert_bias", MLP + "gate.e_score_correction_bias"),
+}
+AXK1: Table = LATENT | {"experts.output_norm": ("layers.{}.post_mlp_layernorm", MLP + "post_mlp_layernorm")}
+# Stored of dense layers too, which have none.
+AXK1_IDLE = ("layers.*.post_mlp_layernorm.", "layers.*.mlp.post_mlp_layernorm.")
+MIMO: Table = CORRECTED | {
+    **{name.replace("attention.", "windowed_attention."): PLAIN[name] for name in PLAIN if name.startswith("attention.")},
+    "windowed_attention.sinks": (_LINEAR + "attention_sink_bias", _LINEAR + "sinks"),
+}
+FLINT: Table = (
+    ROUTED
+    | shared(MLP + "shared_expert")
+    | {"attention.sinks": (_LINEAR + "softmax_offset", _LINEAR + "sinks")}
+)
+KOLIBRI: Table = CORRECTED | {
+    "attention_output_norm": ("layers.{}.post_attn_norm", "layers.{}.post_self_attn_layernorm"),
+    "mlp_output_norm": ("layers.{}.post_ffn_norm", "layers.{}.post_mlp_layernorm"),
+    "experts.correction": ("layers.{}.moe.router.expert_bias", MLP + "gate.e_score_correction_bias"),
+}
+DBRX: Table = {
+    "embedding": "wte",
+    "final_norm": "norm_f",
+    "head": "lm_head",
+    "attention_norm": "blocks.{}.norm_attn_norm.norm_1",
+    "mlp_norm": "blocks.{}.norm_attn_norm.norm_2",
+    "attention.qkv": "blocks.{}.norm_attn_norm.attn.Wqkv",
+    "attention.output": "blocks.{}.norm_attn_norm.attn.out_proj",
+    "experts.router": "blocks.{}.ffn.router.layer",
+    "experts.gate.weight": ExpertRows("blocks.{}.ffn.experts.mlp.w1"),
+    "experts.up.weight": ExpertRows("blocks.{}.ffn.experts.mlp.v1"),
+    "experts.down.weight": ExpertRows("blocks.{}.ffn.experts.mlp.w2", transposed=True),
+}
+
+
+def _aria(module: str, hub: str, part: int, parts: int) -> tuple[TensorName, ...]:
+    names = (f"{MLP}experts.{hub}.weight", f"{MLP}experts.{module}")
+    return tuple(StackedTensor(name, part, parts, transposed=True) for name in names)
+
+
+ARIA: Table = CORRECTED | {
+    "experts.router": MLP + "router",
+    "experts.gate.weight": _aria("gate_up_proj", "fc1", 0, 2),
+    "experts.up.weight": _aria("gate_up_proj", "fc1", 1, 2),
+    "experts.down.weight": _aria("down_proj", "fc2", 0, 1),
+}
+BEAM: Table = AFMOE | {
+    **{name: OUTPUT_NORMS[name] for name in ("attention_output_norm", "mlp_norm", "mlp_output_norm")},
+    "gated_attention.gate_bias": _LINEAR + "gate_bias",
+    "experts.router": MLP + "gate",
+    "experts.correction": MLP + "gate.e_score_correction_bias",
 }

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueryGrowth:
-    """How much queries grow: by ``1 + rate log(1 + floor(position / step))``.
+    """How much queries grow: by ``1 + rate log(1 + floor(position / step))``, or by ``(1 + position / step) ** rate``.
 
     Attributes
     ----------
     rate
-        Factor on the logarithm.
+        Factor on the logarithm, or exponent.
     step
         Positions within which nothing changes, those that the model was first made for.
     first
         Number of the first position.
     unrotated
         Whether they grow in layers without rotary positions alone.
+    power
+        Whether they grow by the power.
 
     Raises
     ------
@@ -42,6 +44,7 @@ class QueryGrowth:
     step: int
     first: int = 0
     unrotated: bool = False
+    power: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.rate) and self.rate > 0 and self.step >= 1 and self.first >= 0):
@@ -55,5 +58,7 @@ class QueryGrowth:
         import numpy as np
 
         positions = np.arange(self.first, self.first + length, dtype=np.float32)
+        if self.power:
+            return np.exp(np.float32(self.rate) * np.log1p(positions / np.float32(self.step)))
         steps = np.floor(positions / np.float32(self.step))
         return np.float32(1) + np.float32(self.rate) * np.log(np.float32(1) + steps)

@@ -86,6 +86,32 @@ class HeadRows:
 
 
 @dataclass(frozen=True)
+class ExpertRows:
+    """A tensor that holds one linear map of all experts as rows that follow each other, [experts x inner width, width].
+
+    Attributes
+    ----------
+    name
+        Its name.
+    transposed
+        Whether each expert's matrix lies as [in, out].
+    """
+
+    name: str
+    transposed: bool = False
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape where the map's parameter is [expert, out, in]."""
+        experts, outputs, inputs = shape
+        return (experts * inputs, outputs) if self.transposed else (experts * outputs, inputs)
+
+    def take(self, stored: np.ndarray, experts: int) -> np.ndarray:
+        """Return the map, [expert, out, in], of the tensor."""
+        whole = stored.reshape(experts, -1, stored.shape[-1])
+        return whole.swapaxes(1, 2) if self.transposed else whole
+
+
+@dataclass(frozen=True)
 class FirstEntry:
     """A tensor of one entry, [1, ...], that holds a parameter.
 
@@ -114,7 +140,7 @@ class JoinedTensors:
     rows: Callable[[Any], tuple[int, ...]] | None = None
 
 
-TensorName = str | StackedTensor | HeadRows | FirstEntry | JoinedTensors
+TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstEntry | JoinedTensors
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
@@ -133,8 +159,12 @@ class TensorNames:
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
         queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
         keys (``"quarters"``).
+    apart
+        Whether what fused tensors hold may lie in tensors of its own instead.
     transposed
         Whether the matrices of blocks lie as [in, out].
+    optional
+        Parameters that are zero where there is no tensor.
     ignored
         How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth and ``*``
         any number.
@@ -142,7 +172,9 @@ class TensorNames:
 
     names: Names
     fused: FusedLayout = "concatenated"
+    apart: bool = False
     transposed: bool = False
+    optional: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 

@@ -108,19 +108,17 @@ def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
     """Write the tensors of layers once, with the number of the first layers that have them: ``layers.{4}.norm``.
 
     Those of other layers name them: ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    Layers in which a tensor has another shape stand apart.
     """
-    found: dict[str, list[str]] = {}
-    for name in shapes:
-        found.setdefault(re.sub(r"\.\d+\.", ".#.", name, count=1), []).append(name)
+    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for name, shape in shapes.items():
+        found.setdefault((re.sub(r"\.\d+\.", ".#.", name, count=1), tuple(shape)), []).append(name)
     collapsed = {}
-    for name, many in found.items():
-        first = shapes[many[0]]
-        if any(shapes[one] != first for one in many):
-            raise SystemExit(f"{name} has another shape in another layer")
+    for (name, first), many in found.items():
         numbers = sorted(int(layer[1]) for one in many if (layer := re.search(r"\.(\d+)\.", one)))
         chosen = ",".join(map(str, numbers)) + ("," if len(numbers) == 1 else "")
         written = len(many) if numbers == list(range(len(many))) else chosen
-        collapsed[name.replace("#", f"{{{written}}}")] = first
+        collapsed[name.replace("#", f"{{{written}}}")] = list(first)
     return collapsed
 
 

@@ -9,7 +9,7 @@ from inference.decoder.expert_settings import Experts
 from inference.decoder.feed_forwards.expert_products import APPLY, APPLY_ELSEWHERE, Multiply, StackedWeight
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.feed_forwards.routing import assign, route
-from inference.decoder.layers import ACTIVATIONS, Linear
+from inference.decoder.layers import ACTIVATIONS, Linear, Norm
 
 
 class StackedLinear(nnx.Module):
@@ -55,6 +55,7 @@ class RoutedExperts(nnx.Module):
         self.sum_bias = nnx.Param(jnp.zeros(width)) if experts.sum_bias else None
         self.shared = MLP(config, experts.shared_width) if experts.shared_width else None
         self.shared_gate = Linear(width, 1, bias=False) if experts.shared_gated else None
+        self.output_norm = Norm(config, (width,)) if experts.output_norm else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same, float32."""
@@ -71,7 +72,8 @@ class RoutedExperts(nnx.Module):
         if self.sum_bias is not None:
             mixed = mixed + self.sum_bias[...].astype(jnp.float32)
         y = mixed.reshape(x.shape)
-        return y if self.shared is None else y + self._shared(x, self.shared)
+        y = y if self.shared is None else y + self._shared(x, self.shared)
+        return y if self.output_norm is None else self.output_norm(y)
 
     def _logits(self, tokens: jax.Array) -> jax.Array:
         """Return the router's logits in float32, whatever the type of the weights: rounding them would move choices."""

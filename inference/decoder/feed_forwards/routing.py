@@ -18,6 +18,7 @@ SHARES: dict[str, Callable[[jax.Array, Experts], jax.Array]] = {
     "normalised": lambda scores, experts: scores / _divisor(scores.sum(-1, keepdims=True), experts),
     "softmax": lambda scores, _: jax.nn.softmax(scores, axis=-1),
     "sigmoid": lambda scores, _: jax.nn.sigmoid(scores),
+    "normalised_sigmoid": lambda scores, experts: SHARES["normalised"](jax.nn.sigmoid(scores), experts),
 }
 SMALLEST_SUM = 1e-20
 GROUP_SCORES: dict[str, int] = {"best": 1, "two_best": 2}

@@ -22,6 +22,7 @@ from inference.decoder.mixers.rglru import GatedLinearUnitMixer
 from inference.decoder.mixers.routed_attention import RoutedAttention
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 from inference.decoder.mixers.shortcut import ShortcutMixer
+from inference.decoder.mixers.windowed_attention import WindowedAttention
 
 MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "attention": Attention,
@@ -37,6 +38,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "routed_attention": RoutedAttention,
     "short_convolution": ShortConvolutionMixer,
     "shortcut": ShortcutMixer,
+    "windowed_attention": WindowedAttention,
 }
 # Those whose state goes through a text, from one position to the next.
 RECURRENT = frozenset(

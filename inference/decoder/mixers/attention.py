@@ -6,6 +6,7 @@ from flax import nnx
 
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.head_settings import Values
 from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.mixers.value_bias import ValueBias
 from inference.decoder.query_growth import QueryGrowth
@@ -26,8 +27,10 @@ class Attention(nnx.Module):
         queries, keys = config.heads * config.head_width, config.key_value_heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
         self.key = Linear(config.width, keys, bias=config.key_value_bias)
-        self.value = Linear(config.width, keys, bias=config.key_value_bias)
-        self.output = Linear(queries, config.width, bias=config.output_bias)
+        self.values = next((part for part in config.parts if isinstance(part, Values)), Values(config.head_width))
+        value_width = self.values.width
+        self.value = Linear(config.width, config.key_value_heads * value_width, bias=config.key_value_bias)
+        self.output = Linear(config.heads * value_width, config.width, bias=config.output_bias)
         shapes = {
             "none": None,
             "rotated": None,
@@ -55,7 +58,8 @@ class Attention(nnx.Module):
             q, k = self._normed(q, k)
         if config.qkv_clip is not None:
             q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
-        q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
+        q, k = (one.reshape(rows, length, -1, config.head_width) for one in (q, k))
+        v = (v * self.values.scale).astype(kind).reshape(rows, length, config.key_value_heads, self.values.width)
         by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
         if by_head and not late:
             q, k = self._normed(q, k)
