@@ -127,7 +127,12 @@ def plan_weights(
     def ignored(name: str) -> bool:
         core = PREFIX.sub("", name)
         tied_head = config.tied and core in TIED_HEADS
-        return tied_head or bool(unneeded.match(core)) or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        return (
+            tied_head
+            or bool(unneeded.match(core))
+            or bool(BUFFERS.search(name))
+            or (multimodal and bool(VISION.search(name)))
+        )
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces

@@ -108,13 +108,14 @@ SIZES = (
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
     "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
     "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim",
+    "kv_n_heads",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
-    "num_shared_experts", "moe_latent_size", "expert_ffn_hidden_size", "zero_expert_num",
+    "num_shared_experts", "moe_latent_size", "expert_ffn_hidden_size", "zero_expert_num", "moe_top_k",
 )  # fmt: skip
 # Of MiniMax, which weights what each adds and what it adds to.
 BRANCHES = ("full_attn", "linear_attn", "mlp")
@@ -139,9 +140,8 @@ RULES: dict[str, Rule] = {
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     **dict.fromkeys(("window_size", "attention_chunk_size", "floor_scale"), POSITIONS),
     "attn_scale": MSCALE,
-    **dict.fromkeys(
-        (f"{branch}_{factor}_factor" for branch in BRANCHES for factor in ("alpha", "beta")), ABOVE_ZERO
-    ),
+    **dict.fromkeys(("attention_value_scale", "moe_normalize_expert_weights"), ABOVE_ZERO),
+    **dict.fromkeys((f"{branch}_{factor}_factor" for branch in BRANCHES for factor in ("alpha", "beta")), ABOVE_ZERO),
     **dict.fromkeys(("keep_window_size", "local_attention"), POSITIONS),
     **dict.fromkeys(("scale_emb", "scale_depth", "dim_model_base"), ABOVE_ZERO),
     **dict.fromkeys(("is_moe", "norm_bias", "decoder_bias", "classifier_bias"), SWITCH),
@@ -197,10 +197,12 @@ RULES: dict[str, Rule] = {
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
-    **dict.fromkeys(("rope_parameters", "rope_scaling", "attn_config", "text_config"), TABLE),
+    **dict.fromkeys(
+        ("rope_parameters", "rope_scaling", "attn_config", "ffn_config", "ffn_act_fn", "text_config"), TABLE
+    ),
 }
 # Parts that are looked into, and parts of these: settings by type of layer.
-PARTS = ("text_config", "attn_config", "rope_parameters", "rope_scaling")
+PARTS = ("text_config", "attn_config", "ffn_config", "rope_parameters", "rope_scaling")
 NESTED = ("rope_parameters", "rope_scaling")
 
 

@@ -93,13 +93,15 @@ AXK1: Table = LATENT | {"experts.output_norm": ("layers.{}.post_mlp_layernorm", 
 # Stored of dense layers too, which have none.
 AXK1_IDLE = ("layers.*.post_mlp_layernorm.", "layers.*.mlp.post_mlp_layernorm.")
 MIMO: Table = CORRECTED | {
-    **{name.replace("attention.", "windowed_attention."): PLAIN[name] for name in PLAIN if name.startswith("attention.")},
+    **{
+        name.replace("attention.", "windowed_attention."): PLAIN[name]
+        for name in PLAIN
+        if name.startswith("attention.")
+    },
     "windowed_attention.sinks": (_LINEAR + "attention_sink_bias", _LINEAR + "sinks"),
 }
 FLINT: Table = (
-    ROUTED
-    | shared(MLP + "shared_expert")
-    | {"attention.sinks": (_LINEAR + "softmax_offset", _LINEAR + "sinks")}
+    ROUTED | shared(MLP + "shared_expert") | {"attention.sinks": (_LINEAR + "softmax_offset", _LINEAR + "sinks")}
 )
 KOLIBRI: Table = CORRECTED | {
     "attention_output_norm": ("layers.{}.post_attn_norm", "layers.{}.post_self_attn_layernorm"),

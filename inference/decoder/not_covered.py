@@ -6,7 +6,7 @@ AUDIO = "writes or hears audio"
 IMAGES = "its layers need an image, or attend to one"
 DRAFTS = "drafts tokens for another model, whose keys and values it reads"
 SHARES = "layers share keys and values, and each adds embeddings of its own"
-ROUTED = "routed experts in blocks that are not covered yet"
+RELATIVE = "biases by distance that are made of each position, and convolutions around each part of a layer"
 RECURRENT = "recurrences, or what stands around them, that are not covered yet"
 INDEXED = "chooses by an index which tokens it attends to"
 LOOPED = "goes through the same layers several times"
@@ -51,10 +51,10 @@ NOT_COVERED: dict[str, str] = {
     "hrm_text": LOOPED,
     "hy_v4": INDEXED,
     "inkling2_loop_text": LOOPED,
-    "inkling2_text": ROUTED,
-    "inkling_text": ROUTED,
+    "inkling2_text": RELATIVE,
+    "inkling_text": RELATIVE,
     "kimi_linear": RECURRENT,
-    "laguna": ROUTED,
+    "laguna": "layers have unequal numbers of heads, and rotate unequal shares of them",
     "lara_mini": RECURRENT,
     "lfm3": RECURRENT,
     "marian": ENCODER_DECODER,
@@ -90,5 +90,5 @@ NOT_COVERED: dict[str, str] = {
     "xmod": ENCODER,
     "zamba": RECURRENT,
     "zamba2": RECURRENT,
-    "zaya": ROUTED,
+    "zaya": "the router of each layer reads what that of the layer before made",
 }

@@ -156,8 +156,7 @@ FURTHER_ROUTED_CASES = [
     Case("aria_text", ARIA),
     Case(
         "aria_text/bias",
-        ARIA
-        | {"attention_bias": True, "mlp_bias": True, "moe_num_shared_experts": 1, "tie_word_embeddings": True},
+        ARIA | {"attention_bias": True, "mlp_bias": True, "moe_num_shared_experts": 1, "tie_word_embeddings": True},
     ),
     Case("flint", FLINT),
     Case(

@@ -56,7 +56,6 @@ class Apply(Protocol):
         ...
 
 
-
 def _sum(y: jax.Array, bias: jax.Array | None, kind: jnp.dtype) -> jax.Array:
     return (y if bias is None else y + bias.astype(jnp.float32)).astype(kind)
 

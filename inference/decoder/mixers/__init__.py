@@ -41,6 +41,4 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "windowed_attention": WindowedAttention,
 }
 # Those whose state goes through a text, from one position to the next.
-RECURRENT = frozenset(
-    {"attention_mamba2", "gated_delta", "lightning", "mamba", "mamba2", "rglru", "short_convolution"}
-)
+RECURRENT = frozenset({"attention_mamba2", "gated_delta", "lightning", "mamba", "mamba2", "rglru", "short_convolution"})
