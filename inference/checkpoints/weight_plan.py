@@ -9,9 +9,9 @@ import numpy as np
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.expert_rows import ExpertRows
 from inference.decoder.layer_plan import place_of
 from inference.decoder.tensor_names import (
-    ExpertRows,
     FirstEntry,
     FusedLayout,
     HeadRows,

@@ -197,9 +197,8 @@ RULES: dict[str, Rule] = {
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
-    **dict.fromkeys(
-        ("rope_parameters", "rope_scaling", "attn_config", "ffn_config", "ffn_act_fn", "text_config"), TABLE
-    ),
+    **dict.fromkeys(("rope_parameters", "rope_scaling", "text_config"), TABLE),
+    **dict.fromkeys(("attn_config", "ffn_config", "ffn_act_fn"), TABLE),
 }
 # Parts that are looked into, and parts of these: settings by type of layer.
 PARTS = ("text_config", "attn_config", "ffn_config", "rope_parameters", "rope_scaling")

@@ -92,11 +92,8 @@ def lightning_layers(hf: Any) -> Settings:
 def mixed_heads(hf: Any) -> Settings:
     """Read the heads of a MiMo: twice as many keys and values, and sinks, in layers with a window; narrow values."""
     kinds = [kind_of(kind, MIMO_KINDS) for kind in hf.layer_types]
-    stated = {
-        kind: {"partial_rotary_factor": 0.334} | rope
-        for kind, rope in hf.rope_parameters.items()
-        if isinstance(rope, dict)
-    }
+    # What the reference rotates of each head where a configuration says nothing of it.
+    stated = {kind: {"partial_rotary_factor": 0.334} | rope for kind, rope in hf.rope_parameters.items()}
     scale = 1.0 if hf.attention_value_scale is None else float(hf.attention_value_scale)
     return {
         "layer_mixer": tuple(kinds),
