@@ -11,6 +11,7 @@ from flax import nnx
 from bayeslaw.errors import check_choice
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.feed_forwards import FEED_FORWARDS
+from inference.decoder.halving import Halving
 from inference.decoder.layer_plan import BlockKind
 from inference.decoder.layers import LayerInputs, Norm
 from inference.decoder.mixers import MIXERS
@@ -36,6 +37,7 @@ class Block(nnx.Module):
             placement=dict(config.mixer_placement).get(kind.mixer, config.placement),
         )
         self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
+        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)
         before, after = config.placement != "branch", config.placement in ("sandwich", "branch")
@@ -61,14 +63,19 @@ class Block(nnx.Module):
         if self.config.placement == "post":
             x = _through(self.attention_norm, x + scale * self._mix(x, inputs))
             return _through(self.mlp_norm, x + scale * self._feed(x))
-        normed = _through(self.attention_norm, x)
+        normed = _through(self.attention_norm, self._seen(x, inputs))
         mixed = _through(self.attention_output_norm, self._mix(normed, inputs))
         if self.config.residual == "sequential":
             x = _through(self.attention_residual, x) + scale * mixed
-            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, x)))
+            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, self._seen(x, inputs))))
             return _through(self.mlp_residual, x) + scale * changed
-        changed = self._feed(normed if self.config.residual == "parallel_shared" else _through(self.mlp_norm, x))
+        shared = self.config.residual == "parallel_shared"
+        changed = self._feed(normed if shared else _through(self.mlp_norm, self._seen(x, inputs)))
         return x + scale * (mixed + _through(self.mlp_output_norm, changed))
+
+    def _seen(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return what norms before the parts are given of the residual stream."""
+        return x if self.halving is None else self.halving.after(x, inputs.layer)
 
     def _mix(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Return what the mixer adds, float32."""

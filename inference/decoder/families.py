@@ -4,6 +4,7 @@ from inference.decoder.corrected_families import CORRECTED_FAMILIES
 from inference.decoder.dense_families import DENSE_FAMILIES
 from inference.decoder.family import Family
 from inference.decoder.gpt_families import GPT_FAMILIES
+from inference.decoder.linear_attention_families import LINEAR_ATTENTION_FAMILIES
 from inference.decoder.recurrent_families import RECURRENT_FAMILIES
 from inference.decoder.routed_families import ROUTED_FAMILIES
 
@@ -11,6 +12,7 @@ FAMILIES: dict[str, Family] = {
     **DENSE_FAMILIES,
     **GPT_FAMILIES,
     **RECURRENT_FAMILIES,
+    **LINEAR_ATTENTION_FAMILIES,
     **ROUTED_FAMILIES,
     **CORRECTED_FAMILIES,
 }

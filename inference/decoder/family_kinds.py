@@ -43,6 +43,7 @@ OTHER_KINDS: dict[str, Kinds] = {
     "hunyuan_v1_moe": Kinds(feed_forwards=("experts",)),
     "hy_v3": Kinds(feed_forwards=("experts", "mlp")),
     "jamba": Kinds(mixers=("attention", "mamba"), feed_forwards=("experts", "mlp")),
+    "kimi_linear": Kinds(mixers=("kimi_delta", "latent_attention"), feed_forwards=("experts", "mlp")),
     "lfm2": Kinds(mixers=("attention", "short_convolution")),
     "lfm2_moe": Kinds(mixers=("attention", "short_convolution"), feed_forwards=("experts", "mlp")),
     "mamba": Kinds(mixers=("mamba",), feed_forwards=()),
@@ -61,6 +62,8 @@ OTHER_KINDS: dict[str, Kinds] = {
     "qwen3_moe": Kinds(feed_forwards=("experts", "mlp")),
     "qwen3_next": Kinds(mixers=("gated_attention", "gated_delta"), feed_forwards=("experts", "mlp")),
     "recurrent_gemma": Kinds(mixers=("attention", "rglru")),
+    "rwkv": Kinds(mixers=("time_mixing",), feed_forwards=("channel_mixing",)),
     "solar_open": Kinds(feed_forwards=("experts",)),
+    "xlstm": Kinds(mixers=("mlstm",)),
     "youtu": Kinds(mixers=("latent_attention",)),
 }

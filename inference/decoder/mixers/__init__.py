@@ -14,11 +14,14 @@ from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
 from inference.decoder.mixers.differential_attention import DifferentialAttention
 from inference.decoder.mixers.gated_attention import GatedAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
+from inference.decoder.mixers.kimi_delta import KimiDeltaMixer
 from inference.decoder.mixers.latent_attention import LatentAttentionMixer
 from inference.decoder.mixers.mamba import MambaMixer
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
+from inference.decoder.mixers.mlstm import MatrixMemoryMixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
+from inference.decoder.mixers.time_mixing import TimeMixer
 
 MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "attention": Attention,
@@ -26,11 +29,26 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "differential_attention": DifferentialAttention,
     "gated_attention": GatedAttention,
     "gated_delta": GatedDeltaMixer,
+    "kimi_delta": KimiDeltaMixer,
     "latent_attention": LatentAttentionMixer,
     "mamba": MambaMixer,
     "mamba2": Mamba2Mixer,
+    "mlstm": MatrixMemoryMixer,
     "rglru": GatedLinearUnitMixer,
     "short_convolution": ShortConvolutionMixer,
+    "time_mixing": TimeMixer,
 }
 # Those whose state goes through a text, from one position to the next.
-RECURRENT = frozenset({"attention_mamba2", "gated_delta", "mamba", "mamba2", "rglru", "short_convolution"})
+RECURRENT = frozenset(
+    {
+        "attention_mamba2",
+        "gated_delta",
+        "kimi_delta",
+        "mamba",
+        "mamba2",
+        "mlstm",
+        "rglru",
+        "short_convolution",
+        "time_mixing",
+    }
+)

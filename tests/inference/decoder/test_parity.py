@@ -9,6 +9,7 @@ import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
+from parity.linear_attention_cases import LINEAR_ATTENTION_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
@@ -49,7 +50,8 @@ IMAGE_MODELS = [
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES if "/" in case.name)
+NEWER_CASES = DENSE_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES
+LIKE_OTHERS += tuple(case.name for case in NEWER_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -103,7 +105,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mixtral", {"num_experts_per_tok": 6}),
     ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "xlstm"}),
+    ("llama", {"model_type": "reformer"}),
     ("mamba", {"hidden_act": "gelu_10"}),
     ("mamba2", {"time_step_limit": [0.2, 0.1]}),
     ("mamba2", {"n_groups": 3}),
@@ -115,6 +117,15 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
+    ("kimi_linear", {"mla_use_nope": False}),
+    ("kimi_linear", {"moe_router_activation_func": "softmax"}),
+    ("kimi_linear", {"tie_word_embeddings": True}),
+    ("kimi_linear", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("rwkv", {"layer_norm_epsilon": 1e-6}),
+    ("xlstm", {"use_bias": True}),
+    ("xlstm", {"weight_mode": "fused"}),
+    ("xlstm", {"embedding_dim": 16}),
+    ("xlstm", {"num_blocks": 2}),
 ]
 
 
