@@ -1,4 +1,4 @@
-"""Settings of mixers that go through a text with a memory of keys and values; free of JAX, so that families may name it."""
+"""Settings of mixers with a memory of keys and values, or averages; free of JAX, so that families may name them."""
 
 from dataclasses import dataclass
 

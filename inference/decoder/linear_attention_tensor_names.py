@@ -13,14 +13,11 @@ def _kimi_either(name: str) -> tuple[str, ...]:
     return tuple(base + name for base in _KIMI_EXPERTS)
 
 
-def _kimi_expert(name: str, part: int = 0) -> tuple[str | StackedTensor, ...]:
-    together = _KIMI_EXPERTS[1] + "experts."
-    joined = (
-        StackedTensor(together + "down_proj") if name == "w2" else StackedTensor(together + "gate_up_proj", part, 2)
-    )
+def _kimi_expert(name: str, joined: StackedTensor) -> tuple[str | StackedTensor, ...]:
     return (f"{_KIMI_EXPERTS[0]}experts.*.{name}.weight", joined)
 
 
+_KIMI_GATE_UP, _KIMI_DOWN = (f"{_KIMI_EXPERTS[1]}experts.{name}" for name in ("gate_up_proj", "down_proj"))
 KIMI_LINEAR: Names = {
     **LATENT,
     "kimi_delta.mixed": JoinedTensors(
@@ -40,9 +37,9 @@ KIMI_LINEAR: Names = {
     **{f"mlp.{part}": _kimi_either(f"{part}_proj")[::-1] for part in ("gate", "up", "down")},
     "experts.router": _kimi_either("gate"),
     "experts.correction": _kimi_either("gate.e_score_correction_bias"),
-    "experts.gate.weight": _kimi_expert("w1", 0),
-    "experts.up.weight": _kimi_expert("w3", 1),
-    "experts.down.weight": _kimi_expert("w2"),
+    "experts.gate.weight": _kimi_expert("w1", StackedTensor(_KIMI_GATE_UP, 0, 2)),
+    "experts.up.weight": _kimi_expert("w3", StackedTensor(_KIMI_GATE_UP, 1, 2)),
+    "experts.down.weight": _kimi_expert("w2", StackedTensor(_KIMI_DOWN)),
     **{f"experts.shared.{part}": _kimi_either(f"shared_experts.{part}_proj") for part in ("gate", "up", "down")},
 }
 _MIXING, _CHANNELS = "blocks.{}.attention.", "blocks.{}.feed_forward."

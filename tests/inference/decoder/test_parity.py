@@ -150,7 +150,7 @@ def test_every_family_has_a_case():
 
 
 @pytest.mark.parametrize(
-    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"]
+    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma", "rwkv"]
 )
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
