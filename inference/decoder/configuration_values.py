@@ -131,6 +131,7 @@ SWITCH_FIELDS = (
     "mamba_norm_before_gate", "projectors_bias",
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
     "use_expert_bias", "linear_allow_neg_eigval", "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm",
+    "use_sandwich_norm", "use_attention_gate",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),

@@ -46,6 +46,7 @@ OTHER_KINDS: dict[str, Kinds] = {
     "kimi_linear": Kinds(mixers=("kimi_delta", "latent_attention"), feed_forwards=("experts", "mlp")),
     "lfm2": Kinds(mixers=("attention", "short_convolution")),
     "lfm2_moe": Kinds(mixers=("attention", "short_convolution"), feed_forwards=("experts", "mlp")),
+    "lfm3": Kinds(mixers=("attention", "head_gated_attention", "short_convolution")),
     "mamba": Kinds(mixers=("mamba",), feed_forwards=()),
     "mamba2": Kinds(mixers=("mamba2",), feed_forwards=()),
     "mellum": Kinds(feed_forwards=("experts", "mlp")),

@@ -62,7 +62,6 @@ NOT_COVERED: dict[str, str] = {
     "kolibri1": ROUTED,
     "laguna": ROUTED,
     "lara_mini": RECURRENT,
-    "lfm3": RECURRENT,
     "llama4": ROUTED,
     "llama4_text": ROUTED,
     "longcat_flash": ROUTED,

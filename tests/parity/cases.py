@@ -153,6 +153,10 @@ _CASES = [
         GROUPS | {"max_position_embeddings": 512, "rope_parameters": YARN | {"original_max_position_embeddings": 128}},
         (310, 100),
     ),
+    Case(
+        "llama/proportional",
+        GROUPS | {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4, "partial_rotary_factor": 0.7}},
+    ),
     Case("llama/stray_window", GROUPS | {"sliding_window": 6}),
     Case("llama/long", GROUPS | LONG_TEXT, (1100, 200)),
     Case("mistral", GROUPS | {"sliding_window": 6}),

@@ -14,6 +14,7 @@ from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
 from inference.decoder.mixers.differential_attention import DifferentialAttention
 from inference.decoder.mixers.gated_attention import GatedAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
+from inference.decoder.mixers.head_gated_attention import HeadGatedAttention
 from inference.decoder.mixers.kimi_delta import KimiDeltaMixer
 from inference.decoder.mixers.latent_attention import LatentAttentionMixer
 from inference.decoder.mixers.mamba import MambaMixer
@@ -29,6 +30,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "differential_attention": DifferentialAttention,
     "gated_attention": GatedAttention,
     "gated_delta": GatedDeltaMixer,
+    "head_gated_attention": HeadGatedAttention,
     "kimi_delta": KimiDeltaMixer,
     "latent_attention": LatentAttentionMixer,
     "mamba": MambaMixer,

@@ -35,6 +35,7 @@ ROPE_FIELDS = {
     "linear": ("factor",),
     "llama3": ("factor", "original_max_length", "low_frequency_factor", "high_frequency_factor"),
     "yarn": ("factor", "original_max_length", "beta_fast", "beta_slow", "magnitude", "truncate"),
+    "proportional": ("share", "factor"),
     "longrope": ("original_max_length", "magnitude", "short_factors", "long_factors"),
 }
 # Mistakes that change nothing, and why.
@@ -72,6 +73,7 @@ def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
         wrong = {
             "truncate": not rope.truncate,
             "magnitude": 1.0,
+            "share": 0.5 * rope.share,
             "short_factors": rope.long_factors,
             "long_factors": rope.short_factors,
         }.get(name, 2 * value)

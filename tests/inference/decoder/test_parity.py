@@ -49,7 +49,15 @@ IMAGE_MODELS = [
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
-LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
+LIKE_OTHERS += (
+    "mpt/long",
+    "gpt_neo/long",
+    "/yarn_untruncated",
+    "/yarn_mscale",
+    "/llama3_300",
+    "/longrope_300",
+    "/proportional",
+)
 NEWER_CASES = DENSE_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES
 LIKE_OTHERS += tuple(case.name for case in NEWER_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
@@ -79,7 +87,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
     ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
-    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("openai-gpt", {"afn": "gelu_10"}),
@@ -111,6 +119,8 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mamba2", {"n_groups": 3}),
     ("bamba", {"mamba_n_groups": 3}),
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("lfm3", {"layer_types": ["conv", "full_attention", "conv", "chunked_attention"]}),
+    ("lfm3", {"sliding_window": None}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
     ("nemotron_h", {"moe_latent_size": 16}),
