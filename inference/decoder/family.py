@@ -21,7 +21,7 @@ class Family:
     required
         Fields of its configuration and the values that are covered; ``a.b`` is a field of a part.
     unread
-        Fields that say how and not what to compute, which are left out before transformers reads a configuration.
+        Fields without effect that transformers refuses or warns of: they are left out before it reads a configuration.
     """
 
     settings: Callable[[Any], Settings]

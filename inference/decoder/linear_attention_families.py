@@ -92,6 +92,8 @@ LINEAR_ATTENTION_FAMILIES: dict[str, Family] = {
         ),
         TensorNames(names.KIMI_LINEAR),
         KIMI_REQUIRED,
+        # No position is rotated, and older configurations say how far.
+        unread=("rope_theta", "rope_scaling"),
     ),
     "rwkv": Family(
         join_settings(LAYER_NORM, MIXERS_ALONE, rwkv_settings),
@@ -108,7 +110,7 @@ LINEAR_ATTENTION_FAMILIES: dict[str, Family] = {
             "weight_mode": ("single",),
             "tie_word_embeddings": (False,),
         },
-        # Which kernels compute it: of those of an outside package transformers knows no name without it.
+        # Which kernels compute it: without their package transformers takes no name of them.
         unread=("chunkwise_kernel", "sequence_kernel", "step_kernel", "mode", "autocast_kernel_dtype"),
     ),
 }
