@@ -22,7 +22,9 @@ from inference.decoder.tensor_names import (
 )
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
+PREFIX = re.compile(
+    r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone|rwkv)\.)+"
+)
 FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 

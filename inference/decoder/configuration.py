@@ -15,7 +15,7 @@ Residual = Literal["sequential", "parallel", "parallel_shared"]
 QueryKeyNorm = Literal["none", "head", "per_head", "flat", "rotated"]
 Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
 Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid", "xielu"]
-RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
+RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope", "proportional"]
 
 # Positions are 32-bit numbers.
 MOST_POSITIONS = (1 << 31) - 1
@@ -71,6 +71,8 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    share
+        Of ``"proportional"``, which share of the pairs of dimensions turns, those of the shortest periods.
     backward
         Whether the rotation is by minus the angles.
     short_factors, long_factors
@@ -90,6 +92,7 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    share: float = 1.0
     backward: bool = False
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
@@ -103,6 +106,8 @@ class Rope:
         if not (self.theta > 1 and self.factor > 0 and self.magnitude > 0):
             values = (self.theta, self.factor, self.magnitude)
             raise refuse_setting("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
+        if not 0 < self.share <= 1:
+            raise refuse_setting("the share of dimensions that turn", self.share, "a number above 0 and at most 1")
         if self.kind in ("llama3", "yarn", "longrope") and self.original_max_length < 1:
             raise refuse_setting(
                 f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more"

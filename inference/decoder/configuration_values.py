@@ -90,6 +90,7 @@ INDICES = Rule(
 )
 LAST_LAYER = whole(-1, MOST_POSITIONS, ", -1 for the last layer")
 FACTOR = whole(1, 1000)
+FACTOR_OF_WIDTH = Rule("a number above zero and at most 1,000", lambda value: _is_number(value, 0, 1000))
 # Texts such as "auto" leave the size to the family.
 SIZE_OR_AUTO = Rule(
     f"a whole number from 1 to {MOST_POSITIONS:,}, or auto",
@@ -98,7 +99,7 @@ SIZE_OR_AUTO = Rule(
 STEPS = Rule("two numbers of zero or more", lambda value: _are(value, _is_step) and len(value) == 2)
 TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
 
-DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
     "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
@@ -107,8 +108,8 @@ SIZES = (
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
     "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
-    "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim",
-    "kv_n_heads",
+    "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim", "kv_n_heads",
+    "linear_num_heads", "linear_head_dim", "short_conv_kernel_size", "attention_hidden_size", "embedding_dim",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
@@ -116,6 +117,7 @@ COUNTS = (
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
     "num_shared_experts", "moe_latent_size", "expert_ffn_hidden_size", "zero_expert_num", "moe_top_k",
+    "num_experts_per_token", "num_expert_group",
 )  # fmt: skip
 # Of MiniMax, which weights what each adds and what it adds to.
 BRANCHES = ("full_attn", "linear_attn", "mlp")
@@ -132,10 +134,18 @@ SWITCH_FIELDS = (
     "mamba_norm_before_gate", "projectors_bias",
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
     "use_expert_bias", "linear_allow_neg_eigval", "attn_temperature_tuning", "router_bias",
+    "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm", "use_sandwich_norm", "use_attention_gate",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"), POSITIONS),
+    **dict.fromkeys(("model_max_length", "context_length", "moe_layer_freq", "ffn_round_up_to_multiple_of"), POSITIONS),
+    "rescale_every": WINDOW,
+    **dict.fromkeys(("qk_dim_factor", "v_dim_factor", "ffn_proj_factor"), FACTOR_OF_WIDTH),
+    **dict.fromkeys(("gate_soft_cap", "output_logit_soft_cap"), ABOVE_ZERO),
+    "eps": EPSILON,
+    **dict.fromkeys(("moe_router_activation_func", "weight_mode"), TEXT),
+    **dict.fromkeys(("full_attn_layers", "kda_layers"), INDICES),
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
     **dict.fromkeys(("window_size", "attention_chunk_size", "floor_scale"), POSITIONS),
@@ -198,10 +208,10 @@ RULES: dict[str, Rule] = {
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
     **dict.fromkeys(("rope_parameters", "rope_scaling", "text_config"), TABLE),
-    **dict.fromkeys(("attn_config", "ffn_config", "ffn_act_fn"), TABLE),
+    **dict.fromkeys(("attn_config", "linear_attn_config", "ffn_config", "ffn_act_fn"), TABLE),
 }
 # Parts that are looked into, and parts of these: settings by type of layer.
-PARTS = ("text_config", "attn_config", "ffn_config", "rope_parameters", "rope_scaling")
+PARTS = ("text_config", "attn_config", "linear_attn_config", "ffn_config", "rope_parameters", "rope_scaling")
 NESTED = ("rope_parameters", "rope_scaling")
 
 

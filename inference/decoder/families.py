@@ -5,6 +5,7 @@ from inference.decoder.dense_families import DENSE_FAMILIES
 from inference.decoder.family import Family
 from inference.decoder.further_routed_families import FURTHER_ROUTED_FAMILIES
 from inference.decoder.gpt_families import GPT_FAMILIES
+from inference.decoder.linear_attention_families import LINEAR_ATTENTION_FAMILIES
 from inference.decoder.recurrent_families import RECURRENT_FAMILIES
 from inference.decoder.routed_families import ROUTED_FAMILIES
 
@@ -12,6 +13,7 @@ FAMILIES: dict[str, Family] = {
     **DENSE_FAMILIES,
     **GPT_FAMILIES,
     **RECURRENT_FAMILIES,
+    **LINEAR_ATTENTION_FAMILIES,
     **ROUTED_FAMILIES,
     **CORRECTED_FAMILIES,
     **FURTHER_ROUTED_FAMILIES,

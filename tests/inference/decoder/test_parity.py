@@ -10,6 +10,7 @@ from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
 from parity.further_routed_cases import FURTHER_ROUTED_CASES
+from parity.linear_attention_cases import LINEAR_ATTENTION_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
@@ -51,10 +52,17 @@ IMAGE_MODELS = [
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
-LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(
-    case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES if "/" in case.name
+LIKE_OTHERS += (
+    "mpt/long",
+    "gpt_neo/long",
+    "/yarn_untruncated",
+    "/yarn_mscale",
+    "/llama3_300",
+    "/longrope_300",
+    "/proportional",
 )
+NEWER_CASES = DENSE_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES
+LIKE_OTHERS += tuple(case.name for case in NEWER_CASES if "/" in case.name)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -82,7 +90,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
     ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
-    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("openai-gpt", {"afn": "gelu_10"}),
@@ -107,12 +115,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mixtral", {"num_experts_per_tok": 6}),
     ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "xlstm"}),
+    ("llama", {"model_type": "reformer"}),
     ("mamba", {"hidden_act": "gelu_10"}),
     ("mamba2", {"time_step_limit": [0.2, 0.1]}),
     ("mamba2", {"n_groups": 3}),
     ("bamba", {"mamba_n_groups": 3}),
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("lfm3", {"layer_types": ["conv", "full_attention", "conv", "chunked_attention"]}),
+    ("lfm3", {"sliding_window": None}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
     ("nemotron_h", {"moe_latent_size": 16}),
@@ -136,6 +146,15 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("aria_text", {"hidden_act": "gelu"}),
     ("beam", {"layer_types": ["full_attention"] * 2}),
     ("beam", {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
+    ("kimi_linear", {"mla_use_nope": False}),
+    ("kimi_linear", {"moe_router_activation_func": "softmax"}),
+    ("kimi_linear", {"tie_word_embeddings": True}),
+    ("kimi_linear", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("rwkv", {"layer_norm_epsilon": 1e-6}),
+    ("xlstm", {"use_bias": True}),
+    ("xlstm", {"weight_mode": "fused"}),
+    ("xlstm", {"embedding_dim": 16}),
+    ("xlstm", {"num_blocks": 2}),
 ]
 
 
@@ -160,7 +179,7 @@ def test_every_family_has_a_case():
 
 
 @pytest.mark.parametrize(
-    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"]
+    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma", "rwkv"]
 )
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
