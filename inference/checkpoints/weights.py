@@ -24,9 +24,12 @@ from inference.decoder.transformer import Decoder
 MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
-BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
+BUFFERS = re.compile(
+    r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached)"
+    r"|self_attn\.(?:slope_rate|(?:query|key|diagonal)_decay))$"
+)
 VISION = re.compile(
-    r"(?:^|\.)(?:vision_tower|audio_tower|multi_modal_projector|vision_embed_tokens|vision_embedder|visual"
+    r"(?:^|\.)(?:vision_tower|vision_model|audio_tower|multi_modal_projector|vision_embed_tokens|vision_embedder|visual"
     r"|embed_(?:vision|audio))\."
 )
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
@@ -119,15 +122,18 @@ def plan_weights(
     flat = dict(nnx.to_flat_state(state))
     plan = WeightPlan(checkpoint, config, FAMILIES[model_type].tensors)
     pieces = {path: plan.pieces(path, variable.shape) for path, variable in flat.items()}
-    unneeded = tuple(_unneeded(plan))
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
+
+    beginnings = (re.escape(one).replace(r"\*", r"\d+") for one in _unneeded(plan))
+    # Without any, nothing begins so.
+    unneeded = re.compile("|".join(beginnings) or "(?!)")
 
     def ignored(name: str) -> bool:
         core = PREFIX.sub("", name)
         tied_head = config.tied and core in TIED_HEADS
         return (
             tied_head
-            or core.startswith(unneeded)
+            or bool(unneeded.match(core))
             or bool(BUFFERS.search(name))
             or (multimodal and bool(VISION.search(name)))
         )
@@ -141,7 +147,7 @@ def _unneeded(plan: WeightPlan) -> Iterator[str]:
     config = plan.config
     yield from (one.format(config.depth) for one in plan.tensors.ignored)
     for layer, mixer in enumerate(config.layer_mixer):
-        if hasattr(MIXERS[mixer], "read_widths"):
+        if hasattr(MIXERS.get(mixer), "read_widths"):
             yield from (one.format(layer) for one in plan.tensors.unread)
 
 
@@ -185,6 +191,8 @@ def fill(
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
+        if not piece.sources:
+            rows[number, ...] = 0
         first = 0
         for entry, source in enumerate(piece.sources):
             whole = rows[number, entry, ...] if piece.spread else rows[number, ...]

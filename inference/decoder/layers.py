@@ -17,6 +17,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "gelu_sigmoid": lambda x: x * jax.nn.sigmoid(1.702 * x),
+    "sigmoid": jax.nn.sigmoid,
 }
 
 
@@ -53,6 +54,10 @@ class LayerInputs(NamedTuple):
         Factor on attention scores, scalar.
     layer
         Number of the layer, from 0, scalar.
+    chunk
+        Positions of a chunk within which the layer attends, scalar; None where no layer of the decoder has chunks.
+    rotated
+        Whether the layer has rotary positions, scalar.
     kept
         What an earlier layer handed on to this one, by name, each [row, position, width], float32; empty for nothing.
     """
@@ -63,6 +68,8 @@ class LayerInputs(NamedTuple):
     key_bias: jax.Array | None
     scale: jax.Array
     layer: jax.Array | int = 0
+    chunk: jax.Array | None = None
+    rotated: jax.Array | bool = True
     kept: Mapping[str, jax.Array] = MappingProxyType({})
 
 

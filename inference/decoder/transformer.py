@@ -10,6 +10,8 @@ from flax import nnx
 from inference.decoder.alternating_updates import StreamMaps
 from inference.decoder.block import Block
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.final_norm import FinalNorm
+from inference.decoder.halving import Halving
 from inference.decoder.handed_on import EMBEDDINGS, STREAMS, Handed, widths_beside
 from inference.decoder.head_transform import HeadTransform
 from inference.decoder.layer_embeddings import LayerTable
@@ -70,7 +72,10 @@ class Decoder(nnx.Module):
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
         self.streams_back = StreamMaps(config) if self.streams is not None else None
-        self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
+        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
+        final = next((part for part in config.parts if isinstance(part, FinalNorm)), None)
+        epsilon = None if final is None else final.epsilon
+        self.final_norm = Norm(config, (config.width,), epsilon=epsilon) if config.final_norm else None
         transform = next((part for part in config.parts if isinstance(part, HeadTransform)), None)
         self.head_activation = None if transform is None else ACTIVATIONS[transform.activation]
         self.head_map = None if transform is None else Linear(config.width, config.width, bias=transform.bias)
@@ -150,6 +155,7 @@ class Decoder(nnx.Module):
         """Return the hidden states before the head, [row, position, width], of what the last block gives."""
         kind = self.head_part().weight[...].dtype
         x = handed.x if self.streams_back is None else self.streams_back.joined(handed)
+        x = x if self.halving is None else self.halving.after(x, self.config.depth)
         x = x if self.final_norm is None else self.final_norm(x)
         x = x.astype(kind)
         if self.head_map is not None and self.head_norm is not None and self.head_activation is not None:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.feed_forwards.channel_mixing import ChannelMixing
 from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.experts_beside_mlp import ExpertsBesideMLP
 from inference.decoder.feed_forwards.mlp import MLP
@@ -19,4 +20,5 @@ FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {
     "scaled_mlp": ScaledMLP,
     "experts": RoutedExperts,
     "experts_beside_mlp": ExpertsBesideMLP,
+    "channel_mixing": ChannelMixing,
 }

@@ -6,6 +6,7 @@ from flax import nnx
 
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.head_settings import Values
 from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.mixers.value_bias import ValueBias
 from inference.decoder.query_growth import QueryGrowth
@@ -25,7 +26,8 @@ class AttentionParts(nnx.Module):
         self.config = config
         queries = config.heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
-        self.output = Linear(queries, config.width, bias=config.output_bias)
+        self.values = next((part for part in config.parts if isinstance(part, Values)), Values(config.head_width))
+        self.output = Linear(config.heads * self.values.width, config.width, bias=config.output_bias)
         self.query_norm = self._norm(config.heads)
         self._add_keys()
         self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
@@ -36,13 +38,14 @@ class AttentionParts(nnx.Module):
         """Make what keys and values are made with."""
         config, keys = self.config, self.config.key_value_heads * self.config.head_width
         self.key = Linear(config.width, keys, bias=config.key_value_bias)
-        self.value = None if config.values_from_keys else Linear(config.width, keys, bias=config.key_value_bias)
+        values = config.key_value_heads * self.values.width
+        self.value = None if config.values_from_keys else Linear(config.width, values, bias=config.key_value_bias)
         self.key_norm = self._norm(config.key_value_heads)
         self.value_norm = Norm(config, (config.head_width,), bias=False, weight=False) if config.value_norm else None
 
     def _norm(self, heads: int) -> Norm | None:
         config, width = self.config, self.config.head_width
-        shapes = {"none": None, "head": (width,), "flat": (heads * width,), "per_head": (heads, width)}
+        shapes = {"none": None, "rotated": None, "head": (width,), "flat": (heads * width,), "per_head": (heads, width)}
         shape = shapes[config.query_key_norm]
         return None if shape is None else Norm(config, shape, bias=config.query_key_norm_bias)
 
@@ -55,16 +58,16 @@ class AttentionParts(nnx.Module):
         k = self.key(x)
         v = k if self.value is None else self.value(x)
         kind = v.dtype
-        v = self._in_heads(self._clipped(v))
+        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*x.shape[:2], -1, self.values.width)
         v = v if self.value_norm is None else self.value_norm(v).astype(kind)
         return self._placed(k, self.key_norm, inputs).astype(kind), v
 
     def mixed(self, x: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
-        """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a head]."""
+        """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a value]."""
         config, (rows, length, _), kind = self.config, x.shape, v.dtype
         q = self._placed(self.query(x), self.query_norm, inputs)
         if self.growth is not None:
-            q = q * self.growth.factors(length)[:, None, None]
+            q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
@@ -75,6 +78,7 @@ class AttentionParts(nnx.Module):
             key_bias=inputs.key_bias if self.value_bias is None else self.value_bias(v.reshape(rows, length, -1)),
             softcap=config.attention_softcap,
             sinks=self._sinks(),
+            chunk=inputs.chunk,
         )
         return mixed.reshape(rows, length, -1)
 
@@ -83,18 +87,27 @@ class AttentionParts(nnx.Module):
         config, kind = self.config, x.dtype
         late = norm if config.query_key_norm_late else None
         x = norm(x) if norm is not None and config.query_key_norm == "flat" else x
-        x = self._in_heads(self._clipped(x))
+        x = self._clipped(x).reshape(*x.shape[:2], -1, config.head_width)
         x = norm(x) if norm is not None and config.query_key_norm in ("head", "per_head") and late is None else x
         if inputs.cosines is not None and inputs.sines is not None:
             x = rotate(x, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
-        return x if late is None else late(x)
+        x = x if late is None else late(x)
+        return self._of_size_one(x, inputs).astype(kind) if config.query_key_norm == "rotated" else x
 
     def _clipped(self, x: jax.Array) -> jax.Array:
         bound = self.config.qkv_clip
         return x if bound is None else jnp.clip(x, -bound, bound)
 
-    def _in_heads(self, x: jax.Array) -> jax.Array:
-        return x.reshape(*x.shape[:2], -1, self.config.head_width)
+    def _of_size_one(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Divide heads by their root mean square, in layers that rotate them."""
+        x = x.astype(jnp.float32)
+        normed = x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + self.config.norm_epsilon)
+        return jnp.where(inputs.rotated, normed, x)
+
+    def _growth(self, growth: QueryGrowth, inputs: LayerInputs, length: int) -> jax.Array:
+        """Return the factors on queries of a layer, [position, 1, 1]."""
+        factors = jnp.asarray(growth.factors(length))[:, None, None]
+        return jnp.where(inputs.rotated, 1.0, factors) if growth.unrotated else factors
 
     def _sinks(self) -> jax.Array | None:
         """Return the scores of sinks, [group, head], float32."""

@@ -49,5 +49,6 @@ class ReusedAttention(Attention):
 
     def keys_and_values(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
         """Return what is attended to, [row, position, group, width of a head] both, in the type of the weights."""
-        kind = self.query.weight[...].dtype
-        return self._in_heads(inputs.kept[KEYS].astype(kind)), self._in_heads(inputs.kept[VALUES].astype(kind))
+        kind, shape = self.query.weight[...].dtype, (*x.shape[:2], self.config.key_value_heads, self.config.head_width)
+        k, v = (inputs.kept[name].astype(kind).reshape(shape) for name in (KEYS, VALUES))
+        return k, v
