@@ -49,6 +49,8 @@ copybutton_prompt_text = "$ "
 
 autosummary_generate = True
 autodoc_typehints = "none"
+# Defaults are shown by the names that they have in the code: long text is no part of a signature.
+autodoc_preserve_defaults = True
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
@@ -70,6 +72,8 @@ html_title = "bayeslaw"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+# Pages without others below them need no list of these.
+html_sidebars = {"gallery": [], "install": []}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": True,
