@@ -28,8 +28,10 @@ CHAINS = {
     ],
     "joint.nc": ["bayeslaw fit losses.csv --models models.csv --unit document --cluster file --out joint.nc"],
 }
-STARTUP = f"""import os
+# What draws bars of progress in a browser is not installed.
+STARTUP = f"""import os, warnings
 os.chdir(os.environ["{WORK}"])
+warnings.filterwarnings("ignore", message="IProgress not found")
 """
 CANDIDATES = """name,family,parameters,price
 qwen3-4m,qwen3,4M,0.4
