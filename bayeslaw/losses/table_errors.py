@@ -13,7 +13,10 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
-from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes, parts_above_total
+from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
+from bayeslaw.losses.odd_models import odd_models
+from bayeslaw.losses.odd_rows import odd_rows
+from bayeslaw.losses.sample_lengths import odd_lengths
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
@@ -57,13 +60,14 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     list of Finding
         Of severity ``"error"``.
     """
-    found = [*_sizes(losses), *parts_above_total(losses)]
+    found = [*_sizes(losses), *odd_models(losses)]
     if "nll" not in losses or not metric_of(losses).log_losses:
         return found
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return found
-    return [*_scores(losses), *constant_losses(losses), *_same(losses), *bits_for_nats(losses), *_rows(losses), *found]
+    found = [*bits_for_nats(losses), *odd_rows(losses), *odd_lengths(losses), *_rows(losses), *found]
+    return [*_scores(losses), *constant_losses(losses), *_same(losses), *found]
 
 
 def listed(names: list[str]) -> str:
