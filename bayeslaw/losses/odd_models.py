@@ -106,9 +106,10 @@ def _named_sizes(losses: xr.Dataset) -> Iterator[Finding]:
     if agrees.sum() < max(FEWEST_NAMES, NAMED_SHARE * np.isfinite(ratio).sum()):
         return
     for index in np.flatnonzero((ratio > FAR_OFF) | (ratio < 1 / FAR_OFF)):
+        size = count_label(losses["parameters"].to_numpy()[index])
         message = (
-            f"{_names(losses)[index]} is said to have {count_label(losses['parameters'].to_numpy()[index])} parameters, "
-            "and the sizes in the names of the others are theirs: check the unit of its size."
+            f"{_names(losses)[index]} is said to have {size} parameters, and the sizes in the names of the others are "
+            "theirs: check the unit of its size."
         )
         yield _error("size-against-name", message)
 

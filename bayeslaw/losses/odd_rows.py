@@ -1,5 +1,6 @@
 """Rows that no scoring gives: totals among the samples, samples given twice, values filled in, columns sorted alone."""
 
+import hashlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -46,7 +47,7 @@ def odd_rows(losses: xr.Dataset) -> Iterator[Finding]:
     repeats = _repeats(rows)
     if _are_high_resolution(rows[repeats == 0]):
         yield from _repeated_rows(repeats)
-    yield from _filled_rows(rows, losses)
+    yield from _filled_rows(rows)
     yield from _filled_losses(rows[repeats == 0], losses)
     yield from _sorted_columns(losses)
     yield from _standardised_columns(losses)
@@ -59,23 +60,24 @@ def _error(code: str, message: str) -> Finding:
 def _summary_rows(losses: xr.Dataset) -> Iterator[Finding]:
     """Find rows that are sums or means of the others."""
     nll = losses["nll"].to_numpy()
+    named = [row for row in (0, 1, *range(len(nll) - 6, len(nll))) if _name(losses, row).casefold() in SUMMARY_NAMES]
     sums = nll.sum(axis=0)
-    named = [row for row in (0, 1, *range(-8, 0)) if str(losses["sample"].to_numpy()[row]).casefold() in SUMMARY_NAMES]
-    if named:
-        seen = {str(losses["sample"].to_numpy()[row]): _summary_of(nll, row % len(nll)) for row in named}
-        for name, summary in seen.items():
-            if summary:
-                yield _summary_row(name, summary)
-        return
+    seen = {row: _summary_of(nll, row) for row in named}
     largest = int(nll[:, 0].argmax())
     if _near(nll[largest], sums - nll[largest], NEAR_SUM):
-        yield _summary_row(str(losses["sample"].to_numpy()[largest]), "sum")
-    if nll.shape[1] < SEVERAL_MODELS:
-        return
-    mean = sums / len(nll)
-    for row in np.flatnonzero(np.abs(nll[:, 0] - mean[0]) <= NEAR_MEAN * mean[0]):
-        if _near(nll[row], mean, NEAR_MEAN):
-            yield _summary_row(str(losses["sample"].to_numpy()[row]), "mean")
+        seen[largest] = "sum"
+    if nll.shape[1] >= SEVERAL_MODELS:
+        mean = sums / len(nll)
+        candidates = np.flatnonzero(np.abs(nll[:, 0] - mean[0]) <= NEAR_MEAN * mean[0])
+        seen |= {int(row): "mean" for row in candidates if _near(nll[row], mean, NEAR_MEAN)}
+    for row, summary in seen.items():
+        if summary:
+            yield _summary_row(_name(losses, row), summary)
+
+
+def _name(losses: xr.Dataset, row: int) -> str:
+    # As an array, millions of names would take their time and room.
+    return str(losses.indexes["sample"][row]) if "sample" in losses.indexes else str(row)
 
 
 def _summary_row(name: str, summary: str) -> Finding:
@@ -109,9 +111,12 @@ def _some_rows(nll: np.ndarray) -> np.ndarray:
     every = -(-len(nll) // MOST_ROWS)
     if every == 1:
         return nll
-    bits = np.ascontiguousarray(nll[:, 0], dtype=np.float64).view(np.uint64)
+    bits = nll[:, 0].astype(np.float64).view(np.uint64)
     # Numbers that were written in decimal or in single precision end in the same bits: they are mixed first.
-    return nll[((bits * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)) % np.uint64(every) == 0]
+    bits *= np.uint64(0x9E3779B97F4A7C15)
+    bits >>= np.uint64(40)
+    bits %= np.uint64(every)
+    return nll[bits == 0]
 
 
 def _repeats(rows: np.ndarray) -> np.ndarray:
@@ -123,6 +128,14 @@ def _repeats(rows: np.ndarray) -> np.ndarray:
     repeats = np.empty(len(rows), dtype=int)
     repeats[order] = np.arange(len(order)) - starts
     return repeats
+
+
+def repeated_columns(values: np.ndarray) -> list[list[int]]:
+    """Return the columns that are the same in every row, those of one content together; none that stand alone."""
+    together: dict[bytes, list[int]] = {}
+    for index, column in enumerate(values.T):
+        together.setdefault(hashlib.sha256(np.ascontiguousarray(column)).digest(), []).append(index)
+    return [indices for indices in together.values() if len(indices) > 1]
 
 
 def _are_high_resolution(rows: np.ndarray) -> bool:
@@ -141,7 +154,7 @@ def _repeated_rows(repeats: np.ndarray) -> Iterator[Finding]:
         yield _error("repeated-rows", message)
 
 
-def _filled_rows(rows: np.ndarray, losses: xr.Dataset) -> Iterator[Finding]:
+def _filled_rows(rows: np.ndarray) -> Iterator[Finding]:
     """Find rows on which all models have one and the same loss."""
     if rows.shape[1] < SEVERAL_MODELS:
         return

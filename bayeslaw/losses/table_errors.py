@@ -13,9 +13,11 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
+from bayeslaw.losses.odd_answers import odd_answers
 from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.odd_models import odd_models
 from bayeslaw.losses.odd_rows import odd_rows
+from bayeslaw.losses.odd_whole_models import odd_whole_models
 from bayeslaw.losses.sample_lengths import odd_lengths
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
@@ -61,8 +63,10 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
         Of severity ``"error"``.
     """
     found = [*_sizes(losses), *odd_models(losses)]
-    if "nll" not in losses or not metric_of(losses).log_losses:
-        return found
+    if "nll" not in losses:
+        return [*odd_whole_models(losses), *found]
+    if not metric_of(losses).log_losses:
+        return [*odd_answers(losses), *found]
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return found
