@@ -6,14 +6,14 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.findings import Finding
-from bayeslaw.losses.odd_rows import repeated_columns
+from bayeslaw.losses.odd_rows import repeated_columns, summary_rows
 
 FEWEST_ROWS, FEWEST_OF_EACH, FEWEST_MODELS = 100, 10, 4
 # Good models may well fail on the same few of a hundred samples.
 FEWEST_SAME = 50
 # What models answer rightly depends on the question. Those that guess have nothing in common with the others, and are
 # right less often.
-USUAL, SHARE_OF_USUAL = 0.25, 0.3
+USUAL, SHARE_OF_USUAL, INVERSE = 0.25, 0.3, 0.8
 
 
 def odd_answers(losses: xr.Dataset) -> Iterator[Finding]:
@@ -31,6 +31,7 @@ def odd_answers(losses: xr.Dataset) -> Iterator[Finding]:
     """
     wrong, names = losses["nll"].to_numpy(), [str(name) for name in losses["lm"].to_numpy()]
     of_each = np.minimum((wrong > 0).sum(axis=0), (wrong < 1).sum(axis=0))
+    yield from summary_rows(losses)
     if len(wrong) < FEWEST_ROWS:
         return
     for together in repeated_columns(wrong):
@@ -57,6 +58,12 @@ def _unaligned(wrong: np.ndarray, names: list[str], told: np.ndarray) -> Iterato
     # Of few rows a correlation may be small by chance.
     least = max(SHARE_OF_USUAL * usual, USUAL) - 2.6 / np.sqrt(len(wrong))
     for index, found in enumerate(with_others):
+        if found < -INVERSE * usual:
+            message = (
+                f"{names[at[index]]}: it is right where the others are wrong (correlation {found:.2f}, usually "
+                f"{usual:.2f}): right and wrong may be exchanged."
+            )
+            yield Finding("unaligned", "error", message)
         if abs(found) < least and means[index] <= np.median(means):
             message = (
                 f"{names[at[index]]}: it is right as often as the others, on samples that have nothing to do with "

@@ -16,7 +16,7 @@ from bayeslaw.losses.metrics import metric_of
 from bayeslaw.losses.odd_answers import odd_answers
 from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.odd_models import odd_models
-from bayeslaw.losses.odd_rows import odd_rows
+from bayeslaw.losses.odd_rows import odd_rows, repeated_columns
 from bayeslaw.losses.odd_whole_models import odd_whole_models
 from bayeslaw.losses.sample_lengths import odd_lengths
 from bayeslaw.losses.sizes import count_label
@@ -43,7 +43,7 @@ MOVED, MOVED_FEW = (0.6, 0.3), (0.9, 0.6)
 FAR, FAR_SHARE, FAR_TIMES, FAR_FLOOR = 5.0, 0.035, 2.5, 0.004
 FEWEST_ROWS = 300
 # Of fewer rows nothing is said: two models may well lose the same on one.
-FEW_ROWS = 8
+FEW_ROWS, FEWEST_SAME = 8, 3
 MOST_ROWS, MOST_PREDICTORS = 3_000, 20
 # Sizes of the models of a table lie closer, or the largest is better by far.
 SIZE_GAP, SIZE_GAIN = 100.0, 1.05
@@ -69,7 +69,7 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
         return [*odd_answers(losses), *found]
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
-        return found
+        return [*_given_twice(losses), *found]
     found = [*bits_for_nats(losses), *odd_rows(losses), *odd_lengths(losses), *_rows(losses), *found]
     return [*_scores(losses), *constant_losses(losses), *_same(losses), *found]
 
@@ -150,6 +150,16 @@ def _same(losses: xr.Dataset) -> Iterator[Finding]:
         exactly = (nll[:, copies] == nll[:, [first]]).all()
         how = "identical losses on every sample" if exactly else f"losses within {SAME:g} of each other"
         yield _error("duplicate-columns", f"{listed(together)} have {how}: one model's scores were given twice.")
+
+
+def _given_twice(losses: xr.Dataset) -> Iterator[Finding]:
+    """Find models with the same losses on a few samples."""
+    nll, names = losses["nll"].to_numpy(), _names(losses)
+    for together in repeated_columns(nll) if len(nll) >= FEWEST_SAME else ():
+        # Losses that were rounded far may well be the same.
+        if (nll[:, together[0]] * 100 % 1 != 0).any():
+            message = f"{listed([names[index] for index in together])} have identical losses on every sample"
+            yield _error("duplicate-columns", f"{message}: one model's scores were given twice.")
 
 
 def _rows(losses: xr.Dataset) -> Iterator[Finding]:

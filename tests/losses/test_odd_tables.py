@@ -72,6 +72,18 @@ def test_a_row_that_sums_up_the_others(lines, statistic, named, said, last):
     assert f"are the {said} of" in told
 
 
+def test_sums_and_means_at_once_and_of_clusters(lines):
+    nll = lines["nll"].to_numpy()
+    both = with_row(with_row(lines, nll.sum(axis=0), 9000, name="x"), nll.mean(axis=0), 40, name="y")
+    assert {"x", "y"} <= set(" ".join(error.message for error in loss_errors(both)).replace("'", " ").split())
+    sums = pd.DataFrame(nll).groupby(lines["cluster"].to_numpy()).sum()
+    names = np.array([f"sum of {name}" for name in sums.index], dtype=object)
+    first = lines.isel(sample=slice(0, len(names))).assign_coords(sample=names)
+    sums = first.assign(nll=(("sample", "lm"), sums.to_numpy()), cluster=("sample", sums.index.to_numpy()))
+    told = message(xr.concat([lines, sums], "sample", data_vars="minimal"), "summary-row")
+    assert "the sum of those of its cluster" in told
+
+
 def test_a_sample_may_have_the_name_of_a_sum(lines):
     assert codes(with_row(lines, lines["nll"].to_numpy()[7] * 1.1, 40, name="total")) == []
 
@@ -188,9 +200,19 @@ def test_answers_in_another_order_or_given_twice(lines):
     )
     other = honest["nll"].sel(lm="zoo-gpt2-1.5m").to_numpy()
     assert "zoo-gpt2-1.5m and zoo-llama-1.5m answer" in message(column(honest, lambda _: other), "duplicate-columns")
+    assert "right and wrong may be exchanged" in message(column(honest, lambda wrong: 1 - wrong), "unaligned")
+    mean = with_row(honest.assign(bytes=lines["bytes"]), honest["nll"].to_numpy().mean(axis=0), 40).drop_vars("bytes")
+    assert codes(mean) == ["summary-row"]
     # Who guesses has nothing in common with the others.
     guesses = np.random.default_rng(1).permutation(np.arange(ROWS) % 4 != 0).astype(float)
     assert codes(column(honest, lambda _: guesses, "zoo-llama-15k")) == []
+
+
+def test_one_model_twice_on_a_few_samples(lines):
+    few = lines.isel(sample=slice(0, 5))
+    other = few["nll"].sel(lm="zoo-gpt2-1.5m").to_numpy()
+    assert "zoo-gpt2-1.5m, zoo-llama-1.5m have identical" in message(column(few, lambda _: other), "duplicate-columns")
+    assert codes(few) == []
 
 
 def models(change=None, **columns):
