@@ -14,6 +14,7 @@ from bayeslaw.losses.model_names import check_family_names, check_model_names, c
 
 FACTS = ("active_parameters", "embedding_parameters", "non_embedding_parameters", "training_tokens", "price")
 MAY_BE_ZERO = ("price", "embedding_parameters", "non_embedding_parameters")
+ON_SAMPLES = ("counts on sample, or on sample and lm", "count them for each sample")
 JSON_ATTRIBUTES: Mapping[str, type] = {"missing": dict, "rebuilt_tokenizers": list}
 # Nats; a loss of a trillion tokens is below, and sums of squares of what is accepted stay finite.
 LOSSES, MODELS, POOLS = "losses", "models", "pools"
@@ -153,6 +154,8 @@ def _check_facts(table: xr.Dataset) -> None:
             check_positive(values, name.replace("_", " "), names, zero=name in MAY_BE_ZERO)
     for name in BY_MODEL:
         if name in table:
+            if "sample" not in table[name].dims:
+                raise InputError(f"{name} is on {', '.join(map(str, table[name].dims)) or 'no dimension'}", *ON_SAMPLES)
             counts = _numbers(table, name)
             wrong = ~(counts >= 0)
             if wrong.any():
@@ -219,6 +222,10 @@ def _check_loss_table(table: xr.Dataset) -> None:
             raise InputError("the bytes of some samples are missing", "bytes for every sample", "fill them in")
     if "cluster" in table:
         _check_variable(table, LOSSES, "cluster", ("sample",))
+        lacking = pd.isna(table["cluster"].to_numpy())
+        if lacking.any():
+            problem = f"sample {str(samples[int(lacking.argmax())])!r} has no cluster"
+            raise InputError(problem, "a cluster for every sample", "fill it in, or drop the variable cluster")
 
 
 def _check_model_table(table: xr.Dataset) -> None:

@@ -267,6 +267,8 @@ def hand_made(**changes):
         ({"training_tokens": ("sample", np.ones(20))}, "training_tokens is on sample"),
         ({"active_parameters": ("lm", [np.inf, 1, 1])}, "the active parameters of 'a' is inf"),
         ({"tokens": ("sample", -np.ones(20))}, "tokens holds -1"),
+        ({"tokens": ("lm", np.ones(3))}, "tokens is on lm"),
+        ({"cluster": ("sample", np.where(np.arange(20) == 4, np.nan, 1.0))}, "sample 's4' has no cluster"),
         ({"tokens": ("sample", ["x"] * 20)}, "tokens holds values of type"),
         ({"scored_bytes": (("sample", "lm"), np.full((20, 3), np.nan))}, "scored_bytes holds nan"),
     ],
