@@ -52,6 +52,10 @@ class LayerInputs(NamedTuple):
         Factor on attention scores, scalar.
     layer
         Number of the layer, from 0, scalar.
+    chunk
+        Positions of a chunk within which the layer attends, scalar; None where no layer of the decoder has chunks.
+    rotated
+        Whether the layer has rotary positions, scalar.
     """
 
     cosines: jax.Array | None
@@ -60,6 +64,8 @@ class LayerInputs(NamedTuple):
     key_bias: jax.Array | None
     scale: jax.Array
     layer: jax.Array | int = 0
+    chunk: jax.Array | None = None
+    rotated: jax.Array | bool = True
 
 
 class Linear(nnx.Module):

@@ -49,8 +49,8 @@ def one_for_all(field: str) -> Callable[[Any], int]:
     return read
 
 
-def latent_attention(hf: Any) -> Settings:
-    """Read attention through latent vectors, as DeepSeek has it from its second version on."""
+def latent_attention(hf: Any, **more: float) -> Settings:
+    """Read attention through latent vectors, as DeepSeek has it from its second version on; `more` of its settings."""
     heads, width = hf.num_attention_heads, hf.qk_nope_head_dim + hf.qk_rope_head_dim
     sizes = LatentAttention(
         key_value_rank=hf.kv_lora_rank,
@@ -58,6 +58,7 @@ def latent_attention(hf: Any) -> Settings:
         rotated_width=hf.qk_rope_head_dim,
         value_width=hf.v_head_dim,
         query_rank=hf.q_lora_rank or 0,
+        **more,
     )
     return {
         "layer_mixer": ("latent_attention",) * _depth(hf),

@@ -52,6 +52,10 @@ WITHOUT_EFFECT = {
     ("minicpm3", "attention_scale"): "stated, and what the width of a head gives",
     ("deepseek_v2", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
     ("glm4_moe_lite", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
+    **dict.fromkeys(
+        ((name, "LatentAttention.norm_epsilon") for name in ("longcat_flash", "sarvam_mla", "axk1")),
+        "too small to see beside the variance of latent vectors",
+    ),
     ("glm4_moe_lite", "attention_scale"): "stated, and what the width of a head gives",
     ("lfm2_moe", "Experts.added_sum"): "a millionth beside a sum of shares near one",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",

@@ -9,12 +9,13 @@ import pytest
 from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
+from parity.further_routed_cases import FURTHER_ROUTED_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
 from parity.stored import spread, tensor_shapes
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import open_checkpoint
@@ -42,6 +43,8 @@ IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
     ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
+    ("llama4", "llama4_text", "language_model.model.", "vision_model.patch_embedding.linear.weight"),
+    ("aria", "aria_text", "language_model.model.", "vision_tower.layer.weight"),
     ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
 ]
 # What cases of the slow tier differ in from those of the gate: tensors that are there or not, which loading would miss
@@ -49,7 +52,9 @@ IMAGE_MODELS = [
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
 LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES if "/" in case.name)
+LIKE_OTHERS += tuple(
+    case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES if "/" in case.name
+)
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -91,7 +96,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("codegen", {"rotary_dim": None}),
     ("diffllama", {"num_key_value_heads": 1}),
     ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
-    ("llama", {"model_type": "longcat_flash"}),
     ("deepseek_v2", {"topk_method": "noaux_tc"}),
     ("phimoe/longrope", {"num_experts_per_tok": 3}),
     ("hunyuan_v1_moe", {"moe_topk": [2, 2, 3]}),
@@ -115,6 +119,23 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
+    ("llama4_text", {"attention_chunk_size": None}),
+    ("llama4_text", {"layer_types": ["sliding_attention"] * 4}),
+    ("llama4_text", {"no_rope_layers": [0, 1]}),
+    ("jetmoe", {"activation_function": "gelu_10"}),
+    ("longcat_flash", {"router_bias": True}),
+    ("longcat_flash", {"head_dim": 8}),
+    ("longcat_flash", {"qk_head_dim": 8}),
+    ("longcat_flash", {"num_key_value_heads": 2}),
+    ("minimax", {"rotary_dim": 4}),
+    ("minimax", {"layer_types": ["linear_attention"] * 3}),
+    ("minimax", {"layer_types": ["sliding_attention"] * 4}),
+    ("mimo_v2_flash", {"layer_types": ["chunked_attention"] * 3}),
+    ("dbrx", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
+    ("dbrx", {"ffn_config": {"ffn_hidden_size": 24, "moe_num_experts": 5, "moe_normalize_expert_weights": 2.0}}),
+    ("aria_text", {"hidden_act": "gelu"}),
+    ("beam", {"layer_types": ["full_attention"] * 2}),
+    ("beam", {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
 ]
 
 
@@ -216,6 +237,28 @@ def test_another_name_of_an_architecture_is_read(tmp_path):
     folder = write_checkpoint(tmp_path, CASES["gpt2"])
     change_config(folder, {"model_type": "gpt-sw3"})
     assert_parity(folder, CASES["gpt2"])
+
+
+def test_a_correction_that_no_checkpoint_has_is_zero(tmp_path):
+    """A.X-K1 was published without it; its dense layers have a norm that is not used."""
+    case = CASES["axk1"]
+    names = [name for name in tensor_shapes("axk1") if name.endswith("e_score_correction_bias")]
+    norm = "model.layers.0.post_mlp_layernorm.weight"
+    folder = write_checkpoint(tmp_path, case, extra={norm: np.ones(32, np.float32)})
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {name: np.zeros_like(weights[name]) for name in names}, folder / "model.safetensors")
+    wanted = log_probabilities(load(folder), case_ids(case))
+    assert len(names) == 2
+    save_file({name: one for name, one in weights.items() if name not in names}, folder / "model.safetensors")
+    for found, run in zip(log_probabilities(load(folder), case_ids(case)), wanted, strict=True):
+        np.testing.assert_array_equal(found, run)
+
+
+def test_a_dbrx_rotates_by_the_base_it_was_trained_with(tmp_path):
+    folder = write_checkpoint(tmp_path, CASES["dbrx"])
+    for stated in ({"rope_type": "default", "rope_theta": 1e4}, None):
+        change_config(folder, {"rope_parameters": stated})
+        assert read_decoder_config(open_checkpoint(folder)).ropes[0].theta == 5e5
 
 
 def test_a_head_that_is_not_tied_must_be_stored(tmp_path):
