@@ -122,6 +122,10 @@ class TensorPlace:
         """Read entries of the first dimension in the type they are stored in."""
         return read_tensor(name, self.rows(start, stop))
 
+    def read_rows_into(self, values: np.ndarray, name: str, first: int) -> None:
+        """Read as many entries of the first dimension as a contiguous array has, from one on."""
+        read_tensor_into(values, name, self.rows(first, first + len(values)))
+
 
 def _damaged(path: Path, why: str, fix: str = "copy or download the file again") -> InputError:
     return InputError(f"{path.name} in {str(path.parent)!r} cannot be read: {why}", "a whole safetensors file", fix)

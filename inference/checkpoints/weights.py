@@ -1,7 +1,7 @@
 """Filling a decoder from a checkpoint: every parameter asks for its tensor."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -18,13 +18,20 @@ from inference.checkpoints.weight_memory import aligned_array
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
+from inference.decoder.mixers import MIXERS
 from inference.decoder.transformer import Decoder
 
 MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
-BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
+BUFFERS = re.compile(
+    r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached)"
+    r"|self_attn\.(?:slope_rate|(?:query|key|diagonal)_decay))$"
+)
+VISION = re.compile(
+    r"(?:^|\.)(?:vision_tower|vision_model|audio_tower|multi_modal_projector|vision_embed_tokens|vision_embedder|visual"
+    r"|embed_(?:vision|audio))\."
+)
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 
@@ -117,14 +124,31 @@ def plan_weights(
     pieces = {path: plan.pieces(path, variable.shape) for path, variable in flat.items()}
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
+    beginnings = (re.escape(one).replace(r"\*", r"\d+") for one in _unneeded(plan))
+    # Without any, nothing begins so.
+    unneeded = re.compile("|".join(beginnings) or "(?!)")
+
     def ignored(name: str) -> bool:
         core = PREFIX.sub("", name)
         tied_head = config.tied and core in TIED_HEADS
-        unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
-        return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        return (
+            tied_head
+            or bool(unneeded.match(core))
+            or bool(BUFFERS.search(name))
+            or (multimodal and bool(VISION.search(name)))
+        )
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces
+
+
+def _unneeded(plan: WeightPlan) -> Iterator[str]:
+    """Yield how names begin, without the base model's prefix, of tensors that no score needs."""
+    config = plan.config
+    yield from (one.format(config.depth) for one in plan.tensors.ignored)
+    for layer, mixer in enumerate(config.layer_mixer):
+        if hasattr(MIXERS.get(mixer), "read_widths"):
+            yield from (one.format(layer) for one in plan.tensors.unread)
 
 
 def fill(
@@ -167,6 +191,8 @@ def fill(
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
+        if not piece.sources:
+            rows[number, ...] = 0
         first = 0
         for entry, source in enumerate(piece.sources):
             whole = rows[number, entry, ...] if piece.spread else rows[number, ...]
@@ -176,7 +202,9 @@ def fill(
 
 
 def _read(checkpoint: Checkpoint, source: Source, values: np.ndarray) -> None:
-    if source.take is None:
+    if source.rows is not None:
+        checkpoint.read_rows_into(values, source.name, source.rows)
+    elif source.take is None:
         checkpoint.read_into(values, source.name, source.entry)
     else:
         with np.errstate(over="ignore"):

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from inference.decoder.attention_chunks import AttentionChunks
 from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs
@@ -44,12 +45,17 @@ def layer_inputs(
         key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
         key_bias = key_bias if positions is None else jnp.moveaxis(key_bias[..., positions], 2, 0)
     windows, ropes, scales = _layer_numbers(config, length)
+    chunks, rotated = _layer_chunks(config, length), jnp.asarray(config.layer_rope or (0,) * config.depth) >= 0
+    places = jnp.arange(length)[None] if positions is None else positions
 
     def of_layer(layer: jax.Array) -> LayerInputs:
         turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
+        window = windows[layer]
+        if chunks is not None:
+            window = jnp.minimum(window, places % chunks[layer] + 1)
         # A text sees no further back than to its beginning.
-        window = windows[layer] if positions is None else jnp.minimum(windows[layer], positions + 1)
-        return LayerInputs(*turns, window, key_bias, scales[layer], layer, positions)
+        window = window if positions is None else jnp.minimum(window, positions + 1)
+        return LayerInputs(*turns, window, key_bias, scales[layer], layer, rotated[layer], positions)
 
     return of_layer
 
@@ -63,3 +69,11 @@ def _layer_numbers(config: DecoderConfig, length: int) -> tuple[jax.Array, jax.A
     if config.inverse_layer_scale:
         scales /= np.arange(1, config.depth + 1, dtype=np.float32)
     return jnp.asarray(np.where(windows == 0, length, windows)), jnp.asarray(ropes), jnp.asarray(scales)
+
+
+def _layer_chunks(config: DecoderConfig, length: int) -> jax.Array | None:
+    """Return the chunk that each layer attends within, the whole text where it has none."""
+    part = next((part for part in config.parts if isinstance(part, AttentionChunks)), None)
+    if part is None:
+        return None
+    return jnp.asarray(np.where(part.layers or (True,) * config.depth, min(part.size, length), length))

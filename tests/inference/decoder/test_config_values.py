@@ -27,6 +27,7 @@ from inference.decoder.configuration_values import (
     POSITIONS,
     RULES,
     SIZES,
+    SIZES_BY_LAYER,
     SWITCH,
     TABLE,
     TEXT,
@@ -41,6 +42,8 @@ from inference.decoder.families import FAMILIES
 LISTED = {"attn_type", "alibi_bias_max", "expansion_ratio"}
 # What transformers works out of fields that have rules.
 WORKED_OUT = {"layers_num_experts": ("attn_layer_period", "expert_layer_period", "expert_layer_offset")}
+# Parts of a configuration that hold fields.
+CONFIG_PARTS = ("attn_config", "ffn_config")
 # As transformers writes what JSON has no number for.
 INFINITY = {"__float__": "Infinity"}
 NEVER = (-1, -0.5, 10**30, 10**400, 1e300, math.nan, math.inf, -math.inf, {"a": [1]}, [[1]])
@@ -74,7 +77,7 @@ def read_fields(family):
         def __getattr__(self, name):
             seen.add(name)
             value = getattr(self.part, name)
-            return Watched(value) if name == "attn_config" else value
+            return Watched(value) if name in CONFIG_PARTS else value
 
     config = read_reference(family)["config"]
     with quiet_transformers():
@@ -95,26 +98,26 @@ def shapes_of(family):
 def spoilt(family, name, value):
     """Return the configuration of a family with a value in the part where the field belongs."""
     config = read_reference(family)["config"]
-    part = "attn_config" if name in config.get("attn_config", ()) else None
+    part = next((one for one in CONFIG_PARTS if name in config.get(one, ())), None)
     return config | ({name: value} if part is None else {part: config[part] | {name: value}})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_field_that_a_family_reads_has_its_values(family):
     seen, config = read_fields(family)
-    assert seen - LISTED <= {*RULES, *SIZES, *DEPTHS, *COUNTS}
+    assert seen - LISTED <= {*RULES, *SIZES, *SIZES_BY_LAYER, *DEPTHS, *COUNTS}
     check_config_values(config, shapes_of(family))
     for name in seen - LISTED:
         accepted = ACCEPTED.get(RULES.get(name), lambda value: False)
         refused = (value for value in NEVER if not accepted(value))
         for value in (*refused, *MORE.get(RULES.get(name), ("7", []))):
-            if name in DEPTHS or name in SIZES or name in RULES or name in COUNTS:
+            if name in {*DEPTHS, *SIZES, *SIZES_BY_LAYER, *RULES, *COUNTS}:
                 with pytest.raises(InputError) as caught:
                     check_config_values(spoilt(family, name, value), shapes_of(family))
                 assert f"{name} is " in caught.value.problem
 
 
-@pytest.mark.parametrize("name", [*DEPTHS, *SIZES])
+@pytest.mark.parametrize("name", [*DEPTHS, *SIZES, *SIZES_BY_LAYER])
 @pytest.mark.parametrize("value", [0, 1.0, 0.5, 1e9, 10**9, *NO_NUMBER, *NEVER])
 def test_no_size_is_beyond_the_tensors(name, value):
     shapes = shapes_of("llama")
