@@ -28,7 +28,8 @@ OF_MIXER = {
 }
 # What else depends on positions or on how far is seen: learned positions, linear biases (rounded, too), sines, queries
 # that grow, biases by value, sinks, two ropes, windows and chunks.
-OTHERS = ("gpt2", "bloom", "falcon/rw", "ctrl", "ministral3", "doge", "gpt_oss", "gemma3_text", "gemma2", "xglm", "llama4_text")
+OTHERS = ("gpt2", "bloom", "falcon/rw", "ctrl", "ministral3", "doge", "gpt_oss", "gemma3_text", "gemma2", "xglm")
+OTHERS += ("llama4_text",)
 IN_GATE = (*OF_MIXER.values(), "gpt2", "bloom", "ctrl", "ministral3", "llama4_text")
 LENGTHS = st.lists(st.integers(1, LONGEST), min_size=2, max_size=12)
 
