@@ -16,6 +16,7 @@ from inference.decoder.tensor_names import (
     FusedLayout,
     HeadRows,
     JoinedTensors,
+    PaddedShape,
     StackedTensor,
     TensorName,
     TensorNames,
@@ -165,6 +166,9 @@ class WeightPlan:
             return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
         if isinstance(name, FirstEntry):
             return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
+        if isinstance(name, PaddedShape):
+            full = name.name.format(layer) + suffix
+            return Piece((Source(full, name.stored_shape(shape), take=lambda x: x.reshape(shape)),))
         full = name.format(layer) + suffix
         if "*" in full:
             return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)

@@ -83,6 +83,7 @@ PATTERN = Rule(
     f"a whole number from 0 to {MOST_POSITIONS:,}, or a text of L and G",
     lambda value: _is_whole(value, 0, MOST_POSITIONS) or (_is_text(value) and bool(value) and set(value) <= {"L", "G"}),
 )
+BELOW_ZERO = Rule("a finite number below zero", lambda value: _is_number(value, -LARGEST_NUMBER, 0) and value < 0)
 EPSILON = Rule("a number above zero and at most 1", lambda value: _is_number(value, 0, 1))
 SHARE = EPSILON
 THETA = Rule("a finite number above 1", lambda value: _is_number(value, 1, LARGEST_NUMBER))
@@ -146,13 +147,15 @@ SWITCH_FIELDS = (
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
     "use_expert_bias", "linear_allow_neg_eigval", "attn_temperature_tuning", "router_bias",
     "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm", "use_sandwich_norm", "use_attention_gate",
-    "altup_correct_scale", "attention_k_eq_v", "enable_moe_block", "use_double_wide_mlp",
+    "altup_correct_scale", "attention_k_eq_v", "enable_moe_block", "use_double_wide_mlp", "kda_safe_gate",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"), POSITIONS),
     **dict.fromkeys(("model_max_length", "context_length", "moe_layer_freq", "ffn_round_up_to_multiple_of"), POSITIONS),
     "rescale_every": WINDOW,
+    "kda_lower_bound": BELOW_ZERO,
+    "layer_group_size": POSITIONS,
     **dict.fromkeys(("qk_dim_factor", "v_dim_factor", "ffn_proj_factor"), FACTOR_OF_WIDTH),
     **dict.fromkeys(("gate_soft_cap", "output_logit_soft_cap"), ABOVE_ZERO),
     "eps": EPSILON,

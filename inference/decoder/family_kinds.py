@@ -24,6 +24,7 @@ OTHER_KINDS: dict[str, Kinds] = {
     "afmoe": Kinds(mixers=("gated_attention",), feed_forwards=("experts", "mlp")),
     "aria_text": Kinds(feed_forwards=("experts",)),
     "axk1": Kinds(mixers=("latent_attention",), feed_forwards=("experts", "mlp")),
+    "bailing_hybrid": Kinds(mixers=("head_gated_latent_attention", "kimi_delta"), feed_forwards=("experts", "mlp")),
     "bamba": Kinds(mixers=("attention", "mamba2")),
     "beam": Kinds(mixers=("gated_attention",), feed_forwards=("experts", "mlp")),
     "cohere2_moe": Kinds(feed_forwards=("experts", "mlp")),

@@ -10,9 +10,18 @@ from inference.decoder.family_settings import ATTENTION_BIASES, LAYER_NORM, join
 from inference.decoder.halving import Halving
 from inference.decoder.linear_attention_settings import KimiDelta, MatrixMemory, TimeMixing
 from inference.decoder.recurrent_settings import MIXERS_ALONE, layers_by_type
-from inference.decoder.routed_settings import DEEPSEEK3, by_type, experts_where, latent_part, some_experts
+from inference.decoder.routed_settings import (
+    DEEPSEEK3,
+    by_type,
+    experts_where,
+    latent_attention,
+    latent_part,
+    some_experts,
+)
 from inference.decoder.tensor_names import TensorNames
 
+# Layers behind the last one that predict tokens further on, which no score needs.
+PREDICTS_FURTHER = ("layers.{}.",)
 KIMI_LAYERS = layers_by_type("layer_types", linear_attention="kimi_delta", full_attention="latent_attention")
 # What configurations on the hub say of the routing and the attention, and transformers passes over.
 KIMI_REQUIRED = {
@@ -39,6 +48,20 @@ def kimi_settings(hf: Any) -> Settings:
         "key_value_heads": hf.num_attention_heads,
         "head_width": hf.qk_nope_head_dim + hf.qk_rope_head_dim,
     }
+
+
+def bailing_delta(hf: Any) -> Settings:
+    """Read the delta attention of a Bailing hybrid, whose decays may be bounded."""
+    delta = KimiDelta(
+        hf.linear_num_heads,
+        hf.linear_head_dim,
+        hf.linear_conv_kernel_dim,
+        narrow=False,
+        lowest=float(hf.kda_lower_bound) if hf.kda_safe_gate else None,
+        norm_epsilon=hf.rms_norm_eps,
+        activation=activation(hf.hidden_act),
+    )
+    return {"parts": (delta,)}
 
 
 def rwkv_settings(hf: Any) -> Settings:
@@ -94,6 +117,18 @@ LINEAR_ATTENTION_FAMILIES: dict[str, Family] = {
         KIMI_REQUIRED,
         # No position is rotated, and older configurations say how far.
         unread=("rope_theta", "rope_scaling"),
+    ),
+    "bailing_hybrid": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            latent_attention,
+            layers_by_type("layer_types", linear_attention="kimi_delta", full_attention="head_gated_latent_attention"),
+            bailing_delta,
+            experts_where(by_type),
+            some_experts(**DEEPSEEK3 | {"count": lambda hf: hf.num_local_experts}),
+        ),
+        TensorNames(names.BAILING_HYBRID, ignored=PREDICTS_FURTHER),
+        {"tie_word_embeddings": (False,)},
     ),
     "rwkv": Family(
         join_settings(LAYER_NORM, MIXERS_ALONE, rwkv_settings),

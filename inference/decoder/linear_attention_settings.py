@@ -1,7 +1,9 @@
 """Settings of mixers with a memory of keys and values, or averages; free of JAX, so that families may name them."""
 
+import math
 from dataclasses import dataclass
 
+from bayeslaw.errors import InputError
 from inference.decoder.configuration import Activation
 from inference.decoder.part_checks import check_positive, check_sizes
 
@@ -16,6 +18,11 @@ class KimiDelta:
         Heads, and width of a head's queries, keys and values.
     taps
         Positions that a convolution reaches, its own included.
+    narrow
+        Whether decays and gates are made of vectors as wide as one head, rather than of hidden states.
+    lowest
+        Bound of the logarithms of decays: these are its product with logistic functions, or, where there is none, minus
+        a rate by softplus.
     norm_epsilon
         Of the norm of each head's result.
     activation
@@ -25,12 +32,17 @@ class KimiDelta:
     heads: int
     head_width: int
     taps: int
+    narrow: bool = True
+    lowest: float | None = None
     norm_epsilon: float = 1e-5
     activation: Activation = "silu"
 
     def __post_init__(self) -> None:
         check_sizes(self, "heads", "head_width", "taps")
         check_positive(self, "norm_epsilon")
+        if self.lowest is not None and not -math.inf < self.lowest < 0:
+            problem = f"the lowest logarithm of decays of KimiDelta is {self.lowest!r}"
+            raise InputError(problem, "a finite number below zero, or none", "correct config.json")
 
     @property
     def inner_width(self) -> int:

@@ -2,7 +2,7 @@
 
 from inference.decoder.linear_attention_settings import KimiDelta
 from inference.decoder.routed_tensor_names import LATENT
-from inference.decoder.tensor_names import JoinedTensors, Names, StackedTensor
+from inference.decoder.tensor_names import JoinedTensors, Names, PaddedShape, StackedTensor
 
 _KIMI = "layers.{}.self_attn."
 # The first name of each is that of the hub, the second that within transformers.
@@ -27,7 +27,10 @@ KIMI_LINEAR: Names = {
     "kimi_delta.decay_down": (_KIMI + "f_a_proj", _KIMI + "forget_gate.f_a_proj"),
     "kimi_delta.decay_up": (_KIMI + "f_b_proj", _KIMI + "forget_gate.f_b_proj"),
     "kimi_delta.step_bias": (_KIMI + "dt_bias", _KIMI + "forget_gate.dt_bias"),
-    "kimi_delta.log_rates": (_KIMI + "A_log", _KIMI + "forget_gate.A_log"),
+    "kimi_delta.log_rates": (
+        PaddedShape(_KIMI + "A_log", 2, 1),
+        PaddedShape(_KIMI + "forget_gate.A_log", 2, 1),
+    ),
     "kimi_delta.strength": _KIMI + "b_proj",
     "kimi_delta.gate_down": _KIMI + "g_a_proj",
     "kimi_delta.gate_up": _KIMI + "g_b_proj",
@@ -41,6 +44,47 @@ KIMI_LINEAR: Names = {
     "experts.up.weight": _kimi_expert("w3", StackedTensor(_KIMI_GATE_UP, 1, 2)),
     "experts.down.weight": _kimi_expert("w2", StackedTensor(_KIMI_DOWN)),
     **{f"experts.shared.{part}": _kimi_either(f"shared_experts.{part}_proj") for part in ("gate", "up", "down")},
+}
+
+
+def _bailing(name: str, module: str = "") -> tuple[str, str]:
+    return f"layers.{{}}.attention.{name}", f"layers.{{}}.self_attn.{module or name}"
+
+
+def _bailing_parts(kind: str, **names: str) -> dict[str, tuple[str, str]]:
+    return {f"{kind}.{part}": _bailing(name) for part, name in names.items()} | {
+        f"{kind}.output": _bailing("dense", "o_proj")
+    }
+
+
+# The first name of each is that of the hub, the second that within transformers.
+BAILING_HYBRID: Names = {
+    **LATENT,
+    "embedding": ("word_embeddings", "embed_tokens"),
+    **_bailing_parts(
+        "head_gated_latent_attention",
+        query="q_proj",
+        query_down="q_a_proj",
+        query_norm="q_a_layernorm",
+        query_up="q_b_proj",
+        key_value_down="kv_a_proj_with_mqa",
+        key_value_norm="kv_a_layernorm",
+        key_value_up="kv_b_proj",
+        gate="g_proj",
+    ),
+    **_bailing_parts("kimi_delta", strength="b_proj", gate_up="g_proj", norm="o_norm"),
+    "kimi_delta.mixed": tuple(
+        JoinedTensors(names, lambda config: (config.part(KimiDelta).inner_width,) * 3)
+        for names in zip(*(_bailing(f"{part}_proj") for part in "qkv"), strict=True)
+    ),
+    "kimi_delta.convolution": (
+        JoinedTensors(tuple(_bailing(f"{part}_conv1d")[0] for part in "qkv")),
+        _bailing("conv1d")[1],
+    ),
+    "kimi_delta.decay_up": _bailing("f_proj", "forget_gate.f_proj"),
+    "kimi_delta.step_bias": _bailing("dt_bias", "forget_gate.dt_bias"),
+    "kimi_delta.log_rates": _bailing("A_log", "forget_gate.A_log"),
+    "experts.correction": tuple(f"layers.{{}}.mlp.gate.{name}" for name in ("expert_bias", "e_score_correction_bias")),
 }
 _MIXING, _CHANNELS = "blocks.{}.attention.", "blocks.{}.feed_forward."
 RWKV: Names = {

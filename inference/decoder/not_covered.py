@@ -14,7 +14,6 @@ LOOPED = "goes through the same layers several times"
 NOT_COVERED: dict[str, str] = {
     "apertus1p5_text": "its head has fewer tokens than its embedding",
     "axk2": INDEXED,
-    "bailing_hybrid": RECURRENT,
     "bart": ENCODER_DECODER,
     "bert": ENCODER,
     "bert-generation": ENCODER_DECODER,

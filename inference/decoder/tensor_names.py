@@ -101,6 +101,27 @@ class FirstEntry:
 
 
 @dataclass(frozen=True)
+class PaddedShape:
+    """A tensor whose shape has ones around that of a parameter.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    before, after
+        How many ones.
+    """
+
+    name: str
+    before: int
+    after: int
+
+    def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the tensor's shape."""
+        return (1,) * self.before + tuple(shape) + (1,) * self.after
+
+
+@dataclass(frozen=True)
 class JoinedTensors:
     """Tensors whose rows, one tensor after the other, are those of a parameter.
 
@@ -116,7 +137,7 @@ class JoinedTensors:
     rows: Callable[[Any], tuple[int, ...]] | None = None
 
 
-TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstEntry | JoinedTensors
+TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstEntry | PaddedShape | JoinedTensors
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 

@@ -21,6 +21,18 @@ KIMI_LINEAR = ATTENTION | {
     # Norms within attention magnify what is small, and its rounding, in the reference as well.
     "rms_norm_eps": 1e-3,
 }
+BAILING_HYBRID = {name: value for name, value in KIMI_LINEAR.items() if not name.startswith("linear_")} | {
+    "head_dim": 16,
+    "layer_group_size": 3,
+    "layer_types": None,
+    "num_hidden_layers": 3,
+    "first_k_dense_replace": 1,
+    "n_group": 3,
+    "topk_group": 2,
+    "rope_theta": 1e4,
+    # Strong enough to be told from another.
+    "kda_lower_bound": -2.0,
+}
 RWKV = SIZES | {
     "num_hidden_layers": 3,
     "intermediate_size": 40,
@@ -43,6 +55,28 @@ LINEAR_ATTENTION_CASES = [
             "n_shared_experts": 2,
             "norm_topk_prob": False,
             "mlp_layer_types": ["dense", "sparse", "dense", "sparse"],
+        },
+        CHUNKS,
+    ),
+    Case("bailing_hybrid", BAILING_HYBRID, CHUNKS),
+    Case(
+        "bailing_hybrid/unbounded",
+        BAILING_HYBRID
+        | {
+            "kda_safe_gate": False,
+            "short_conv_kernel_size": 3,
+            "q_lora_rank": 14,
+            "attention_bias": True,
+            "norm_topk_prob": False,
+            "n_group": 1,
+            "topk_group": 1,
+            "rope_parameters": {
+                "rope_type": "linear",
+                "rope_theta": 1e4,
+                "factor": 4.0,
+                # Which raises attention scores, whatever the kind of scaling.
+                "mscale_all_dim": 0.7,
+            },
         },
         CHUNKS,
     ),

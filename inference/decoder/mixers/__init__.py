@@ -18,7 +18,7 @@ from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
 from inference.decoder.mixers.differential_attention import DifferentialAttention
 from inference.decoder.mixers.gated_attention import GatedAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
-from inference.decoder.mixers.head_gated_attention import HeadGatedAttention
+from inference.decoder.mixers.head_gated_attention import HeadGatedAttention, HeadGatedLatentAttention
 from inference.decoder.mixers.kimi_delta import KimiDeltaMixer
 from inference.decoder.mixers.latent_attention import LatentAttentionMixer
 from inference.decoder.mixers.lightning import LightningMixer
@@ -40,6 +40,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "gated_attention": GatedAttention,
     "gated_delta": GatedDeltaMixer,
     "head_gated_attention": HeadGatedAttention,
+    "head_gated_latent_attention": HeadGatedLatentAttention,
     "kimi_delta": KimiDeltaMixer,
     "kept_attention": KeptAttention,
     "latent_attention": LatentAttentionMixer,

@@ -26,15 +26,14 @@ class KimiDeltaMixer(nnx.Module):
         self.part = part = config.part(KimiDelta)
         self.mixed = Linear(config.width, 3 * part.inner_width, bias=False)
         self.convolution = CausalConvolution(3 * part.inner_width, part.taps, bias=False)
-        # Decays and gates are made of vectors as wide as one head.
-        self.decay_down = Linear(config.width, part.head_width, bias=False)
-        self.decay_up = Linear(part.head_width, part.inner_width, bias=False)
+        self.decay_down, self.gate_down = (
+            Linear(config.width, part.head_width, bias=False) if part.narrow else None for _ in range(2)
+        )
+        narrow = part.head_width if part.narrow else config.width
+        self.decay_up, self.gate_up = (Linear(narrow, part.inner_width, bias=False) for _ in range(2))
         self.step_bias = nnx.Param(jnp.zeros((part.inner_width,)))
-        # The shape of checkpoints.
-        self.log_rates = nnx.Param(jnp.zeros((1, 1, part.heads, 1)))
+        self.log_rates = nnx.Param(jnp.zeros((part.heads,)))
         self.strength = Linear(config.width, part.heads, bias=False)
-        self.gate_down = Linear(config.width, part.head_width, bias=False)
-        self.gate_up = Linear(part.head_width, part.inner_width, bias=False)
         self.norm = GatedNorm(part.head_width, epsilon=part.norm_epsilon, order="after", gate="sigmoid")
         self.output = Linear(part.inner_width, config.width, bias=False)
 
@@ -45,13 +44,19 @@ class KimiDeltaMixer(nnx.Module):
         mixed = ACTIVATIONS[part.activation](self.convolution(projected)).astype(projected.dtype).astype(jnp.float32)
         by_head = (rows, length, part.heads, part.head_width)
         queries, keys, values = (one.reshape(by_head) for one in jnp.split(mixed, 3, -1))
-        steps = self.decay_up(self.decay_down(x)).astype(jnp.float32) + self.step_bias[...].astype(jnp.float32)
+        decays = self.decay_up(x if self.decay_down is None else self.decay_down(x))
+        decays = decays.astype(jnp.float32) + self.step_bias[...].astype(jnp.float32)
         found = channel_delta_rule(
             unit_length(queries) * part.head_width**-0.5,
             unit_length(keys),
             values,
-            log_decays=-jnp.exp(self.log_rates[...].astype(jnp.float32)) * jax.nn.softplus(steps.reshape(by_head)),
+            log_decays=self._log_decays(decays.reshape(by_head)),
             strengths=jax.nn.sigmoid(self.strength(x).astype(jnp.float32)),
         )
-        gate = self.gate_up(self.gate_down(x)).reshape(by_head)
+        gate = self.gate_up(x if self.gate_down is None else self.gate_down(x)).reshape(by_head)
         return self.output(self.norm(found, gate).reshape(rows, length, -1))
+
+    def _log_decays(self, x: jax.Array) -> jax.Array:
+        rates = jnp.exp(self.log_rates[...].astype(jnp.float32))[:, None]
+        lowest = self.part.lowest
+        return -rates * jax.nn.softplus(x) if lowest is None else lowest * jax.nn.sigmoid(rates * x)

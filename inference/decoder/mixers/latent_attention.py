@@ -41,6 +41,10 @@ class LatentAttentionMixer(nnx.Module):
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend: [row, position, width] to the same."""
+        return self.output(self.attended(x, inputs))
+
+    def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return the mixed values of all heads, [row, position, heads x width of a value]."""
         config, sizes, (rows, length, _) = self.config, self.sizes, x.shape
         q = self._queries(x).reshape(rows, length, config.heads, -1)
         latent, rotated = jnp.split(self.key_value_down(x), [sizes.key_value_rank], axis=-1)
@@ -54,7 +58,7 @@ class LatentAttentionMixer(nnx.Module):
         mixed = attend(
             q.astype(kind)[:, :, :, None], k.astype(kind), v.astype(kind), scale=inputs.scale, window=inputs.window
         )
-        return self.output(mixed.reshape(rows, length, -1))
+        return mixed.reshape(rows, length, -1)
 
     def _queries(self, x: jax.Array) -> jax.Array:
         if not self.sizes.query_rank:

@@ -18,6 +18,7 @@ from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.safetensors_files import TensorPlace
 from inference.decoder.configuration import DecoderConfig, Rope
 from inference.decoder.configuration_values import (
+    BELOW_ZERO,
     COUNTS,
     DEPTHS,
     EPSILON,
@@ -50,6 +51,7 @@ NEVER = (-1, -0.5, 10**30, 10**400, 1e300, math.nan, math.inf, -math.inf, {"a": 
 NO_NUMBER = ("7", "", [], True)
 # Values that a rule of a kind refuses beside these, and whether it refuses the common ones.
 MORE = {
+    BELOW_ZERO: (0, 0.0, *NO_NUMBER),
     EPSILON: (0, 0.0, 1.5, *NO_NUMBER),
     POSITIONS: (0, 0.5, 1 << 31, *NO_NUMBER),
     WINDOW: (0.5, 1 << 31, *NO_NUMBER),
@@ -62,7 +64,11 @@ MORE = {
     LAST_LAYER: (-2, "7", []),
 }
 # Of the common ones, what a rule accepts.
-ACCEPTED = {TABLE: lambda value: isinstance(value, dict), LAST_LAYER: lambda value: value == -1}
+ACCEPTED = {
+    BELOW_ZERO: lambda value: value in (-1, -0.5),
+    TABLE: lambda value: isinstance(value, dict),
+    LAST_LAYER: lambda value: value == -1,
+}
 
 
 @cache

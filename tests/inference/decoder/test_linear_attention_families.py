@@ -61,7 +61,7 @@ def test_values_of_that_part_are_looked_at(part, tmp_path):
         read_with(tmp_path, "kimi_linear", without=("layer_types",), linear_attn_config=KIMI_LAYERS | KIMI_SIZES | part)
 
 
-@pytest.mark.parametrize("name", ["kimi_linear", "rwkv", "xlstm", "lfm3"])
+@pytest.mark.parametrize("name", ["kimi_linear", "bailing_hybrid", "rwkv", "xlstm", "lfm3"])
 def test_parameters_are_those_stored(name, tmp_path):
     config = read_decoder_config(open_checkpoint(write_checkpoint(tmp_path, CASES[name])))
     counts = parameter_counts(nnx.eval_shape(lambda: Decoder(config)))

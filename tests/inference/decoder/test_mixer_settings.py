@@ -33,6 +33,7 @@ DELTA = {"key_heads": 2, "value_heads": 4, "key_width": 6, "value_width": 8, "ta
         (ShortConvolution, {"taps": 2.5}, "taps of ShortConvolution is 2.5"),
         (SideBySide, {"attention_in": 0.0}, "attention in of SideBySide is 0.0"),
         (KimiDelta, {"heads": 2, "head_width": 8, "taps": 0}, "taps of KimiDelta is 0"),
+        (KimiDelta, {"heads": 2, "head_width": 8, "taps": 4, "lowest": 0.0}, "logarithm of decays of KimiDelta is 0.0"),
         (TimeMixing, {"inner_width": 0}, "inner width of TimeMixing is 0"),
         (Halving, {"every": 0}, "every of Halving is 0"),
         (MatrixMemory, MEMORY | {"key_width": 0}, "key width of MatrixMemory is 0"),

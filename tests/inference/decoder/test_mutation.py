@@ -54,7 +54,10 @@ WITHOUT_EFFECT = {
     ("deepseek_v2", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
     ("glm4_moe_lite", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
     **dict.fromkeys(
-        ((name, "LatentAttention.norm_epsilon") for name in ("longcat_flash", "sarvam_mla", "axk1", "kimi_linear")),
+        (
+            (name, "LatentAttention.norm_epsilon")
+            for name in ("longcat_flash", "sarvam_mla", "axk1", "bailing_hybrid", "kimi_linear")
+        ),
         "too small to see beside the variance of latent vectors",
     ),
     ("glm4_moe_lite", "attention_scale"): "stated, and what the width of a head gives",

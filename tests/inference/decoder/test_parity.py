@@ -160,6 +160,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("aria_text", {"hidden_act": "gelu"}),
     ("beam", {"layer_types": ["full_attention"] * 2}),
     ("beam", {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
+    ("bailing_hybrid", {"tie_word_embeddings": True}),
     ("kimi_linear", {"mla_use_nope": False}),
     ("kimi_linear", {"moe_router_activation_func": "softmax"}),
     ("kimi_linear", {"tie_word_embeddings": True}),
