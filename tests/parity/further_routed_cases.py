@@ -145,7 +145,7 @@ FURTHER_ROUTED_CASES = [
     ),
     Case("axk1", AXK1 | BOTH),
     Case(
-        "axk1/groups",
+        "axk1/grouped",
         AXK1
         | GROUPS
         | WIDE_GROUPS
