@@ -23,7 +23,8 @@ def parameter_counts(decoder: Decoder) -> Mapping[str, int]:
     dict
         ``total``: numbers stored, a tied head counted once; ``embedding``: those of the token and position embeddings,
         of those that layers have besides, and of an untied head; ``active``: those that take part in a token. Of
-        experts these are as many as each token goes through; the rows of an embedding count whole, as is usual.
+        experts these are as many as each token goes through, at most where some change nothing and have none; the rows
+        of an embedding count whole, as is usual.
     """
     total = embedding = active = 0
     for path, variable in nnx.to_flat_state(nnx.state(decoder)):

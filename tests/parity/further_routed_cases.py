@@ -127,10 +127,25 @@ FURTHER_ROUTED_CASES = [
     Case("sarvam_moe", DEEPSEEK3 | {"head_dim": 16}),
     Case("sarvam_moe/groups", DEEPSEEK3 | GROUPS | {"use_qk_norm": False, "attention_bias": True, "head_dim": 8}),
     Case("sarvam_mla", DEEPSEEK2),
-    Case("sarvam_mla/groups", LATENT | GROUPS | WIDE_GROUPS | {"rope_interleave": False, "attention_bias": True}),
+    Case(
+        "sarvam_mla/groups",
+        LATENT
+        | GROUPS
+        | WIDE_GROUPS
+        | {
+            "rope_interleave": False,
+            "attention_bias": True,
+            "max_position_embeddings": 256,
+            "qk_rope_head_dim": 16,
+            "rope_parameters": RAMP,
+            "num_hidden_layers": 2,
+            "topk_group": 1,
+        },
+        (150, 40),
+    ),
     Case("axk1", AXK1 | BOTH),
     Case(
-        "axk1/groups",
+        "axk1/grouped",
         AXK1
         | GROUPS
         | WIDE_GROUPS
@@ -139,7 +154,8 @@ FURTHER_ROUTED_CASES = [
             "max_position_embeddings": 256,
             "qk_rope_head_dim": 16,
             "rope_parameters": RAMP,
-            "mlp_layer_types": ["sparse", "dense"],
+            "mlp_layer_types": ["sparse", "sparse"],
+            "topk_group": 1,
             "num_hidden_layers": 2,
         },
         (150, 40),

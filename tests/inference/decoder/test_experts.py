@@ -157,6 +157,7 @@ def test_experts_that_change_nothing_give_tokens_back(way, monkeypatch):
     assert logits.shape == (30, 5)
     scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
     maps = {name: np.asarray(getattr(made, name).weight[...], np.float64) for name in ("gate", "up", "down")}
+    assert made.sum_bias is not None
     expected = np.tile(np.asarray(made.sum_bias[...], np.float64), (30, 1))
     for token, row in enumerate(scores):
         for number in np.argsort(-row)[:4]:
@@ -170,6 +171,7 @@ def test_experts_that_change_nothing_give_tokens_back(way, monkeypatch):
 def test_what_all_experts_give_is_normed():
     plain, normed = module(PLAIN), module(replace(PLAIN, output_norm=True))
     nnx.update(normed, nnx.state(plain))
+    assert normed.output_norm is not None
     normed.output_norm.weight = nnx.Param(jnp.full(8, 2.0))
     x = jnp.asarray(np.random.default_rng(6).standard_normal((1, 9, 8)), jnp.float32)
     y = np.asarray(plain(x), np.float64)

@@ -60,6 +60,10 @@ WITHOUT_EFFECT = {
         ),
         "too small to see beside the variance of latent vectors",
     ),
+    ("beam", "ResidualFactors.by_depth"): "norms before and after each branch undo a factor on the whole",
+    **dict.fromkeys(
+        (("beam", "QueryGrowth.step"), ("beam", "QueryGrowth.first")), "one of 2,048 positions is too few to see"
+    ),
     ("glm4_moe_lite", "attention_scale"): "stated, and what the width of a head gives",
     ("lfm2_moe", "Experts.added_sum"): "a millionth beside a sum of shares near one",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
