@@ -122,12 +122,13 @@ def _family_sizes(losses: xr.Dataset) -> Iterator[Finding]:
     loss = mean_losses(losses)["loss"].to_numpy()
     tokens = losses["training_tokens"].to_numpy() if "training_tokens" in losses else np.ones(len(sizes))
     smaller = (sizes[:, None] > SIZE_GAP * sizes) & (tokens[:, None] >= tokens) & (families[:, None] != families)
-    no_better = (smaller & (loss[:, None] > loss / SIZE_GAIN)).any(axis=1)
+    # One model of a wrong size would put all others in the wrong.
+    no_better = (smaller & (loss[:, None] > loss / SIZE_GAIN)).sum(axis=1) > 1
     for family in np.unique(families):
         members = families == family
         if members.sum() > 1 and no_better[members].all():
             message = (
                 f"each model of {family} loses as much as models of other families that are said to be a hundred times "
-                "smaller: check the unit of its sizes."
+                "smaller: check the unit of its sizes, and of theirs."
             )
             yield _error("size-out-of-line", message)

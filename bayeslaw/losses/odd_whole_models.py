@@ -14,6 +14,7 @@ FEWEST_MODELS, SHOWN = 5, 5
 # tokens, and the largest loss of a table at most 1.3 times the next.
 MUCH_WORSE, FAR_APART = 1.5, 4.0
 REPEATED_SHARE = 0.1
+UNIFORM = 12.5
 
 
 def odd_whole_models(losses: xr.Dataset) -> Iterator[Finding]:
@@ -37,6 +38,12 @@ def odd_whole_models(losses: xr.Dataset) -> Iterator[Finding]:
         yield Finding("zero-losses", "error", message)
     if len(names) < FEWEST_MODELS:
         return
+    if losses.attrs.get("unit") == "token" and np.median(loss) > UNIFORM:
+        message = (
+            f"half of the losses are above {UNIFORM:g} nats per token, more than a uniform guess among 250,000 tokens: "
+            "are these perplexities? Their logarithms are losses."
+        )
+        yield Finding("above-uniform", "error", message)
     yield from _constant(losses, loss)
     yield from _summary_rows(losses, names, loss)
     yield from _repeated(losses)

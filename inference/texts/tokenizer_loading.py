@@ -1,5 +1,7 @@
 """A checkpoint's tokenizer files to a tokenizer of ordinary text, without network and without remote code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,10 +84,9 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in named])
     backend.no_truncation()
     backend.no_padding()
-    try:
+    # Fails for a vocabulary without the unknown token.
+    with _refusing(f"the tokenizer in {str(folder)!r} cannot be read"):
         letter = backend.encode("a")
-    except Exception as error:  # The library raises plain Exception for a vocabulary without the unknown token.
-        raise _unreadable(folder if folder.is_dir() else folder.parent, error) from error
     inside = letter.special_tokens_mask.index(0) if 0 in letter.special_tokens_mask else 0
     # It adds special tokens, and may cut spaces off a token's characters.
     backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
@@ -120,10 +121,21 @@ def _no_tokenizer(folder: Path) -> InputError:
 
 
 def _from_file(file: Path) -> Tokenizer:
-    try:
+    with _refusing(f"the tokenizer in {str(file.parent)!r} cannot be read"):
         return Tokenizer.from_file(str(file))
-    except Exception as error:  # The library raises plain Exception for a broken file.
-        raise _unreadable(file.parent, error) from error
+
+
+@contextmanager
+def _refusing(problem: str) -> Iterator[None]:
+    """Turn what the library raises for a broken tokenizer into an error in a sentence."""
+    try:
+        yield
+    except BaseException as error:
+        # The library raises plain Exception, and panics, which are none.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = excerpt(str(error).strip().split("\n")[0] or type(error).__name__)
+        raise InputError(f"{problem}: {reason}", ACCEPTED, AGAIN) from error
 
 
 def _unreadable(folder: Path, error: Exception) -> InputError:
@@ -179,11 +191,9 @@ def text_backend(state: str, content: dict[str, Any]) -> Tokenizer:
     tokenizers.Tokenizer
         A tokenizer whose ids are those of the state.
     """
-    try:
+    # What the library writes of a vocabulary with two pieces of one id it does not read.
+    with _refusing("the vocabulary of the tokenizer contradicts itself"):
         backend = Tokenizer.from_str(state)
-    except Exception as error:  # What the library writes of a vocabulary with two pieces of one id it does not read.
-        problem = f"the vocabulary of the tokenizer contradicts itself: {excerpt(error)}"
-        raise InputError(problem, "every piece with an id of its own", AGAIN) from error
     backend.encode_special_tokens = True
     model = content["model"]
     special = {token["content"] for token in content["added_tokens"] if token["special"]}

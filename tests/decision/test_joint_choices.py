@@ -81,7 +81,7 @@ def test_scored_models_may_be_given_their_price_beside_candidates(joint_fit: bl.
     scored = [str(name) for name in joint_fit.model.table.names]
     priced = {
         "name": [*scored, "big"],
-        "family": ["alder"] * (len(scored) + 1),
+        "family": [*map(str, joint_fit.model.table.families), "alder"],
         "parameters": [*joint_fit.model.table.parameters, 1e11],
         "price": [float(place) + 1 for place in range(len(scored))] + [2.0],
         "active_parameters": [1e6] * len(scored) + [1e9],
@@ -101,6 +101,8 @@ def test_sizes_that_contradict_what_was_scored_are_refused(joint_fit: bl.Fit):
     assert bl.choose(joint_fit, given, max_size=1, draws=50).rows
     with pytest.raises(bl.InputError, match=f"the candidate {first} has .* that was scored has"):
         bl.choose(joint_fit, given | {"parameters": [2 * size, 1e11]}, max_size=1, draws=50)
+    with pytest.raises(bl.InputError, match=f"{first} is of the family 'birch', and the model of that name .* 'alder'"):
+        bl.choose(joint_fit, given | {"family": ["birch", "alder"]}, max_size=1, draws=50)
     with pytest.raises(bl.InputError, match="big has 200B active parameters, and 100B in all"):
         bl.choose(joint_fit, given | {"active_parameters": [size, 2e11]}, max_size=1, draws=50)
 

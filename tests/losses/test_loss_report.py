@@ -168,7 +168,10 @@ def test_whole_models():
     assert (report.samples, report.clusters, report.models[0].wins, report.warnings) == (None, None, None, ())
     assert report.as_dict()["models"][0]["standard_error"] is None
     points.loc[5, "loss"] *= 2.5
-    assert [warning.code for warning in loss_report(models_from_frame(points)).warnings] == ["out-of-line"]
+    assert [warning.code for warning in loss_report(models_from_frame(points)).warnings] == [
+        "loss-out-of-line",
+        "out-of-line",
+    ]
     points["se"] = 0.01
     assert "larger-but-worse" in [warning.code for warning in loss_report(models_from_frame(points)).warnings]
 

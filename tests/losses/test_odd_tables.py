@@ -239,6 +239,9 @@ def test_whole_models_that_are_none():
     mean = {"loss": models()["loss"].to_numpy().mean(), "parameters": 3e9, "training_tokens": 3e10}
     row = pd.DataFrame([mean | {"family": "a", "model": "Average"}])
     assert codes(models(lambda frame: pd.concat([frame, row]))) == ["summary-row"]
+    losses = models()["loss"].to_numpy()
+    assert codes(models(loss=losses * 6).assign_attrs(unit="token")) == ["above-uniform"]
+    assert codes(models(loss=losses * 6).assign_attrs(unit="line")) == []
     twice = models(lambda frame: pd.concat([frame, frame.assign(model="n" + frame["model"])]))
     assert "20 of 40 rows" in message(twice, "repeated-rows")
     assert codes(models(loss=2.5)) == ["constant-losses"]

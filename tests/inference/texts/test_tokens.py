@@ -420,3 +420,17 @@ def test_nothing_is_said_while_loading_and_forked_children_neither_hang_nor_warn
     root = Path(__file__).parents[3]
     result = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 1}, "merges": ["a b"]}, "contradicts itself"),
+        ({"type": "WordLevel", "vocab": {}, "unk_token": "<unk>"}, "cannot be read"),
+    ],
+)
+def test_a_vocabulary_that_contradicts_itself_is_refused(tmp_path, model, said):
+    state = json.loads(Tokenizer(models.BPE()).to_str()) | {"model": model}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(state))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    refused(tmp_path, said, "copy the tokenizer's files again", bos="never")
