@@ -22,7 +22,9 @@ from inference.decoder.tensor_names import (
 )
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
+PREFIX = re.compile(
+    r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone|rwkv)\.)+"
+)
 FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 
@@ -43,12 +45,15 @@ class Source:
         Which entry of its first dimension to read; None for all.
     take
         Makes the values of what is read; None where they are these.
+    rows
+        Which entries of its first dimension to read where these are several; None for all.
     """
 
     name: str
     shape: tuple[int, ...]
     entry: int | None = None
     take: Take | None = None
+    rows: range | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ ENCODER = "an encoder that attends in both directions; its checkpoints are no mo
 AUDIO = "writes or hears audio"
 IMAGES = "its layers need an image, or attend to one"
 DRAFTS = "drafts tokens for another model, whose keys and values it reads"
-SHARES = "layers share keys and values, and each adds embeddings of its own"
 RELATIVE = "biases by distance that are made of each position, and convolutions around each part of a layer"
 RECURRENT = "recurrences, or what stands around them, that are not covered yet"
 INDEXED = "chooses by an index which tokens it attends to"
@@ -37,14 +36,8 @@ NOT_COVERED: dict[str, str] = {
     "electra": ENCODER,
     "emu3": "a model of images as tokens of its vocabulary",
     "ernie": ENCODER,
-    "gemma3n": SHARES,
-    "gemma3n_text": SHARES,
-    "gemma4": SHARES,
     "gemma4_assistant": DRAFTS,
-    "gemma4_text": SHARES,
-    "gemma4_unified": SHARES,
     "gemma4_unified_assistant": DRAFTS,
-    "gemma4_unified_text": SHARES,
     "git": IMAGES,
     "glm_moe_dsa": INDEXED,
     "got_ocr2": IMAGES,
@@ -53,10 +46,8 @@ NOT_COVERED: dict[str, str] = {
     "inkling2_loop_text": LOOPED,
     "inkling2_text": RELATIVE,
     "inkling_text": RELATIVE,
-    "kimi_linear": RECURRENT,
     "laguna": "layers have unequal numbers of heads, and rotate unequal shares of them",
     "lara_mini": RECURRENT,
-    "lfm3": RECURRENT,
     "marian": ENCODER_DECODER,
     "mbart": ENCODER_DECODER,
     "megatron-bert": ENCODER,
@@ -79,14 +70,12 @@ NOT_COVERED: dict[str, str] = {
     "roberta-prelayernorm": ENCODER,
     "roc_bert": ENCODER,
     "roformer": ENCODER,
-    "rwkv": RECURRENT,
     "trocr": IMAGES,
     "whisper": AUDIO,
     "xlm": "reads the language of each token beside it",
     "xlm-roberta": ENCODER,
     "xlm-roberta-xl": ENCODER,
     "xlnet": "predicts tokens in any order, not the next one of those before",
-    "xlstm": RECURRENT,
     "xmod": ENCODER,
     "zamba": RECURRENT,
     "zamba2": RECURRENT,

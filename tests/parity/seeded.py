@@ -31,6 +31,16 @@ RECURRENCES = {
     "conv1d.weight": (0.0, 0.5),
     "conv_1d.weight": (0.0, 0.5),
     "conv.conv.weight": (0.0, 0.5),
+    "q_conv1d.weight": (0.0, 0.5),
+    "k_conv1d.weight": (0.0, 0.5),
+    "v_conv1d.weight": (0.0, 0.5),
+    # Logarithms of rates by position, and shares between a position and the one before it.
+    "time_decay": (-3.0, 1.0),
+    "time_mix_key": (0.5, 0.3),
+    "time_mix_value": (0.5, 0.3),
+    "time_mix_receptance": (0.5, 0.3),
+    "igate_preact.bias": (-1.0, 1.0),
+    "fgate_preact.bias": (3.0, 1.0),
 }
 
 

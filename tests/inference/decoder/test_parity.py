@@ -10,6 +10,8 @@ from parity.cases import CASES, MODEL_TYPES, Case
 from parity.checkpoints import case_ids, differences, log_probabilities, write_checkpoint
 from parity.dense_cases import DENSE_CASES
 from parity.further_routed_cases import FURTHER_ROUTED_CASES
+from parity.gemma_cases import GEMMA_CASES
+from parity.linear_attention_cases import LINEAR_ATTENTION_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 from parity.saved_names import FORMS, read_record, saved_shapes
@@ -43,6 +45,9 @@ IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
     ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
+    ("gemma3n", "gemma3n_text", "model.language_model.", "model.embed_audio.soft_embedding_norm.weight"),
+    ("gemma4", "gemma4_text", "model.language_model.", "model.audio_tower.layers.0.norm_out.weight"),
+    ("gemma4_unified", "gemma4_unified_text", "model.language_model.", "model.vision_embedder.patch_dense.weight"),
     ("llama4", "llama4_text", "language_model.model.", "vision_model.patch_embedding.linear.weight"),
     ("aria", "aria_text", "language_model.model.", "vision_tower.layer.weight"),
     ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
@@ -51,10 +56,19 @@ IMAGE_MODELS = [
 # by their names, and kinds that other families have too.
 LIKE_OTHERS = ("/bias", "/unbiased", "/tied", "/untied", "/inner", "/full", "/weightless_norms", "/no_final_norm")
 LIKE_OTHERS += ("/6_heads", "/rw_6_heads", "/rw_16_heads", "/layer_types", "/unused_window", "/yarn_300", "/linear_300")
-LIKE_OTHERS += ("mpt/long", "gpt_neo/long", "/yarn_untruncated", "/yarn_mscale", "/llama3_300", "/longrope_300")
-LIKE_OTHERS += tuple(
-    case.name for case in DENSE_CASES + RECURRENT_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES if "/" in case.name
+LIKE_OTHERS += (
+    "mpt/long",
+    "gpt_neo/long",
+    "/yarn_untruncated",
+    "/yarn_mscale",
+    "/llama3_300",
+    "/longrope_300",
+    "/proportional",
 )
+NEWER_CASES = DENSE_CASES + GEMMA_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES
+NEWER_CASES += FURTHER_ROUTED_CASES
+LIKE_OTHERS += tuple(case.name for case in NEWER_CASES if "/" in case.name)
+YARN_ROPE = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 16}
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -82,7 +96,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
     ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
-    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("openai-gpt", {"afn": "gelu_10"}),
@@ -107,18 +121,28 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mixtral", {"num_experts_per_tok": 6}),
     ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "xlstm"}),
+    ("llama", {"model_type": "reformer"}),
     ("mamba", {"hidden_act": "gelu_10"}),
     ("mamba2", {"time_step_limit": [0.2, 0.1]}),
     ("mamba2", {"n_groups": 3}),
     ("bamba", {"mamba_n_groups": 3}),
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("lfm3", {"layer_types": ["conv", "full_attention", "conv", "chunked_attention"]}),
+    ("lfm3", {"sliding_window": None}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
     ("nemotron_h", {"moe_latent_size": 16}),
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
+    ("gemma3n_text", {"num_kv_shared_layers": 3}),
+    ("gemma3n_text", {"num_kv_shared_layers": 5}),
+    ("gemma3n_text", {"altup_active_idx": 1}),
+    ("gemma3n_text", {"altup_num_inputs": 1}),
+    ("gemma3n_text", {"activation_sparsity_pattern": [0.9, 0.5, 0.0, 1.0, 0.0]}),
+    ("gemma4_text", {"use_bidirectional_attention": "all"}),
+    ("gemma4_text", {"per_layer_config": {"2": {"head_dim": 8}, "4": {"head_dim": 16}}}),
+    ("gemma4_text", {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), YARN_ROPE)}),
     ("llama4_text", {"attention_chunk_size": None}),
     ("llama4_text", {"layer_types": ["sliding_attention"] * 4}),
     ("llama4_text", {"no_rope_layers": [0, 1]}),
@@ -136,6 +160,15 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("aria_text", {"hidden_act": "gelu"}),
     ("beam", {"layer_types": ["full_attention"] * 2}),
     ("beam", {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
+    ("kimi_linear", {"mla_use_nope": False}),
+    ("kimi_linear", {"moe_router_activation_func": "softmax"}),
+    ("kimi_linear", {"tie_word_embeddings": True}),
+    ("kimi_linear", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("rwkv", {"layer_norm_epsilon": 1e-6}),
+    ("xlstm", {"use_bias": True}),
+    ("xlstm", {"weight_mode": "fused"}),
+    ("xlstm", {"embedding_dim": 16}),
+    ("xlstm", {"num_blocks": 2}),
 ]
 
 
@@ -160,7 +193,7 @@ def test_every_family_has_a_case():
 
 
 @pytest.mark.parametrize(
-    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"]
+    "name", ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma", "rwkv"]
 )
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
     case = CASES[name]
