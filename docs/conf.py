@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LONG_TEXT = re.compile(r"""(["'])(?:(?!\1).){60,}\1""")
+# Text, or what Python shows in angle brackets since it has no code for it.
+IN_SIGNATURES = re.compile(r"""(["'])(?:(?!\1).)*\1|<(?:[^<>]|<[^<>]*>)*>""")
+LONGEST_DEFAULT = 60
 sys.path.insert(0, str(HERE / "extensions"))
 
 project = "bayeslaw"
@@ -96,7 +98,13 @@ def readable_signature(app: Any, what: str, name: str, item: Any, options: Any, 
     """Leave defaults out of a signature that are no code, or long text."""
     if not signature:
         return None
-    return LONG_TEXT.sub("...", signature.replace("<factory>", "...")), returns
+    return IN_SIGNATURES.sub(readable_default, signature), returns
+
+
+def readable_default(found: re.Match[str]) -> str:
+    """Keep short text."""
+    default = found.group()
+    return "..." if default.startswith("<") or len(default) > LONGEST_DEFAULT else default
 
 
 def setup(app: Any) -> None:

@@ -21,6 +21,7 @@ from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.many_draws import ManyDraws
 from bayeslaw.likelihood.noise import MEMBER_SCALE
+from bayeslaw.pools.cpu_cores import one_blas_thread
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit
@@ -174,7 +175,8 @@ def _shared(group: RowGroup, model: LawModel, values: Mapping[str, np.ndarray], 
         size = part.stop - part.start
         location, variance = (np.asarray(each)[:size] for each in compile_once(program, *given)(*given))
         draws = ManyDraws(shared, variance, values[MEMBER_SCALE][part])
-        result[part] = group.shared(draws, model.response, location, generators)
+        with one_blas_thread():
+            result[part] = group.shared(draws, model.response, location, generators)
     return result
 
 
