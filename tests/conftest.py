@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
 # Fits of which tests of the gate look at a quick form.
-IN_TWO_FORMS = ("chinchilla", "joint", "few_rows")
+IN_TWO_FORMS = ("chinchilla", "collaboration", "few_rows", "joint", "partial", "power")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -135,12 +135,12 @@ def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
 
 @pytest.fixture(scope="session")
 def collaboration_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("collaboration")
+    return file_of_fit("quick_collaboration")
 
 
 @pytest.fixture(scope="session")
 def power_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("power")
+    return file_of_fit("quick_power")
 
 
 @pytest.fixture(scope="session")
@@ -155,12 +155,12 @@ def joint_file(file_of_fit: Callable[[str], Path], request: pytest.FixtureReques
 
 @pytest.fixture(scope="session")
 def collaboration_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("collaboration")
+    return read_fit("quick_collaboration")
 
 
 @pytest.fixture(scope="session")
 def power_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("power")
+    return read_fit("quick_power")
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +185,7 @@ def tiny_log_fit(read_fit: Callable[[str], Fit]) -> Fit:
 
 @pytest.fixture(scope="session")
 def partial_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("partial")
+    return read_fit("quick_partial")
 
 
 @pytest.fixture(scope="session", params=FORMS)

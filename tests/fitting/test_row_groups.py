@@ -32,7 +32,7 @@ def dependent():
         return fit(CollaborationLaw(), make_pools(losses, max_size=2), draws=400, chains=2, seed=3)
 
 
-@pytest.mark.parametrize("name", ["tiny_log", "partial", "collaboration", "quick_joint"])
+@pytest.mark.parametrize("name", ["tiny_log", "quick_partial", "quick_collaboration", "quick_joint"])
 def test_groups_are_made_as_the_fit_has_them(read_fit, name):
     whole = read_fit(name)
     slim = whole.keep(OTHERS)
