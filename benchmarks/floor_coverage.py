@@ -31,7 +31,8 @@ import bayeslaw as bl
 from bayeslaw.calibration.calibration_run import run_simulations
 from bayeslaw.calibration.coverage import LEVELS
 from bayeslaw.calibration.row_calibration import CalibratedLaw
-from bayeslaw.fitting.row_posterior import row_posterior, rows_of
+from bayeslaw.fitting.given_rows import rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.laws.calibrated import FittedDraws, Simulated
 from bayeslaw.laws.power import power_law
 from bayeslaw.likelihood.law_model import LawModel

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import jax
 from jax import Array
 
+from bayeslaw.fitting.given_rows import Outline, Rows, given_rows
 from bayeslaw.fitting.joint_posterior import JointData, SiteValues
-from bayeslaw.fitting.row_posterior import Outline, Rows, given_rows
 from bayeslaw.joint.family_lines import family_lines
 from bayeslaw.likelihood.compiled import one_by_one
 

@@ -17,7 +17,8 @@ from numpyro import handlers
 from bayeslaw.calibration.example_designs import default_design
 from bayeslaw.calibration.quantities import RowQuantities
 from bayeslaw.fitting.fits import Fit, fit
-from bayeslaw.fitting.row_posterior import Rows, level_scales_of, outline_of, row_posterior, rows_of, values_at
+from bayeslaw.fitting.given_rows import Rows, level_scales_of, outline_of, rows_of
+from bayeslaw.fitting.row_posterior import row_posterior, values_at
 from bayeslaw.laws.base import Law
 from bayeslaw.laws.calibrated import KINDS, FittedDraws, Simulated
 from bayeslaw.likelihood.compiled import compile_once

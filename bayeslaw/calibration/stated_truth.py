@@ -15,7 +15,8 @@ from numpyro import handlers
 
 from bayeslaw.calibration.row_calibration import CalibratedLaw, calibrated_rows
 from bayeslaw.errors import InputError, nearest
-from bayeslaw.fitting.row_posterior import Rows, row_posterior, rows_of
+from bayeslaw.fitting.given_rows import Rows, rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.fitting.tree import REPORTED_BUDGET
 from bayeslaw.inputs.arguments import plain, shown
 from bayeslaw.laws.base import Law

@@ -23,7 +23,8 @@ from bayeslaw.inputs.input_paths import check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import RULES, USUAL_RULE, describe_rules, usual_attainable
+from bayeslaw.pools.rules import RULES, USUAL_RULE, describe_rules
+from bayeslaw.pools.rules_by_unit import usual_attainable
 
 if TYPE_CHECKING:
     import pandas as pd

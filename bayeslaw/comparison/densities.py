@@ -9,7 +9,7 @@ import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from bayeslaw.fitting.row_posterior import Outline, Rows, given_rows, outline_of, rows_of
+from bayeslaw.fitting.given_rows import Outline, Rows, given_rows, outline_of, rows_of
 from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.compiled import compile_once, one_by_one
 from bayeslaw.likelihood.law_model import LawModel

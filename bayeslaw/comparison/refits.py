@@ -11,17 +11,8 @@ from jax import Array
 
 from bayeslaw.comparison.densities import Kept, compile_densities, keep_rows, kept_log_likelihood
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.fitting.row_posterior import (
-    Outline,
-    PriorPotential,
-    Rows,
-    given_rows,
-    independent_information,
-    outline_of,
-    row_posterior,
-    rows_of,
-    values_at,
-)
+from bayeslaw.fitting.given_rows import Outline, Rows, given_rows, outline_of, rows_of
+from bayeslaw.fitting.row_posterior import PriorPotential, independent_information, row_posterior, values_at
 from bayeslaw.laws.results import Densities
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import NOISE_SCALE

@@ -20,7 +20,8 @@ from bayeslaw.joint.scored_losses import scored_losses
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, QuickComparison, RegimeAdvantage
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import RULES, decided_by
+from bayeslaw.pools.rules import RULES
+from bayeslaw.pools.rules_by_unit import decided_by
 from bayeslaw.prediction.targets import NOT_SEEN
 
 SIZES = (2, 3)

@@ -20,7 +20,8 @@ from bayeslaw.joint.draw_blocks import thinned
 from bayeslaw.joint.drawn_pools import draw_pools
 from bayeslaw.joint.hypothetical import Member
 from bayeslaw.pools.attained_gains import too_small
-from bayeslaw.pools.rules import RULES, decided_by
+from bayeslaw.pools.rules import RULES
+from bayeslaw.pools.rules_by_unit import decided_by
 
 MOST_LISTED = 200_000
 MOST_POOLS, FIRST_DRAWS = 400, 20

@@ -21,7 +21,7 @@ from bayeslaw.joint.drawn_pools import Outcomes, draw_outcomes, draw_pools
 from bayeslaw.joint.hypothetical import Member
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.losses.sizes import count_label
-from bayeslaw.pools.rules import decided_by
+from bayeslaw.pools.rules_by_unit import decided_by
 
 MOST_LISTED = 200_000
 MOST_POOLS = 150

@@ -10,7 +10,8 @@ from bayeslaw.decision.contenders import cluster_sums
 from bayeslaw.decision.limits import Admitted
 from bayeslaw.decision.pool_search import Search, search_pools
 from bayeslaw.losses.metrics import are_votes
-from bayeslaw.pools.rules import RULES, Rule, not_combined, pointwise_rules
+from bayeslaw.pools.rules import RULES, Rule, pointwise_rules
+from bayeslaw.pools.rules_by_unit import not_combined
 
 MOST_EVALUATED = 1000
 BOUND = "oracle"

@@ -26,7 +26,8 @@ from bayeslaw.pools.attained_gains import too_small
 from bayeslaw.pools.cluster_intervals import Estimate
 from bayeslaw.pools.folds import FOLDS, assign_folds
 from bayeslaw.pools.pool_members import check_table
-from bayeslaw.pools.rules import RULES, Rule, decided_by
+from bayeslaw.pools.rules import RULES, Rule
+from bayeslaw.pools.rules_by_unit import decided_by
 from bayeslaw.pools.table_rules import holds_votes
 
 MORE_FOLDS = 10

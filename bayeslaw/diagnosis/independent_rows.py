@@ -8,7 +8,8 @@ from dataclasses import replace
 import jax
 
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.fitting.row_posterior import row_posterior, rows_of
+from bayeslaw.fitting.given_rows import rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.fitting.tree import build_tree
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import DEPENDENCE_NAMES

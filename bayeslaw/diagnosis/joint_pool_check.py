@@ -15,7 +15,8 @@ from bayeslaw.joint.replicated_losses import ReplicatedLosses
 from bayeslaw.joint.sample_scales import scales_at_mean
 from bayeslaw.pools.regimes import REGIMES, regime_of
 from bayeslaw.pools.repeated_means import PoolMeans
-from bayeslaw.pools.rules import USUAL_RULE, check_combines, find_rule
+from bayeslaw.pools.rules import USUAL_RULE, find_rule
+from bayeslaw.pools.rules_by_unit import check_combines
 
 if TYPE_CHECKING:
     from bayeslaw.fitting.fits import Fit

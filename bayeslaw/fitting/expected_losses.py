@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import jax
 import numpy as np
 
-from bayeslaw.fitting.row_posterior import outline_of, rows_of
+from bayeslaw.fitting.given_rows import outline_of, rows_of
 from bayeslaw.fitting.row_programs import ExpectedLosses
 from bayeslaw.likelihood.compiled import compile_once
 

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from bayeslaw.fitting.row_posterior import GivenRows, Outline, Rows, given_rows, outline_of, row_posterior, rows_of
+from bayeslaw.fitting.given_rows import GivenRows, Outline, Rows, given_rows, outline_of, rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import combined_scale
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS

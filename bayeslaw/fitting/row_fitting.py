@@ -11,7 +11,8 @@ import xarray as xr
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_attributes import attributes_of, resolved
 from bayeslaw.fitting.fit_file import MEMBERS, OPTIONAL_GROUPS
-from bayeslaw.fitting.row_posterior import row_posterior, rows_of
+from bayeslaw.fitting.given_rows import rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.fitting.tree import build_prior_tree, build_tree
 from bayeslaw.fitting.usual_noise import usual_noise
 from bayeslaw.laws import DiversityLaw, Law, PowerLaw

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 
 from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS, ROW_GROUPS, SMALL_BYTES
-from bayeslaw.fitting.row_posterior import Outline, outline_of, rows_of
+from bayeslaw.fitting.given_rows import Outline, outline_of, rows_of
 from bayeslaw.fitting.row_programs import Locations, Replicates, RowDensities
 from bayeslaw.fitting.tree import PRIOR_DRAWS, coordinates, dimensions
 from bayeslaw.laws.kinds import kind_of

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpyro import handlers
 
-from bayeslaw.fitting.row_posterior import GivenRows, Outline, Rows, given_rows
+from bayeslaw.fitting.given_rows import GivenRows, Outline, Rows, given_rows
 from bayeslaw.likelihood.compiled import one_by_one
 from bayeslaw.likelihood.noise import combined_scale, draw_losses
 from bayeslaw.likelihood.responses import RESPONSES

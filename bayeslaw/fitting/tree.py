@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import xarray as xr
 
-from bayeslaw.fitting.row_posterior import outline_of, rows_of, values_at
+from bayeslaw.fitting.given_rows import outline_of, rows_of
+from bayeslaw.fitting.row_posterior import values_at
 from bayeslaw.fitting.row_programs import JointDensities, LogPriors, PriorDraws
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.law_model import LawModel

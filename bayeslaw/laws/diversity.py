@@ -1,7 +1,7 @@
 """The best member's loss minus a gain that grows with a pool's size and with how different its members are."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, make_dataclass, replace
 from typing import Any, ClassVar, final
 
 import jax.numpy as jnp
@@ -117,9 +117,19 @@ def log_gain_effect(values: Mapping[str, np.ndarray], number: str) -> np.ndarray
     return np.log(after / before).mean(axis=1)
 
 
+# A number that enters the table of numbers brings the priors of its coefficients to the law.
+_LawWithCoefficients = make_dataclass(
+    "_LawWithCoefficients",
+    [(name, Any, None) for name in coefficient_names(DIVERSITY_NUMBERS)],
+    bases=(Law,),
+    frozen=True,
+    kw_only=True,
+)
+
+
 @final
 @dataclass(frozen=True)
-class DiversityLaw(Law):
+class DiversityLaw(_LawWithCoefficients):
     r"""The loss of a pool of two or more: that of its best member, minus a gain.
 
     For a pool P of K members, N parameters in total and diversity numbers :math:`d_1, d_2, \ldots`,
@@ -178,18 +188,6 @@ class DiversityLaw(Law):
     amplitude: Any = None
     exponent: Any = None
     growth: Any = None
-    families_on_lasting_gain: Any = None
-    families_on_amplitude: Any = None
-    families_on_exponent: Any = None
-    effective_families_on_lasting_gain: Any = None
-    effective_families_on_amplitude: Any = None
-    effective_families_on_exponent: Any = None
-    decorrelation_on_lasting_gain: Any = None
-    decorrelation_on_amplitude: Any = None
-    decorrelation_on_exponent: Any = None
-    win_entropy_on_lasting_gain: Any = None
-    win_entropy_on_amplitude: Any = None
-    win_entropy_on_exponent: Any = None
 
     kind: ClassVar[str] = "gains"
     name: ClassVar[str] = "diversity"

@@ -12,13 +12,15 @@ from bayeslaw.laws.base import Law, Parameter
 from bayeslaw.laws.observations import Observations
 from bayeslaw.laws.priors import Prior
 from bayeslaw.likelihood.compress import Compressed, compress_rows, compression_error
-from bayeslaw.likelihood.dependence import Dependence, dependence_of
+from bayeslaw.likelihood.dependence import Dependence
 from bayeslaw.likelihood.law_trends import law_trends
 from bayeslaw.likelihood.loadings import Trend
 from bayeslaw.likelihood.noise import Noise, noise_priors, response_of
 from bayeslaw.likelihood.noise_distributions import DISTRIBUTIONS
 from bayeslaw.likelihood.responses import RESPONSES
-from bayeslaw.likelihood.row_model import LevelScales, RowModel
+from bayeslaw.likelihood.row_facts import LevelScales
+from bayeslaw.likelihood.row_model import RowModel
+from bayeslaw.likelihood.shared_errors import dependence_of
 from bayeslaw.pools.regimes import REGIMES
 
 COMPRESSION_PAYS = 200

@@ -4,7 +4,8 @@ import xarray as xr
 
 from bayeslaw.losses.metrics import are_votes, metric_of
 from bayeslaw.losses.statistics import loss_unit
-from bayeslaw.pools.rules import Rule, check_combines
+from bayeslaw.pools.rules import Rule
+from bayeslaw.pools.rules_by_unit import check_combines
 
 
 def check_of_table(rule: Rule, losses: xr.Dataset) -> Rule:
@@ -25,7 +26,7 @@ def check_of_table(rule: Rule, losses: xr.Dataset) -> Rule:
     Raises
     ------
     InputError
-        As `bayeslaw.pools.rules.check_combines`.
+        As `bayeslaw.pools.rules_by_unit.check_combines`.
     """
     return check_combines(rule, loss_unit(losses), votes=holds_votes(losses))
 

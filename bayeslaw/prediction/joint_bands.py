@@ -11,7 +11,8 @@ from bayeslaw.joint.drawn_pools import SAMPLES, draw_pools
 from bayeslaw.joint.hypothetical import NewModel
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.laws.results import Predicted
-from bayeslaw.pools.rules import USUAL_RULE, check_combines, find_rule
+from bayeslaw.pools.rules import USUAL_RULE, find_rule
+from bayeslaw.pools.rules_by_unit import check_combines
 from bayeslaw.prediction.joint_targets import pool_extrapolation, read_pool_targets
 from bayeslaw.prediction.targets import read_frame
 

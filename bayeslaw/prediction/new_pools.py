@@ -8,7 +8,7 @@ import pandas as pd
 
 from bayeslaw.errors import InputError, check_choice
 from bayeslaw.fitting.fits import Fit
-from bayeslaw.fitting.row_posterior import outline_of, rows_of
+from bayeslaw.fitting.given_rows import outline_of, rows_of
 from bayeslaw.fitting.row_programs import SharedEffects
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.noise import MEMBER_SCALE

@@ -85,8 +85,9 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
     try:
         with quiet_transformers():
             # transformers normalises what versions and families write differently, such as rope settings.
-            if checkpoint.folder.is_file():
-                hf = AutoConfig.for_model(**checkpoint.config)
+            unread = FAMILIES[model_type].unread
+            if checkpoint.folder.is_file() or unread:
+                hf = AutoConfig.for_model(**{k: v for k, v in checkpoint.config.items() if k not in unread})
             else:
                 hf = AutoConfig.from_pretrained(checkpoint.folder, local_files_only=True, trust_remote_code=False)
         hf = getattr(hf, "text_config", None) or hf

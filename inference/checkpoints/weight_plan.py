@@ -9,6 +9,7 @@ import numpy as np
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.expert_rows import ExpertRows
 from inference.decoder.layer_plan import place_of
 from inference.decoder.tensor_names import (
     FirstEntry,
@@ -21,7 +22,9 @@ from inference.decoder.tensor_names import (
 )
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
-PREFIX = re.compile(r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone)\.)+")
+PREFIX = re.compile(
+    r"^(?:(?:model|language_model|transformer|gpt_neox|gpt_neox_japanese|decoder|biogpt|backbone|rwkv)\.)+"
+)
 FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
 
@@ -57,7 +60,8 @@ class Piece:
     Attributes
     ----------
     sources
-        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other.
+        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other;
+        none where all is zero.
     spread
         Whether there is one for each entry.
     joined
@@ -126,12 +130,19 @@ class WeightPlan:
         module, _, part = stem.rpartition(".")
         for together, parts in FUSED.items():
             if part in parts and (fused := f"{module}.{together}") in self.tensors.names:
-                return self._found([self._fused(fused, part, leaf, layer, shape)])
+                ways = [self._fused(fused, part, leaf, layer, shape)]
+                alone = self.tensors.names[stem] if self.tensors.apart else ()
+                ways += [self._way(way, f".{leaf}", layer, shape) for way in self._ways(alone)]
+                return self._found(ways)
         names, whole = self.tensors.names, f"{stem}.{leaf}"
         named = names[whole] if whole in names else names.get(stem, f"({stem} of this family)")
-        ways = named if isinstance(named, tuple) else (named,)
         suffix = "" if whole in names else f".{leaf}"
-        return self._found([self._way(way, suffix, layer, shape) for way in ways])
+        ways = [self._way(way, suffix, layer, shape) for way in self._ways(named)]
+        return self._found(ways, needed=stem not in self.tensors.optional and whole not in self.tensors.optional)
+
+    @staticmethod
+    def _ways(named: TensorName | tuple[TensorName, ...]) -> tuple[TensorName, ...]:
+        return named if isinstance(named, tuple) else (named,)
 
     def _way(self, name: TensorName, suffix: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         """Return what would fill a parameter if it lay under one name."""
@@ -139,10 +150,14 @@ class WeightPlan:
         entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
         if isinstance(name, StackedTensor):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            stored = (stored[0] + (name.idle(self.config) if name.idle else 0), *stored[1:])
             return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
         if isinstance(name, HeadRows):
             full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
             return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
+        if isinstance(name, ExpertRows):
+            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
+            return Piece((Source(full, stored, take=lambda x: name.take(x, shape[0])),))
         if isinstance(name, JoinedTensors):
             return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
         if isinstance(name, FirstEntry):
@@ -181,9 +196,11 @@ class WeightPlan:
             (Source(full, stored[::-1], take=lambda x: take(x.T)) if turned else Source(full, stored, take=take),)
         )
 
-    def _found(self, ways: list[Piece]) -> Piece:
+    def _found(self, ways: list[Piece], *, needed: bool = True) -> Piece:
         """Choose the way that the checkpoint goes, with the full names of tensors, and note what is wrong with them."""
         there = [way for way in ways if any(source.name in self.by_core for source in way.sources)]
+        if not there and not needed:
+            return Piece(())
         if not there:
             self.missing[" or ".join(way.sources[0].name for way in ways)] = None
             return ways[0]

@@ -23,8 +23,11 @@ from inference.decoder.transformer import Decoder
 MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
 DTYPES = ("float32", "bfloat16", "float16")
 # Buffers that older checkpoints hold beside their weights.
-BUFFERS = re.compile(r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached))$")
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|multi_modal_projector|vision_embed_tokens|visual)\.")
+BUFFERS = re.compile(
+    r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached)"
+    r"|self_attn\.(?:slope_rate|(?:query|key|diagonal)_decay))$"
+)
+VISION = re.compile(r"(?:^|\.)(?:vision_tower|vision_model|multi_modal_projector|vision_embed_tokens|visual)\.")
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 
@@ -117,11 +120,19 @@ def plan_weights(
     pieces = {path: plan.pieces(path, variable.shape) for path, variable in flat.items()}
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
+    beginnings = (re.escape(one.format(config.depth)).replace(r"\*", r"\d+") for one in plan.tensors.ignored)
+    # Without any, nothing begins so.
+    unneeded = re.compile("|".join(beginnings) or "(?!)")
+
     def ignored(name: str) -> bool:
         core = PREFIX.sub("", name)
         tied_head = config.tied and core in TIED_HEADS
-        unneeded = core.startswith(tuple(one.format(config.depth) for one in plan.tensors.ignored))
-        return tied_head or unneeded or bool(BUFFERS.search(name)) or (multimodal and bool(VISION.search(name)))
+        return (
+            tied_head
+            or bool(unneeded.match(core))
+            or bool(BUFFERS.search(name))
+            or (multimodal and bool(VISION.search(name)))
+        )
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces
@@ -167,6 +178,8 @@ def fill(
     rows = values if stacked else values[None]
     # An ellipsis keeps what is a single number an array to read into.
     for number, piece in enumerate(pieces):
+        if not piece.sources:
+            rows[number, ...] = 0
         first = 0
         for entry, source in enumerate(piece.sources):
             whole = rows[number, entry, ...] if piece.spread else rows[number, ...]

@@ -11,11 +11,14 @@ from flax import nnx
 from bayeslaw.errors import check_choice
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.feed_forwards import FEED_FORWARDS
+from inference.decoder.halving import Halving
 from inference.decoder.layer_plan import BlockKind
 from inference.decoder.layers import LayerInputs, Norm
 from inference.decoder.mixers import MIXERS
+from inference.decoder.residual_factors import ResidualFactors
 
 NONE = "none"
+Factors = tuple[float | jax.Array, float | jax.Array]
 
 
 class Block(nnx.Module):
@@ -36,6 +39,7 @@ class Block(nnx.Module):
             placement=dict(config.mixer_placement).get(kind.mixer, config.placement),
         )
         self.mixer, self.feed_forward = kind.mixer, kind.feed_forward
+        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)
         before, after = config.placement != "branch", config.placement in ("sandwich", "branch")
@@ -48,6 +52,8 @@ class Block(nnx.Module):
         self.mlp_norm = norm(before and feeds and config.residual != "parallel_shared")
         self.attention_output_norm = norm(after and mixes)
         self.mlp_output_norm = norm(after and feeds)
+        stated = (part for part in config.parts if isinstance(part, ResidualFactors))
+        self.residual_factors = next(stated, ResidualFactors())
         self.attention_residual = Weights(config.width) if config.residual_weights and mixes else None
         self.mlp_residual = Weights(config.width) if config.residual_weights and feeds else None
 
@@ -57,18 +63,35 @@ class Block(nnx.Module):
 
     def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Transform hidden states [row, position, width], float32."""
-        scale = self.config.residual_scale
+        scale, (mixes, feeds) = self.config.residual_scale, self._factors(inputs)
         if self.config.placement == "post":
             x = _through(self.attention_norm, x + scale * self._mix(x, inputs))
             return _through(self.mlp_norm, x + scale * self._feed(x))
-        normed = _through(self.attention_norm, x)
+        normed = _through(self.attention_norm, self._seen(x, inputs))
         mixed = _through(self.attention_output_norm, self._mix(normed, inputs))
+        if self.config.placement == "shared":
+            x = _through(self.mlp_norm, mixes[0] * normed + mixes[1] * mixed)
+            return feeds[0] * x + feeds[1] * self._feed(x)
         if self.config.residual == "sequential":
-            x = _through(self.attention_residual, x) + scale * mixed
-            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, x)))
-            return _through(self.mlp_residual, x) + scale * changed
-        changed = self._feed(normed if self.config.residual == "parallel_shared" else _through(self.mlp_norm, x))
+            x = mixes[0] * _through(self.attention_residual, x) + mixes[1] * scale * mixed
+            changed = _through(self.mlp_output_norm, self._feed(_through(self.mlp_norm, self._seen(x, inputs))))
+            return feeds[0] * _through(self.mlp_residual, x) + feeds[1] * scale * changed
+        shared = self.config.residual == "parallel_shared"
+        changed = self._feed(normed if shared else _through(self.mlp_norm, self._seen(x, inputs)))
         return x + scale * (mixed + _through(self.mlp_output_norm, changed))
+
+    def _factors(self, inputs: LayerInputs) -> tuple[Factors, Factors]:
+        """Return the factors on what the mixer and the feed-forward part add to, and on what they add."""
+        found = self.residual_factors
+        if not found.by_depth:
+            return dict(found.mixers).get(self.mixer, (1.0, 1.0)), found.feed_forward
+        before = 2 * jnp.asarray(inputs.layer, jnp.float32) + 1
+        of_mixer, of_feed = ((jnp.sqrt(n / (n + 1)), jax.lax.rsqrt(n + 1)) for n in (before, before + 1))
+        return of_mixer, of_feed
+
+    def _seen(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Return what norms before the parts are given of the residual stream."""
+        return x if self.halving is None else self.halving.after(x, inputs.layer)
 
     def _mix(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Return what the mixer adds, float32."""

@@ -49,6 +49,7 @@ def attend(
     key_bias: jax.Array | None = None,
     softcap: float | None = None,
     sinks: jax.Array | None = None,
+    chunk: jax.Array | None = None,
 ) -> jax.Array:
     """Mix values by causal attention.
 
@@ -69,6 +70,8 @@ def attend(
         Bound c of ``c tanh(score / c)``.
     sinks
         A score of each head that takes part in the softmax beside those of keys and has no value, [group, head].
+    chunk
+        Positions of a chunk, counted from the first on, within which attention stays; None for all positions.
 
     Returns
     -------
@@ -86,7 +89,7 @@ def attend(
         start, stop = first * block, min((first + per_stage) * block, length)
         seen = keys[:, :stop], values[:, :stop]
         bias = None if key_bias is None else key_bias[..., None, :stop]
-        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap, sinks)))
+        mixed.append(_stage(queries[:, start:stop], *seen, start, block, (scale, window, bias, softcap, sinks, chunk)))
     return mixed[0] if len(mixed) == 1 else jnp.concatenate(mixed, 1)
 
 
@@ -106,14 +109,17 @@ def _stage(queries: jax.Array, keys: jax.Array, values: jax.Array, start: int, b
 def _attend_block(
     queries: jax.Array, keys: jax.Array, values: jax.Array, positions: jax.Array, rules: tuple
 ) -> jax.Array:
-    scale, window, bias, softcap, sinks = rules
+    scale, window, bias, softcap, sinks, chunk = rules
     scores = jnp.einsum("btghd,bsgd->bghts", queries, keys, preferred_element_type=jnp.float32) * scale
     if softcap is not None:
         scores = softcap * jnp.tanh(scores / softcap)
     distance = positions[:, None] - jnp.arange(keys.shape[1])
     if bias is not None:
         scores = scores + bias
-    scores = jnp.where((distance >= 0) & (distance < window), scores, -jnp.inf)
+    seen = (distance >= 0) & (distance < window)
+    if chunk is not None:
+        seen = seen & (distance <= (positions % chunk)[:, None])
+    scores = jnp.where(seen, scores, -jnp.inf)
     shares = _shares(scores, sinks).astype(values.dtype)
     mixed = jnp.einsum("bghts,bsgd->btghd", shares, values, preferred_element_type=jnp.float32)
     return mixed.astype(values.dtype)

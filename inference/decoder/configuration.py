@@ -10,12 +10,12 @@ from bayeslaw.errors import InputError
 from inference.decoder.layer_plan import BlockKind, LayerRun, plan_layers
 
 NormKind = Literal["rms", "layer"]
-Placement = Literal["pre", "sandwich", "branch", "post"]
+Placement = Literal["pre", "sandwich", "branch", "post", "shared"]
 Residual = Literal["sequential", "parallel", "parallel_shared"]
-QueryKeyNorm = Literal["none", "head", "per_head", "flat"]
+QueryKeyNorm = Literal["none", "head", "per_head", "flat", "rotated"]
 Position = Literal["rope", "learned", "sinusoidal", "alibi", "none"]
 Activation = Literal["silu", "relu", "squared_relu", "gelu", "gelu_tanh", "gelu_sigmoid", "xielu"]
-RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope"]
+RopeKind = Literal["default", "linear", "dynamic", "llama3", "yarn", "longrope", "proportional"]
 
 # Positions are 32-bit numbers.
 MOST_POSITIONS = (1 << 31) - 1
@@ -71,6 +71,8 @@ class Rope:
         Whether ``"yarn"`` rounds its bounds to whole dimensions.
     magnitude
         Factor on cosines and sines (``"yarn"`` and ``"longrope"``).
+    share
+        Of ``"proportional"``, which share of the pairs of dimensions turns, those of the shortest periods.
     backward
         Whether the rotation is by minus the angles.
     short_factors, long_factors
@@ -90,6 +92,7 @@ class Rope:
     beta_slow: float = 1.0
     truncate: bool = True
     magnitude: float = 1.0
+    share: float = 1.0
     backward: bool = False
     short_factors: tuple[float, ...] = ()
     long_factors: tuple[float, ...] = ()
@@ -103,6 +106,8 @@ class Rope:
         if not (self.theta > 1 and self.factor > 0 and self.magnitude > 0):
             values = (self.theta, self.factor, self.magnitude)
             raise refuse_setting("rope theta, factor and magnitude", values, "theta above 1, the others above 0")
+        if not 0 < self.share <= 1:
+            raise refuse_setting("the share of dimensions that turn", self.share, "a number above 0 and at most 1")
         if self.kind in ("llama3", "yarn", "longrope") and self.original_max_length < 1:
             raise refuse_setting(
                 f"original_max_position_embeddings of {self.kind}", self.original_max_length, "1 or more"
@@ -139,13 +144,15 @@ class DecoderConfig:
         Whether what a branch adds to is multiplied by a weight of each dimension.
     placement
         Of the norms of a block: before each branch; before and after (``"sandwich"``); on the branch's output only
-        (``"branch"``); after the residual addition (``"post"``).
+        (``"branch"``); after the residual addition (``"post"``); before each branch and of what it is added to
+        (``"shared"``).
     residual
         Attention then MLP; both from the same input with a norm each (``"parallel"``) or one for both
         (``"parallel_shared"``).
     query_key_norm, query_key_norm_bias, query_key_norm_late
-        Norm on queries and keys: one weight for all heads, one per head, or over all heads at once (``"flat"``, before
-        they are split); whether it has a bias; whether it comes after the rotation by positions rather than before.
+        Norm on queries and keys: one weight for all heads, one per head, over all heads at once (``"flat"``, before
+        they are split), or without weights and after the rotation, in layers that have one (``"rotated"``); whether it
+        has a bias; whether it comes after the rotation by positions rather than before.
     activation, gated
         Of the MLP; gated: activation(gate) * up.
     query_bias, key_value_bias, output_bias, mlp_bias, head_bias
@@ -261,8 +268,8 @@ class DecoderConfig:
             raise refuse_setting("the norm's epsilon", self.norm_epsilon, "a number above 0")
         if self.query_key_norm_late and self.query_key_norm not in ("head", "per_head"):
             raise refuse_setting("the late norm of queries and keys", self.query_key_norm, "head or per_head")
-        if self.residual != "sequential" and (self.placement == "post" or self.residual_weights):
-            what = "a post-norm block" if self.placement == "post" else "a block with weights on it"
+        if self.residual != "sequential" and (self.placement in ("post", "shared") or self.residual_weights):
+            what = "a block with weights on it" if self.residual_weights else f"a block with {self.placement} norms"
             raise refuse_setting(f"the residual of {what}", self.residual, "sequential")
         for name in ("bare_layers", "output_biased_layers"):
             if any(not 0 <= layer < self.depth for layer in getattr(self, name)):

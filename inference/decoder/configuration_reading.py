@@ -188,6 +188,11 @@ def window_by_type(hf: Any) -> tuple[int, ...]:
 
 
 def _rotated_share(parameters: Mapping[str, Any]) -> float:
+    # Of these, the other pairs of dimensions turn by nothing.
+    return 1.0 if parameters.get("rope_type") == "proportional" else _stated_share(parameters)
+
+
+def _stated_share(parameters: Mapping[str, Any]) -> float:
     return float(parameters.get("partial_rotary_factor") or 1.0)
 
 
@@ -235,6 +240,8 @@ def _rope(parameters: Mapping[str, Any], *, width: int, length: int, truncate: b
         settings["beta_slow"] = float(parameters.get("beta_slow") or 1)
         settings["truncate"] = bool(truncate)
         settings["magnitude"] = _yarn_magnitude(parameters, factor)
+    if kind == "proportional":
+        settings |= {"factor": float(parameters.get("factor") or 1), "share": _stated_share(parameters)}
     if kind == "longrope":
         settings["short_factors"] = tuple(map(float, parameters["short_factor"]))
         settings["long_factors"] = tuple(map(float, parameters["long_factor"]))

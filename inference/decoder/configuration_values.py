@@ -90,6 +90,7 @@ INDICES = Rule(
 )
 LAST_LAYER = whole(-1, MOST_POSITIONS, ", -1 for the last layer")
 FACTOR = whole(1, 1000)
+FACTOR_OF_WIDTH = Rule("a number above zero and at most 1,000", lambda value: _is_number(value, 0, 1000))
 # Texts such as "auto" leave the size to the family.
 SIZE_OR_AUTO = Rule(
     f"a whole number from 1 to {MOST_POSITIONS:,}, or auto",
@@ -98,7 +99,7 @@ SIZE_OR_AUTO = Rule(
 STEPS = Rule("two numbers of zero or more", lambda value: _are(value, _is_step) and len(value) == 2)
 TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
 
-DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
+DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
     "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
@@ -107,15 +108,19 @@ SIZES = (
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
     "mamba_d_state", "mamba_d_conv", "mamba_d_ssm", "conv_L_cache", "conv1d_width", "lru_width",
     "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
-    "linear_num_value_heads",
+    "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim", "kv_n_heads",
+    "linear_num_heads", "linear_head_dim", "short_conv_kernel_size", "attention_hidden_size", "embedding_dim",
 )  # fmt: skip
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
-    "num_shared_experts", "moe_latent_size",
+    "num_shared_experts", "moe_latent_size", "expert_ffn_hidden_size", "zero_expert_num", "moe_top_k",
+    "num_experts_per_token", "num_expert_group",
 )  # fmt: skip
+# Of MiniMax, which weights what each adds and what it adds to.
+BRANCHES = ("full_attn", "linear_attn", "mlp")
 # Numbers of layers, from 0.
 LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
 SWITCH_FIELDS = (
@@ -128,14 +133,25 @@ SWITCH_FIELDS = (
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
-    "use_expert_bias", "linear_allow_neg_eigval",
+    "use_expert_bias", "linear_allow_neg_eigval", "attn_temperature_tuning", "router_bias",
+    "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm", "use_sandwich_norm", "use_attention_gate",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
     **dict.fromkeys(("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"), POSITIONS),
+    **dict.fromkeys(("model_max_length", "context_length", "moe_layer_freq", "ffn_round_up_to_multiple_of"), POSITIONS),
+    "rescale_every": WINDOW,
+    **dict.fromkeys(("qk_dim_factor", "v_dim_factor", "ffn_proj_factor"), FACTOR_OF_WIDTH),
+    **dict.fromkeys(("gate_soft_cap", "output_logit_soft_cap"), ABOVE_ZERO),
+    "eps": EPSILON,
+    **dict.fromkeys(("moe_router_activation_func", "weight_mode"), TEXT),
+    **dict.fromkeys(("full_attn_layers", "kda_layers"), INDICES),
     # Its logarithm divides.
     "original_max_position_embeddings": whole(2, MOST_POSITIONS),
-    "window_size": POSITIONS,
+    **dict.fromkeys(("window_size", "attention_chunk_size", "floor_scale"), POSITIONS),
+    "attn_scale": MSCALE,
+    **dict.fromkeys(("attention_value_scale", "moe_normalize_expert_weights"), ABOVE_ZERO),
+    **dict.fromkeys((f"{branch}_{factor}_factor" for branch in BRANCHES for factor in ("alpha", "beta")), ABOVE_ZERO),
     **dict.fromkeys(("keep_window_size", "local_attention"), POSITIONS),
     **dict.fromkeys(("scale_emb", "scale_depth", "dim_model_base"), ABOVE_ZERO),
     **dict.fromkeys(("is_moe", "norm_bias", "decoder_bias", "classifier_bias"), SWITCH),
@@ -170,7 +186,7 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("attn_layer_offset", "expert_layer_offset"), WINDOW),
     **dict.fromkeys(LAYERS, WINDOW),
     "moe_layer_end_index": LAST_LAYER,
-    "mlp_only_layers": INDICES,
+    **dict.fromkeys(("mlp_only_layers", "moe_layers"), INDICES),
     "mlp_layer_types": TEXTS,
     **dict.fromkeys(("topk_method", "expert_selection_fn", "shared_expert_combination_strategy"), TEXT),
     "router_jitter_noise": Rule(
@@ -191,10 +207,11 @@ RULES: dict[str, Rule] = {
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
-    **dict.fromkeys(("rope_parameters", "rope_scaling", "attn_config", "text_config"), TABLE),
+    **dict.fromkeys(("rope_parameters", "rope_scaling", "text_config"), TABLE),
+    **dict.fromkeys(("attn_config", "linear_attn_config", "ffn_config", "ffn_act_fn"), TABLE),
 }
 # Parts that are looked into, and parts of these: settings by type of layer.
-PARTS = ("text_config", "attn_config", "rope_parameters", "rope_scaling")
+PARTS = ("text_config", "attn_config", "linear_attn_config", "ffn_config", "rope_parameters", "rope_scaling")
 NESTED = ("rope_parameters", "rope_scaling")
 
 

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from inference.decoder.configuration import check_finite, refuse_setting
 
 Scores = Literal["softmax", "sigmoid", "logits"]
-Shares = Literal["scores", "normalised", "softmax", "sigmoid"]
+Shares = Literal["scores", "normalised", "softmax", "sigmoid", "normalised_sigmoid"]
 GroupScore = Literal["best", "two_best"]
 Choice = Literal["best", "sparse_mixer"]
 
@@ -33,8 +33,8 @@ class Experts:
         What the router's logits become before experts are chosen: probabilities over all experts, the logistic function
         of each, or the logits themselves.
     shares
-        What weights the outputs of the chosen experts: their scores, these divided by their sum, or the softmax or the
-        logistic function of the chosen scores.
+        What weights the outputs of the chosen experts: their scores, these divided by their sum, the softmax or the
+        logistic function of the chosen scores, or the latter divided by its sum.
     smallest_sum, added_sum
         Lowest sum that scores are divided by; what is added to that sum.
     scale
@@ -47,14 +47,18 @@ class Experts:
         best score or the sum of its two best (DeepSeek-AI, DeepSeek-V3, 2024, section 2.1.2).
     input_scaled
         Whether shares weight the inputs of experts instead of their outputs.
-    router_bias, bias
-        Whether the router, and the linear maps of experts, have biases.
+    identities
+        Number of further experts that give a token back as it is (LongCat team, LongCat-Flash, 2025, section 2.1.1).
+    router_bias, bias, sum_bias
+        Whether the router, the linear maps of experts, and the sum over a token's experts have biases.
     shared_width
         Width inside the MLP that every token goes through beside its experts; 0 for none.
     shared_scale
         Factor on that MLP's output.
     shared_gated
         Whether that MLP's output is weighted by a logistic function of a linear map of the token.
+    output_norm
+        Whether what all give together is normed.
     gate_bound, gate_slope
         Where a bound is given, experts compute ``gate sigmoid(slope gate) (up + 1)`` of a gate of at most the bound and
         an up between minus and plus it (gpt-oss); by default activation(gate) * up.
@@ -75,11 +79,14 @@ class Experts:
     chosen_groups: int = 1
     group_score: GroupScore = "two_best"
     input_scaled: bool = False
+    identities: int = 0
     router_bias: bool = False
     bias: bool = False
+    sum_bias: bool = False
     shared_width: int = 0
     shared_scale: float = 1.0
     shared_gated: bool = False
+    output_norm: bool = False
     gate_bound: float | None = None
     gate_slope: float = 1.702
 
@@ -93,11 +100,14 @@ class Experts:
         for name in ("count", "chosen", "width", "groups", "chosen_groups"):
             if getattr(self, name) < 1:
                 raise refuse_setting(f"{name.replace('_', ' ')} of experts", getattr(self, name), "1 or more")
+        if self.identities < 0 or (self.identities and (self.groups > 1 or self.choice != "best")):
+            accepted = "0 or more, and 0 where experts fall into groups or a sparse mixer chooses"
+            raise refuse_setting("the number of experts that change nothing", self.identities, accepted)
         if self.count % self.groups:
             raise refuse_setting("the number of groups of experts", self.groups, f"a divisor of {self.count}")
         if self.chosen_groups > self.groups:
             raise refuse_setting("the number of chosen groups", self.chosen_groups, f"at most {self.groups}")
-        available = self.count // self.groups * self.chosen_groups
+        available = self.count // self.groups * self.chosen_groups + self.identities
         if self.chosen > available:
             raise refuse_setting("experts per token", self.chosen, f"at most {available}, the experts to choose from")
         if self.group_score == "two_best" and self.groups > 1 and self.count // self.groups < 2:

@@ -20,8 +20,11 @@ class Family:
         Where its tensors lie.
     required
         Fields of its configuration and the values that are covered; ``a.b`` is a field of a part.
+    unread
+        Fields without effect that transformers refuses or warns of: they are left out before it reads a configuration.
     """
 
     settings: Callable[[Any], Settings]
     tensors: TensorNames
     required: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from inference.decoder.attention_chunks import AttentionChunks
 from inference.decoder.causal_attention import alibi_bias
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import LayerInputs
@@ -37,10 +38,12 @@ def layer_inputs(config: DecoderConfig, lengths: jax.Array, length: int) -> Call
         shape = (config.key_value_heads, config.heads_per_group, length)
         key_bias = jnp.asarray(bias.reshape(shape) * np.float32(config.scale if config.alibi_scaled else 1.0))
     windows, ropes, scales = _layer_numbers(config, length)
+    chunks, rotated = _layer_chunks(config, length), jnp.asarray(config.layer_rope or (0,) * config.depth) >= 0
 
     def of_layer(layer: jax.Array) -> LayerInputs:
         turns = (None, None) if cosines is None or sines is None else (cosines[ropes[layer]], sines[ropes[layer]])
-        return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer)
+        chunk = None if chunks is None else chunks[layer]
+        return LayerInputs(*turns, windows[layer], key_bias, scales[layer], layer, chunk, rotated[layer])
 
     return of_layer
 
@@ -54,3 +57,11 @@ def _layer_numbers(config: DecoderConfig, length: int) -> tuple[jax.Array, jax.A
     if config.inverse_layer_scale:
         scales /= np.arange(1, config.depth + 1, dtype=np.float32)
     return jnp.asarray(np.where(windows == 0, length, windows)), jnp.asarray(ropes), jnp.asarray(scales)
+
+
+def _layer_chunks(config: DecoderConfig, length: int) -> jax.Array | None:
+    """Return the chunk that each layer attends within, the whole text where it has none."""
+    part = next((part for part in config.parts if isinstance(part, AttentionChunks)), None)
+    if part is None:
+        return None
+    return jnp.asarray(np.where(part.layers or (True,) * config.depth, min(part.size, length), length))

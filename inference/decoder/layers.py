@@ -16,6 +16,7 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "gelu_sigmoid": lambda x: x * jax.nn.sigmoid(1.702 * x),
+    "sigmoid": jax.nn.sigmoid,
 }
 
 
@@ -52,6 +53,10 @@ class LayerInputs(NamedTuple):
         Factor on attention scores, scalar.
     layer
         Number of the layer, from 0, scalar.
+    chunk
+        Positions of a chunk within which the layer attends, scalar; None where no layer of the decoder has chunks.
+    rotated
+        Whether the layer has rotary positions, scalar.
     """
 
     cosines: jax.Array | None
@@ -60,6 +65,8 @@ class LayerInputs(NamedTuple):
     key_bias: jax.Array | None
     scale: jax.Array
     layer: jax.Array | int = 0
+    chunk: jax.Array | None = None
+    rotated: jax.Array | bool = True
 
 
 class Linear(nnx.Module):

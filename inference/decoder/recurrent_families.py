@@ -14,6 +14,7 @@ from inference.decoder.recurrent_settings import (
     layers_by_type,
     lfm2_moe_settings,
     lfm2_width,
+    lfm3_settings,
     mamba2_part,
     mamba_part,
     nemotron_h_settings,
@@ -81,6 +82,16 @@ RECURRENT_FAMILIES: dict[str, Family] = {
         TensorNames(names.LFM2),
     ),
     "lfm2_moe": Family(join_settings(LFM2, lfm2_moe_settings), TensorNames(names.LFM2_MOE)),
+    "lfm3": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            lfm3_settings,
+            one_part(lambda hf: short_convolution_part(hf)),
+            query_key_norm="head",
+            activation="silu",
+        ),
+        TensorNames(names.LFM3),
+    ),
     "recurrent_gemma": Family(
         join_settings(
             ATTENTION_BIASES,

@@ -263,6 +263,21 @@ def short_convolution_part(hf: Any) -> ShortConvolution:
     return ShortConvolution(hf.conv_L_cache, bool(hf.conv_bias))
 
 
+def lfm3_settings(hf: Any) -> Settings:
+    """Read what each layer of an LFM3 is, its window, and which of the rotary positions it has."""
+    attention = "head_gated_attention" if hf.use_attention_gate else "attention"
+    kinds = {"conv": ("short_convolution", False), "full_attention": (attention, False)}
+    kinds |= {"sliding_attention": (attention, True)} if hf.sliding_window else {}
+    layers = [kind_of(kind, kinds) for kind in hf.layer_types]
+    return {
+        "layer_mixer": tuple(mixer for mixer, _ in layers),
+        "layer_window": tuple(hf.sliding_window if slides else 0 for _, slides in layers),
+        # Convolutions have none of them.
+        "rope_types": tuple("sliding_attention" if slides else "full_attention" for _, slides in layers),
+        "placement": "sandwich" if hf.use_sandwich_norm else "pre",
+    }
+
+
 def qwen3_next_settings(hf: Any) -> Settings:
     """Read a Qwen whose layers, or most of them, have experts beside an MLP."""
     layers = experts_where(by_steps)(hf)

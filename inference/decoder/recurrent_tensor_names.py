@@ -99,6 +99,19 @@ LFM2: Names = {
     "mlp.up": "layers.{}.feed_forward.w3",
     "mlp.down": "layers.{}.feed_forward.w2",
 }
+LFM3: Names = {
+    **LFM2,
+    **{
+        f"{kind}.{name.removeprefix('attention.')}": value
+        for kind in ("attention", "head_gated_attention")
+        for name, value in LLAMA.items()
+        if name.startswith("attention.")
+    },
+    # The first name is that of the hub, the second that within transformers.
+    "head_gated_attention.gate": ("layers.{}.self_attn.gate_proj", "layers.{}.self_attn.g_proj"),
+    "attention_output_norm": "layers.{}.post_operator_norm",
+    "mlp_output_norm": "layers.{}.post_ffn_norm",
+}
 LFM2_MOE: Names = {
     **LFM2,
     **_experts("layers.{}.feed_forward.", gate="w1", up="w3", down="w2"),

@@ -28,8 +28,8 @@ def inverse_frequencies(rope: Rope, *, long: bool = False) -> np.ndarray:
     Notes
     -----
     :math:`\theta^{-2i/d}` (Su et al., RoFormer, 2021), divided by the factor (``"linear"``), interpolated between the
-    two by wavelength (``"llama3"``, Llama 3.1), by dimension (``"yarn"``, Peng et al., 2023), or divided by a table
-    (``"longrope"``, Ding et al., 2024).
+    two by wavelength (``"llama3"``, Llama 3.1), by dimension (``"yarn"``, Peng et al., 2023), divided by a table
+    (``"longrope"``, Ding et al., 2024), or zero for pairs beyond a share of them (``"proportional"``).
     """
     exponents = np.arange(0, rope.width, 2).astype(np.float32) / np.float32(rope.width)
     periods = np.float32(rope.theta) ** exponents
@@ -41,6 +41,9 @@ def inverse_frequencies(rope: Rope, *, long: bool = False) -> np.ndarray:
     if rope.kind == "yarn":
         kept = 1 - _yarn_ramp(rope)
         return (1 / (factor * periods)) * (1 - kept) + (1 / periods) * kept
+    if rope.kind == "proportional":
+        turned = np.arange(rope.width // 2) < int(rope.share * rope.width // 2)
+        return np.where(turned, 1 / periods, np.float32(0)) / factor
     if rope.kind == "longrope":
         divisors = np.asarray(rope.long_factors if long else rope.short_factors, np.float32)
         return 1 / (divisors * periods)

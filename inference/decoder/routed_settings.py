@@ -49,20 +49,25 @@ def one_for_all(field: str) -> Callable[[Any], int]:
     return read
 
 
-def latent_attention(hf: Any) -> Settings:
-    """Read attention through latent vectors, as DeepSeek has it from its second version on."""
-    heads, width = hf.num_attention_heads, hf.qk_nope_head_dim + hf.qk_rope_head_dim
-    sizes = LatentAttention(
+def latent_part(hf: Any, **more: float) -> LatentAttention:
+    """Read attention through latent vectors as DeepSeek has it from its second version on; `more` of its settings."""
+    return LatentAttention(
         key_value_rank=hf.kv_lora_rank,
         plain_width=hf.qk_nope_head_dim,
         rotated_width=hf.qk_rope_head_dim,
         value_width=hf.v_head_dim,
         query_rank=hf.q_lora_rank or 0,
+        **more,
     )
+
+
+def latent_attention(hf: Any, **more: float) -> Settings:
+    """Read attention through latent vectors in all layers; `more` of its settings."""
+    width = hf.qk_nope_head_dim + hf.qk_rope_head_dim
     return {
         "layer_mixer": ("latent_attention",) * _depth(hf),
-        "parts": (sizes,),
-        "key_value_heads": heads,
+        "parts": (latent_part(hf, **more),),
+        "key_value_heads": hf.num_attention_heads,
         "head_width": width,
         "rope_width": hf.qk_rope_head_dim,
         "rope_interleaved": bool(getattr(hf, "rope_interleave", True)),

@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from inference.decoder.expert_rows import ExpertRows
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -29,6 +31,8 @@ class StackedTensor:
         Whether the rows of the maps alternate rather than follow each other.
     transposed
         Whether each expert's matrix lies as [in, out].
+    idle
+        How many entries no expert reads, behind those of experts, by a decoder's configuration; none by default.
     """
 
     name: str
@@ -36,6 +40,7 @@ class StackedTensor:
     parts: int = 1
     interleaved: bool = False
     transposed: bool = False
+    idle: Callable[[Any], int] | None = None
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the tensor's shape where a map's parameter is [expert, out, ...]."""
@@ -54,7 +59,7 @@ class StackedTensor:
 
 @dataclass(frozen=True)
 class HeadRows:
-    """A tensor that holds rows of several maps for each head of queries, one head after the other.
+    """A tensor that holds rows of several maps, for each head of queries after the other or once for all heads.
 
     Attributes
     ----------
@@ -62,11 +67,14 @@ class HeadRows:
         Its name.
     part, parts
         Which of how many maps, from 0.
+    by_head
+        Whether each head has its rows of all maps together.
     """
 
     name: str
     part: int
     parts: int
+    by_head: bool = True
 
     def stored_shape(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the tensor's shape where a map's parameter is [out, ...]."""
@@ -75,7 +83,8 @@ class HeadRows:
     def take(self, stored: np.ndarray, heads: int) -> np.ndarray:
         """Return the part of the map, [out, ...], of the tensor."""
         rest = stored.shape[1:]
-        return stored.reshape(heads, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
+        groups = heads if self.by_head else 1
+        return stored.reshape(groups, self.parts, -1, *rest)[:, self.part].reshape(-1, *rest)
 
 
 @dataclass(frozen=True)
@@ -107,7 +116,7 @@ class JoinedTensors:
     rows: Callable[[Any], tuple[int, ...]] | None = None
 
 
-TensorName = str | StackedTensor | HeadRows | FirstEntry | JoinedTensors
+TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstEntry | JoinedTensors
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
 
@@ -126,15 +135,22 @@ class TensorNames:
         How a fused tensor orders its rows: queries, keys, values (``"concatenated"``), or for each group of heads its
         queries, its key and its value (``"grouped"``), or for each quarter of the heads its queries, its values and its
         keys (``"quarters"``).
+    apart
+        Whether what fused tensors hold may lie in tensors of its own instead.
     transposed
         Whether the matrices of blocks lie as [in, out].
+    optional
+        Parameters that are zero where there is no tensor.
     ignored
-        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth.
+        How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth and ``*``
+        any number.
     """
 
     names: Names
     fused: FusedLayout = "concatenated"
+    apart: bool = False
     transposed: bool = False
+    optional: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
 
 

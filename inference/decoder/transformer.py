@@ -9,6 +9,8 @@ from flax import nnx
 
 from inference.decoder.block import Block
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.final_norm import FinalNorm
+from inference.decoder.halving import Halving
 from inference.decoder.head_transform import HeadTransform
 from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind, LayerRun
@@ -79,7 +81,10 @@ class Decoder(nnx.Module):
         self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
-        self.final_norm = Norm(config, (config.width,)) if config.final_norm else None
+        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
+        final = next((part for part in config.parts if isinstance(part, FinalNorm)), None)
+        epsilon = None if final is None else final.epsilon
+        self.final_norm = Norm(config, (config.width,), epsilon=epsilon) if config.final_norm else None
         transform = next((part for part in config.parts if isinstance(part, HeadTransform)), None)
         self.head_activation = None if transform is None else ACTIVATIONS[transform.activation]
         self.head_map = None if transform is None else Linear(config.width, config.width, bias=transform.bias)
@@ -129,6 +134,7 @@ class Decoder(nnx.Module):
     def finish(self, x: jax.Array) -> jax.Array:
         """Return the hidden states before the head of what the last block gives, [row, position, width] both."""
         kind = self.head_part().weight[...].dtype
+        x = x if self.halving is None else self.halving.after(x, self.config.depth)
         x = x if self.final_norm is None else self.final_norm(x)
         x = x.astype(kind)
         if self.head_map is not None and self.head_norm is not None and self.head_activation is not None:

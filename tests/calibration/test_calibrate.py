@@ -22,7 +22,7 @@ from bayeslaw.calibration.row_calibration import CalibratedLaw
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fits import fit
-from bayeslaw.fitting.row_posterior import GivenRows
+from bayeslaw.fitting.given_rows import GivenRows
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import LAWS, ChinchillaLaw, CollaborationLaw, DiversityLaw, PowerLaw
 from bayeslaw.laws.calibrated import FittedDraws, Simulated

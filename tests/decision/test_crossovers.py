@@ -17,7 +17,7 @@ from bayeslaw.decision.crossover_words import sentences, share_text
 from bayeslaw.decision.joint_advantages import PoolsAlongBudgets, family_sets
 from bayeslaw.laws.pool_advantages import BudgetAdvantages, RegimeAdvantage
 from bayeslaw.losses.metrics import WRONG
-from bayeslaw.pools.rules import decided_by
+from bayeslaw.pools.rules_by_unit import decided_by
 from bayeslaw.prediction.row_prediction import law_draws
 from bayeslaw.simulation.simulated_pools import REGIME_TRUTHS
 

@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -323,6 +325,26 @@ def test_a_specification_builds_the_same_law():
     assert law != DiversityLaw(diversity=["win_entropy"])
     assert law_from_specification({"law": "diversity"}) == DiversityLaw()
     assert DiversityLaw(diversity="families").diversity == ("families",)
+
+
+NEW_NUMBER = """
+import numpy as np, bayeslaw as bl
+from bayeslaw.pools.diversity_numbers import DIVERSITY_NUMBERS, DiversityNumber
+entry = DiversityNumber("spread_of_sizes", "spread of members' sizes", lambda facts: facts.by_family.std(axis=1))
+DIVERSITY_NUMBERS["spread_of_sizes"] = entry
+losses = bl.load_dataset("zoo", unit="document").isel(lm=slice(0, 8))
+law = bl.DiversityLaw(diversity=["spread_of_sizes"], spread_of_sizes_on_amplitude="Normal(0, 0.1)")
+rows = law.observe(bl.make_pools(losses, max_size=3))
+print(law.parameter_names[-3:], rows.covariates["relative_spread_of_sizes"].std() > 0)
+"""
+
+
+@pytest.mark.slow
+def test_a_number_enters_the_law_by_its_entry_alone():
+    done = subprocess.run([sys.executable, "-c", NEW_NUMBER], capture_output=True, text=True, timeout=120, check=False)
+    assert done.stderr == ""
+    names = tuple(f"spread_of_sizes_on_{part}" for part in ("lasting_gain", "amplitude", "exponent"))
+    assert done.stdout == f"{names} True\n"
 
 
 def test_numbers_are_chosen_in_a_file(tmp_path):

@@ -22,7 +22,8 @@ from typer.testing import CliRunner
 
 import bayeslaw as bl
 from bayeslaw.cli import app
-from bayeslaw.fitting.row_posterior import row_posterior, rows_of
+from bayeslaw.fitting.given_rows import rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.laws.registry import LAWS
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.noise import Noise

@@ -4,6 +4,8 @@ from typing import Any
 
 from parity.case import GROUPS, HEADS, Case
 from parity.dense_cases import DENSE_CASES
+from parity.further_routed_cases import FURTHER_ROUTED_CASES
+from parity.linear_attention_cases import LINEAR_ATTENTION_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
 
@@ -152,6 +154,10 @@ _CASES = [
         GROUPS | {"max_position_embeddings": 512, "rope_parameters": YARN | {"original_max_position_embeddings": 128}},
         (310, 100),
     ),
+    Case(
+        "llama/proportional",
+        GROUPS | {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4, "partial_rotary_factor": 0.7}},
+    ),
     Case("llama/stray_window", GROUPS | {"sliding_window": 6}),
     Case("llama/long", GROUPS | LONG_TEXT, (1100, 200)),
     Case("mistral", GROUPS | {"sliding_window": 6}),
@@ -258,6 +264,6 @@ _CASES = [
     Case("persimmon", HEADS),
     Case("persimmon/plain", HEADS | {"qk_layernorm": False, "tie_word_embeddings": True}),
 ]
-_CASES += DENSE_CASES + RECURRENT_CASES + ROUTED_CASES
+_CASES += DENSE_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES
 CASES = {case.name: case for case in _CASES}
 MODEL_TYPES = tuple(dict.fromkeys(case.model_type for case in _CASES))

@@ -23,6 +23,8 @@ from safetensors.numpy import save_file
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 FOLDER = Path(__file__).parent / "references"
+# How buffers of linear attention are called: its rates of forgetting.
+DETERMINED = (".slope_rate", ".query_decay", ".key_decay", ".diagonal_decay")
 # Positions of the first text whose whole distribution is kept, counted from both ends.
 KEPT = (0, 9, -1)
 
@@ -33,6 +35,7 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
     transformers.AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     shapes = stored_shapes(folder)
     weights = {name: seeded_tensor(case.name, name, shape) for name, shape in shapes.items()}
+    weights |= kept_tensors(folder)
     save_file(weights, folder / "model.safetensors", {"format": "pt"})
     # Experts one after the other: the reference's joined products of all experts know no float64.
     kinds = {"attn_implementation": case.attention, "experts_implementation": "eager"}
@@ -42,6 +45,12 @@ def reference_model(case: Case, folder: Path, **options: Any) -> tuple[torch.nn.
         if loaded[kind]:
             raise SystemExit(f"{case.name}: {kind} {loaded[kind]}")
     return model.eval(), shapes
+
+
+def kept_tensors(folder: Path) -> dict[str, np.ndarray]:
+    """Return the tensors of a checkpoint that its configuration determines, which are no weights."""
+    with safe_open(folder / "model.safetensors", "np") as file:
+        return {name: file.get_tensor(name) for name in file.keys() if name.endswith(DETERMINED)}  # noqa: SIM118
 
 
 def stored_shapes(folder: Path) -> dict[str, list[int]]:
@@ -99,19 +108,17 @@ def collapse(shapes: dict[str, list[int]]) -> dict[str, list[int]]:
     """Write the tensors of layers once, with the number of the first layers that have them: ``layers.{4}.norm``.
 
     Those of other layers name them: ``layers.{1,3}.norm`` is that of two layers, and ``layers.{3,}.norm`` that of one.
+    Layers in which a tensor has another shape stand apart.
     """
-    found: dict[str, list[str]] = {}
-    for name in shapes:
-        found.setdefault(re.sub(r"\.\d+\.", ".#.", name, count=1), []).append(name)
+    found: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for name, shape in shapes.items():
+        found.setdefault((re.sub(r"\.\d+\.", ".#.", name, count=1), tuple(shape)), []).append(name)
     collapsed = {}
-    for name, many in found.items():
-        first = shapes[many[0]]
-        if any(shapes[one] != first for one in many):
-            raise SystemExit(f"{name} has another shape in another layer")
+    for (name, first), many in found.items():
         numbers = sorted(int(layer[1]) for one in many if (layer := re.search(r"\.(\d+)\.", one)))
         chosen = ",".join(map(str, numbers)) + ("," if len(numbers) == 1 else "")
         written = len(many) if numbers == list(range(len(many))) else chosen
-        collapsed[name.replace("#", f"{{{written}}}")] = first
+        collapsed[name.replace("#", f"{{{written}}}")] = list(first)
     return collapsed
 
 

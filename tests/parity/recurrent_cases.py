@@ -64,6 +64,24 @@ LFM2 = ATTENTION | {
     "block_multiple_of": 8,
     "norm_eps": 1e-5,
 }
+PLAIN_ROPE = {"rope_type": "default", "rope_theta": 1e4}
+LFM3 = ATTENTION | {
+    "num_hidden_layers": 4,
+    "layer_types": ["conv", "sliding_attention", "full_attention", "conv"],
+    "head_dim": 16,
+    "conv_L_cache": 3,
+    "sliding_window": 20,
+    "norm_eps": 1e-5,
+    "rope_parameters": {
+        "sliding_attention": PLAIN_ROPE,
+        "full_attention": {
+            "rope_type": "proportional",
+            "rope_theta": 1e3,
+            "partial_rotary_factor": 0.5,
+            "factor": 1.5,
+        },
+    },
+}
 RECURRENT_GEMMA = ATTENTION | {
     # Its square root is no number of bfloat16.
     "hidden_size": 40,
@@ -135,6 +153,20 @@ RECURRENT_CASES = [
     Case("nemotron_h/bias", NEMOTRON_H | {"use_bias": True, "mlp_bias": True, "use_conv_bias": False}, CHUNKS),
     Case("lfm2", LFM2, CHUNKS),
     Case("lfm2/bias", LFM2 | {"conv_bias": True, "conv_L_cache": 4, "block_auto_adjust_ff_dim": False}, CHUNKS),
+    Case("lfm3", LFM3, CHUNKS),
+    Case(
+        "lfm3/plain",
+        LFM3
+        | {
+            "use_sandwich_norm": False,
+            "use_attention_gate": False,
+            "attention_bias": True,
+            "conv_bias": True,
+            "tie_word_embeddings": False,
+            "rope_parameters": {"sliding_attention": PLAIN_ROPE, "full_attention": PLAIN_ROPE | {"rope_theta": 1e3}},
+        },
+        CHUNKS,
+    ),
     Case("recurrent_gemma", RECURRENT_GEMMA, CHUNKS),
     Case("recurrent_gemma/bias", RECURRENT_GEMMA | {"attention_bias": True, "conv1d_width": 3}, CHUNKS),
     Case("qwen3_5_text", DELTA, CHUNKS),

@@ -31,6 +31,16 @@ RECURRENCES = {
     "conv1d.weight": (0.0, 0.5),
     "conv_1d.weight": (0.0, 0.5),
     "conv.conv.weight": (0.0, 0.5),
+    "q_conv1d.weight": (0.0, 0.5),
+    "k_conv1d.weight": (0.0, 0.5),
+    "v_conv1d.weight": (0.0, 0.5),
+    # Logarithms of rates by position, and shares between a position and the one before it.
+    "time_decay": (-3.0, 1.0),
+    "time_mix_key": (0.5, 0.3),
+    "time_mix_value": (0.5, 0.3),
+    "time_mix_receptance": (0.5, 0.3),
+    "igate_preact.bias": (-1.0, 1.0),
+    "fgate_preact.bias": (3.0, 1.0),
 }
 
 
@@ -54,7 +64,8 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
     for end, (centre, scale) in RECURRENCES.items():
         if name.endswith(end):
             return np.float32(scale) * noise + np.float32(centre)
-    if "norm" in name or len(shape) < 2:
+    # DBRX calls attention with its norms so, whose matrices are none of them.
+    if "norm" in name.replace("norm_attn_norm.", "") or len(shape) < 2:
         centre = 0 if name.endswith("bias") or case.split("/")[0] in ONE_LESS else 1
         return np.asarray(np.float32(VECTOR_SCALE) * noise + np.float32(centre))
     return np.float32(MATRIX_SCALE) * noise

@@ -15,8 +15,9 @@ from tables import family_table
 from bayeslaw.calibration.row_calibration import CalibratedLaw
 from bayeslaw.comparison.refits import LawRefits
 from bayeslaw.fitting.fits import fit
+from bayeslaw.fitting.given_rows import outline_of, rows_of
 from bayeslaw.fitting.joint_posterior import BLOCKS
-from bayeslaw.fitting.row_posterior import outline_of, row_posterior, rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.laws import PowerLaw
 from bayeslaw.likelihood import compiled
 from bayeslaw.likelihood.law_model import LawModel

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from bayeslaw.fitting.given_rows import given_rows, outline_of, rows_of
 from bayeslaw.fitting.joint_posterior import joint_data, joint_posterior, site_values
-from bayeslaw.fitting.row_posterior import given_rows, outline_of, row_posterior, rows_of
+from bayeslaw.fitting.row_posterior import row_posterior
 from bayeslaw.joint.joint_model import JointModel
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.posterior.density import Posterior

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.feed_forwards.channel_mixing import ChannelMixing
 from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.feed_forwards.scaled_mlp import ScaledMLP
@@ -16,4 +17,5 @@ FEED_FORWARDS: dict[str, Callable[[DecoderConfig], Any]] = {
     "mlp": MLP,
     "scaled_mlp": ScaledMLP,
     "experts": RoutedExperts,
+    "channel_mixing": ChannelMixing,
 }

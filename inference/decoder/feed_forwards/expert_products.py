@@ -7,7 +7,7 @@ results have been tested and not its speed.
 """
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -39,14 +39,30 @@ Multiply = Callable[[str, jax.Array], jax.Array]
 """Apply the map of a name to [token, in]; the result is of the weight's type."""
 Expert = Callable[[jax.Array, jax.Array, Multiply], jax.Array]
 """From tokens [token, width], their shares [token] and a `Multiply` to what is added to the tokens, float32."""
-Apply = Callable[[jax.Array, Assignment, Mapping[str, StackedWeight], Expert], jax.Array]
+
+
+class Apply(Protocol):
+    """A way to apply experts, as `in_tiles`."""
+
+    def __call__(
+        self,
+        x: jax.Array,
+        assignment: Assignment,
+        weights: Mapping[str, StackedWeight],
+        expert: Expert,
+        width: int | None = None,
+    ) -> jax.Array:
+        """Return sums over each token's experts."""
+        ...
 
 
 def _sum(y: jax.Array, bias: jax.Array | None, kind: jnp.dtype) -> jax.Array:
     return (y if bias is None else y + bias.astype(jnp.float32)).astype(kind)
 
 
-def in_tiles(x: jax.Array, assignment: Assignment, weights: Mapping[str, StackedWeight], expert: Expert) -> jax.Array:
+def in_tiles(
+    x: jax.Array, assignment: Assignment, weights: Mapping[str, StackedWeight], expert: Expert, width: int | None = None
+) -> jax.Array:
     """Go through the experts one after the other, a few tokens at a time.
 
     Parameters
@@ -59,6 +75,8 @@ def in_tiles(x: jax.Array, assignment: Assignment, weights: Mapping[str, Stacked
         The maps of the experts by name.
     expert
         What an expert computes.
+    width
+        Width of what it computes; by default that of tokens.
 
     Returns
     -------
@@ -90,7 +108,7 @@ def in_tiles(x: jax.Array, assignment: Assignment, weights: Mapping[str, Stacked
         turns = -(-assignment.sizes[number] // tile)
         return (jax.lax.fori_loop(0, turns, add, summed), held), None
 
-    start = jnp.zeros(x.shape, jnp.float32), dict(weights)
+    start = jnp.zeros((len(x), width or x.shape[-1]), jnp.float32), dict(weights)
     return jax.lax.scan(through, start, jnp.arange(count))[0][0]
 
 
@@ -102,7 +120,9 @@ def _tile(entries: int, count: int) -> int:
     return tile
 
 
-def in_groups(x: jax.Array, assignment: Assignment, weights: Mapping[str, StackedWeight], expert: Expert) -> jax.Array:
+def in_groups(
+    x: jax.Array, assignment: Assignment, weights: Mapping[str, StackedWeight], expert: Expert, width: int | None = None
+) -> jax.Array:
     """Multiply the tokens of all experts at once, in groups of rows; as `in_tiles` otherwise."""
 
     def multiply(name: str, of: jax.Array) -> jax.Array:
@@ -110,10 +130,13 @@ def in_groups(x: jax.Array, assignment: Assignment, weights: Mapping[str, Stacke
         y = jax.lax.ragged_dot_general(
             of.astype(weight.dtype), weight, assignment.sizes, GROUPED, preferred_element_type=jnp.float32
         )
-        return _sum(y, None if bias is None else bias[assignment.experts], weight.dtype)
+        return _sum(y, None if bias is None else bias.at[assignment.experts].get(mode="clip"), weight.dtype)
 
     added = expert(x[assignment.tokens], assignment.shares, multiply)
-    return jnp.zeros(x.shape, jnp.float32).at[assignment.tokens].add(added)
+    # Rows behind the last group are of experts that do nothing.
+    done = (jnp.arange(len(added)) < assignment.sizes.sum())[:, None]
+    start = jnp.zeros((len(x), width or x.shape[-1]), jnp.float32)
+    return start.at[assignment.tokens].add(jnp.where(done, added, 0))
 
 
 APPLY: dict[str, Apply] = {"cpu": in_tiles}

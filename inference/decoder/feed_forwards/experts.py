@@ -9,7 +9,7 @@ from inference.decoder.expert_settings import Experts
 from inference.decoder.feed_forwards.expert_products import APPLY, APPLY_ELSEWHERE, Multiply, StackedWeight
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.feed_forwards.routing import assign, route
-from inference.decoder.layers import ACTIVATIONS, Linear
+from inference.decoder.layers import ACTIVATIONS, Linear, Norm
 
 
 class StackedLinear(nnx.Module):
@@ -25,7 +25,7 @@ class StackedLinear(nnx.Module):
 
     def __init__(self, inputs: int, outputs: int, *, experts: Experts) -> None:
         # What of the parameters takes part in a token, for `inference.decoder.parameter_totals`.
-        chosen = experts.chosen, experts.count
+        chosen = min(experts.chosen, experts.count), experts.count
         self.weight = nnx.Param(jnp.zeros((experts.count, outputs, inputs)), chosen=chosen)
         self.bias = nnx.Param(jnp.zeros((experts.count, outputs)), chosen=chosen) if experts.bias else None
 
@@ -46,13 +46,16 @@ class RoutedExperts(nnx.Module):
     def __init__(self, config: DecoderConfig) -> None:
         self.experts = experts = config.part(Experts)
         self.activation, width = config.activation, config.width
-        self.router = Linear(width, experts.count, bias=experts.router_bias)
-        self.correction = nnx.Param(jnp.zeros(experts.count)) if experts.corrected else None
+        choices = experts.count + experts.identities
+        self.router = Linear(width, choices, bias=experts.router_bias)
+        self.correction = nnx.Param(jnp.zeros(choices)) if experts.corrected else None
         self.gate = StackedLinear(width, experts.width, experts=experts) if config.gated else None
         self.up = StackedLinear(width, experts.width, experts=experts)
         self.down = StackedLinear(experts.width, width, experts=experts)
+        self.sum_bias = nnx.Param(jnp.zeros(width)) if experts.sum_bias else None
         self.shared = MLP(config, experts.shared_width) if experts.shared_width else None
         self.shared_gate = Linear(width, 1, bias=False) if experts.shared_gated else None
+        self.output_norm = Norm(config, (width,)) if experts.output_norm else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same, float32."""
@@ -64,8 +67,13 @@ class RoutedExperts(nnx.Module):
         apply = APPLY.get(jax.default_backend(), APPLY_ELSEWHERE)
         kind = weights["up"].weight.dtype
         mixed = apply(tokens.astype(kind), assign(numbers, shares, self.experts.count), weights, self._expert)
+        if self.experts.identities:
+            mixed = mixed + jnp.where(numbers < self.experts.count, 0, shares).sum(-1, keepdims=True) * tokens
+        if self.sum_bias is not None:
+            mixed = mixed + self.sum_bias[...].astype(jnp.float32)
         y = mixed.reshape(x.shape)
-        return y if self.shared is None else y + self._shared(x, self.shared)
+        y = y if self.shared is None else y + self._shared(x, self.shared)
+        return y if self.output_norm is None else self.output_norm(y)
 
     def _logits(self, tokens: jax.Array) -> jax.Array:
         """Return the router's logits in float32, whatever the type of the weights: rounding them would move choices."""

@@ -18,6 +18,7 @@ SHARES: dict[str, Callable[[jax.Array, Experts], jax.Array]] = {
     "normalised": lambda scores, experts: scores / _divisor(scores.sum(-1, keepdims=True), experts),
     "softmax": lambda scores, _: jax.nn.softmax(scores, axis=-1),
     "sigmoid": lambda scores, _: jax.nn.sigmoid(scores),
+    "normalised_sigmoid": lambda scores, experts: SHARES["normalised"](jax.nn.sigmoid(scores), experts),
 }
 SMALLEST_SUM = 1e-20
 GROUP_SCORES: dict[str, int] = {"best": 1, "two_best": 2}
@@ -107,7 +108,7 @@ class Assignment(NamedTuple):
     shares
         How much the expert counts for the token, [entry].
     sizes
-        Number of entries of each expert, [expert].
+        Number of entries of each expert, [expert]. Entries behind them all are of experts that do nothing.
     """
 
     tokens: jax.Array
@@ -124,7 +125,7 @@ def assign(numbers: jax.Array, shares: jax.Array, count: int) -> Assignment:
     numbers, shares
         Chosen experts and their shares, [token, chosen].
     count
-        Number of experts.
+        Number of experts; numbers from it on are of those that do nothing.
 
     Returns
     -------

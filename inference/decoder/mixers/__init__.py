@@ -14,11 +14,19 @@ from inference.decoder.mixers.attention_mamba2 import AttentionMamba2Mixer
 from inference.decoder.mixers.differential_attention import DifferentialAttention
 from inference.decoder.mixers.gated_attention import GatedAttention
 from inference.decoder.mixers.gated_delta import GatedDeltaMixer
+from inference.decoder.mixers.head_gated_attention import HeadGatedAttention
+from inference.decoder.mixers.kimi_delta import KimiDeltaMixer
 from inference.decoder.mixers.latent_attention import LatentAttentionMixer
+from inference.decoder.mixers.lightning import LightningMixer
 from inference.decoder.mixers.mamba import MambaMixer
 from inference.decoder.mixers.mamba2 import Mamba2Mixer
+from inference.decoder.mixers.mlstm import MatrixMemoryMixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
+from inference.decoder.mixers.routed_attention import RoutedAttention
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
+from inference.decoder.mixers.shortcut import ShortcutMixer
+from inference.decoder.mixers.time_mixing import TimeMixer
+from inference.decoder.mixers.windowed_attention import WindowedAttention
 
 MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "attention": Attention,
@@ -26,11 +34,32 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "differential_attention": DifferentialAttention,
     "gated_attention": GatedAttention,
     "gated_delta": GatedDeltaMixer,
+    "head_gated_attention": HeadGatedAttention,
+    "kimi_delta": KimiDeltaMixer,
     "latent_attention": LatentAttentionMixer,
+    "lightning": LightningMixer,
     "mamba": MambaMixer,
     "mamba2": Mamba2Mixer,
+    "mlstm": MatrixMemoryMixer,
     "rglru": GatedLinearUnitMixer,
+    "routed_attention": RoutedAttention,
     "short_convolution": ShortConvolutionMixer,
+    "shortcut": ShortcutMixer,
+    "time_mixing": TimeMixer,
+    "windowed_attention": WindowedAttention,
 }
 # Those whose state goes through a text, from one position to the next.
-RECURRENT = frozenset({"attention_mamba2", "gated_delta", "mamba", "mamba2", "rglru", "short_convolution"})
+RECURRENT = frozenset(
+    {
+        "attention_mamba2",
+        "gated_delta",
+        "kimi_delta",
+        "lightning",
+        "mamba",
+        "mamba2",
+        "mlstm",
+        "rglru",
+        "short_convolution",
+        "time_mixing",
+    }
+)

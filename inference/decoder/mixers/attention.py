@@ -6,6 +6,7 @@ from flax import nnx
 
 from inference.decoder.causal_attention import attend
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.head_settings import Values
 from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.mixers.value_bias import ValueBias
 from inference.decoder.query_growth import QueryGrowth
@@ -26,10 +27,13 @@ class Attention(nnx.Module):
         queries, keys = config.heads * config.head_width, config.key_value_heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
         self.key = Linear(config.width, keys, bias=config.key_value_bias)
-        self.value = Linear(config.width, keys, bias=config.key_value_bias)
-        self.output = Linear(queries, config.width, bias=config.output_bias)
+        self.values = next((part for part in config.parts if isinstance(part, Values)), Values(config.head_width))
+        value_width = self.values.width
+        self.value = Linear(config.width, config.key_value_heads * value_width, bias=config.key_value_bias)
+        self.output = Linear(config.heads * value_width, config.width, bias=config.output_bias)
         shapes = {
             "none": None,
+            "rotated": None,
             "head": ((config.head_width,), (config.head_width,)),
             "flat": ((queries,), (keys,)),
             "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
@@ -54,7 +58,8 @@ class Attention(nnx.Module):
             q, k = self._normed(q, k)
         if config.qkv_clip is not None:
             q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
-        q, k, v = (one.reshape(rows, length, -1, config.head_width) for one in (q, k, v))
+        q, k = (one.reshape(rows, length, -1, config.head_width) for one in (q, k))
+        v = (v * self.values.scale).astype(kind).reshape(rows, length, config.key_value_heads, self.values.width)
         by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
         if by_head and not late:
             q, k = self._normed(q, k)
@@ -65,8 +70,10 @@ class Attention(nnx.Module):
             )
         if by_head and late:
             q, k = self._normed(q, k)
+        if config.query_key_norm == "rotated":
+            q, k = (self._of_size_one(one, inputs).astype(kind) for one in (q, k))
         if self.growth is not None:
-            q = q * self.growth.factors(length)[:, None, None]
+            q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
@@ -77,8 +84,20 @@ class Attention(nnx.Module):
             key_bias=key_bias,
             softcap=config.attention_softcap,
             sinks=self._sinks(),
+            chunk=inputs.chunk,
         )
         return mixed.reshape(rows, length, -1)
+
+    def _of_size_one(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Divide heads by their root mean square, in layers that rotate them."""
+        x = x.astype(jnp.float32)
+        normed = x * jax.lax.rsqrt(jnp.mean(x * x, -1, keepdims=True) + self.config.norm_epsilon)
+        return jnp.where(inputs.rotated, normed, x)
+
+    def _growth(self, growth: QueryGrowth, inputs: LayerInputs, length: int) -> jax.Array:
+        """Return the factors on queries of a layer, [position, 1, 1]."""
+        factors = jnp.asarray(growth.factors(length))[:, None, None]
+        return jnp.where(inputs.rotated, 1.0, factors) if growth.unrotated else factors
 
     def _sinks(self) -> jax.Array | None:
         """Return the scores of sinks, [group, head], float32."""

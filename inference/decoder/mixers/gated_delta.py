@@ -129,8 +129,8 @@ class GatedDeltaMixer(nnx.Module):
         )
         steps = jax.nn.softplus(projected.decays.astype(jnp.float32) + self.step_bias[...].astype(jnp.float32))
         found = gated_delta_rule(
-            _unit_length(queries) * part.key_width**-0.5,
-            _unit_length(keys),
+            unit_length(queries) * part.key_width**-0.5,
+            unit_length(keys),
             values,
             log_decays=-jnp.exp(self.log_rates[...].astype(jnp.float32)) * steps,
             strengths=part.strongest * jax.nn.sigmoid(projected.strengths.astype(jnp.float32)),
@@ -138,5 +138,6 @@ class GatedDeltaMixer(nnx.Module):
         return self.output(self.norm(found, projected.gate.reshape(found.shape)).reshape(rows, length, -1))
 
 
-def _unit_length(x: jax.Array) -> jax.Array:
+def unit_length(x: jax.Array) -> jax.Array:
+    """Scale the last dimension to a length of one, but for what is added to its square."""
     return x * jax.lax.rsqrt((x * x).sum(-1, keepdims=True) + LENGTH_EPSILON)

@@ -68,11 +68,13 @@ def test_rows_alone_leave_weights_whole(found):
 
 @pytest.mark.slow
 def test_rows_of_recurrences_may_be_spread(tmp_path):
-    found = on_meshes(tmp_path, ["mamba2", "mamba", "qwen3_5_text"], ["data"])
+    found = on_meshes(tmp_path, ["mamba2", "mamba", "qwen3_5_text", "kimi_linear", "rwkv", "xlstm"], ["data"])
     assert {name: each["apart"] for name, each in found.items() if each["apart"] > 1e-5} == {}
 
 
-@pytest.mark.parametrize(("name", "kind"), [("mamba", "mamba"), ("bamba", "mamba2"), ("lfm2", "short_convolution")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("mamba", "mamba"), ("bamba", "mamba2"), ("lfm2", "short_convolution"), ("rwkv", "time_mixing")]
+)
 def test_recurrences_are_not_split(name, kind, tmp_path):
     request = ModelRequest(str(write_checkpoint(tmp_path, CASES[name])), name, "any")
     with pytest.raises(InputError, match=f"kind {kind} cannot be split over 2 devices") as refused:

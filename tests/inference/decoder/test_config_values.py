@@ -41,6 +41,8 @@ from inference.decoder.families import FAMILIES
 LISTED = {"attn_type", "alibi_bias_max", "expansion_ratio"}
 # What transformers works out of fields that have rules.
 WORKED_OUT = {"layers_num_experts": ("attn_layer_period", "expert_layer_period", "expert_layer_offset")}
+# Parts of a configuration that hold fields.
+CONFIG_PARTS = ("attn_config", "ffn_config")
 # As transformers writes what JSON has no number for.
 INFINITY = {"__float__": "Infinity"}
 NEVER = (-1, -0.5, 10**30, 10**400, 1e300, math.nan, math.inf, -math.inf, {"a": [1]}, [[1]])
@@ -74,7 +76,7 @@ def read_fields(family):
         def __getattr__(self, name):
             seen.add(name)
             value = getattr(self.part, name)
-            return Watched(value) if name == "attn_config" else value
+            return Watched(value) if name in CONFIG_PARTS else value
 
     config = read_reference(family)["config"]
     with quiet_transformers():
@@ -95,7 +97,7 @@ def shapes_of(family):
 def spoilt(family, name, value):
     """Return the configuration of a family with a value in the part where the field belongs."""
     config = read_reference(family)["config"]
-    part = "attn_config" if name in config.get("attn_config", ()) else None
+    part = next((one for one in CONFIG_PARTS if name in config.get(one, ())), None)
     return config | ({name: value} if part is None else {part: config[part] | {name: value}})
 
 

@@ -11,6 +11,7 @@ from flax import nnx
 from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig, Rope
 from inference.decoder.expert_settings import Experts
+from inference.decoder.feed_forwards import experts as experts_module
 from inference.decoder.feed_forwards.expert_products import StackedWeight, in_groups, in_tiles
 from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.routing import assign, route
@@ -33,6 +34,7 @@ def test_shares_of_each_kind():
         ("logits", "softmax"): [4 / 7, 3 / 7],
         ("sigmoid", "scores"): [0.4 / 1.4, 0.3 / 1.3],
         ("logits", "sigmoid"): [0.4 / 1.4, 0.3 / 1.3],
+        ("logits", "normalised_sigmoid"): [52 / 94, 42 / 94],
     }.items():
         numbers, found = chosen(logits, replace(PLAIN, scores=kind[0], shares=kind[1], scale=2.5))
         assert numbers == [[0, 2]]
@@ -146,6 +148,39 @@ def test_a_token_does_not_depend_on_the_others():
     np.testing.assert_allclose(made(x)[:, 7:8], made(x[:, 7:8]), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("way", ["cpu", "elsewhere"])
+def test_experts_that_change_nothing_give_tokens_back(way, monkeypatch):
+    monkeypatch.setitem(experts_module.APPLY, "cpu", in_tiles if way == "cpu" else in_groups)
+    experts = Experts(count=3, chosen=4, width=5, identities=2, shares="scores", scale=1.5, sum_bias=True)
+    made, x = module(experts), np.random.default_rng(5).standard_normal((1, 30, 8))
+    logits = x[0] @ np.asarray(made.router.weight[...], np.float64).T
+    assert logits.shape == (30, 5)
+    scores = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    maps = {name: np.asarray(getattr(made, name).weight[...], np.float64) for name in ("gate", "up", "down")}
+    expected = np.tile(np.asarray(made.sum_bias[...], np.float64), (30, 1))
+    for token, row in enumerate(scores):
+        for number in np.argsort(-row)[:4]:
+            inner = x[0, token]
+            if number < 3:
+                inner = maps["down"][number] @ (silu(maps["gate"][number] @ inner) * (maps["up"][number] @ inner))
+            expected[token] += 1.5 * row[number] * inner
+    np.testing.assert_allclose(made(jnp.asarray(x, jnp.float32))[0], expected, rtol=2e-4, atol=2e-4)
+
+
+def test_what_all_experts_give_is_normed():
+    plain, normed = module(PLAIN), module(replace(PLAIN, output_norm=True))
+    nnx.update(normed, nnx.state(plain))
+    normed.output_norm.weight = nnx.Param(jnp.full(8, 2.0))
+    x = jnp.asarray(np.random.default_rng(6).standard_normal((1, 9, 8)), jnp.float32)
+    y = np.asarray(plain(x), np.float64)
+    expected = 2 * y / np.sqrt((y**2).mean(-1, keepdims=True) + plain_epsilon())
+    np.testing.assert_allclose(normed(x), expected, rtol=1e-4, atol=1e-5)
+
+
+def plain_epsilon():
+    return DecoderConfig.__dataclass_fields__["norm_epsilon"].default
+
+
 def test_weights_of_16_bits_give_nearly_the_same():
     made, x = module(PLAIN), jnp.asarray(np.random.default_rng(3).standard_normal((1, 40, 8)), jnp.float32)
     exact = made(x)
@@ -179,6 +214,28 @@ def test_active_parameters_are_those_of_the_chosen_experts():
     assert counts["active"] == others + 2 * (2 * each + beside)
 
 
+def test_active_parameters_of_experts_that_change_nothing_are_none():
+    experts = replace(PLAIN, chosen=7, identities=3)
+    config = DecoderConfig(
+        9, 8, 1, 2, 2, 4, 7, ropes=(Rope(1e4, 4),), layer_feed_forward=("experts",), parts=(experts,)
+    )
+    counts = parameter_counts(nnx.eval_shape(lambda: Decoder(config)))
+    assert counts["active"] == counts["total"]
+
+
+def test_active_parameters_of_routed_attention():
+    config = DecoderConfig(
+        9, 8, 2, 4, 2, 4, 7, ropes=(Rope(1e4, 4),), layer_mixer=("routed_attention",) * 2, parts=(PLAIN,)
+    )
+    counts = parameter_counts(nnx.eval_shape(lambda: Decoder(config)))
+    each, router, keys_and_values = 2 * 8 * 8, 6 * 8, 2 * 8 * 8
+    others = 2 * 9 * 8 + 8 + 2 * (router + keys_and_values + 2 * 8 + 3 * 7 * 8)
+    assert counts["total"] == others + 2 * 6 * each
+    assert counts["active"] == others + 2 * 2 * each
+    with pytest.raises(InputError, match="the number of heads is 2"):
+        nnx.eval_shape(lambda: Decoder(replace(config, heads=2)))
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
@@ -192,6 +249,9 @@ def test_active_parameters_are_those_of_the_chosen_experts():
         ({"scale": float("nan")}, "finite"),
         ({"choice": "sparse_mixer", "chosen": 3}, "sparse mixer"),
         ({"gate_bound": 0.0}, "above 0"),
+        ({"identities": -1}, "0 or more"),
+        ({"identities": 2, "groups": 3, "chosen_groups": 2}, "fall into groups"),
+        ({"identities": 2, "chosen": 9}, "at most 8"),
     ],
 )
 def test_experts_that_cannot_be_are_refused(wrong, said):

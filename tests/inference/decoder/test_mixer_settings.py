@@ -3,12 +3,15 @@
 import pytest
 
 from bayeslaw.errors import InputError
+from inference.decoder.halving import Halving
+from inference.decoder.linear_attention_settings import KimiDelta, MatrixMemory, TimeMixing
 from inference.decoder.mixer_settings import GatedDelta, GatedLinearUnit, Mamba, Mamba2, ShortConvolution, SideBySide
 from inference.decoder.mixers import MIXERS, RECURRENT
 from inference.decoder.mlp_scales import MLPScales
 
 MAMBA = {"inner_width": 8, "state_width": 4, "step_rank": 2, "taps": 4}
 MAMBA2 = {"heads": 4, "head_width": 6, "groups": 2, "state_width": 4, "taps": 4}
+MEMORY = {"heads": 2, "key_width": 4, "value_width": 8}
 DELTA = {"key_heads": 2, "value_heads": 4, "key_width": 6, "value_width": 8, "taps": 4}
 
 
@@ -29,6 +32,11 @@ DELTA = {"key_heads": 2, "value_heads": 4, "key_width": 6, "value_width": 8, "ta
         (GatedLinearUnit, {"inner_width": 31, "blocks": 2, "taps": 4}, "inner width of GatedLinearUnit is 31"),
         (ShortConvolution, {"taps": 2.5}, "taps of ShortConvolution is 2.5"),
         (SideBySide, {"attention_in": 0.0}, "attention in of SideBySide is 0.0"),
+        (KimiDelta, {"heads": 2, "head_width": 8, "taps": 0}, "taps of KimiDelta is 0"),
+        (TimeMixing, {"inner_width": 0}, "inner width of TimeMixing is 0"),
+        (Halving, {"every": 0}, "every of Halving is 0"),
+        (MatrixMemory, MEMORY | {"key_width": 0}, "key width of MatrixMemory is 0"),
+        (MatrixMemory, MEMORY | {"gate_softcap": float("nan")}, "gate softcap of MatrixMemory is nan"),
         (MLPScales, {"gate": float("nan")}, "gate of MLPScales is nan"),
     ],
 )

@@ -35,6 +35,7 @@ ROPE_FIELDS = {
     "linear": ("factor",),
     "llama3": ("factor", "original_max_length", "low_frequency_factor", "high_frequency_factor"),
     "yarn": ("factor", "original_max_length", "beta_fast", "beta_slow", "magnitude", "truncate"),
+    "proportional": ("share", "factor"),
     "longrope": ("original_max_length", "magnitude", "short_factors", "long_factors"),
 }
 # Mistakes that change nothing, and why.
@@ -52,6 +53,10 @@ WITHOUT_EFFECT = {
     ("minicpm3", "attention_scale"): "stated, and what the width of a head gives",
     ("deepseek_v2", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
     ("glm4_moe_lite", "LatentAttention.norm_epsilon"): "too small to see beside the variance of latent vectors",
+    **dict.fromkeys(
+        ((name, "LatentAttention.norm_epsilon") for name in ("longcat_flash", "sarvam_mla", "axk1", "kimi_linear")),
+        "too small to see beside the variance of latent vectors",
+    ),
     ("glm4_moe_lite", "attention_scale"): "stated, and what the width of a head gives",
     ("lfm2_moe", "Experts.added_sum"): "a millionth beside a sum of shares near one",
     ("gpt_bigcode", "layout"): "one group of queries, key and value is laid out like three blocks",
@@ -71,6 +76,7 @@ def wrong_ropes(rope: Rope, head_width: int) -> Iterator[tuple[str, Rope]]:
         wrong = {
             "truncate": not rope.truncate,
             "magnitude": 1.0,
+            "share": 0.5 * rope.share,
             "short_factors": rope.long_factors,
             "long_factors": rope.short_factors,
         }.get(name, 2 * value)

@@ -12,7 +12,7 @@ from parity.checkpoints import case_ids, differences, log_probabilities, write_c
 from parity.saved_names import FORMS, read_record, saved_shapes
 from parity.seeded import seeded_tensor
 from parity.stored import spread, tensor_shapes
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import open_checkpoint
@@ -40,6 +40,8 @@ IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
     ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
+    ("llama4", "llama4_text", "language_model.model.", "vision_model.patch_embedding.linear.weight"),
+    ("aria", "aria_text", "language_model.model.", "vision_tower.layer.weight"),
     ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
 ]
 # Of cases beside the first of each family, those of the gate: what else positions, long texts, and blocks are made of.
@@ -74,7 +76,7 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("qwen2", {"layer_types": ["sliding_attention"] * 4, "use_sliding_window": False}),
     ("qwen3", {"layer_types": ["chunked_attention"] * 4}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5}}),
-    ("llama", {"rope_parameters": {"rope_type": "proportional", "rope_theta": 1e4}}),
+    ("llama", {"rope_parameters": {"rope_type": "axial", "rope_theta": 1e4}}),
     ("llama", {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}}),
     ("llama", {"quantization_config": {"quant_method": "gptq", "bits": 4}}),
     ("openai-gpt", {"afn": "gelu_10"}),
@@ -88,7 +90,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("codegen", {"rotary_dim": None}),
     ("diffllama", {"num_key_value_heads": 1}),
     ("vaultgemma", {"layer_types": ["chunked_attention"] * 4}),
-    ("llama", {"model_type": "longcat_flash"}),
     ("deepseek_v2", {"topk_method": "noaux_tc"}),
     ("phimoe/longrope", {"num_experts_per_tok": 3}),
     ("hunyuan_v1_moe", {"moe_topk": [2, 2, 3]}),
@@ -100,18 +101,46 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("mixtral", {"num_experts_per_tok": 6}),
     ("glm4_moe", {"n_group": 4}),
     ("llama", {"model_type": "t5"}),
-    ("llama", {"model_type": "xlstm"}),
+    ("llama", {"model_type": "reformer"}),
     ("mamba", {"hidden_act": "gelu_10"}),
     ("mamba2", {"time_step_limit": [0.2, 0.1]}),
     ("mamba2", {"n_groups": 3}),
     ("bamba", {"mamba_n_groups": 3}),
     ("lfm2", {"layer_types": ["conv", "full_attention", "conv", "sliding_attention"]}),
+    ("lfm3", {"layer_types": ["conv", "full_attention", "conv", "chunked_attention"]}),
+    ("lfm3", {"sliding_window": None}),
     ("granitemoehybrid", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
     ("recurrent_gemma", {"lru_width": 31}),
     ("nemotron_h", {"moe_latent_size": 16}),
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
+    ("llama4_text", {"attention_chunk_size": None}),
+    ("llama4_text", {"layer_types": ["sliding_attention"] * 4}),
+    ("llama4_text", {"no_rope_layers": [0, 1]}),
+    ("jetmoe", {"activation_function": "gelu_10"}),
+    ("longcat_flash", {"router_bias": True}),
+    ("longcat_flash", {"head_dim": 8}),
+    ("longcat_flash", {"qk_head_dim": 8}),
+    ("longcat_flash", {"num_key_value_heads": 2}),
+    ("minimax", {"rotary_dim": 4}),
+    ("minimax", {"layer_types": ["linear_attention"] * 3}),
+    ("minimax", {"layer_types": ["sliding_attention"] * 4}),
+    ("mimo_v2_flash", {"layer_types": ["chunked_attention"] * 3}),
+    ("dbrx", {"rope_parameters": {"rope_type": "linear", "rope_theta": 1e4, "factor": 2.0}}),
+    ("dbrx", {"ffn_config": {"ffn_hidden_size": 24, "moe_num_experts": 5, "moe_normalize_expert_weights": 2.0}}),
+    ("aria_text", {"hidden_act": "gelu"}),
+    ("beam", {"layer_types": ["full_attention"] * 2}),
+    ("beam", {"rope_parameters": {"sliding_attention": {"rope_type": "default", "rope_theta": 1e4}}}),
+    ("kimi_linear", {"mla_use_nope": False}),
+    ("kimi_linear", {"moe_router_activation_func": "softmax"}),
+    ("kimi_linear", {"tie_word_embeddings": True}),
+    ("kimi_linear", {"layer_types": ["linear_attention", "sliding_attention"] * 2}),
+    ("rwkv", {"layer_norm_epsilon": 1e-6}),
+    ("xlstm", {"use_bias": True}),
+    ("xlstm", {"weight_mode": "fused"}),
+    ("xlstm", {"embedding_dim": 16}),
+    ("xlstm", {"num_blocks": 2}),
 ]
 
 
@@ -137,7 +166,7 @@ def test_every_family_has_a_case():
     "name",
     in_gate(
         ["phi3/longrope", "bamba"],
-        ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma"],
+        ["llama/llama3", "gemma2", "phi3/longrope", "deepseek_v3", "mamba", "bamba", "recurrent_gemma", "rwkv"],
     ),
 )
 def test_a_batch_of_mixed_lengths_equals_one_by_one(name, tmp_path):
@@ -216,6 +245,28 @@ def test_another_name_of_an_architecture_is_read(tmp_path):
     folder = write_checkpoint(tmp_path, CASES["gpt2"])
     change_config(folder, {"model_type": "gpt-sw3"})
     assert_parity(folder, CASES["gpt2"])
+
+
+def test_a_correction_that_no_checkpoint_has_is_zero(tmp_path):
+    """A.X-K1 was published without it; its dense layers have a norm that is not used."""
+    case = CASES["axk1"]
+    names = [name for name in tensor_shapes("axk1") if name.endswith("e_score_correction_bias")]
+    norm = "model.layers.0.post_mlp_layernorm.weight"
+    folder = write_checkpoint(tmp_path, case, extra={norm: np.ones(32, np.float32)})
+    weights = load_file(folder / "model.safetensors")
+    save_file(weights | {name: np.zeros_like(weights[name]) for name in names}, folder / "model.safetensors")
+    wanted = log_probabilities(load(folder), case_ids(case))
+    assert len(names) == 2
+    save_file({name: one for name, one in weights.items() if name not in names}, folder / "model.safetensors")
+    for found, run in zip(log_probabilities(load(folder), case_ids(case)), wanted, strict=True):
+        np.testing.assert_array_equal(found, run)
+
+
+def test_a_dbrx_rotates_by_the_base_it_was_trained_with(tmp_path):
+    folder = write_checkpoint(tmp_path, CASES["dbrx"])
+    for stated in ({"rope_type": "default", "rope_theta": 1e4}, None):
+        change_config(folder, {"rope_parameters": stated})
+        assert read_decoder_config(open_checkpoint(folder)).ropes[0].theta == 5e5
 
 
 def test_a_head_that_is_not_tied_must_be_stored(tmp_path):

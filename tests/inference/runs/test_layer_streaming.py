@@ -34,7 +34,10 @@ from inference.texts.tokens import Encoding
 
 QUICK = [("llama", "float32"), ("gemma3_text", "bfloat16")]
 SLOW = [("gpt2", "bfloat16"), ("gemma3_text", "float32"), ("llama", "bfloat16"), ("gpt2", "float32")]
-SLOW += [(name, kind) for name in ("gpt_neo", "phi3/longrope", "opt/350m") for kind in ("float32", "bfloat16")]
+SLOW += [(name, "float32") for name in ("llama4_text", "jetmoe", "longcat_flash", "minimax", "mimo_v2_flash", "axk1")]
+SLOW += [(name, "bfloat16") for name in ("beam", "dbrx", "aria_text", "flint", "kolibri1", "sarvam_moe")]
+OTHERS = ("gpt_neo", "phi3/longrope", "opt/350m", "kimi_linear", "rwkv/halved", "xlstm")
+SLOW += [(name, kind) for name in OTHERS for kind in ("float32", "bfloat16")]
 
 
 def prepared_case(folder, name, dtype="float32"):
