@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 WAIT = 300.0
 OPTIMISATIONS_OFF = "jax_disable_most_optimizations"
 # Fits of which tests of the gate look at a quick form.
-IN_TWO_FORMS = ("chinchilla", "collaboration", "few_rows", "joint", "partial", "power")
+IN_TWO_FORMS = ("chinchilla", "joint", "few_rows")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -136,12 +136,12 @@ def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
 
 @pytest.fixture(scope="session")
 def collaboration_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("quick_collaboration")
+    return file_of_fit("collaboration")
 
 
 @pytest.fixture(scope="session")
 def power_file(file_of_fit: Callable[[str], Path]) -> Path:
-    return file_of_fit("quick_power")
+    return file_of_fit("power")
 
 
 @pytest.fixture(scope="session")
@@ -156,12 +156,12 @@ def joint_file(file_of_fit: Callable[[str], Path], request: pytest.FixtureReques
 
 @pytest.fixture(scope="session")
 def collaboration_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("quick_collaboration")
+    return read_fit("collaboration")
 
 
 @pytest.fixture(scope="session")
 def power_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("quick_power")
+    return read_fit("power")
 
 
 @pytest.fixture(scope="session")
@@ -186,7 +186,7 @@ def tiny_log_fit(read_fit: Callable[[str], Fit]) -> Fit:
 
 @pytest.fixture(scope="session")
 def partial_fit(read_fit: Callable[[str], Fit]) -> Fit:
-    return read_fit("quick_partial")
+    return read_fit("partial")
 
 
 @pytest.fixture(scope="session", params=FORMS)

@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy import stats
 
-FITS = ("quick_power", "power", "collaboration", "chinchilla")
+FITS = ("collaboration", "power", "chinchilla")
 DRAWN = {
     "plot_trace_dist": {},
     "plot_forest": {},
@@ -29,8 +29,7 @@ PARETO = "ignore:Estimated shape parameter of Pareto distribution:UserWarning"
 
 
 @pytest.fixture(
-    scope="module",
-    params=[pytest.param(name, marks=() if name == "quick_power" else pytest.mark.slow) for name in FITS],
+    scope="module", params=[pytest.param(name, marks=() if name == "power" else pytest.mark.slow) for name in FITS]
 )
 def fitted(request, read_fit):
     # As the sampler leaves it, which `chinchilla_fit` is not.

@@ -137,8 +137,8 @@ def test_no_two_files_share_a_name():
 @pytest.mark.parametrize(
     ("name", "at"),
     [
-        ("quick_power", ["7e9"]),
-        pytest.param("quick_collaboration", ["7e9"], marks=pytest.mark.slow),
+        ("power", ["7e9"]),
+        pytest.param("collaboration", ["7e9"], marks=pytest.mark.slow),
         ("quick_joint", {"members": ["7e9:alder"]}),
     ],
 )

@@ -21,7 +21,7 @@ FUNCTIONS = [
 ]
 NEED_A_SERVER_OR_FILES = {"losses_from_completions", "losses_from_harness", "read_token_losses"}
 """Of these no example can be run here, but for the import."""
-FITS = {"fit": "quick_power", "pools_fit": "quick_collaboration", "joint_fit": "quick_joint"}
+FITS = {"fit": "power", "pools_fit": "collaboration", "joint_fit": "quick_joint"}
 """What examples call fits that they do not make, and which of the shared ones stand for them."""
 
 

@@ -54,8 +54,7 @@ def keys_of(value: Any, path: str = "") -> Iterator[str]:
 @pytest.fixture(scope="module")
 def runs(file_of_fit, tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
-    names = ("quick_collaboration", "quick_power", "quick_joint", "quick_chinchilla", "tiny")
-    fits = {name: file_of_fit(name) for name in names}
+    fits = {name: file_of_fit(name) for name in ("collaboration", "power", "quick_joint", "quick_chinchilla", "tiny")}
     twin = folder / "twin.nc"
     shutil.copy(fits["tiny"], twin)
     candidates = folder / "candidates.csv"
@@ -71,15 +70,15 @@ def runs(file_of_fit, tmp_path_factory):
         "pools": [("pools", *ZOO, "--max-size", "2", "--out", folder / "pools")],
         "fit": [("fit", made, "--law", "collaboration", *quick, "--out", folder / "f.nc")],
         "fit --prior-only": [("fit", *ZOO, "--law", "power", *quick, "--prior-only")],
-        "summary": [("summary", fits["quick_collaboration"])],
-        "check": [("check", fits["quick_collaboration"]), ("check", fits["quick_joint"])],
+        "summary": [("summary", fits["collaboration"])],
+        "check": [("check", fits["collaboration"]), ("check", fits["quick_joint"])],
         "predict": [
-            ("predict", fits["quick_collaboration"], "--parameters", "7e9"),
-            ("predict", fits["quick_collaboration"], "--members", "7e9:alder,3e9:birch"),
-            ("predict", fits["quick_power"], "--parameters", "7e9"),
+            ("predict", fits["collaboration"], "--parameters", "7e9"),
+            ("predict", fits["collaboration"], "--members", "7e9:alder,3e9:birch"),
+            ("predict", fits["power"], "--parameters", "7e9"),
             ("predict", fits["quick_chinchilla"], "--parameters", "7e9", "--training-tokens", "1e11"),
         ],
-        "when": [("when", fits["quick_collaboration"], "--budgets", "7B")],
+        "when": [("when", fits["collaboration"], "--budgets", "7B")],
         "choose": [("choose", *ZOO, "--max-size", "2")],
         "next": [("next", fits["quick_joint"], "--candidates", candidates, "--draws", "50")],
         "attainability": [("attainability", *ZOO, "--members", MEMBERS, "--rules", "oracle,mixture,best")],

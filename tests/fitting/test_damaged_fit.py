@@ -240,7 +240,7 @@ def test_numbers_that_do_not_go_together_are_refused(tiny_fit, group, name, chan
 
 
 @pytest.mark.parametrize(
-    "name", ["quick_joint", "quick_few_rows", "quick_collaboration", pytest.param("few_rows", marks=pytest.mark.slow)]
+    "name", ["quick_joint", "quick_few_rows", "collaboration", pytest.param("few_rows", marks=pytest.mark.slow)]
 )
 def test_fits_of_every_law_are_looked_at(file_of_fit, name):
     fit = load_fit(file_of_fit(name), keep=OPTIONAL_GROUPS)

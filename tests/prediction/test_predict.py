@@ -57,9 +57,7 @@ def test_the_mean_band_is_the_law_at_every_draw(collaboration_fit, regime):
         np.testing.assert_allclose(frame[["lower", "upper"]].iloc[row], np.quantile(draws, [0.1, 0.9]), rtol=1e-9)
 
 
-@pytest.mark.slow
-def test_a_new_pool_scatters_around_the_law_as_the_noise_says(read_fit):
-    collaboration_fit = read_fit("collaboration")
+def test_a_new_pool_scatters_around_the_law_as_the_noise_says(collaboration_fit):
     at = {"parameters": [7e9] * 5, "regime": "single"}
     new = predict_draws(collaboration_fit, at).to_numpy().reshape(-1, 5)
     mean = by_hand(collaboration_fit, 7e9, "single")[:, None]

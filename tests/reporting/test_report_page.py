@@ -177,12 +177,12 @@ def test_the_level_is_what_was_asked_for(page, power_fit):
     assert "90 %" not in narrow.words().replace("ends of a 90 % interval", "")
 
 
-KINDS_OF_FITS = ("quick_power", "quick_chinchilla", "quick_joint", "quick_few_rows")
+KINDS_OF_FITS = ("power", "quick_chinchilla", "quick_joint", "quick_few_rows")
 
 
-@pytest.mark.parametrize("name", in_gate({"quick_power", "quick_joint"}, KINDS_OF_FITS))
+@pytest.mark.parametrize("name", in_gate({"power", "quick_joint"}, KINDS_OF_FITS))
 def test_every_kind_of_fit_has_a_page(name, page, of_power, read_fit):
-    found = of_power if name == "quick_power" else page(read_fit(name))
+    found = of_power if name == "power" else page(read_fit(name))
     check_alone(found)
     assert sections(found) == list(OF_FIT)
     assert len(found.all("svg")) >= 3
@@ -284,7 +284,7 @@ def test_fits_of_the_same_rows_are_compared_by_what_they_predict(page, read_fit)
     ("names", "why"),
     [
         (("tiny", "quick_chinchilla"), "do not take the same budgets"),
-        (("quick_power", "quick_collaboration"), "one is of models, another of pools"),
+        (("power", "collaboration"), "one is of models, another of pools"),
     ],
 )
 def test_what_cannot_be_set_side_by_side_is_not(names, why, read_fit):
@@ -296,7 +296,7 @@ def test_what_cannot_be_set_side_by_side_is_not(names, why, read_fit):
 
 
 def test_predictions_are_at_budgets_that_all_fits_have_seen(read_fit):
-    fit = read_fit("quick_power")
+    fit = read_fit("power")
     told = common_predictions({"a": fit, "b": fit}, interval=0.5, seed=0)
     first = str(fit.model.groups[0])
     assert told["fit"].tolist()[:2] == ["a", "b"]
