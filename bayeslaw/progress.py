@@ -219,7 +219,12 @@ class _NotebookBar:
         else:
             from tqdm.std import tqdm
         self._bar = tqdm(
-            total=work.total, initial=work.made, desc=work.what, unit=f" {work.unit or 'steps'}", leave=False
+            total=work.total,
+            initial=work.made,
+            desc=work.what,
+            unit=f" {work.unit or 'steps'}",
+            bar_format="{desc}: at work for {elapsed}" if work.total is None else None,
+            leave=False,
         )
 
     def advance(self, done: int) -> None:

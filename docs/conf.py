@@ -1,11 +1,13 @@
 """Settings of the site: `uv run --group docs sphinx-build -n -W --keep-going docs docs/_build/html`."""
 
+import re
 import sys
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
+LONG_TEXT = re.compile(r"""(["'])(?:(?!\1).){60,}\1""")
 sys.path.insert(0, str(HERE / "extensions"))
 
 project = "bayeslaw"
@@ -70,6 +72,8 @@ html_title = "bayeslaw"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+# Pages without others below them need no list of these.
+html_sidebars = {"gallery": [], "install": []}
 html_theme_options = {
     "show_toc_level": 2,
     "navigation_with_keys": True,
@@ -88,6 +92,14 @@ def as_code(app: Any, env: Any, node: Any, content: Any) -> Any:
     return content if node.get("refdomain") == "py" and node["reftype"] == "obj" else None
 
 
+def readable_signature(app: Any, what: str, name: str, item: Any, options: Any, signature: Any, returns: Any) -> Any:
+    """Leave defaults out of a signature that are no code, or long text."""
+    if not signature:
+        return None
+    return LONG_TEXT.sub("...", signature.replace("<factory>", "...")), returns
+
+
 def setup(app: Any) -> None:
     """Connect with Sphinx."""
+    app.connect("autodoc-process-signature", readable_signature)
     app.connect("missing-reference", as_code)

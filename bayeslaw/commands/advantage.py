@@ -24,10 +24,12 @@ from bayeslaw.commands.common import (
 )
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from bayeslaw.pools.advantages import Advantage
@@ -109,12 +111,18 @@ def _show(found: Advantage, out: Console) -> None:
     )
     for name in ("members", "pairs", "advantage", "better partners", "diversity"):
         table.add_column(name, justify="right")
-    for parts in found.parts:
-        estimates = (parts.total, parts.better_partners, parts.diversity)
-        table.add_row(str(parts.size), f"{parts.pairs:,}", *map(_words, estimates))
+    rows = [(parts.total, parts.better_partners, parts.diversity) for parts in found.parts]
+    form = loss_form(end for row in rows for estimate in row for end in _ends(estimate))
+    for parts, row in zip(found.parts, rows, strict=True):
+        table.add_row(str(parts.size), f"{parts.pairs:,}", *(_words(estimate, form) for estimate in row))
     out.print(table)
     out.print(found.definition, soft_wrap=True)
 
 
-def _words(estimate: Estimate) -> str:
-    return f"{loss_text(estimate.value)} ({loss_text(estimate.lower)} to {loss_text(estimate.upper)})"
+def _ends(estimate: Estimate) -> tuple[float, float, float]:
+    return estimate.value, estimate.lower, estimate.upper
+
+
+def _words(estimate: Estimate, form: Callable[[float], str]) -> str:
+    value, lower, upper = map(form, _ends(estimate))
+    return f"{value} ({lower} to {upper})"

@@ -34,12 +34,12 @@ def show_rules(found: Attainabilities) -> None:
         for each in found.of_rules.values()
         for value in (each.difference.value, each.difference.lower, each.difference.upper)
     ]
-    apart = loss_form(ends)
+    apart, of_losses = loss_form(ends), loss_form(each.rule_loss for each in found.of_rules.values())
     for name, each in found.of_rules.items():
         share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
         runs = count_label(found.parameters[name]) if name in found.parameters else ""
         price = (f"{found.prices[name]:.4g}" if name in found.prices else "",) if found.prices else ()
-        table.add_row(rule_label(name), loss_text(each.rule_loss), _words(each, apart), share, runs, *price)
+        table.add_row(rule_label(name), of_losses(each.rule_loss), _words(each, apart), share, runs, *price)
     out = console()
     out.print(table)
     for sentence in _sentences(found):
@@ -104,8 +104,9 @@ def show_cascade_costs(found: pd.DataFrame) -> None:
         *(("price a sample", "of dearest") if priced else ()),
     ):
         table.add_column(name, justify="right")
+    forms = {name: loss_form(found[name]) for name in ("loss", "difference", "standard_error")}
     for row in found.to_dict(orient="records"):
-        losses = (loss_text(row[name]) for name in ("loss", "difference", "standard_error"))
+        losses = (form(row[name]) for name, form in forms.items())
         prices = (f"{row['price']:.4g}", f"{row['share_of_dearest']:.0%}") if priced else ()
         runs = count_label(row["parameters"]), f"{row['share_of_largest']:.0%}"
         table.add_row(f"{row['weight']:g}", *losses, *runs, *prices)

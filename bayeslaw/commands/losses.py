@@ -24,7 +24,7 @@ from bayeslaw.commands.common import (
 )
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.losses.sizes import count_label
 
 if TYPE_CHECKING:
@@ -83,13 +83,16 @@ def _show(report: LossReport, out: Console) -> None:
     table.add_column("family")
     for name in ("parameters", report.loss_unit, "standard error", "wins"):
         table.add_column(name, justify="right")
+    of_losses, of_errors = (
+        loss_form(getattr(model, name) for model in report.models) for name in ("loss", "standard_error")
+    )
     for model in report.models:
         table.add_row(
             model.model,
             model.family,
             count_label(model.parameters),
-            loss_text(model.loss),
-            "" if model.standard_error != model.standard_error else loss_text(model.standard_error),
+            of_losses(model.loss),
+            "" if model.standard_error != model.standard_error else of_errors(model.standard_error),
             "" if model.wins is None else f"{model.wins:.1%}",
         )
     out.print(table)

@@ -11,7 +11,7 @@ import typer
 from bayeslaw.commands.common import FitArgument, JsonOption, SeedOption, console, warn_if_untrusted
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.inputs.input_paths import check_file_there, check_fit_there
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form
 from bayeslaw.pools.rules import describe_rules
 
 if TYPE_CHECKING:
@@ -92,12 +92,13 @@ def _show(found: NextScores, out: Console) -> None:
     table.add_column("score next")
     for name in ("cost", "expected regret now", "after", "lowered by", "per cost"):
         table.add_column(name, justify="right")
+    form = loss_form(row.expected_regret_now for row in found.rows)
     for row in found.rows:
         less = row.expected_regret_now - row.expected_regret_after
         numbers = (
-            f"{loss_text(row.expected_regret_now)} ± {row.now_error:.1g}",
-            f"{loss_text(row.expected_regret_after)} ± {row.after_error:.1g}",
-            f"{loss_text(less)} ± {row.error:.1g}",
+            f"{form(row.expected_regret_now)} ± {row.now_error:.1g}",
+            f"{form(row.expected_regret_after)} ± {row.after_error:.1g}",
+            f"{form(less)} ± {row.error:.1g}",
             f"{row.per_cost:.2g} ± {row.per_cost_error:.1g}",
         )
         table.add_row(row.words, f"{row.cost:.3g}", *numbers)

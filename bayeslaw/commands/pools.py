@@ -27,7 +27,7 @@ from bayeslaw.commands.common import (
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.input_paths import check_file_there
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.pools.rules import USUAL_RULE, describe_rules, find_rule, rule_names, sample_rules
 
 if TYPE_CHECKING:
@@ -198,9 +198,11 @@ def _show(record: dict[str, Any], out: Console) -> None:
     )
     for name in ("regime", "pools", "parameters", "lowest loss", "mean loss", "highest loss"):
         table.add_column(name, justify="left" if name == "regime" else "right")
+    names = ("loss_min", "loss_mean", "loss_max")
+    form = loss_form(each[name] for each in record["regimes"] for name in names)
     for each in record["regimes"]:
         sizes = " to ".join(count_label(each[name]) for name in ("parameters_min", "parameters_max"))
-        losses = (loss_text(each[name]) for name in ("loss_min", "loss_mean", "loss_max"))
+        losses = (form(each[name]) for name in names)
         table.add_row(each["regime"], f"{each['pools']:,}", sizes, *losses)
     out.print(table)
     lowest = record["lowest"]

@@ -159,29 +159,37 @@ def check_candidates(candidates: Sequence[Candidate], scored: Sequence[str]) -> 
         )
 
 
-def check_sizes_as_scored(candidates: Mapping[str, Candidate], scored: Mapping[str, float]) -> None:
-    """Refuse a row of a scored model that states another size: it may be another model.
+def check_as_scored(candidates: Mapping[str, Candidate], scored: Mapping[str, tuple[float, str]]) -> None:
+    """Refuse a row of a scored model that states another size or family: it may be another model.
 
     Parameters
     ----------
     candidates
         Rows of scored models, by name.
     scored
-        Sizes of the models of the table, by name.
+        Sizes and families of the models of the table, by name.
 
     Raises
     ------
     InputError
-        If the sizes of one differ by more than rounding.
+        If the sizes of one differ by more than rounding, or its families.
     """
     for name, candidate in candidates.items():
-        sizes = sorted((candidate.parameters, scored[name]))
+        size, family = scored[name]
+        sizes = sorted((candidate.parameters, size))
         if sizes[1] > ROUNDED * sizes[0]:
             raise InputError(
                 f"the candidate {name} has {count_label(candidate.parameters)} parameters, and the model of that name "
-                f"that was scored has {count_label(scored[name])}",
+                f"that was scored has {count_label(size)}",
                 "for a scored model its own size, beside what it costs",
                 "correct the size, or give the candidate another name",
+            )
+        if candidate.family != family:
+            raise InputError(
+                f"the candidate {name} is of the family {candidate.family!r}, and the model of that name that was "
+                f"scored of {family!r}",
+                "for a scored model its own family, beside what it costs",
+                "correct the family, or give the candidate another name",
             )
 
 

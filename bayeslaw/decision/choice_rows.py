@@ -12,7 +12,7 @@ from bayeslaw.decision.idle_members import HardlyMatters, hardly_words
 from bayeslaw.decision.limits import COSTS
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.former_names import former_field
-from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.loss_text import loss_form, loss_text
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.markup import Html, answer, frame_table
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND
@@ -267,7 +267,7 @@ class Choices:
     def _repr_html_(self) -> Html:
         kind = f"{self.interval:.0%} intervals, {self.interval_kind}"
         forms: dict[str, Callable[[float], str]] = {
-            **dict.fromkeys(OF_LOSSES, loss_text),
+            **{name: loss_form(self.table[name]) for name in OF_LOSSES if name in self.table},
             **dict.fromkeys(("parameters", "active_parameters"), count_label),
         }
         costs = forms | {"cost": COSTS[self.cost].label}

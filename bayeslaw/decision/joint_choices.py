@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
-from bayeslaw.decision.candidates import Candidate, check_parts, check_sizes_as_scored, doubts
+from bayeslaw.decision.candidates import Candidate, check_as_scored, check_parts, doubts
 from bayeslaw.decision.cheaper_pools import CheaperPool, cheapest_as_good
 from bayeslaw.decision.choice_rows import Choice, Choices, FrontPool, amount, counted
 from bayeslaw.decision.cluster_draws import odds_of
@@ -47,7 +47,8 @@ def joint_choices(
     # A scored model among the candidates says what it costs, which no fit knows.
     priced = {candidate.name: candidate for candidate in candidates if candidate.name in scored}
     check_parts(candidates, fit.parameters_kind)
-    check_sizes_as_scored(priced, dict(zip(scored, table.parameters.tolist(), strict=True)))
+    known = zip(table.parameters.tolist(), table.families.tolist(), strict=True)
+    check_as_scored(priced, dict(zip(scored, known, strict=True)))
     candidates = [candidate for candidate in candidates if candidate.name not in scored]
     chosen_rule = decided_by(rule, table.answer_unit, votes=table.votes).name
     models = _models(fit, candidates, priced)

@@ -59,7 +59,7 @@ class Fit:
     ----------
     tree
         Draws, prior and data, as `bayeslaw.fitting.tree.build_tree` builds it; ArviZ functions take it. Those that need
-        densities or replicates of each row take that of `with_log_likelihood`, and say so.
+        densities or replicates of each row take that of `with_log_likelihood` or `with_replicates`, and say so.
     """
 
     tree: xr.DataTree
@@ -164,16 +164,15 @@ class Fit:
         return Fit(self.tree.filter(lambda node: node.name not in left_out))
 
     def with_log_likelihood(self) -> "Fit":
-        """Make what ArviZ needs for each row and draw: log densities of the rows, and replicates of them.
+        """Make the log density of each row at each draw, which leave-one-out and the comparison of fits are made of.
 
-        Both are made of the draws that the fit keeps, and are the same numbers each time. A fit of many rows does not
-        hold them by itself: they take four bytes a row and draw each.
+        It is made of the draws that the fit keeps, and is the same each time. A fit of many rows does not hold it by
+        itself: it takes four bytes a row and draw.
 
         Returns
         -------
         Fit
-            The same fit, whose tree has the groups ``log_likelihood`` and ``posterior_predictive``, and
-            ``prior_predictive`` where it keeps its prior.
+            The same fit, whose tree has the group ``log_likelihood``.
 
         Examples
         --------
@@ -181,10 +180,28 @@ class Fit:
         >>> fit = bl.fit("power", bl.load_dataset("zoo", unit="document"))  # doctest: +SKIP
         >>> az.loo(fit.with_log_likelihood().tree)  # doctest: +SKIP
         """
-        return self.with_groups(ROW_GROUPS)
+        return self.with_groups(["log_likelihood"])
+
+    def with_replicates(self) -> "Fit":
+        """Make replicates of each row at each draw, which predictive checks are made of; else as `with_log_likelihood`.
+
+        Returns
+        -------
+        Fit
+            The same fit, whose tree has the group ``posterior_predictive``, and ``prior_predictive`` where it keeps its
+            prior.
+
+        Examples
+        --------
+        >>> import arviz as az, bayeslaw as bl
+        >>> fit = bl.fit("power", bl.load_dataset("zoo", unit="document"))  # doctest: +SKIP
+        >>> az.plot_ppc_dist(fit.with_replicates().tree)  # doctest: +SKIP
+        >>> az.loo_pit(fit.with_log_likelihood().with_replicates().tree)  # doctest: +SKIP
+        """
+        return self.with_groups([name for name in ROW_GROUPS if name != "log_likelihood"])
 
     def with_groups(self, groups: Iterable[str]) -> "Fit":
-        """Make those groups by row that the fit does not hold; see `with_log_likelihood`."""
+        """Make those groups by row that the fit does not hold, as `with_log_likelihood` and `with_replicates` do."""
         return Fit(with_row_groups(self, [name for name in groups if name in ROW_GROUPS]))
 
     @accepts(self=as_given, path=a_path)
@@ -307,7 +324,7 @@ def fit(
     keep
         Which optional groups the fit has, of ``prior, prior_predictive, posterior_predictive, log_likelihood,
         log_prior``. None for all of them, without the densities and replicates of each row (the middle three) where
-        these exceed 5 MB together: `Fit.with_log_likelihood` makes them when they are wanted.
+        these exceed 5 MB together: `Fit.with_log_likelihood` and `Fit.with_replicates` make them when they are wanted.
 
     Returns
     -------

@@ -9,10 +9,10 @@ from bayeslaw.fitting.fit_file import ROW_GROUPS
 
 ACCEPTED = "the tree of a fit that has its groups by row"
 REMEDY = (
-    "write fit.with_log_likelihood().tree in place of fit.tree, or fit with keep= (on the command line --keep all) "
-    "to keep them"
+    "in place of fit.tree write fit.with_log_likelihood().tree for densities, fit.with_replicates().tree for "
+    "replicates, fit.with_log_likelihood().with_replicates().tree for both, or fit with keep= (on the command line "
+    "--keep all) to keep them"
 )
-
 PRIOR_REMEDY = "write bayeslaw.prior_predictive(law, data, keep=['prior', 'prior_predictive'])"
 
 

@@ -15,6 +15,8 @@ from bayeslaw.likelihood.effect_parts import EffectPart
 
 ROWS_AT_ONCE = 2048
 """Of so many rows the products of each two loadings are held at a time."""
+DRAWS_AT_ONCE = 64
+"""So many draws of a block of rows stay in a core's cache while their densities are worked out."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +55,48 @@ class ManyDraws:
         np.ndarray
             In float32, shape ``[draw, row]``.
         """
-        deviation, explained = residual.copy(), np.zeros_like(residual)
-        for part, weighted in zip(self.dependence.parts, self._weighted(residual), strict=True):
-            scale, loadings = self._scale(part), self.dependence.loadings @ part.turn
-            covariance = scale[:, :, None] * scale[:, None, :] * np.linalg.inv(self._core(part))
-            deviation -= _times(covariance, weighted) @ loadings.T
-            _add_squares(covariance, loadings, explained)
+        effects, entries = self._given_rows(residual)
+        turns = np.concatenate([part.turn for part in self.dependence.parts], axis=1)
+        loadings = np.ascontiguousarray((self.dependence.loadings @ turns).T, dtype=np.float32)
+        precision = (1 / self.variance).astype(np.float32)
         result = np.empty(residual.shape, dtype=np.float32)
-        for rows, variance in self._groups():
-            # What is left of the variance given the others, as a share of one over the precision.
-            left = (1 - explained[:, rows] / variance).astype(np.float32)
-            squares = (deviation[:, rows] / np.sqrt(variance)).astype(np.float32) ** 2
-            constant = (0.5 * (np.log(variance) + LOG_TWO_PI)).astype(np.float32)
-            result[:, rows] = 0.5 * (np.log(left) - squares / left) - constant
+        for begin in range(0, residual.shape[1], ROWS_AT_ONCE):
+            rows = slice(begin, begin + ROWS_AT_ONCE)
+            explained = entries @ self._pairs(loadings[:, rows])
+            expected = effects @ loadings[:, rows]
+            for first in range(0, len(residual), DRAWS_AT_ONCE):
+                some = slice(first, first + DRAWS_AT_ONCE)
+                alone = precision[some].take(self.dependence.group[rows], axis=1)
+                # What is left of the variance given the others, as a share of one over the precision.
+                left = 1 - explained[some] * alone
+                squares = residual[some, rows] - expected[some]
+                squares *= squares * alone
+                squares /= left
+                left *= alone
+                np.log(left, out=left)
+                left -= squares
+                result[some, rows] = 0.5 * (left - LOG_TWO_PI)
         return result
+
+    def _given_rows(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the effects given the rows, ``[draw, direction]``, and their covariances, ``[draw, pair]``."""
+        means, entries = [], []
+        for part, weighted in zip(self.dependence.parts, self._weighted(residual), strict=True):
+            scale = self._scale(part)
+            covariance = scale[:, :, None] * scale[:, None, :] * np.linalg.inv(self._core(part))
+            means.append((covariance @ weighted[:, :, None])[:, :, 0])
+            first, second = np.triu_indices(covariance.shape[1])
+            entries.append(covariance[:, first, second] * np.where(first == second, 1.0, 2.0))
+        return np.concatenate(means, axis=1).astype(np.float32), np.concatenate(entries, axis=1).astype(np.float32)
+
+    def _pairs(self, loadings: np.ndarray) -> np.ndarray:
+        """Products of each two loadings on directions of one part, ``[pair, row]``, from ``[direction, row]``."""
+        found, begin = [], 0
+        for part in self.dependence.parts:
+            first, second = np.triu_indices(part.turn.shape[1])
+            found.append(loadings[begin + first] * loadings[begin + second])
+            begin += part.turn.shape[1]
+        return np.concatenate(found)
 
     def effects(self, residual: np.ndarray, standard: np.ndarray) -> np.ndarray:
         """Draw the effects from their distribution given the rows.
@@ -143,17 +173,3 @@ class ManyDraws:
         scale = self._scale(part)
         products = np.tensordot(1 / self.variance, part.products, 1)
         return np.eye(scale.shape[1]) + scale[:, :, None] * scale[:, None, :] * products
-
-
-def _add_squares(covariance: np.ndarray, loadings: np.ndarray, result: np.ndarray) -> None:
-    """Add ``f' covariance f`` with the loadings f of each row to a result of shape ``[draw, row]``."""
-    first, second = np.triu_indices(covariance.shape[1])
-    entries = covariance[:, first, second] * np.where(first == second, 1.0, 2.0)
-    for begin in range(0, len(loadings), ROWS_AT_ONCE):
-        some = loadings[begin : begin + ROWS_AT_ONCE]
-        result[:, begin : begin + ROWS_AT_ONCE] += entries @ (some[:, first] * some[:, second]).T
-
-
-def _times(matrices: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Multiply each matrix, ``[draw, i, j]``, with its vector, ``[draw, j]``."""
-    return (matrices @ vectors[:, :, None])[:, :, 0]

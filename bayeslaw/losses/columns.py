@@ -13,6 +13,8 @@ from bayeslaw.losses.sizes import read_size
 MOST_CHARACTERS, LARGEST = 1_000, 1e30
 # Losses that are checked at once.
 ROWS, SHOWN = 1 << 16, 100
+# Their text would be names such as "b'llama'".
+NO_NAMES = (bytes, bytearray, list, tuple, dict, set, frozenset, np.ndarray)
 NOT_GIVEN = ("", "NA", "N/A", "NaN", "nan", "null", "None")
 
 
@@ -79,6 +81,10 @@ def labels(column: pd.Series, what: str) -> np.ndarray:
         If an entry is empty, or longer than a name may be.
     """
     codes, words = _coded(column)
+    for word in words:
+        if isinstance(word, NO_NAMES):
+            problem = f"a {what} is {shown(word)}, of the type {type(word).__name__}"
+            raise InputError(problem, f"a {what} that is text or a number", "turn the column into text")
     text = np.array([str(word).strip() for word in words], dtype=object)
     empty = np.append(text == "", True)[codes]
     if empty.any():
@@ -126,6 +132,9 @@ def numbers(column: pd.Series, what: str, names: np.ndarray | pd.Index) -> np.nd
     InputError
         If an entry is not a number.
     """
+    if pd.api.types.is_complex_dtype(column):
+        fix = "take the real part, if the other is zero"
+        raise InputError(f"the {what} are complex numbers", "real numbers, such as 3.25", fix)
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
         return column.to_numpy(dtype=np.float64, na_value=np.nan)
     values = _parsed(column)

@@ -1,5 +1,6 @@
 """Datasets that users hand in, made by this package or by hand: held to what files of losses are held to."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
@@ -7,9 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from bayeslaw.errors import InputError
+from bayeslaw.losses.by_model import BY_MODEL
 from bayeslaw.losses.columns import check_losses, check_positive
 from bayeslaw.losses.model_names import check_family_names, check_model_names, check_unit
 
+FACTS = ("active_parameters", "embedding_parameters", "non_embedding_parameters", "training_tokens", "price")
+MAY_BE_ZERO = ("price", "embedding_parameters", "non_embedding_parameters")
+ON_SAMPLES = ("counts on sample, or on sample and lm", "count them for each sample")
+JSON_ATTRIBUTES: Mapping[str, type] = {"missing": dict, "rebuilt_tokenizers": list}
 # Nats; a loss of a trillion tokens is below, and sums of squares of what is accepted stay finite.
 LOSSES, MODELS, POOLS = "losses", "models", "pools"
 ACCEPTED: Mapping[str, str] = {
@@ -138,6 +144,40 @@ def _names(table: xr.Dataset, dim: str) -> pd.Index:
     return names
 
 
+def _check_facts(table: xr.Dataset) -> None:
+    """Check what may be known of the models and samples of a table."""
+    names = table["lm"].to_numpy()
+    for name in FACTS:
+        if name in table:
+            _check_variable(table, str(table.attrs.get("kind", LOSSES)), name, ("lm",))
+            values = _numbers(table, name).astype(np.float64)
+            check_positive(values, name.replace("_", " "), names, zero=name in MAY_BE_ZERO)
+    for name in BY_MODEL:
+        if name in table:
+            if "sample" not in table[name].dims:
+                raise InputError(f"{name} is on {', '.join(map(str, table[name].dims)) or 'no dimension'}", *ON_SAMPLES)
+            counts = _numbers(table, name)
+            wrong = ~(counts >= 0)
+            if wrong.any():
+                problem = f"{name} holds {counts[wrong].flat[0]:g}"
+                raise InputError(problem, "numbers of zero or more", f"correct or remove {name}")
+
+
+def _check_attributes(table: xr.Dataset) -> None:
+    """Check the attributes that hold JSON."""
+    for name, kind in JSON_ATTRIBUTES.items():
+        try:
+            held = json.loads(table.attrs.get(name, json.dumps(kind())))
+        except (TypeError, ValueError):
+            held = None
+        if not isinstance(held, kind):
+            problem = f"the attribute {name!r} of the table is {str(table.attrs[name])[:80]!r}"
+            raise InputError(problem, "JSON as this package wrote it", f"remove the attribute {name!r}")
+    if not isinstance(table.attrs.get("cluster", ""), str):
+        problem = f"the attribute 'cluster' of the table is {table.attrs['cluster']!r}"
+        raise InputError(problem, "names of columns with commas between, as text", "correct or remove it")
+
+
 def _check_models(table: xr.Dataset) -> None:
     """Check what is known of the models of a table."""
     names, families = _names(table, "lm"), table["family"].to_numpy() if "family" in table else np.array([])
@@ -149,6 +189,8 @@ def _check_models(table: xr.Dataset) -> None:
         check_model_names(names.tolist(), as_given=True)
     check_family_names(families.tolist(), as_given=True)
     check_unit(table.attrs.get("unit", "sample"))
+    _check_facts(table)
+    _check_attributes(table)
 
 
 def _check_parameters(table: xr.Dataset, name: str, dim: str) -> None:
@@ -180,6 +222,10 @@ def _check_loss_table(table: xr.Dataset) -> None:
             raise InputError("the bytes of some samples are missing", "bytes for every sample", "fill them in")
     if "cluster" in table:
         _check_variable(table, LOSSES, "cluster", ("sample",))
+        lacking = pd.isna(table["cluster"].to_numpy())
+        if lacking.any():
+            problem = f"sample {str(samples[int(lacking.argmax())])!r} has no cluster"
+            raise InputError(problem, "a cluster for every sample", "fill it in, or drop the variable cluster")
 
 
 def _check_model_table(table: xr.Dataset) -> None:

@@ -1,6 +1,7 @@
 """Pandas frames to the loss dataset: the role of every column, and the checks."""
 
 from collections.abc import Hashable, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 import pandas as pd
@@ -204,6 +205,9 @@ def _described_columns(
         if absent:
             problem += f" (model {absent[0]!r} has no column)"
         fix = f"add it to the table of models, or declare it with --describe {stray[0]}"
+        if near := next(iter(get_close_matches(_letters(stray[0]), map(_letters, absent), n=1)), None):
+            model = next(name for name in absent if _letters(name) == near)
+            fix = f"give column {stray[0]!r} and model {model!r} one name, if they are the same"
         raise InputError(problem, "a model's losses, or a declared description", fix)
     if absent:
         problem = f"model {absent[0]!r} has no column of losses" + _and_more(absent)
@@ -214,6 +218,11 @@ def _described_columns(
     if clash:
         raise InputError(f"column {clash[0]!r} has a name with a meaning of its own", "another name", "rename it")
     return rest
+
+
+def _letters(name: str) -> str:
+    """Return a name as it is compared with others: without its owner, case and signs."""
+    return "".join(letter for letter in name.rpartition("/")[2].casefold() if letter.isalnum())
 
 
 def _and_more(names: Sequence[Hashable]) -> str:

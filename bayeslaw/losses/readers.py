@@ -28,6 +28,13 @@ from bayeslaw.losses.warned_once import tell_errors
 MOST_COLUMNS, MOST_FIELD = 20_000, 1 << 22
 # Fields beyond which rows have to be as long as the header says before they are read.
 MANY_FIELDS = 1 << 27
+# How files that are no CSV begin, what they are, and how to make one.
+OTHER_KINDS = {
+    "{": ("JSON", "write it as CSV: pandas.read_json(PATH, lines=True).to_csv(PATH, index=False)"),
+    "[": ("JSON", "write it as CSV: pandas.read_json(PATH).to_csv(PATH, index=False)"),
+    "<": ("HTML or XML", "save the table itself as CSV"),
+    "|": ("a table in Markdown", "save the table itself as CSV"),
+}
 
 
 @accepts(
@@ -184,11 +191,23 @@ def read_header(path: Path) -> list[str]:
     _check_rows(path, columns)
     first = _parse_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False)
     header = [str(name).strip() for name in first.iloc[0]]
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        raise unreadable(path, "its columns are not separated by commas", "save it with commas between the columns")
+    _check_kind(path, header, start.decode("utf-8", errors="replace").lstrip("\ufeff"))
     for name in header:
         check_length(name, "column name")
     return header
+
+
+def _check_kind(path: Path, header: list[str], start: str) -> None:
+    """Refuse text that is of another kind than CSV."""
+    line = start.splitlines()[0].strip() if start.splitlines() else ""
+    if line[:1] in tuple(OTHER_KINDS):
+        kind, fix = OTHER_KINDS[line[:1]]
+        raise unreadable(path, f"it begins with {line[:1]!r}, as {kind} does", fix)
+    if line.casefold().startswith("sep="):
+        raise unreadable(path, f"its first line is {line!r}, which is for a spreadsheet alone", "remove this line")
+    if (len(header) == 1 and "\t" in header[0]) or line.count(";") > line.count(","):
+        fix = "save it with commas between the columns, and points in numbers"
+        raise unreadable(path, "its columns are not separated by commas", fix)
 
 
 def _check_rows(path: Path, columns: int) -> None:

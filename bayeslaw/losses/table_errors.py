@@ -13,7 +13,12 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
-from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes, parts_above_total
+from bayeslaw.losses.odd_answers import odd_answers
+from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
+from bayeslaw.losses.odd_models import odd_models
+from bayeslaw.losses.odd_rows import odd_rows, repeated_columns
+from bayeslaw.losses.odd_whole_models import odd_whole_models
+from bayeslaw.losses.sample_lengths import odd_lengths
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
@@ -38,7 +43,7 @@ MOVED, MOVED_FEW = (0.6, 0.3), (0.9, 0.6)
 FAR, FAR_SHARE, FAR_TIMES, FAR_FLOOR = 5.0, 0.035, 2.5, 0.004
 FEWEST_ROWS = 300
 # Of fewer rows nothing is said: two models may well lose the same on one.
-FEW_ROWS = 8
+FEW_ROWS, FEWEST_SAME = 8, 3
 MOST_ROWS, MOST_PREDICTORS = 3_000, 20
 # Sizes of the models of a table lie closer, or the largest is better by far.
 SIZE_GAP, SIZE_GAIN = 100.0, 1.05
@@ -57,13 +62,16 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
     list of Finding
         Of severity ``"error"``.
     """
-    found = [*_sizes(losses), *parts_above_total(losses)]
-    if "nll" not in losses or not metric_of(losses).log_losses:
-        return found
+    found = [*_sizes(losses), *odd_models(losses)]
+    if "nll" not in losses:
+        return [*odd_whole_models(losses), *found]
+    if not metric_of(losses).log_losses:
+        return [*odd_answers(losses), *found]
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
-        return found
-    return [*_scores(losses), *constant_losses(losses), *_same(losses), *bits_for_nats(losses), *_rows(losses), *found]
+        return [*_given_twice(losses), *found]
+    found = [*bits_for_nats(losses), *odd_rows(losses), *odd_lengths(losses), *_rows(losses), *found]
+    return [*_scores(losses), *constant_losses(losses), *_same(losses), *found]
 
 
 def listed(names: list[str]) -> str:
@@ -142,6 +150,16 @@ def _same(losses: xr.Dataset) -> Iterator[Finding]:
         exactly = (nll[:, copies] == nll[:, [first]]).all()
         how = "identical losses on every sample" if exactly else f"losses within {SAME:g} of each other"
         yield _error("duplicate-columns", f"{listed(together)} have {how}: one model's scores were given twice.")
+
+
+def _given_twice(losses: xr.Dataset) -> Iterator[Finding]:
+    """Find models with the same losses on a few samples."""
+    nll, names = losses["nll"].to_numpy(), _names(losses)
+    for together in repeated_columns(nll) if len(nll) >= FEWEST_SAME else ():
+        # Losses that were rounded far may well be the same.
+        if (nll[:, together[0]] * 100 % 1 != 0).any():
+            message = f"{listed([names[index] for index in together])} have identical losses on every sample"
+            yield _error("duplicate-columns", f"{message}: one model's scores were given twice.")
 
 
 def _rows(losses: xr.Dataset) -> Iterator[Finding]:

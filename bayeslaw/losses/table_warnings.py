@@ -13,6 +13,7 @@ from bayeslaw.losses.by_model import unscored_bytes
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.missing import missing_note
 from bayeslaw.losses.near_names import near_families, near_names
+from bayeslaw.losses.odd_columns import near_copies
 from bayeslaw.losses.table_errors import listed, loss_errors
 from bayeslaw.losses.weighted_means import (
     cluster_codes,
@@ -65,7 +66,7 @@ def loss_warnings(losses: xr.Dataset) -> list[Finding]:
     found += [*_tiny_models(losses), *_out_of_line(losses), *_larger_but_worse(losses), *_few_sizes(losses)]
     found += near_families(losses)
     if "nll" in losses:
-        found += [*_few_clusters(losses), *_unused_columns(losses), *near_names(losses)]
+        found += [*near_copies(losses), *_few_clusters(losses), *_unused_columns(losses), *near_names(losses)]
     return found
 
 

@@ -70,7 +70,7 @@ def _inches(size: str) -> float:
 
 def _wrapped(text: str, width: float, size: str, stretch: float = 1.0) -> str:
     most = max(12, int(0.97 * width / (LETTER * stretch * _inches(size))))
-    return "\n".join(textwrap.wrap(text, most) or [""])
+    return "\n".join(textwrap.wrap(text, most, break_on_hyphens=False) or [""])
 
 
 def _legend_columns(labels: Sequence[str], width: float) -> int:

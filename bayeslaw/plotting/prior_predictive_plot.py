@@ -95,7 +95,9 @@ def plot_prior_predictive(tree: xr.DataTree, *, interval: float = 0.9) -> Figure
         for ax in axes.flat[max(len(panels) - columns, 0) : len(panels)]:
             ax.tick_params(labelbottom=True)
         _scale(axes[0, 0], along, fit.observations.loss, bands, budgets=named == BUDGET)
-        title = "\n".join(fill(line, int(LETTERS_AN_INCH * width)) for line in _title(found, fit, len(panels)))
+        title = "\n".join(
+            fill(line, int(LETTERS_AN_INCH * width), break_on_hyphens=False) for line in _title(found, fit, len(panels))
+        )
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         figure.supxlabel(named, fontsize=9)
         figure.supylabel(f"loss in {_short(found.unit)}", fontsize=9)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.pools.best_member import best_sums, kept_fold_sums
 from bayeslaw.pools.cluster_intervals import INTERVAL_KIND, ClusterDifferences, Estimate
 from bayeslaw.pools.rule_functions import Redrawn
@@ -67,13 +68,14 @@ class Attainability:
         level = f"{self.interval:.0%} interval"
 
         def ends(lower: float, upper: float) -> str:
-            return f"({lower:.3g} to {upper:.3g})"
+            return f"({loss_text(lower)} to {loss_text(upper)})"
 
         difference = (
-            f"{self.difference.value:.3g} {self.loss_unit} {ends(self.difference.lower, self.difference.upper)}"
+            f"{loss_text(self.difference.value)} {self.loss_unit} {ends(self.difference.lower, self.difference.upper)}"
         )
-        gain = f"{self.gain.value:.3g} {ends(self.gain.lower, self.gain.upper)}"
-        share = f"no share: {self.reason}" if self.reason else f"share {self.value:.3g} {ends(self.lower, self.upper)}"
+        gain = f"{loss_text(self.gain.value)} {ends(self.gain.lower, self.gain.upper)}"
+        share = f"share {self.value:.1%} ({self.lower:.1%} to {self.upper:.1%})"
+        share = f"no share: {self.reason}" if self.reason else share
         return f"{self.rule} minus best member {difference}; best member minus oracle {gain}; {share} ({level}s)"
 
 
@@ -142,9 +144,9 @@ def too_small(gain: float, error: float, loss: float, unit: str) -> str:
     str
         The reason.
     """
-    words = f"the oracle is only {gain:.3g} {unit} better than the best member"
+    words = f"the oracle is only {loss_text(gain)} {unit} better than the best member"
     if not gain >= LEAST_ERRORS * error or gain <= 0:
-        return f"{words}, under two of that difference's standard errors ({error:.2g})"
+        return f"{words}, under two of that difference's standard errors ({loss_text(error)})"
     if gain < LEAST_SHARE * loss:
-        return f"{words}, under {LEAST_SHARE:.0%} of that member's loss ({loss:.3g})"
+        return f"{words}, under {LEAST_SHARE:.0%} of that member's loss ({loss_text(loss)})"
     return ""

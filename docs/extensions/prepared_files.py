@@ -28,7 +28,7 @@ CHAINS = {
     ],
     "joint.nc": ["bayeslaw fit losses.csv --models models.csv --unit document --cluster file --out joint.nc"],
 }
-# Bars of progress are no part of a page, so that what draws them in a browser is not installed.
+# What draws bars of progress in a browser is not installed.
 STARTUP = f"""import os, warnings
 os.chdir(os.environ["{WORK}"])
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -63,6 +63,8 @@ def set_up_folder(app: Sphinx, config: Config) -> None:
         "NO_COLOR": "1",
         "TERM": "dumb",
         "HF_HUB_OFFLINE": "1",
+        # Bars of progress are no part of a page.
+        "TQDM_DISABLE": "1",
     }
     # Names may differ from those that `Config` lets be set as attributes.
     config["nb_execution_cache_path"] = str(work / "executed")

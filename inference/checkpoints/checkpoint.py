@@ -149,6 +149,25 @@ class Checkpoint:
         """
         self._place(name, entry).read_into(values, name)
 
+    def read_rows_into(self, values: np.ndarray, name: str, rows: range) -> None:
+        """Read some entries of a tensor's first dimension into an array that is there.
+
+        Parameters
+        ----------
+        values
+            Takes the entries, converted to its type; contiguous, of their shape.
+        name
+            The tensor's name.
+        rows
+            Which entries, one after the other.
+
+        Raises
+        ------
+        InputError
+            If there is no such tensor, or the file was changed meanwhile.
+        """
+        self._place(name).read_rows_into(values, name, rows.start)
+
 
 def open_checkpoint(
     source: str | os.PathLike[str], *, revision: str | None = None, offline: bool = False

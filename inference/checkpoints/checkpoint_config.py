@@ -1,5 +1,6 @@
 """Which decoder a checkpoint's ``config.json`` describes."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +13,8 @@ from inference.decoder.configuration_reading import read_settings
 from inference.decoder.configuration_values import check_config_values
 from inference.decoder.families import FAMILIES, MULTIMODAL, SAME_AS, SUPPORTED
 from inference.decoder.not_covered import NOT_COVERED
+
+OTHER_TASK = re.compile(r"For(?!CausalLM|Conditional|LM|Language)[A-Z]\w*$")
 
 
 def check_model_type(config: Mapping[str, Any]) -> str:
@@ -49,6 +52,28 @@ def check_model_type(config: Mapping[str, Any]) -> str:
     return name
 
 
+def check_architectures(config: Mapping[str, Any]) -> None:
+    """Refuse a checkpoint that was trained to do something else than to go on with a text.
+
+    Parameters
+    ----------
+    config
+        The content of ``config.json``.
+
+    Raises
+    ------
+    InputError
+        If its ``architectures`` name a head for another task. One without a head may share its embedding.
+    """
+    stated = config.get("architectures")
+    names = [name for name in stated if isinstance(name, str)] if isinstance(stated, list) else []
+    others = [name for name in names if OTHER_TASK.search(name)]
+    if others and len(others) == len(names):
+        problem = f"architectures is {excerpt(others[0], 80)!r} in config.json, a model for another task"
+        accepted = "a language model, such as one whose architecture ends with ForCausalLM"
+        raise InputError(problem, accepted, "use the checkpoint that it was made of")
+
+
 def _text_part(name: str, config: Mapping[str, Any]) -> str:
     """Return the family of the text part of a model of text and images."""
     part, known = config.get("text_config"), MULTIMODAL[name]
@@ -78,6 +103,7 @@ def read_decoder_config(checkpoint: Checkpoint) -> DecoderConfig:
         If the family is not supported, or a field has a value that is not covered.
     """
     model_type = check_model_type(checkpoint.config)
+    check_architectures(checkpoint.config)
     check_config_values(checkpoint.config, {name: checkpoint.shape(name) for name in checkpoint.names})
     with quiet_transformers():
         from transformers.models.auto.configuration_auto import AutoConfig

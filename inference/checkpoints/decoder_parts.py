@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -19,7 +19,9 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind
 
 # What the first block is given is made of these; the last part has all else that lies outside of blocks.
-EMBEDDING = ("embedding", "positions", "embedding_norm", "project_in")
+EMBEDDING = ("embedding", "positions", "embedding_norm", "project_in", "layer_table", "streams")
+# The table of embeddings that layers have besides may be larger than all else: some rows of it are a part.
+LAYER_TABLE = ("layer_table", "table", "weight")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class PartParameter:
 class DecoderPart:
     """A part of a decoder: what comes before its blocks, one block, or what comes after them.
 
+    What comes before is one part, after some for the rows of a table of embeddings of layers where there is one.
+
     Attributes
     ----------
     checkpoint, config
@@ -60,6 +64,8 @@ class DecoderPart:
         Number of the block, from 0; None for another part.
     kind
         What the block is made of.
+    first_row
+        Number of the first row of the table; None for another part.
     """
 
     checkpoint: Checkpoint
@@ -68,6 +74,7 @@ class DecoderPart:
     parameters: tuple[PartParameter, ...]
     layer: int | None = None
     kind: BlockKind | None = None
+    first_row: int | None = None
 
     @property
     def count(self) -> int:
@@ -117,7 +124,8 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
     -------
     list of DecoderPart
         What comes before the blocks, each block, and what comes after them. An embedding that is the head as well is in
-        the first and in the last.
+        the first and in the last. Rows of a table of embeddings of layers come before all these, as many at a time as
+        make no larger part than the largest of the others.
 
     Raises
     ------
@@ -128,7 +136,7 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
     if config.tied:
         check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
     outer = {path: variable for path, variable in variables.items() if path[0] != "blocks"}
-    first = [path for path in outer if path[0] in EMBEDDING]
+    first = [path for path in outer if path[0] in EMBEDDING and path != LAYER_TABLE]
     last = [path for path in outer if path[0] not in EMBEDDING or (config.tied and path[0] == "embedding")]
 
     def outside(name: str, paths: list[tuple]) -> DecoderPart:
@@ -147,7 +155,24 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
         )
         kind = config.layer_plan[run].unit[place]
         parts.append(DecoderPart(checkpoint, config, f"layer {layer + 1}", found, layer, kind))
-    return [*parts, outside("the head", last)]
+    parts.append(outside("the head", last))
+    if LAYER_TABLE not in outer:
+        return parts
+    whole = outside("the embeddings of layers", [LAYER_TABLE])
+    return [*_table_parts(whole, most=max(part.count for part in parts)), *parts]
+
+
+def _table_parts(whole: DecoderPart, *, most: int) -> Iterator[DecoderPart]:
+    """Cut a table into parts of as many rows as have at most so many numbers, and one row at least."""
+    (table,) = whole.parameters
+    count, width = table.shape
+    ((source,),) = (piece.sources for piece in table.pieces)
+    step = max(1, most // width)
+    for first in range(0, count, step):
+        rows = range(first, min(first + step, count))
+        shape, pieces = (len(rows), width), [Piece((replace(source, rows=rows),))]
+        found = replace(table, shape=shape, pieces=pieces)
+        yield replace(whole, parameters=(found,), first_row=first)
 
 
 def _layers(config: DecoderConfig) -> Iterator[tuple[int, int, int, int]]:

@@ -113,6 +113,10 @@ class TensorPlace:
         """Read the tensor into a contiguous array of its shape."""
         read_tensor_into(values, name, self)
 
+    def read_rows_into(self, values: np.ndarray, name: str, first: int) -> None:
+        """Read as many entries of the first dimension as a contiguous array has, from one on."""
+        read_tensor_into(values, name, self.rows(first, first + len(values)))
+
 
 def _damaged(path: Path, why: str, fix: str = "copy or download the file again") -> InputError:
     return InputError(f"{path.name} in {str(path.parent)!r} cannot be read: {why}", "a whole safetensors file", fix)

@@ -197,3 +197,8 @@ class TurnedTensor:
     def read_into(self, values: np.ndarray, name: str) -> None:
         """Fill an array of the tensor's shape with its numbers."""
         self.stored.read_into(np.swapaxes(values, -1, -2), name)
+
+    def read_rows_into(self, values: np.ndarray, name: str, first: int) -> None:
+        """Fill an array with as many of the matrices as it has, from one on."""
+        for number, matrix in enumerate(values, first):
+            self.entry(number).read_into(matrix, name)

@@ -12,7 +12,7 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.mixers import RECURRENT
 
 DATA, TENSOR = "data", "tensor"
-SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "head")
+SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "table", "head")
 SPLIT_COLUMNS = ("output", "down")
 
 

@@ -40,6 +40,10 @@ class StoredTensor(Protocol):
         """Read it into an array that is there."""
         ...
 
+    def read_rows_into(self, values: np.ndarray, name: str, first: int) -> None:
+        """Read as many entries of its first dimension as an array has, from one on, into it."""
+        ...
+
 
 class DecodedTensor(ABC):
     """A tensor whose numbers are made of what is stored: never more than a tile of them beside the array they fill."""
@@ -78,6 +82,14 @@ class DecodedTensor(ABC):
         with np.errstate(over="ignore", invalid="ignore"):
             for where, tensor, start, stop in self._tiles():
                 values[(*where, slice(start, stop))] = tensor.decode(name, start, stop)
+
+    def read_rows_into(self, values: np.ndarray, name: str, first: int) -> None:
+        """Fill an array with as many entries of the first dimension as it has, from one on."""
+        step = max(1, TILE // max(1, int(np.prod(self.shape[1:]))))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, len(values), step):
+                stop = min(len(values), start + step)
+                values[start:stop] = self.decode(name, first + start, first + stop)
 
     def _tiles(self, where: tuple[int, ...] = ()) -> Iterator[tuple[tuple[int, ...], Self, int, int]]:
         """Yield tiles: their place, the entry at it, and which of that entry's rows they are."""

@@ -45,12 +45,15 @@ class Source:
         Which entry of its first dimension to read; None for all.
     take
         Makes the values of what is read; None where they are these.
+    rows
+        Which entries of its first dimension to read where these are several; None for all.
     """
 
     name: str
     shape: tuple[int, ...]
     entry: int | None = None
     take: Take | None = None
+    rows: range | None = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Filling a decoder from a checkpoint: every parameter asks for its tensor."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -18,6 +18,7 @@ from inference.checkpoints.weight_memory import aligned_array
 from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
+from inference.decoder.mixers import MIXERS
 from inference.decoder.transformer import Decoder
 
 MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]
@@ -27,7 +28,10 @@ BUFFERS = re.compile(
     r"(?:^|\.)(?:(?:attn|attention)\.(?:masked_)?bias|rotary_emb\.(?:inv_freq|\w+_cached)"
     r"|self_attn\.(?:slope_rate|(?:query|key|diagonal)_decay))$"
 )
-VISION = re.compile(r"(?:^|\.)(?:vision_tower|vision_model|multi_modal_projector|vision_embed_tokens|visual)\.")
+VISION = re.compile(
+    r"(?:^|\.)(?:vision_tower|vision_model|audio_tower|multi_modal_projector|vision_embed_tokens|vision_embedder|visual"
+    r"|embed_(?:vision|audio))\."
+)
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")
 
@@ -120,7 +124,7 @@ def plan_weights(
     pieces = {path: plan.pieces(path, variable.shape) for path, variable in flat.items()}
     multimodal = checkpoint.config.get("model_type") in MULTIMODAL
 
-    beginnings = (re.escape(one.format(config.depth)).replace(r"\*", r"\d+") for one in plan.tensors.ignored)
+    beginnings = (re.escape(one).replace(r"\*", r"\d+") for one in _unneeded(plan))
     # Without any, nothing begins so.
     unneeded = re.compile("|".join(beginnings) or "(?!)")
 
@@ -136,6 +140,15 @@ def plan_weights(
 
     plan.check(model_type, ignored)
     return config, graph, flat, pieces
+
+
+def _unneeded(plan: WeightPlan) -> Iterator[str]:
+    """Yield how names begin, without the base model's prefix, of tensors that no score needs."""
+    config = plan.config
+    yield from (one.format(config.depth) for one in plan.tensors.ignored)
+    for layer, mixer in enumerate(config.layer_mixer):
+        if hasattr(MIXERS.get(mixer), "read_widths"):
+            yield from (one.format(layer) for one in plan.tensors.unread)
 
 
 def fill(
@@ -189,7 +202,9 @@ def fill(
 
 
 def _read(checkpoint: Checkpoint, source: Source, values: np.ndarray) -> None:
-    if source.take is None:
+    if source.rows is not None:
+        checkpoint.read_rows_into(values, source.name, source.rows)
+    elif source.take is None:
         checkpoint.read_into(values, source.name, source.entry)
     else:
         with np.errstate(over="ignore"):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -153,8 +153,12 @@ class DecoderConfig:
         Norm on queries and keys: one weight for all heads, one per head, over all heads at once (``"flat"``, before
         they are split), or without weights and after the rotation, in layers that have one (``"rotated"``); whether it
         has a bias; whether it comes after the rotation by positions rather than before.
-    activation, gated
-        Of the MLP; gated: activation(gate) * up.
+    value_norm, values_from_keys
+        Whether values have a norm of each head, without weight; whether they are the keys as these were before their
+        norm and rotation.
+    activation, gated, activation_sparsity
+        Of the MLP; gated: activation(gate) * up; which share of the gates is closed before the activation, as if they
+        were normally distributed.
     query_bias, key_value_bias, output_bias, mlp_bias, head_bias
         Which linear maps have a bias.
     tied
@@ -189,6 +193,14 @@ class DecoderConfig:
         `inference.decoder.feed_forwards.FEED_FORWARDS` or ``"none"``; empty for attention and an MLP in all.
     mixer_placement
         Kinds of mixers and the placement of norms in their blocks, where that is another.
+    layer_memory
+        Number of what each layer's mixer hands on to later layers beside hidden states, or reads of an earlier one, by
+        its kind; -1 for none. Empty for none in all.
+    layer_settings
+        Fields, and their values, in which each layer differs from what is said here; empty for none. Where rotary
+        embeddings differ in width, every layer gives its ``head_width``, all of which is rotated.
+    layer_scaled
+        Whether a stored number of each layer multiplies what it gives.
     parts
         What one kind alone needs: a frozen, checked dataclass of that kind each.
     alibi_scaled, alibi_rounded
@@ -216,8 +228,11 @@ class DecoderConfig:
     query_key_norm: QueryKeyNorm = "none"
     query_key_norm_bias: bool = False
     query_key_norm_late: bool = False
+    value_norm: bool = False
+    values_from_keys: bool = False
     activation: Activation = "silu"
     gated: bool = True
+    activation_sparsity: float = 0.0
     query_bias: bool = False
     key_value_bias: bool = False
     output_bias: bool = False
@@ -250,6 +265,9 @@ class DecoderConfig:
     layer_mixer: tuple[str, ...] = ()
     layer_feed_forward: tuple[str, ...] = ()
     mixer_placement: tuple[tuple[str, Placement], ...] = ()
+    layer_memory: tuple[int, ...] = ()
+    layer_settings: tuple[tuple[tuple[str, Any], ...], ...] = ()
+    layer_scaled: bool = False
     parts: tuple[object, ...] = ()
 
     def __post_init__(self) -> None:
@@ -298,10 +316,8 @@ class DecoderConfig:
             raise refuse_setting(
                 "ropes", self.ropes, f"{'some' if self.position == 'rope' else 'none'} for {self.position}"
             )
-        if len({rope.width for rope in self.ropes}) > 1 or any(rope.width > self.head_width for rope in self.ropes):
-            widths = tuple(rope.width for rope in self.ropes)
-            raise refuse_setting("the rotated dimensions", widths, f"one number of at most {self.head_width}")
-        for name in ("layer_mixer", "layer_feed_forward"):
+        self._check_rotated_widths()
+        for name in ("layer_mixer", "layer_feed_forward", "layer_memory", "layer_settings"):
             if (kinds := getattr(self, name)) and len(kinds) != self.depth:
                 raise refuse_setting(name.replace("_", " "), kinds, f"one kind for each of {self.depth} layers")
         for name, lowest, highest in (("layer_rope", -1, len(self.ropes) - 1), ("layer_window", 0, MOST_POSITIONS)):
@@ -310,6 +326,15 @@ class DecoderConfig:
                 raise refuse_setting(name.replace("_", " "), values, f"one number for each of {self.depth} layers")
             if values and (min(values) < lowest or max(values) > highest):
                 raise refuse_setting(name.replace("_", " "), values, f"numbers from {lowest} to {highest}")
+
+    def _check_rotated_widths(self) -> None:
+        widths = tuple(rope.width for rope in self.ropes)
+        heads = [dict(settings).get("head_width") for settings in self.layer_settings]
+        stated = [width for width in heads if width is not None]
+        if max(widths, default=0) > max([self.head_width, *stated]):
+            raise refuse_setting("the rotated dimensions", widths, f"one number of at most {self.head_width}")
+        if len({*widths}) > 1 and [widths[rope] for rope in self.layer_rope] != heads:
+            raise refuse_setting("the rotated dimensions", widths, "one number, or the whole head width of each layer")
 
     @property
     def scale(self) -> float:
@@ -327,8 +352,20 @@ class DecoderConfig:
         mixers: Sequence[str] = self.layer_mixer or ("attention",) * self.depth
         feed_forwards: Sequence[str] = self.layer_feed_forward or ("mlp",) * self.depth
         special = [(layer in self.bare_layers, layer in self.output_biased_layers) for layer in range(self.depth)]
-        kinds = zip(mixers, feed_forwards, special, strict=True)
-        return plan_layers([BlockKind(mixer, feed_forward, *rest) for mixer, feed_forward, rest in kinds])
+        memories = self.layer_memory or (-1,) * self.depth
+        settings = self.layer_settings or ((),) * self.depth
+        kinds = zip(mixers, feed_forwards, special, memories, settings, strict=True)
+        return plan_layers(
+            [BlockKind(mixer, feed, *special, memory, changed) for mixer, feed, special, memory, changed in kinds]
+        )
+
+    def of_kind(self, kind: BlockKind) -> "DecoderConfig":
+        """Return the configuration of the blocks of one kind."""
+        changed = {
+            "output_bias": self.output_bias or kind.output_biased,
+            "placement": dict(self.mixer_placement).get(kind.mixer, self.placement),
+        }
+        return replace(self, **changed | dict(kind.settings))
 
     def part[Part](self, kind: type[Part]) -> Part:
         """Return the settings of one kind of part.

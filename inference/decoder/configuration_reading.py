@@ -1,7 +1,7 @@
 """Settings that families share: sizes, norms, positions and windows of a transformers configuration."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any, cast, get_args
 
@@ -26,6 +26,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "quick_gelu": "gelu_sigmoid",
     "xielu": "xielu",
 }
+ROPE_KINDS: tuple[str, ...] = get_args(RopeKind)
 # What a configuration may say of its rotary embedding.
 ROPE_FIELDS = {
     "rope_type", "type", "rope_theta", "partial_rotary_factor", "factor", "original_max_position_embeddings",
@@ -83,7 +84,8 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
         "width": width,
         "depth": depth,
         "heads": heads,
-        "key_value_heads": _first(hf, ("num_key_value_heads",), heads),
+        # A configuration whose layers differ does not let its field be asked for.
+        "key_value_heads": settings.get("key_value_heads") or _first(hf, ("num_key_value_heads",), heads),
         "head_width": head_width,
         "mlp_width": _first(hf, MLP_WIDTH, 4 * width),
         "norm_epsilon": _first(hf, EPSILON, 1e-5),
@@ -95,7 +97,7 @@ def read_settings(hf: Any, settings: Settings, required: Mapping[str, tuple[Any,
     rope_width, partial = settings.pop("rope_width", None), settings.pop("partial_rotary", False)
     rope_types, backward = settings.pop("rope_types", ()), settings.pop("rope_backward", False)
     stated = settings.pop("rope_parameters", None) or getattr(hf, "rope_parameters", None) or {}
-    if settings.get("position", "rope") == "rope":
+    if settings.get("position", "rope") == "rope" and "ropes" not in settings:
         share = _rotated_share if partial else _whole_heads
         types = rope_types or (tuple(hf.layer_types) if _by_type(stated) else ("",) * depth)
         given |= _ropes(stated, types, length=length, width=lambda rope: rope_width or int(head_width * share(rope)))
@@ -216,16 +218,44 @@ def _ropes(
     for kind in kinds:
         parameters = stated[kind] if nested else stated
         # Only the outer level of a nested configuration is asked whether to truncate, as the reference does.
-        ropes.append(_rope(parameters, width=width(parameters), length=length, truncate=stated.get("truncate", True)))
+        truncate = stated.get("truncate", True)
+        ropes.append(read_rope(parameters, width=width(parameters), length=length, truncate=truncate))
     return {"ropes": tuple(ropes), "layer_rope": tuple(map(kinds.index, types))}
 
 
-def _rope(parameters: Mapping[str, Any], *, width: int, length: int, truncate: bool) -> Rope:
+def read_rope(
+    parameters: Mapping[str, Any], *, width: int, length: int, truncate: bool = True, kinds: Sequence[str] = ROPE_KINDS
+) -> Rope:
+    """Read one rotary embedding.
+
+    Parameters
+    ----------
+    parameters
+        What a configuration says of it.
+    width
+        Number of rotated dimensions.
+    length
+        Positions the model is made for.
+    truncate
+        Whether ``yarn`` rounds its bounds.
+    kinds
+        Kinds of scaling that are covered.
+
+    Returns
+    -------
+    Rope
+        The embedding.
+
+    Raises
+    ------
+    InputError
+        If its scaling or one of its fields is not covered.
+    """
     kind = parameters.get("rope_type") or parameters.get("type") or "default"
     unknown = sorted(set(parameters) - ROPE_FIELDS)
-    if kind not in get_args(RopeKind) or unknown:
+    if kind not in kinds or unknown:
         problem = f"the rope scaling {kind!r} is not covered" if not unknown else f"rope has the field {unknown[0]!r}"
-        raise InputError(problem, f"one of {', '.join(get_args(RopeKind))}", "use another checkpoint")
+        raise InputError(problem, f"one of {', '.join(kinds)}", "use another checkpoint")
     original = int(parameters.get("original_max_position_embeddings") or length)
     factor = float(parameters.get("factor") or (length / original if original else 1.0))
     settings: Settings = {"theta": float(parameters.get("rope_theta", 10_000.0)), "width": width, "max_length": length}

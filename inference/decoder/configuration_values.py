@@ -61,6 +61,10 @@ def whole(lowest: int, highest: int, what: str = "") -> Rule:
     return Rule(accepted, lambda value: _is_whole(value, lowest, highest))
 
 
+def _is_share(value: Any) -> bool:
+    return _is_number(value, -1, 1) and value >= 0
+
+
 def _is_step(value: Any) -> bool:
     """Say whether a value bounds the length of steps: a number of zero or more, infinity as transformers writes it."""
     return value == {"__float__": "Infinity"} or (_is_number(value, -1, math.inf) and value >= 0)
@@ -96,13 +100,17 @@ SIZE_OR_AUTO = Rule(
     f"a whole number from 1 to {MOST_POSITIONS:,}, or auto",
     lambda value: value == "auto" or _is_whole(value, 1, MOST_POSITIONS),
 )
+SPARSITY = Rule(
+    "a number of zero or more and at most 1, or a list of them, one for each layer",
+    lambda value: _is_share(value) or _are(value, _is_share),
+)
 STEPS = Rule("two numbers of zero or more", lambda value: _are(value, _is_step) and len(value) == 2)
 TABLE = Rule("a table of settings", lambda value: isinstance(value, dict))
 
 DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_blocks")
 SIZES = (
     "hidden_size", "n_embd", "n_embed", "d_model", "num_attention_heads", "n_head", "n_heads", "num_heads",
-    "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "intermediate_size", "n_inner",
+    "attention_heads", "num_key_value_heads", "num_kv_heads", "n_head_kv", "head_dim", "n_inner",
     "q_lora_rank", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim",
     "ffn_dim", "ffn_hidden_size", "dff", "vocab_size", "rotary_dim", "word_embed_proj_dim", "state_size",
     "ssm_state_size", "conv_kernel", "n_groups", "mamba_n_heads", "mamba_num_heads", "mamba_head_dim", "mamba_n_groups",
@@ -110,14 +118,17 @@ SIZES = (
     "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
     "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim", "kv_n_heads",
     "linear_num_heads", "linear_head_dim", "short_conv_kernel_size", "attention_hidden_size", "embedding_dim",
+    "global_head_dim", "num_global_key_value_heads", "vocab_size_per_layer_input", "altup_num_inputs", "laurel_rank",
 )  # fmt: skip
+# Sizes that may be given for each layer.
+SIZES_BY_LAYER = ("intermediate_size",)
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
     "moe_intermediate_size", "shared_expert_intermediate_size", "shared_intermediate_size", "n_shared_experts",
     "moe_num_shared_experts", "prefix_dense_intermediate_size", "n_group", "topk_group", "moe_topk",
     "num_shared_experts", "moe_latent_size", "expert_ffn_hidden_size", "zero_expert_num", "moe_top_k",
-    "num_experts_per_token", "num_expert_group",
+    "num_experts_per_token", "num_expert_group", "top_k_experts", "hidden_size_per_layer_input",
 )  # fmt: skip
 # Of MiniMax, which weights what each adds and what it adds to.
 BRANCHES = ("full_attn", "linear_attn", "mlp")
@@ -128,13 +139,14 @@ SWITCH_FIELDS = (
     "bias", "enable_bias", "no_bias", "qk_layernorm", "use_qk_norm", "qk_ln", "prefix_lm", "use_parallel_residual",
     "parallel_attn", "new_decoder_architecture", "multi_query", "alibi", "do_layer_norm_before",
     "layer_norm_elementwise_affine", "_remove_final_layer_norm", "scale_attn_weights",
-    "scale_attn_by_inverse_layer_idx", "use_sliding_window", "use_bidirectional_attention", "add_cross_attention",
+    "scale_attn_by_inverse_layer_idx", "use_sliding_window", "add_cross_attention",
     "apply_residual_connection_post_layernorm", "truncate", "use_post_norm", "scale_embedding",
     "use_conv_bias", "conv_bias", "block_auto_adjust_ff_dim", "mamba_conv_bias", "mamba_proj_bias", "mamba_rms_norm",
     "mamba_norm_before_gate", "projectors_bias",
     "norm_topk_prob", "rope_interleave", "lm_head_bias", "mup_enabled",
     "use_expert_bias", "linear_allow_neg_eigval", "attn_temperature_tuning", "router_bias",
     "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm", "use_sandwich_norm", "use_attention_gate",
+    "altup_correct_scale", "attention_k_eq_v", "enable_moe_block", "use_double_wide_mlp",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -178,6 +190,11 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(("rope_type", "type", "model_type"), TEXT),
     **dict.fromkeys(("layer_types", "attention_layers"), TEXTS),
     **dict.fromkeys(SWITCH_FIELDS, SWITCH),
+    "use_bidirectional_attention": Rule(
+        "true, false, all or vision", lambda value: _is_switch(value) or value in ("all", "vision")
+    ),
+    **dict.fromkeys(("num_kv_shared_layers", "altup_active_idx"), WINDOW),
+    "activation_sparsity_pattern": SPARSITY,
     **dict.fromkeys(
         ("routed_scaling_factor", "router_scaling_factor", "route_scale", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO
     ),
@@ -207,12 +224,15 @@ RULES: dict[str, Rule] = {
     "no_rope_layers": SWITCHES,
     "num_ln_in_parallel_attn": whole(1, 2),
     LABELS: whole(0, MOST_LABELS),
-    **dict.fromkeys(("rope_parameters", "rope_scaling", "text_config"), TABLE),
+    **dict.fromkeys(("rope_parameters", "rope_scaling", "text_config", "per_layer_config"), TABLE),
     **dict.fromkeys(("attn_config", "linear_attn_config", "ffn_config", "ffn_act_fn"), TABLE),
 }
-# Parts that are looked into, and parts of these: settings by type of layer.
-PARTS = ("text_config", "attn_config", "linear_attn_config", "ffn_config", "rope_parameters", "rope_scaling")
-NESTED = ("rope_parameters", "rope_scaling")
+# Parts that are looked into, and parts of these: settings by type of layer, or by layer.
+PARTS = (
+    "text_config", "attn_config", "linear_attn_config", "ffn_config", "rope_parameters", "rope_scaling",
+    "per_layer_config",
+)  # fmt: skip
+NESTED = ("rope_parameters", "rope_scaling", "per_layer_config")
 
 
 def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -235,20 +255,25 @@ def check_config_values(config: Mapping[str, Any], shapes: Mapping[str, tuple[in
     layers = whole(1, len(shapes), ", the number of its tensors")
     sizes = whole(1, largest, ", the largest dimension of its tensors")
     one_count = whole(0, largest, ", the largest dimension of its tensors")
-    accepted = f"{one_count.accepted}, or a list of them, one for each layer"
-    counts = Rule(accepted, lambda value: one_count.holds(value) or _are(value, one_count.holds))
+    counts = _or_by_layer(one_count)
     repeats = Rule(f"pairs of a list of texts and {layers.accepted}", lambda value: _are(value, repeated))
 
     def repeated(pair: Any) -> bool:
         return isinstance(pair, list) and len(pair) == 2 and TEXTS.holds(pair[0]) and layers.holds(pair[1])
 
     rules = RULES | dict.fromkeys(DEPTHS, layers) | dict.fromkeys(SIZES, sizes) | dict.fromkeys(COUNTS, counts)
+    rules |= dict.fromkeys(SIZES_BY_LAYER, _or_by_layer(sizes))
     rules |= {"attention_types": repeats}
     for path, name, value in _fields(config):
         rule = rules.get(name)
         if rule is not None and value is not None and not rule.holds(value):
             problem = f"{path} is {excerpt(repr(value), 80)} in config.json"
             raise InputError(problem, rule.accepted, "correct config.json, or use another checkpoint")
+
+
+def _or_by_layer(rule: Rule) -> Rule:
+    accepted = f"{rule.accepted}, or a list of them, one for each layer"
+    return Rule(accepted, lambda value: rule.holds(value) or _are(value, rule.holds))
 
 
 def _fields(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:

@@ -38,6 +38,11 @@ OTHER_KINDS: dict[str, Kinds] = {
     "falcon_mamba": Kinds(mixers=("mamba",), feed_forwards=()),
     "flex_olmo": Kinds(feed_forwards=("experts",)),
     "flint": Kinds(feed_forwards=("experts", "mlp")),
+    "gemma3n_text": Kinds(mixers=("attention", "kept_attention", "reused_attention")),
+    "gemma4_text": Kinds(
+        mixers=("attention", "kept_attention", "reused_attention"), feed_forwards=("experts_beside_mlp", "mlp")
+    ),
+    "gemma4_unified_text": Kinds(mixers=("attention", "kept_attention", "reused_attention")),
     "glm4_moe": Kinds(feed_forwards=("experts", "mlp")),
     "glm4_moe_lite": Kinds(mixers=("latent_attention",), feed_forwards=("experts", "mlp")),
     "gpt_oss": Kinds(feed_forwards=("experts",)),

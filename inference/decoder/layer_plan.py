@@ -21,12 +21,19 @@ class BlockKind(NamedTuple):
         Whether the mixer is given hidden states as they are, where those of other blocks are normed first.
     output_biased
         Whether the mixer's output has a bias, where that of other blocks has none.
+    memory
+        Number of what the mixer hands on to later blocks beside hidden states, or reads of what an earlier one did; -1
+        for none.
+    settings
+        Fields of the decoder's configuration, and the values that they have in these blocks, where others differ.
     """
 
     mixer: str
     feed_forward: str
     bare: bool = False
     output_biased: bool = False
+    memory: int = -1
+    settings: tuple[tuple[str, object], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """What the parts of a block are made of: linear maps, norms, activations, and what a layer is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import jax
@@ -57,6 +58,8 @@ class LayerInputs(NamedTuple):
         Positions of a chunk within which the layer attends, scalar; None where no layer of the decoder has chunks.
     rotated
         Whether the layer has rotary positions, scalar.
+    kept
+        What an earlier layer handed on to this one, by name, each [row, position, width], float32; empty for nothing.
     """
 
     cosines: jax.Array | None
@@ -67,6 +70,24 @@ class LayerInputs(NamedTuple):
     layer: jax.Array | int = 0
     chunk: jax.Array | None = None
     rotated: jax.Array | bool = True
+    kept: Mapping[str, jax.Array] = MappingProxyType({})
+
+
+class Embedding(nnx.Module):
+    """Rows looked up by number.
+
+    Parameters
+    ----------
+    rows, width
+        Shape of the table.
+    """
+
+    def __init__(self, rows: int, width: int) -> None:
+        self.weight = nnx.Param(jnp.zeros((rows, width)))
+
+    def __call__(self, numbers: jax.Array) -> jax.Array:
+        """Return rows [..., width]."""
+        return self.weight[...].at[numbers].get(mode="clip")
 
 
 class Linear(nnx.Module):
@@ -107,6 +128,8 @@ class Norm(nnx.Module):
         Whether there is a bias; as the decoder's other norms by default.
     epsilon
         What is added to the variance; as the decoder's other norms by default.
+    weight
+        Whether there is a weight; as the decoder's other norms by default.
     """
 
     def __init__(
@@ -116,12 +139,14 @@ class Norm(nnx.Module):
         *,
         bias: bool | None = None,
         epsilon: float | None = None,
+        weight: bool | None = None,
     ) -> None:
         self.kind: NormKind = config.norm
         self.epsilon, self.offset = config.norm_epsilon if epsilon is None else epsilon, config.norm_offset
         biased = config.norm_bias if bias is None else bias
-        self.weight = nnx.Param(jnp.zeros(shape)) if config.norm_weight else None
-        self.bias = nnx.Param(jnp.zeros(shape)) if biased and config.norm_weight else None
+        weighted = config.norm_weight if weight is None else weight
+        self.weight = nnx.Param(jnp.zeros(shape)) if weighted else None
+        self.bias = nnx.Param(jnp.zeros(shape)) if biased and weighted else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Normalise [..., width]; the result is float32."""

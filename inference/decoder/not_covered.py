@@ -5,7 +5,6 @@ ENCODER = "an encoder that attends in both directions; its checkpoints are no mo
 AUDIO = "writes or hears audio"
 IMAGES = "its layers need an image, or attend to one"
 DRAFTS = "drafts tokens for another model, whose keys and values it reads"
-SHARES = "layers share keys and values, and each adds embeddings of its own"
 RELATIVE = "biases by distance that are made of each position, and convolutions around each part of a layer"
 RECURRENT = "recurrences, or what stands around them, that are not covered yet"
 INDEXED = "chooses by an index which tokens it attends to"
@@ -37,14 +36,8 @@ NOT_COVERED: dict[str, str] = {
     "electra": ENCODER,
     "emu3": "a model of images as tokens of its vocabulary",
     "ernie": ENCODER,
-    "gemma3n": SHARES,
-    "gemma3n_text": SHARES,
-    "gemma4": SHARES,
     "gemma4_assistant": DRAFTS,
-    "gemma4_text": SHARES,
-    "gemma4_unified": SHARES,
     "gemma4_unified_assistant": DRAFTS,
-    "gemma4_unified_text": SHARES,
     "git": IMAGES,
     "glm_moe_dsa": INDEXED,
     "got_ocr2": IMAGES,

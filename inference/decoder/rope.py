@@ -82,7 +82,7 @@ def rotation_tables(
     Parameters
     ----------
     ropes
-        The rotary embeddings, of one width.
+        The rotary embeddings.
     length
         Number of positions.
     lengths
@@ -93,7 +93,8 @@ def rotation_tables(
     Returns
     -------
     tuple of jax.Array
-        Cosines and sines, each [rope, row or 1, position, 1, width / 2], float32.
+        Cosines and sines, each [rope, row or 1, position, 1, pair], float32, of as many pairs as the widest has: those
+        beyond a narrower one's stand still.
     """
     positions = jnp.arange(length, dtype=jnp.float32)[:, None]
     cosines, sines = [], []
@@ -108,9 +109,19 @@ def rotation_tables(
         cosines.append(jnp.ones_like(cosines[0]))
         sines.append(jnp.zeros_like(sines[0]))
     rows = max(table.shape[0] for table in cosines)
-    shape = (rows, length, cosines[0].shape[-1])
-    tables = [jnp.stack([jnp.broadcast_to(one, shape) for one in many]) for many in (cosines, sines)]
+    pairs = max(table.shape[-1] for table in cosines)
+
+    def stacked(tables: list[jax.Array], still: float) -> jax.Array:
+        wide = [_widened(one, pairs, still) for one in tables]
+        return jnp.stack([jnp.broadcast_to(one, (rows, length, pairs)) for one in wide])
+
+    tables = stacked(cosines, 1.0), stacked(sines, 0.0)
     return tables[0][..., None, :], tables[1][..., None, :]
+
+
+def _widened(table: jax.Array, pairs: int, still: float) -> jax.Array:
+    missing = pairs - table.shape[-1]
+    return jnp.pad(table, ((0, 0), (0, 0), (0, missing)), constant_values=still) if missing else table
 
 
 def rotate(x: jax.Array, cosines: jax.Array, sines: jax.Array, *, interleaved: bool) -> jax.Array:
@@ -121,7 +132,7 @@ def rotate(x: jax.Array, cosines: jax.Array, sines: jax.Array, *, interleaved: b
     x
         Queries or keys, [row, position, head, dimension].
     cosines, sines
-        Tables of one rotary embedding, [row or 1, position, 1, pair].
+        Tables of one rotary embedding, [row or 1, position, 1, pair]; of pairs beyond those of a head none is read.
     interleaved
         Whether a pair is two neighbours rather than the same place of two halves.
 
@@ -130,7 +141,9 @@ def rotate(x: jax.Array, cosines: jax.Array, sines: jax.Array, *, interleaved: b
     jax.Array
         The same shape and type; dimensions beyond the pairs are unchanged.
     """
-    pairs = cosines.shape[-1]
+    pairs = min(cosines.shape[-1], x.shape[-1] // 2)
+    if pairs < cosines.shape[-1]:
+        cosines, sines = cosines[..., :pairs], sines[..., :pairs]
     rotated, rest = x[..., : 2 * pairs].astype(jnp.float32), x[..., 2 * pairs :]
     if interleaved:
         first, second = rotated[..., 0::2], rotated[..., 1::2]

@@ -144,6 +144,8 @@ class TensorNames:
     ignored
         How names begin, without the base model's prefix, of tensors that no score needs; ``{}`` is the depth and ``*``
         any number.
+    unread
+        How names begin of what layers may have in vain that read the keys and values of another; ``{}`` is the layer.
     """
 
     names: Names
@@ -152,6 +154,7 @@ class TensorNames:
     transposed: bool = False
     optional: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 def _attention(base: str, query: str, key: str, value: str, output: str) -> dict[str, str]:

@@ -7,32 +7,19 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from inference.decoder.alternating_updates import StreamMaps
 from inference.decoder.block import Block
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.final_norm import FinalNorm
 from inference.decoder.halving import Halving
+from inference.decoder.handed_on import EMBEDDINGS, STREAMS, Handed, widths_beside
 from inference.decoder.head_transform import HeadTransform
+from inference.decoder.layer_embeddings import LayerTable
 from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind, LayerRun
-from inference.decoder.layers import ACTIVATIONS, LayerInputs, Linear, Norm, held_in_place
+from inference.decoder.layers import ACTIVATIONS, Embedding, LayerInputs, Linear, Norm, held_in_place
 from inference.decoder.sinusoids import sinusoids
-
-
-class Embedding(nnx.Module):
-    """Rows looked up by number.
-
-    Parameters
-    ----------
-    rows, width
-        Shape of the table.
-    """
-
-    def __init__(self, rows: int, width: int) -> None:
-        self.weight = nnx.Param(jnp.zeros((rows, width)))
-
-    def __call__(self, numbers: jax.Array) -> jax.Array:
-        """Return rows [..., width]."""
-        return self.weight[...].at[numbers].get(mode="clip")
+from inference.decoder.stream_settings import LayerEmbeddings
 
 
 def _stacked(config: DecoderConfig, run: LayerRun) -> Any:
@@ -44,19 +31,19 @@ def _stacked(config: DecoderConfig, run: LayerRun) -> Any:
     return nnx.List([one(kind) for kind in run.unit])
 
 
-def _through_run(run: LayerRun, unit: Any, x: jax.Array, inputs: Callable[[jax.Array], LayerInputs]) -> jax.Array:
-    """Pass hidden states through the layers of a run; `inputs` are those of a layer by its number."""
+def _through_run(run: LayerRun, unit: Any, handed: Handed, inputs: Callable[[jax.Array], LayerInputs]) -> Handed:
+    """Pass what is handed on through the layers of a run; `inputs` are those of a layer by its number."""
     graph, weights = nnx.split(unit)
 
-    def through(state: tuple[jax.Array, Any], repeat: jax.Array) -> tuple[tuple[jax.Array, Any], None]:
-        x, weights = state
+    def through(state: tuple[Handed, Any], repeat: jax.Array) -> tuple[tuple[Handed, Any], None]:
+        handed, weights = state
         weights = held_in_place(weights)
         of_repeat = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, repeat, keepdims=False), weights)
         for place, block in enumerate(nnx.merge(graph, of_repeat)):
-            x = block(x, inputs(run.first + repeat * len(run.unit) + place))
-        return (x, weights), None
+            handed = block(handed, inputs(run.first + repeat * len(run.unit) + place))
+        return (handed, weights), None
 
-    return jax.lax.scan(through, (x, weights), jnp.arange(run.repeats))[0][0]
+    return jax.lax.scan(through, (handed, weights), jnp.arange(run.repeats))[0][0]
 
 
 class Decoder(nnx.Module):
@@ -79,8 +66,12 @@ class Decoder(nnx.Module):
         self.embedding_norm = Norm(config, (config.width,)) if config.embedding_norm else None
         self.project_in = Linear(inner, config.width, bias=False) if inner != config.width else None
         self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
+        kinds = {type(part) for part in config.parts}
+        self.layer_table = LayerTable(config) if LayerEmbeddings in kinds else None
+        self.streams = StreamMaps(config) if STREAMS in widths_beside(config) else None
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
+        self.streams_back = StreamMaps(config) if self.streams is not None else None
         self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
         final = next((part for part in config.parts if isinstance(part, FinalNorm)), None)
         epsilon = None if final is None else final.epsilon
@@ -111,13 +102,42 @@ class Decoder(nnx.Module):
         """
         rows, length = tokens.shape
         lengths = jnp.full((rows,), length) if lengths is None else lengths
-        x, inputs = self.embed(tokens), layer_inputs(self.config, lengths, length)
+        handed, inputs = self.embed(tokens), layer_inputs(self.config, lengths, length)
         for run, unit in zip(self.config.layer_plan, self.blocks, strict=True):
-            x = _through_run(run, unit, x, inputs)
-        return self.finish(x)
+            handed = _through_run(run, unit, handed, inputs)
+        return self.finish(handed)
 
-    def embed(self, tokens: jax.Array) -> jax.Array:
-        """Return what the first block is given of token ids [row, position]: [row, position, width], float32."""
+    def embed(self, tokens: jax.Array, rows: jax.Array | None = None) -> Handed:
+        """Compute what the first block is given.
+
+        Parameters
+        ----------
+        tokens
+            Token ids, [row, position].
+        rows
+            What `layer_rows` gives of them where the table of embeddings of layers is not at hand.
+
+        Returns
+        -------
+        Handed
+            Hidden states and what is beside them; what no layer has handed on yet is zero.
+        """
+        x = self._embedded(tokens)
+        shape, widths = x.shape[:2], widths_beside(self.config)
+        beside = {name: jnp.zeros((*shape, width)) for name, width in widths.items()}
+        if self.layer_table is not None:
+            beside[EMBEDDINGS] = self.layer_table(x, self.layer_rows(tokens) if rows is None else rows)
+        if self.streams is not None:
+            beside[STREAMS] = self.streams.split(x)
+        return Handed(x, beside)
+
+    def layer_rows(self, tokens: jax.Array, first: jax.Array | int = 0) -> jax.Array:
+        """Return rows of the table of embeddings of layers, float32, that begins with the row `first`."""
+        assert self.layer_table is not None
+        return self.layer_table.table(self.layer_table.numbers(tokens) - first).astype(jnp.float32)
+
+    def _embedded(self, tokens: jax.Array) -> jax.Array:
+        """Return the hidden states before the first block, [row, position, width], float32."""
         config = self.config
         # The reference rounds the scale to the type of the weights.
         x = self.embedding(tokens) * jnp.asarray(config.embedding_scale, self.embedding.weight[...].dtype)
@@ -131,9 +151,10 @@ class Decoder(nnx.Module):
             x = x + sinusoids(tokens.shape[1], config.width, first=config.position_offset, steps=steps)
         return x if self.embedding_norm is None else self.embedding_norm(x)
 
-    def finish(self, x: jax.Array) -> jax.Array:
-        """Return the hidden states before the head of what the last block gives, [row, position, width] both."""
+    def finish(self, handed: Handed) -> jax.Array:
+        """Return the hidden states before the head, [row, position, width], of what the last block gives."""
         kind = self.head_part().weight[...].dtype
+        x = handed.x if self.streams_back is None else self.streams_back.joined(handed)
         x = x if self.halving is None else self.halving.after(x, self.config.depth)
         x = x if self.final_norm is None else self.final_norm(x)
         x = x.astype(kind)

@@ -15,11 +15,12 @@ from bayeslaw.progress import Advance, progress_bar
 from inference.checkpoints.decoder_parts import DecoderPart, decoder_parts
 from inference.checkpoints.sharding import make_mesh
 from inference.checkpoints.weight_memory import WeightMemory
+from inference.decoder.handed_on import packed_width
 from inference.runs.batch_journal import Journal
 from inference.runs.hidden_states import BatchState, HiddenStates
 from inference.runs.prepared import Plan, PreparedModel
 from inference.runs.stream_room import MEBIBYTE, StreamRoom, stream_room
-from inference.scoring.layer_programs import embed, log_probabilities, through_block
+from inference.scoring.layer_programs import embed, log_probabilities, take_layer_rows, through_block
 from inference.scoring.scores import place_rows
 from inference.texts.batches import BatchArrays
 
@@ -60,7 +61,7 @@ def stream_batches(
     InputError
         If memory does not suffice for the largest part, a tensor cannot be read, or hidden states not be written.
     """
-    parts, width = decoder_parts(model.checkpoint), model.config.width
+    parts, width = decoder_parts(model.checkpoint), packed_width(model.config)
     shapes = {batch: (plan.batches[batch].rows, plan.batches[batch].inputs, width) for batch in batches}
     room = stream_room(model, parts, shapes)
     states = HiddenStates(journal, shapes, parts=len(parts) - 1, in_memory=room.in_memory)
@@ -68,7 +69,7 @@ def stream_batches(
     first = min(passed.values())
     say(_sentence(model, parts, room, first))
     mesh, dtype = make_mesh(), jnp.dtype(model.dtype)
-    walk = _Walk(model, {batch: plan.arrays(batch) for batch in batches}, states, mesh)
+    walk = _Walk(model, {batch: plan.arrays(batch) for batch in batches}, states, mesh, width=width)
     left = [[batch for batch in batches if passed[batch] <= number] for number in range(len(parts) - 1)]
     sizes = {batch: plan.tokens(batch) for batch in batches}
     total = sum(sizes[batch] for some in left for batch in some)
@@ -127,9 +128,16 @@ class _Walk:
     """Batches on their way through a decoder; what is done to each depends on no other."""
 
     def __init__(
-        self, model: PreparedModel, arrays: Mapping[int, BatchArrays], states: HiddenStates, mesh: Mesh | None
+        self,
+        model: PreparedModel,
+        arrays: Mapping[int, BatchArrays],
+        states: HiddenStates,
+        mesh: Mesh | None,
+        *,
+        width: int,
     ) -> None:
         self.config, self.arrays, self._states, self._mesh = model.config, arrays, states, mesh
+        self._width = width
         self._since = time.monotonic()
 
     def through(
@@ -137,32 +145,45 @@ class _Walk:
     ) -> None:
         """Take batches through one part; `advance` is called with each."""
         for batch in batches:
-            if part.kind is None:
-                before, found = 0.0, self._embed(batch, weights)
-            else:
-                state = self._states.get(batch)
-                before, found = state.seconds, self._through_block(batch, part, weights, state.values)
+            state = self._states.get(batch) if number else BatchState(0, 0.0, self._blank(batch))
+            found = self._step(part)(batch, part, weights, state)
             rows = len(self.arrays[batch].lengths)
-            self._states.put(batch, BatchState(number + 1, before + self._seconds(), np.asarray(found)[:rows]))
+            self._states.put(batch, BatchState(number + 1, state.seconds + self._seconds(), np.asarray(found)[:rows]))
             advance(batch)
         self._states.end_part()
 
-    def _embed(self, batch: int, weights: nnx.State) -> jax.Array:
-        (tokens,) = place_rows(self._mesh, self.arrays[batch].inputs)
-        return embed(self.config, weights, tokens)
+    def _blank(self, batch: int) -> np.ndarray:
+        # Pages of zeros that no one reads take no memory.
+        return np.zeros((*self.arrays[batch].inputs.shape, self._width), np.float32)
 
-    def _through_block(self, batch: int, part: DecoderPart, weights: nnx.State, values: np.ndarray) -> jax.Array:
+    def _step(self, part: DecoderPart) -> Callable[..., jax.Array]:
+        if part.first_row is not None:
+            return self._take_rows
+        return self._embed if part.kind is None else self._through_block
+
+    def _take_rows(self, batch: int, part: DecoderPart, weights: nnx.State, state: BatchState) -> jax.Array:
+        values, tokens = place_rows(self._mesh, state.values, self.arrays[batch].inputs)
+        return take_layer_rows(self.config, weights, values, tokens, jnp.asarray(part.first_row))
+
+    def _embed(self, batch: int, part: DecoderPart, weights: nnx.State, state: BatchState) -> jax.Array:
+        if not state.parts:
+            (tokens,) = place_rows(self._mesh, self.arrays[batch].inputs)
+            return embed(self.config, weights, tokens)
+        values, tokens = place_rows(self._mesh, state.values, self.arrays[batch].inputs)
+        return embed(self.config, weights, tokens, values)
+
+    def _through_block(self, batch: int, part: DecoderPart, weights: nnx.State, state: BatchState) -> jax.Array:
         assert part.kind is not None
-        x, lengths = place_rows(self._mesh, values, self.arrays[batch].lengths)
-        return through_block(self.config, part.kind, weights, x, lengths, jnp.asarray(part.layer))
+        values, lengths = place_rows(self._mesh, state.values, self.arrays[batch].lengths)
+        return through_block(self.config, part.kind, weights, values, lengths, jnp.asarray(part.layer))
 
     def finish(self, batch: int, weights: nnx.State) -> tuple[np.ndarray, float]:
         """Return a batch's log-probabilities [row, position], and the seconds that it took in all."""
         state, arrays = self._states.get(batch), self.arrays[batch]
-        x, targets = place_rows(self._mesh, state.values, arrays.targets)
-        found = np.asarray(log_probabilities(self.config, weights, x, targets))
-        values = np.where(arrays.scored, found[: len(arrays.scored)], np.float32(0))
-        return values, state.seconds + self._seconds()
+        values, targets = place_rows(self._mesh, state.values, arrays.targets)
+        found = np.asarray(log_probabilities(self.config, weights, values, targets))
+        scores = np.where(arrays.scored, found[: len(arrays.scored)], np.float32(0))
+        return scores, state.seconds + self._seconds()
 
     def _seconds(self) -> float:
         """Return the time since this was asked last: waiting for weights counts to the batch that comes first."""

@@ -1,13 +1,18 @@
-"""One compiled program for each kind of a decoder's parts, so that a decoder need not be in memory as a whole."""
+"""One compiled program for each kind of a decoder's parts, so that a decoder need not be in memory as a whole.
+
+What parts hand on lies side by side in one array, as `inference.decoder.handed_on.pack` puts it.
+"""
 
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.block import Block
 from inference.decoder.configuration import DecoderConfig
+from inference.decoder.handed_on import EMBEDDINGS, Handed, pack, unpack
 from inference.decoder.head import target_log_probabilities
 from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind
@@ -21,7 +26,40 @@ def _filled(module: Any, state: nnx.State) -> Any:
 
 
 @partial(jax.jit, static_argnames="config")
-def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array) -> jax.Array:
+def take_layer_rows(
+    config: DecoderConfig, state: nnx.State, packed: jax.Array, tokens: jax.Array, first: jax.Array
+) -> jax.Array:
+    """Look up the tokens whose rows are in a part of the table of embeddings of layers.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    state
+        Some rows of the table.
+    packed
+        What was handed on, with the rows that other parts of the table have, [row, position, packed width], float32.
+    tokens
+        Token ids, [row, position].
+    first
+        Number of the first of the rows.
+
+    Returns
+    -------
+    jax.Array
+        The same with the rows that are in this part, [row, position, packed width], float32.
+    """
+    decoder = _filled(nnx.eval_shape(lambda: Decoder(config)), state)
+    assert decoder.layer_table is not None
+    before, table = unpack(config, packed), decoder.layer_table
+    numbers = table.numbers(tokens) - first
+    ours = ((numbers >= 0) & (numbers < table.table.weight.shape[0]))[..., None]
+    rows = jnp.where(ours, decoder.layer_rows(tokens, first), before.beside[EMBEDDINGS])
+    return pack(config, Handed(before.x, {**before.beside, EMBEDDINGS: rows}))
+
+
+@partial(jax.jit, static_argnames="config")
+def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array, packed: jax.Array | None = None) -> jax.Array:
     """Compute what the first block is given.
 
     Parameters
@@ -32,20 +70,23 @@ def embed(config: DecoderConfig, state: nnx.State, tokens: jax.Array) -> jax.Arr
         The parameters that come before its blocks.
     tokens
         Token ids, [row, position].
+    packed
+        What `take_layer_rows` found of them; None where there is no such table.
 
     Returns
     -------
     jax.Array
-        Hidden states, [row, position, width], float32.
+        What is handed on, [row, position, packed width], float32.
     """
-    return _filled(nnx.eval_shape(lambda: Decoder(config)), state).embed(tokens)
+    rows = None if packed is None else unpack(config, packed).beside[EMBEDDINGS]
+    return pack(config, _filled(nnx.eval_shape(lambda: Decoder(config)), state).embed(tokens, rows))
 
 
 @partial(jax.jit, static_argnames=("config", "kind"))
 def through_block(
-    config: DecoderConfig, kind: BlockKind, state: nnx.State, x: jax.Array, lengths: jax.Array, layer: jax.Array
+    config: DecoderConfig, kind: BlockKind, state: nnx.State, packed: jax.Array, lengths: jax.Array, layer: jax.Array
 ) -> jax.Array:
-    """Pass hidden states through one block.
+    """Pass what is handed on through one block.
 
     Parameters
     ----------
@@ -55,8 +96,8 @@ def through_block(
         What the block is made of.
     state
         Its parameters.
-    x
-        Hidden states, [row, position, width], float32.
+    packed
+        What is handed on, [row, position, packed width], float32.
     lengths
         Number of ids of each row that are text, [row].
     layer
@@ -65,14 +106,14 @@ def through_block(
     Returns
     -------
     jax.Array
-        Hidden states, [row, position, width], float32.
+        What is handed on, [row, position, packed width], float32.
     """
-    inputs = layer_inputs(config, lengths, x.shape[1])
-    return _filled(nnx.eval_shape(lambda: Block(config, kind)), state)(x, inputs(layer))
+    inputs, block = layer_inputs(config, lengths, packed.shape[1]), nnx.eval_shape(lambda: Block(config, kind))
+    return pack(config, _filled(block, state)(unpack(config, packed), inputs(layer)))
 
 
 @partial(jax.jit, static_argnames="config")
-def log_probabilities(config: DecoderConfig, state: nnx.State, x: jax.Array, targets: jax.Array) -> jax.Array:
+def log_probabilities(config: DecoderConfig, state: nnx.State, packed: jax.Array, targets: jax.Array) -> jax.Array:
     """Compute log-probabilities of what the last block gives.
 
     Parameters
@@ -81,8 +122,8 @@ def log_probabilities(config: DecoderConfig, state: nnx.State, x: jax.Array, tar
         The decoder.
     state
         The parameters that come after its blocks.
-    x
-        Hidden states, [row, position, width], float32.
+    packed
+        What is handed on, [row, position, packed width], float32.
     targets
         Token ids, [row, position].
 
@@ -92,4 +133,4 @@ def log_probabilities(config: DecoderConfig, state: nnx.State, x: jax.Array, tar
         Nats, [row, position], float32.
     """
     decoder = _filled(nnx.eval_shape(lambda: Decoder(config)), state)
-    return target_log_probabilities(decoder, decoder.finish(x), targets, split=False)
+    return target_log_probabilities(decoder, decoder.finish(unpack(config, packed)), targets, split=False)

@@ -8,6 +8,7 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.models import BPE, Unigram, WordLevel, WordPiece
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.foreign_text import excerpt
 from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.weight_files import read_json
 from inference.texts.gguf_tokenizers import read_gguf_tokenizer
@@ -81,7 +82,10 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in named])
     backend.no_truncation()
     backend.no_padding()
-    letter = backend.encode("a")
+    try:
+        letter = backend.encode("a")
+    except Exception as error:  # The library raises plain Exception for a vocabulary without the unknown token.
+        raise _unreadable(folder if folder.is_dir() else folder.parent, error) from error
     inside = letter.special_tokens_mask.index(0) if 0 in letter.special_tokens_mask else 0
     # It adds special tokens, and may cut spaces off a token's characters.
     backend.post_processor = None  # pyright: ignore[reportAttributeAccessIssue]
@@ -175,7 +179,11 @@ def text_backend(state: str, content: dict[str, Any]) -> Tokenizer:
     tokenizers.Tokenizer
         A tokenizer whose ids are those of the state.
     """
-    backend = Tokenizer.from_str(state)
+    try:
+        backend = Tokenizer.from_str(state)
+    except Exception as error:  # What the library writes of a vocabulary with two pieces of one id it does not read.
+        problem = f"the vocabulary of the tokenizer contradicts itself: {excerpt(error)}"
+        raise InputError(problem, "every piece with an id of its own", AGAIN) from error
     backend.encode_special_tokens = True
     model = content["model"]
     special = {token["content"] for token in content["added_tokens"] if token["special"]}

@@ -5,6 +5,7 @@ from typing import Any
 from parity.case import GROUPS, HEADS, Case
 from parity.dense_cases import DENSE_CASES
 from parity.further_routed_cases import FURTHER_ROUTED_CASES
+from parity.gemma_cases import GEMMA_CASES
 from parity.linear_attention_cases import LINEAR_ATTENTION_CASES
 from parity.recurrent_cases import RECURRENT_CASES
 from parity.routed_cases import ROUTED_CASES
@@ -264,6 +265,6 @@ _CASES = [
     Case("persimmon", HEADS),
     Case("persimmon/plain", HEADS | {"qk_layernorm": False, "tie_word_embeddings": True}),
 ]
-_CASES += DENSE_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES
+_CASES += DENSE_CASES + GEMMA_CASES + RECURRENT_CASES + LINEAR_ATTENTION_CASES + ROUTED_CASES + FURTHER_ROUTED_CASES
 CASES = {case.name: case for case in _CASES}
 MODEL_TYPES = tuple(dict.fromkeys(case.model_type for case in _CASES))

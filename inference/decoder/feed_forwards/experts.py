@@ -60,8 +60,17 @@ class RoutedExperts(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same, float32."""
         tokens = x.reshape(-1, x.shape[-1])
+        y = self.mixed(tokens, *self.chosen(tokens)).reshape(x.shape)
+        y = y if self.shared is None else y + self._shared(x, self.shared)
+        return y if self.output_norm is None else self.output_norm(y)
+
+    def chosen(self, tokens: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return numbers and shares of each token's experts, [token, chosen], of hidden states [token, width]."""
         correction = None if self.correction is None else self.correction[...].astype(jnp.float32)
-        numbers, shares = route(self._logits(tokens), self.experts, correction)
+        return route(self._logits(tokens), self.experts, correction)
+
+    def mixed(self, tokens: jax.Array, numbers: jax.Array, shares: jax.Array) -> jax.Array:
+        """Return what experts add to tokens [token, width], float32, by their numbers and shares [token, chosen]."""
         maps = {"gate": self.gate, "up": self.up, "down": self.down}
         weights = {name: one.stacked() for name, one in maps.items() if one is not None}
         apply = APPLY.get(jax.default_backend(), APPLY_ELSEWHERE)
@@ -69,11 +78,7 @@ class RoutedExperts(nnx.Module):
         mixed = apply(tokens.astype(kind), assign(numbers, shares, self.experts.count), weights, self._expert)
         if self.experts.identities:
             mixed = mixed + jnp.where(numbers < self.experts.count, 0, shares).sum(-1, keepdims=True) * tokens
-        if self.sum_bias is not None:
-            mixed = mixed + self.sum_bias[...].astype(jnp.float32)
-        y = mixed.reshape(x.shape)
-        y = y if self.shared is None else y + self._shared(x, self.shared)
-        return y if self.output_norm is None else self.output_norm(y)
+        return mixed if self.sum_bias is None else mixed + self.sum_bias[...].astype(jnp.float32)
 
     def _logits(self, tokens: jax.Array) -> jax.Array:
         """Return the router's logits in float32, whatever the type of the weights: rounding them would move choices."""

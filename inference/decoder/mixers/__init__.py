@@ -3,6 +3,10 @@
 A mixer is made of a `inference.decoder.configuration.DecoderConfig` and called with hidden states
 [row, position, width] and a `inference.decoder.layers.LayerInputs`. It is causal, and texts are padded on the right, so
 that padding reaches nothing. Its name is that of its module in a block, with which the names of its parameters begin.
+
+One that hands on more than hidden states says so by a static `kept_widths`, from a configuration to widths by name, and
+returns a pair: hidden states and arrays [row, position, width] by these names. One that reads what an earlier layer
+handed on says so by `read_widths`, and finds it in `LayerInputs.kept`.
 """
 
 from collections.abc import Callable
@@ -23,6 +27,7 @@ from inference.decoder.mixers.mamba2 import Mamba2Mixer
 from inference.decoder.mixers.mlstm import MatrixMemoryMixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
 from inference.decoder.mixers.routed_attention import RoutedAttention
+from inference.decoder.mixers.shared_attention import KeptAttention, ReusedAttention
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 from inference.decoder.mixers.shortcut import ShortcutMixer
 from inference.decoder.mixers.time_mixing import TimeMixer
@@ -36,11 +41,13 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "gated_delta": GatedDeltaMixer,
     "head_gated_attention": HeadGatedAttention,
     "kimi_delta": KimiDeltaMixer,
+    "kept_attention": KeptAttention,
     "latent_attention": LatentAttentionMixer,
     "lightning": LightningMixer,
     "mamba": MambaMixer,
     "mamba2": Mamba2Mixer,
     "mlstm": MatrixMemoryMixer,
+    "reused_attention": ReusedAttention,
     "rglru": GatedLinearUnitMixer,
     "routed_attention": RoutedAttention,
     "short_convolution": ShortConvolutionMixer,

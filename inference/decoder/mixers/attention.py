@@ -13,8 +13,8 @@ from inference.decoder.query_growth import QueryGrowth
 from inference.decoder.rope import rotate
 
 
-class Attention(nnx.Module):
-    """Causal attention with every switch of `DecoderConfig`.
+class AttentionParts(nnx.Module):
+    """What causal attention is made of, with every switch of `DecoderConfig`.
 
     Parameters
     ----------
@@ -24,69 +24,79 @@ class Attention(nnx.Module):
 
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
-        queries, keys = config.heads * config.head_width, config.key_value_heads * config.head_width
+        queries = config.heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
-        self.key = Linear(config.width, keys, bias=config.key_value_bias)
         self.values = next((part for part in config.parts if isinstance(part, Values)), Values(config.head_width))
-        value_width = self.values.width
-        self.value = Linear(config.width, config.key_value_heads * value_width, bias=config.key_value_bias)
-        self.output = Linear(config.heads * value_width, config.width, bias=config.output_bias)
-        shapes = {
-            "none": None,
-            "rotated": None,
-            "head": ((config.head_width,), (config.head_width,)),
-            "flat": ((queries,), (keys,)),
-            "per_head": ((config.heads, config.head_width), (config.key_value_heads, config.head_width)),
-        }[config.query_key_norm]
-        norms = [Norm(config, shape, bias=config.query_key_norm_bias) for shape in shapes or ()]
-        self.query_norm, self.key_norm = norms or (None, None)
+        self.output = Linear(config.heads * self.values.width, config.width, bias=config.output_bias)
+        self.query_norm = self._norm(config.heads)
+        self._add_keys()
         self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
         self.value_bias = ValueBias(config) if config.value_bias else None
         self.growth = next((part for part in config.parts if isinstance(part, QueryGrowth)), None)
 
-    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
-        """Attend: [row, position, width] to the same."""
-        return self.output(self.attended(x, inputs))
+    def _add_keys(self) -> None:
+        """Make what keys and values are made with."""
+        config, keys = self.config, self.config.key_value_heads * self.config.head_width
+        self.key = Linear(config.width, keys, bias=config.key_value_bias)
+        values = config.key_value_heads * self.values.width
+        self.value = None if config.values_from_keys else Linear(config.width, values, bias=config.key_value_bias)
+        self.key_norm = self._norm(config.key_value_heads)
+        self.value_norm = Norm(config, (config.head_width,), bias=False, weight=False) if config.value_norm else None
+
+    def _norm(self, heads: int) -> Norm | None:
+        config, width = self.config, self.config.head_width
+        shapes = {"none": None, "rotated": None, "head": (width,), "flat": (heads * width,), "per_head": (heads, width)}
+        shape = shapes[config.query_key_norm]
+        return None if shape is None else Norm(config, shape, bias=config.query_key_norm_bias)
 
     def attended(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Return the mixed values of all heads, [row, position, heads x width of a head]."""
-        config, (rows, length, _) = self.config, x.shape
-        q, k, v = self.query(x), self.key(x), self.value(x)
+        return self.mixed(x, *self.keys_and_values(x, inputs), inputs)
+
+    def keys_and_values(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
+        """Return what is attended to, [row, position, group, width of a head] both, in the type of the weights."""
+        k = self.key(x)
+        v = k if self.value is None else self.value(x)
         kind = v.dtype
-        key_bias = inputs.key_bias if self.value_bias is None else self.value_bias(v)
-        if config.query_key_norm == "flat":
-            q, k = self._normed(q, k)
-        if config.qkv_clip is not None:
-            q, k, v = (jnp.clip(one, -config.qkv_clip, config.qkv_clip) for one in (q, k, v))
-        q, k = (one.reshape(rows, length, -1, config.head_width) for one in (q, k))
-        v = (v * self.values.scale).astype(kind).reshape(rows, length, config.key_value_heads, self.values.width)
-        by_head, late = config.query_key_norm in ("head", "per_head"), config.query_key_norm_late
-        if by_head and not late:
-            q, k = self._normed(q, k)
-        if inputs.cosines is not None and inputs.sines is not None:
-            q, k = (
-                rotate(one, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
-                for one in (q, k)
-            )
-        if by_head and late:
-            q, k = self._normed(q, k)
-        if config.query_key_norm == "rotated":
-            q, k = (self._of_size_one(one, inputs).astype(kind) for one in (q, k))
+        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*x.shape[:2], -1, self.values.width)
+        v = v if self.value_norm is None else self.value_norm(v).astype(kind)
+        return self._placed(k, self.key_norm, inputs).astype(kind), v
+
+    def mixed(self, x: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a value]."""
+        config, (rows, length, _), kind = self.config, x.shape, v.dtype
+        q = self._placed(self.query(x), self.query_norm, inputs)
         if self.growth is not None:
             q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
         mixed = attend(
             q,
-            k.astype(kind),
+            k,
             v,
             scale=inputs.scale,
             window=inputs.window,
-            key_bias=key_bias,
+            key_bias=inputs.key_bias if self.value_bias is None else self.value_bias(v.reshape(rows, length, -1)),
             softcap=config.attention_softcap,
             sinks=self._sinks(),
             chunk=inputs.chunk,
         )
         return mixed.reshape(rows, length, -1)
+
+    def _placed(self, x: jax.Array, norm: Norm | None, inputs: LayerInputs) -> jax.Array:
+        """Norm and rotate what queries or keys are made of, [row, position, head, width of a head]."""
+        config, kind = self.config, x.dtype
+        late = norm if config.query_key_norm_late else None
+        x = norm(x) if norm is not None and config.query_key_norm == "flat" else x
+        x = self._clipped(x).reshape(*x.shape[:2], -1, config.head_width)
+        x = norm(x) if norm is not None and config.query_key_norm in ("head", "per_head") and late is None else x
+        if inputs.cosines is not None and inputs.sines is not None:
+            x = rotate(x, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
+        x = x if late is None else late(x)
+        return self._of_size_one(x, inputs).astype(kind) if config.query_key_norm == "rotated" else x
+
+    def _clipped(self, x: jax.Array) -> jax.Array:
+        bound = self.config.qkv_clip
+        return x if bound is None else jnp.clip(x, -bound, bound)
 
     def _of_size_one(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Divide heads by their root mean square, in layers that rotate them."""
@@ -105,7 +115,16 @@ class Attention(nnx.Module):
             return None
         return self.sinks[...].astype(jnp.float32).reshape(self.config.key_value_heads, self.config.heads_per_group)
 
-    def _normed(self, q: jax.Array, k: jax.Array) -> tuple[jax.Array, jax.Array]:
-        assert self.query_norm is not None
-        assert self.key_norm is not None
-        return self.query_norm(q), self.key_norm(k)
+
+class Attention(AttentionParts):
+    """Causal attention with every switch of `DecoderConfig`.
+
+    Parameters
+    ----------
+    config
+        The decoder.
+    """
+
+    def __call__(self, x: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend: [row, position, width] to the same."""
+        return self.output(self.attended(x, inputs))

@@ -27,6 +27,7 @@ from inference.decoder.configuration_values import (
     POSITIONS,
     RULES,
     SIZES,
+    SIZES_BY_LAYER,
     SWITCH,
     TABLE,
     TEXT,
@@ -104,13 +105,13 @@ def spoilt(family, name, value):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_field_that_a_family_reads_has_its_values(family):
     seen, config = read_fields(family)
-    assert seen - LISTED <= {*RULES, *SIZES, *DEPTHS, *COUNTS}
+    assert seen - LISTED <= {*RULES, *SIZES, *SIZES_BY_LAYER, *DEPTHS, *COUNTS}
     check_config_values(config, shapes_of(family))
     for name in seen - LISTED:
         accepted = ACCEPTED.get(RULES.get(name), lambda value: False)
         refused = (value for value in NEVER if not accepted(value))
         for value in (*refused, *MORE.get(RULES.get(name), ("7", []))):
-            if name in DEPTHS or name in SIZES or name in RULES or name in COUNTS:
+            if name in {*DEPTHS, *SIZES, *SIZES_BY_LAYER, *RULES, *COUNTS}:
                 with pytest.raises(InputError) as caught:
                     check_config_values(spoilt(family, name, value), shapes_of(family))
                 assert f"{name} is " in caught.value.problem
@@ -119,7 +120,7 @@ def test_every_field_that_a_family_reads_has_its_values(family):
 NO_SIZE = (0, 1.0, 0.5, 1e9, 10**9, *NO_NUMBER, *NEVER)
 
 
-@pytest.mark.parametrize("name", [*DEPTHS, *SIZES])
+@pytest.mark.parametrize("name", [*DEPTHS, *SIZES, *SIZES_BY_LAYER])
 def test_no_size_is_beyond_the_tensors(name):
     shapes = shapes_of("llama")
     for value in NO_SIZE:

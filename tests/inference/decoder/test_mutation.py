@@ -139,18 +139,37 @@ def mistakes(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
                     yield label, {name: (*value[:i], wrong, *value[i + 1 :])}
         elif value != default:
             yield name, {name: default}
+    yield from wrong_layers(config)
     if config.layer_window:
         yield "layer_window + 1", {"layer_window": tuple(window and window + 1 for window in config.layer_window)}
     yield "depth", {"depth": config.depth - 1}
     if {*config.layer_feed_forward} - {"experts", "none"} or not config.layer_feed_forward:
         yield "mlp_width", {"mlp_width": config.mlp_width - 1}
     yield "vocabulary", {"vocabulary": config.vocabulary - 1}
-    if config.key_value_heads != config.heads:
+    stated = {name for settings in config.layer_settings for name, _ in settings}
+    if config.key_value_heads != config.heads and "key_value_heads" not in stated:
         yield "key_value_heads", {"key_value_heads": config.heads}
     # Half as many heads, twice as wide: the shapes stay.
     halves = {name: getattr(config, name) // 2 or 1 for name in ("heads", "key_value_heads")}
     if any("attention" in mixer for mixer in config.layer_mixer or ("attention",)):
         yield "heads", halves | {"head_width": 2 * config.head_width}
+
+
+def wrong_layers(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
+    """Yield what may be wrong in a configuration of single layers: a setting left out, another memory."""
+    changed = {name for settings in config.layer_settings for name, value in settings if value != getattr(config, name)}
+    for name in sorted(changed):
+        without = tuple(tuple(one for one in settings if one[0] != name) for settings in config.layer_settings)
+        yield f"layer_settings.{name}", {"layer_settings": without}
+    if config.layer_memory:
+        most = max(config.layer_memory)
+        swapped = tuple(most - memory if memory >= 0 else memory for memory in config.layer_memory)
+        for first, mixer in enumerate(config.layer_mixer):
+            # What is read alone is another's.
+            if mixer == "reused_attention" and most > 0:
+                memories = (*config.layer_memory[:first], *swapped[first:])
+                yield "layer_memory of readers", {"layer_memory": memories}
+                break
 
 
 def wrong_layouts(family: Family) -> Iterator[tuple[str, Family]]:

@@ -40,6 +40,9 @@ IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
     ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
+    ("gemma3n", "gemma3n_text", "model.language_model.", "model.embed_audio.soft_embedding_norm.weight"),
+    ("gemma4", "gemma4_text", "model.language_model.", "model.audio_tower.layers.0.norm_out.weight"),
+    ("gemma4_unified", "gemma4_unified_text", "model.language_model.", "model.vision_embedder.patch_dense.weight"),
     ("llama4", "llama4_text", "language_model.model.", "vision_model.patch_embedding.linear.weight"),
     ("aria", "aria_text", "language_model.model.", "vision_tower.layer.weight"),
     ("fuyu", "persimmon", "language_model.model.", "vision_embed_tokens.weight"),
@@ -49,6 +52,7 @@ IMAGE_MODELS = [
 # in kinds that other families have too.
 OF_GATE = ("falcon/40b", "falcon/rw", "gemma2/long", "gpt_neox/sequential", "llama/dynamic", "llama/llama3", "opt/350m")
 OF_GATE += ("phi3/longrope",)
+YARN_ROPE = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 16}
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -115,6 +119,14 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
+    ("gemma3n_text", {"num_kv_shared_layers": 3}),
+    ("gemma3n_text", {"num_kv_shared_layers": 5}),
+    ("gemma3n_text", {"altup_active_idx": 1}),
+    ("gemma3n_text", {"altup_num_inputs": 1}),
+    ("gemma3n_text", {"activation_sparsity_pattern": [0.9, 0.5, 0.0, 1.0, 0.0]}),
+    ("gemma4_text", {"use_bidirectional_attention": "all"}),
+    ("gemma4_text", {"per_layer_config": {"2": {"head_dim": 8}, "4": {"head_dim": 16}}}),
+    ("gemma4_text", {"rope_parameters": dict.fromkeys(("sliding_attention", "full_attention"), YARN_ROPE)}),
     ("llama4_text", {"attention_chunk_size": None}),
     ("llama4_text", {"layer_types": ["sliding_attention"] * 4}),
     ("llama4_text", {"no_rope_layers": [0, 1]}),

@@ -17,6 +17,7 @@ from run_parts import WORDS, Scorer, a_corpus, refused
 from score_runs import manifest, rows, token_rows
 
 from bayeslaw.errors import InputError
+from inference.checkpoints import decoder_parts as parts_module
 from inference.checkpoints import weight_memory
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
@@ -81,6 +82,21 @@ def test_the_bits_are_those_of_the_resident_model(name, dtype, tmp_path):
     assert len(plan.batches) > 1
     assert model.config.depth > 1
     same(scored(model, plan, stream_layers=True), scored(model, plan, stream_layers=False))
+
+
+def test_what_is_beside_hidden_states_goes_with_them(tmp_path, monkeypatch):
+    """Keys and values of other layers, further streams, and embeddings of layers, read a few rows at once."""
+    model, plan = prepared_case(tmp_path, "gemma3n_text", "bfloat16")
+    wanted = scored(model, plan, stream_layers=False)
+    whole = decoder_parts(model.checkpoint)
+    cut = parts_module._table_parts
+    monkeypatch.setattr(parts_module, "_table_parts", lambda table, most: cut(table, most=400))
+    parts = decoder_parts(model.checkpoint)
+    rows = [part.first_row for part in parts]
+    assert rows[:4] == [0, 13, 26, 39]
+    assert [part.first_row for part in whole][:2] == [0, None]
+    assert sum(part.count for part in parts) == sum(part.count for part in whole)
+    same(scored(model, plan, stream_layers=True), wanted)
 
 
 @pytest.fixture(scope="module")
