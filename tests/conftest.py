@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -127,10 +128,10 @@ def small_pools() -> xr.Dataset:
 
 @pytest.fixture(scope="session")
 def read_fit(file_of_fit: Callable[[str], Path]) -> Callable[[str], Fit]:
-    """Return a function that gives one of `shared_fits.FITS`, saved and loaded."""
+    """Return a function that gives one of `shared_fits.FITS`, saved and loaded once."""
     from bayeslaw.fitting.fit_reading import load_fit
 
-    return lambda name: load_fit(str(file_of_fit(name)))
+    return cache(lambda name: load_fit(str(file_of_fit(name))))
 
 
 @pytest.fixture(scope="session")

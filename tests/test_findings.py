@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from house import parsed
 
 import bayeslaw
 import inference
@@ -20,7 +21,7 @@ def modules() -> Iterator[ast.Module]:
     for folder in PACKAGES:
         for path in folder.rglob("*.py"):
             if path.name != "findings.py":
-                yield ast.parse(path.read_text(encoding="utf-8"))
+                yield parsed(path)
 
 
 def given_codes() -> Iterator[str]:

@@ -135,7 +135,12 @@ def test_no_two_files_share_a_name():
 
 
 @pytest.mark.parametrize(
-    ("name", "at"), [("power", ["7e9"]), ("collaboration", ["7e9"]), ("quick_joint", {"members": ["7e9:alder"]})]
+    ("name", "at"),
+    [
+        ("power", ["7e9"]),
+        pytest.param("collaboration", ["7e9"], marks=pytest.mark.slow),
+        ("quick_joint", {"members": ["7e9:alder"]}),
+    ],
 )
 def test_a_fit_goes_through_predict_with_few_returns(file_of_fit, name, at):
     fit = bl.load_fit(file_of_fit(name))

@@ -25,8 +25,15 @@ FITS = {"fit": "power", "pools_fit": "collaboration", "joint_fit": "quick_joint"
 """What examples call fits that they do not make, and which of the shared ones stand for them."""
 
 
-SLOW = {"k_fold", "stack", "plot_ranks", "save_pareto", "save_prior_predictive", "save_attainability", "truth_coverage"}
-"""What works out again what another example does, and takes long: run in the slow tier."""
+SLOW = {
+    *("k_fold", "stack", "leave_out", "compare", "calibrate", "truth_coverage", "claims", "maximum_likelihood"),
+    *("predict_draws", "next_scores", "pool_check", "prior_check", "report"),
+    *("save_pareto", "save_prior_predictive", "save_attainability", "save_plot"),
+    *("plot_attainability", "plot_claims", "plot_forest", "plot_law", "plot_matched", "plot_pareto", "plot_posterior"),
+    *("plot_predicted", "plot_predictive", "plot_prior_predictive", "plot_ranks", "plot_when"),
+    *("run", "ensemble_score", "token_log_probabilities"),
+}
+"""What takes long, and works out again what another example or tests of the function do: run in the slow tier."""
 
 
 def examples_of(package, name) -> doctest.DocTest:

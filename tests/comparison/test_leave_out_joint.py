@@ -262,7 +262,9 @@ def test_the_factor_law_and_a_law_of_models_predict_together(joint_fit, power_fi
     assert both.predict({"members": ["1e9:alder"]})["parameters"].item() == 1e9
 
 
-@pytest.mark.parametrize("held", [[0], [0, 1, 2, 3]], ids=["model", "family"])
+@pytest.mark.parametrize(
+    "held", [pytest.param([0], id="model", marks=pytest.mark.slow), pytest.param([0, 1, 2, 3], id="family")]
+)
 def test_the_density_of_a_refit_by_hand_is_that_of_jax(held):
     """One model left out, and all of a family, whose floor then follows the population."""
     refits = JointRefits(small_model(), draws=100, chains=2)

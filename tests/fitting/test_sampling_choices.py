@@ -8,7 +8,7 @@ from brute import WIDTHS
 from dying import Killed, die_after
 from joint_cases import small_losses
 from known_gains import pools_of_known_gain
-from quick_fits import quick_fits
+from quick_fits import normal_draws, quick_fits
 from shared_fits import tiny_law, tiny_noise
 from tables import tiny_table
 from test_kept_fit import identical
@@ -18,7 +18,7 @@ import bayeslaw as bl
 from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.kept_fit import checkpoint_beside, fit_to_file
-from bayeslaw.posterior import kept_draws
+from bayeslaw.posterior import kept_draws, solution
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.draws_memory import check_room
 from bayeslaw.posterior.sampling_plan import SamplingPlan
@@ -160,16 +160,49 @@ def test_the_members_of_a_law_of_gains_are_sampled_as_asked():
     assert settings_of(fitted.members)["thin"] == settings_of(fitted)["thin"] == 2
 
 
-def test_the_command_passes_them_on(tiny, tmp_path):
-    table, law, out = tmp_path / "whole.csv", tmp_path / "law.yaml", tmp_path / "f.nc"
-    law.write_text(json.dumps({**tiny[0].specification, "noise": tiny[2].specification}))
-    tiny_table()[["family", "parameters", "loss"]].to_dataframe().to_csv(table, index_label="model")
-    options = ["--draws", "60", "--warmup", "80", "--chains", "2", "--target-acceptance", "0.7", "--thin", "2"]
-    done = CliRunner().invoke(app, ["fit", str(table), "--config", str(law), "--out", str(out), "--quiet", *options])
+@pytest.fixture
+def at_the_sampler(monkeypatch):
+    """Return what reaches the sampler, and sample quickly in its place."""
+    seen = {}
+
+    def note(*given, **choices):
+        seen.update(choices)
+        return normal_draws(*given, **choices)
+
+    with quick_fits():
+        monkeypatch.setattr(solution, "sample_until_trusted", note)
+        yield seen
+
+
+def test_the_command_passes_them_on(at_the_sampler, tiny, tmp_path):
+    done, _ = fit_by_command(tiny, tmp_path)
+    assert done.exit_code in (0, 1), done.output
+    assert {name: at_the_sampler[name] for name in ("draws", "chains", "thin")} == {"draws": 60, "chains": 2, "thin": 2}
+    assert at_the_sampler["attempts"][0] == (80, 0.7)
+
+
+@pytest.mark.slow
+def test_a_fit_by_the_command_records_them(tiny, tmp_path):
+    done, out = fit_by_command(tiny, tmp_path)
     assert done.exit_code in (0, 1), done.output
     found = settings_of(bl.load_fit(out))
     assert (found["draws"], found["chains"], found["thin"]) == (60, 2, 2)
     assert found["attempts"] > 1 or (found["warmup"], found["target_accept"]) == (80, 0.7)
+
+
+def fit_by_command(tiny, folder):
+    table, law, out = folder / "whole.csv", folder / "law.yaml", folder / "f.nc"
+    law.write_text(json.dumps({**tiny[0].specification, "noise": tiny[2].specification}))
+    tiny_table()[["family", "parameters", "loss"]].to_dataframe().to_csv(table, index_label="model")
+    options = ["--draws", "60", "--warmup", "80", "--chains", "2", "--target-acceptance", "0.7", "--thin", "2"]
+    done = CliRunner().invoke(app, ["fit", str(table), "--config", str(law), "--out", str(out), "--quiet", *options])
+    return done, out
+
+
+def test_the_command_refuses_to_keep_none(tmp_path):
+    table = tmp_path / "whole.csv"
+    tiny_table()[["family", "parameters", "loss"]].to_dataframe().to_csv(table, index_label="model")
+    out = tmp_path / "f.nc"
     refused = CliRunner().invoke(app, ["fit", str(table), "--law", "power", "--out", str(out), "--thin", "0"])
     assert refused.exit_code == 2
     assert "thin" in refused.stderr

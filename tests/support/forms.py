@@ -9,7 +9,7 @@ import pytest
 FORMS = (pytest.param(True, id="quick"), pytest.param(False, id="sampled", marks=pytest.mark.slow))
 
 
-def in_gate(gate: Collection[str], values: Iterable[str]) -> list[Any]:
+def in_gate(gate: Collection[Any], values: Iterable[Any]) -> list[Any]:
     """Return parameters of which those in `gate` are run in the gate, and all others in the slow tier."""
     values = list(values)
     assert set(gate) <= set(values)

@@ -6,6 +6,7 @@
 import ast
 import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,16 +67,23 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def parsed(file: Path) -> ast.Module:
+    """Return the code of a file, read once."""
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
 def room_of(module: str) -> str:
     """Return the folder of a module, or the file at the top; empty for a package itself."""
     return module.split(".")[1] if "." in module else ""
 
 
+@cache
 def imports() -> set[Import]:
     """Find every import of one module of the project by another, inside functions too."""
     known, found = modules(), set()
     for name, file in known.items():
-        for node in _run(ast.parse(file.read_text())):
+        for node in _run(parsed(file)):
             if isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 targets = [f"{node.module}.{alias.name}" for alias in node.names]
                 found |= {Import(name, target if target in known else node.module) for target in targets}
@@ -152,7 +160,7 @@ def forks() -> list[Fork]:
     for name, file in modules().items():
         if room_of(name) in LAW_ROOMS:
             continue
-        for node in ast.walk(ast.parse(file.read_text())):
+        for node in ast.walk(parsed(file)):
             if asks_for_a_law(node, names):
                 found.append(Fork(str(file.relative_to(REPOSITORY)), node.lineno, ast.unparse(node)))
     return found

@@ -38,11 +38,10 @@ def write_quantised(folder: Path, tensors: Mapping[str, np.ndarray], quantisatio
 
 
 def spread(scales: np.ndarray, blocks: tuple[int, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Give each number the scale of its block, one number after the other: slow, and plain to see."""
-    found = np.empty(shape, np.float32)
-    for place in np.ndindex(*shape):
-        found[place] = scales[tuple(i // block for i, block in zip(place, blocks, strict=True))]
-    return found
+    """Give each number the scale of its block; blocks at the ends may be cut."""
+    for axis, block in enumerate(blocks):
+        scales = scales.repeat(block, axis)
+    return scales[tuple(slice(size) for size in shape)].astype(np.float32)
 
 
 def scales_for(shape: tuple[int, ...], blocks: tuple[int, ...], *, seed: int = 1) -> np.ndarray:

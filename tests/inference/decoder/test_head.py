@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from forms import in_gate
 from scipy.special import log_softmax
 
 from inference.decoder import head
@@ -46,7 +47,7 @@ def small_parts(monkeypatch):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize("split", [False, True])
-@pytest.mark.parametrize("vocabulary", [8, 21, 50])
+@pytest.mark.parametrize("vocabulary", in_gate([50], [8, 21, 50]))
 @pytest.mark.parametrize(
     "switches",
     [

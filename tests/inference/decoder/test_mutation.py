@@ -241,6 +241,7 @@ def test_parity_notices_every_mistake(model_type, folders, moves):
     assert {label for label, seen in noticed.items() if not seen and expected(model_type, label)} == set()
 
 
+@pytest.mark.slow
 def test_listed_mistakes_have_no_effect(folders, moves):
     listed = [(model_type, label) for model_type, label in WITHOUT_EFFECT if model_type != "*"]
     for model_type, label in listed:
