@@ -49,7 +49,7 @@ class Ours:
         from inference.checkpoints.weights import load_decoder
         from inference.decoder.parameter_totals import parameter_counts
         from inference.decoder.transformer import Decoder
-        from inference.scoring.scores import LanguageModel
+        from inference.scoring.language_models import LanguageModel
 
         # Compiled code and buffers of the runtime are not the model's.
         jnp.zeros(8).block_until_ready()
@@ -70,7 +70,7 @@ class Ours:
 
     def used(self, texts: list[np.ndarray]) -> float:
         """Return the share of the positions computed that hold tokens."""
-        from inference.scoring.scores import check_window, default_batch_tokens, shape_cost, shares_rows
+        from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
         from inference.texts.batches import plan_batches
         from inference.texts.windows import plan_windows
 
@@ -139,7 +139,8 @@ def compile_seconds(depths: list[int]) -> dict[str, float]:
     import jax.numpy as jnp
     from flax import nnx
 
-    from inference.decoder.configuration import DecoderConfig, Rope
+    from inference.decoder.configuration import DecoderConfig
+    from inference.decoder.rope_settings import Rope
     from inference.decoder.transformer import Decoder
     from inference.scoring.scores import _log_probabilities
 

@@ -7,7 +7,8 @@ from .runs.model_list import ModelRequest, read_requests
 from .runs.options import ScoreOptions
 from .runs.runner import ModelResult, run
 from .scoring.ensembles import ensemble_score
-from .scoring.scores import LanguageModel, load, score, token_log_probabilities
+from .scoring.language_models import LanguageModel, load
+from .scoring.scores import score, token_log_probabilities
 from .texts.documents import Corpus, read_texts
 from .texts.tokens import TextTokenizer
 

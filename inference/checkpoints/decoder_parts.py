@@ -13,10 +13,10 @@ from jax.sharding import Mesh
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.sharding import weight_sharding
 from inference.checkpoints.weight_memory import WeightMemory
-from inference.checkpoints.weight_plan import Piece
 from inference.checkpoints.weights import check_tied_head, fill, plan_weights
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind
+from inference.decoder.stored_pieces import Piece
 
 # What the first block is given is made of these; the last part has all else that lies outside of blocks.
 EMBEDDING = ("embedding", "positions", "embedding_norm", "project_in", "layer_table", "streams")

@@ -3,24 +3,18 @@
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from operator import itemgetter
 
 import numpy as np
 
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint
 from inference.decoder.configuration import DecoderConfig
-from inference.decoder.expert_rows import ExpertRows
 from inference.decoder.layer_plan import place_of
-from inference.decoder.tensor_names import (
-    FirstEntry,
-    FusedLayout,
-    HeadRows,
-    JoinedTensors,
-    PaddedShape,
-    StackedTensor,
-    TensorName,
-    TensorNames,
-)
+from inference.decoder.stored_layouts import TensorName, WholeTensor
+from inference.decoder.stored_pieces import Piece, Source, Wanted
+from inference.decoder.tensor_names import FusedLayout, TensorNames
 
 READABLE = ("float32", "bfloat16", "float16", "float64")
 PREFIX = re.compile(
@@ -28,53 +22,6 @@ PREFIX = re.compile(
 )
 FUSED = {"qkv": ("query", "key", "value"), "gate_up": ("gate", "up")}
 LISTED = 12
-
-Take = Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Source:
-    """What fills a parameter, or an entry of it.
-
-    Attributes
-    ----------
-    name
-        The tensor to read.
-    shape
-        Its whole shape.
-    entry
-        Which entry of its first dimension to read; None for all.
-    take
-        Makes the values of what is read; None where they are these.
-    rows
-        Which entries of its first dimension to read where these are several; None for all.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    entry: int | None = None
-    take: Take | None = None
-    rows: range | None = None
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What fills one parameter, or one layer of it.
-
-    Attributes
-    ----------
-    sources
-        One source, or one for each entry of the parameter's first dimension, or several whose rows follow each other;
-        none where all is zero.
-    spread
-        Whether there is one for each entry.
-    joined
-        Whether their rows follow each other.
-    """
-
-    sources: tuple[Source, ...]
-    spread: bool = False
-    joined: bool = False
 
 
 @dataclass
@@ -150,50 +97,26 @@ class WeightPlan:
 
     def _way(self, name: TensorName, suffix: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         """Return what would fill a parameter if it lay under one name."""
-        # Where there cannot be as many entries, one that is missing says it.
-        entries = range(min((*shape, 1)[0], len(self.checkpoint.names) + 1))
-        if isinstance(name, StackedTensor):
-            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
-            stored = (stored[0] + (name.idle(self.config) if name.idle else 0), *stored[1:])
-            return Piece(tuple(Source(full, stored, entry, name.take) for entry in entries), spread=True)
-        if isinstance(name, HeadRows):
-            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
-            return Piece((Source(full, stored, take=lambda x: name.take(x, self.config.heads)),))
-        if isinstance(name, ExpertRows):
-            full, stored = name.name.format(layer) + suffix, name.stored_shape(shape)
-            return Piece((Source(full, stored, take=lambda x: name.take(x, shape[0])),))
-        if isinstance(name, JoinedTensors):
-            return self._joined([one.format(layer) + suffix for one in name.names], name.rows, shape)
-        if isinstance(name, FirstEntry):
-            return Piece((Source(name.name.format(layer) + suffix, (1, *shape), 0),))
-        if isinstance(name, PaddedShape):
-            full = name.name.format(layer) + suffix
-            return Piece((Source(full, name.stored_shape(shape), take=lambda x: x.reshape(shape)),))
-        full = name.format(layer) + suffix
-        if "*" in full:
-            return Piece(tuple(Source(full.replace("*", str(i)), shape[1:]) for i in entries), spread=True)
-        turned = self.tensors.transposed and layer is not None and len(shape) == 2
-        return Piece((Source(full, shape[::-1], take=np.transpose) if turned else Source(full, shape),))
+        layout = WholeTensor(name) if isinstance(name, str) else name
+        turned = self.tensors.transposed
+        wanted = Wanted(shape, suffix, layer, self.config, turned, len(self.checkpoint.names), self._stored_rows)
+        piece = layout.piece(wanted)
+        counts = [source.shape[0] for source in piece.sources] if piece.joined else []
+        if counts and all(counts) and sum(counts) != shape[0]:
+            names = " and ".join(source.name for source in piece.sources)
+            self.misshapen[f"{names} have {sum(counts)} rows, expected {shape[0]}"] = None
+        return piece
 
-    def _joined(
-        self, names: list[str], rows: Callable[[DecoderConfig], tuple[int, ...]] | None, shape: tuple[int, ...]
-    ) -> Piece:
-        """Return what fills a parameter from the rows of several tensors."""
-        stored = [self.checkpoint.shape(self.by_core[name][0])[0] if name in self.by_core else 0 for name in names]
-        if rows is None and all(stored) and sum(stored) != shape[0]:
-            self.misshapen[f"{' and '.join(names)} have {sum(stored)} rows, expected {shape[0]}"] = None
-        counts = stored if rows is None else rows(self.config)
-        sources = (Source(name, (count, *shape[1:])) for name, count in zip(names, counts, strict=True))
-        return Piece(tuple(sources), joined=True)
+    def _stored_rows(self, name: str) -> int:
+        return self.checkpoint.shape(self.by_core[name][0])[0] if name in self.by_core else 0
 
     def _fused(self, fused: str, part: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:
         config = self.config
         if part in FUSED["gate_up"]:
-            rows, select = 2 * shape[0], slice(0, shape[0]) if part == "gate" else slice(shape[0], None)
-            take: Take = lambda x: x[select]  # noqa: E731
+            rows, take = 2 * shape[0], itemgetter(slice(0, shape[0]) if part == "gate" else slice(shape[0], None))
         else:
             rows = (config.heads + 2 * config.key_value_heads) * config.head_width
-            take = lambda x: _part_of_qkv(x, part, config, self.tensors.fused)  # noqa: E731
+            take = partial(_part_of_qkv, part=part, config=config, layout=self.tensors.fused)
         name = self.tensors.names[fused]
         assert isinstance(name, str)
         stored = (rows, *shape[1:])

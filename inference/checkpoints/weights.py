@@ -15,10 +15,11 @@ from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import check_model_type, read_decoder_config
 from inference.checkpoints.sharding import TENSOR, check_splittable, weight_sharding
 from inference.checkpoints.weight_memory import aligned_array
-from inference.checkpoints.weight_plan import PREFIX, Piece, Source, WeightPlan
+from inference.checkpoints.weight_plan import PREFIX, WeightPlan
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.families import FAMILIES, MULTIMODAL
 from inference.decoder.mixers import MIXERS
+from inference.decoder.stored_pieces import Piece, Source
 from inference.decoder.transformer import Decoder
 
 MakeArray = Callable[[tuple[int, ...], np.dtype], np.ndarray]

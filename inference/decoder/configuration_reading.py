@@ -6,7 +6,8 @@ from dataclasses import fields, replace
 from typing import Any, cast, get_args
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import Activation, DecoderConfig, Rope, RopeKind
+from inference.decoder.configuration import Activation, DecoderConfig
+from inference.decoder.rope_settings import Rope, RopeKind
 
 Settings = dict[str, Any]
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from inference.decoder.configuration import check_finite, refuse_setting
+from inference.decoder.setting_checks import check_finite, refuse_setting
 
 Scores = Literal["softmax", "sigmoid", "logits"]
 Shares = Literal["scores", "normalised", "softmax", "sigmoid", "normalised_sigmoid"]

@@ -4,7 +4,6 @@ from typing import Any
 
 from bayeslaw.errors import InputError
 from inference.decoder.attention_chunks import AttentionChunks
-from inference.decoder.configuration import refuse_setting
 from inference.decoder.configuration_reading import Settings, activation
 from inference.decoder.expert_settings import Experts
 from inference.decoder.final_norm import FinalNorm
@@ -13,6 +12,7 @@ from inference.decoder.query_growth import QueryGrowth
 from inference.decoder.recurrent_settings import kind_of
 from inference.decoder.residual_factors import ResidualFactors
 from inference.decoder.routed_settings import latent_attention
+from inference.decoder.setting_checks import refuse_setting
 
 LLAMA4_KINDS = {"chunked_attention": True, "full_attention": False}
 MIMO_KINDS = {"sliding_attention": "windowed_attention", "full_attention": "attention"}

@@ -1,10 +1,10 @@
 """Where the parameters of families lie whose attention is as unusual as their experts."""
 
 from inference.decoder.configuration import DecoderConfig
-from inference.decoder.expert_rows import ExpertRows
 from inference.decoder.expert_settings import Experts
 from inference.decoder.routed_tensor_names import AFMOE, CORRECTED, LATENT, MIXTRAL, MLP, PLAIN, ROUTED, Table, shared
-from inference.decoder.tensor_names import OUTPUT_NORMS, HeadRows, StackedTensor, TensorName
+from inference.decoder.stored_layouts import ExpertRows, HeadRows, StackedTensor, TensorName
+from inference.decoder.tensor_names import OUTPUT_NORMS
 
 FEED = "layers.{}.feed_forward."
 LLAMA4: Table = (

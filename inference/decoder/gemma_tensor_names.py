@@ -1,7 +1,8 @@
 """Where the parameters of the Gemmas after the third lie; the form of the tables is that of `tensor_names`."""
 
 from inference.decoder.routed_tensor_names import Table
-from inference.decoder.tensor_names import OUTPUT_NORMS, StackedTensor
+from inference.decoder.stored_layouts import StackedTensor
+from inference.decoder.tensor_names import OUTPUT_NORMS
 
 LAYER, ATTENTION = "layers.{}.", "layers.{}.self_attn."
 KEYS = tuple(f"{ATTENTION}{name}." for name in ("k_proj", "v_proj", "k_norm", "v_norm"))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from inference.decoder.configuration import check_finite, refuse_setting
+from inference.decoder.setting_checks import check_finite, refuse_setting
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from inference.decoder.linear_attention_settings import KimiDelta
 from inference.decoder.routed_tensor_names import LATENT
-from inference.decoder.tensor_names import JoinedTensors, Names, PaddedShape, StackedTensor
+from inference.decoder.stored_layouts import JoinedTensors, PaddedShape, StackedTensor
+from inference.decoder.tensor_names import Names
 
 _KIMI = "layers.{}.self_attn."
 # The first name of each is that of the hub, the second that within transformers.

@@ -2,7 +2,8 @@
 
 from inference.decoder.mixer_settings import GatedDelta
 from inference.decoder.routed_tensor_names import GRANITE, QWEN2_MOE
-from inference.decoder.tensor_names import LLAMA, HeadRows, JoinedTensors, Names, StackedTensor, TensorName
+from inference.decoder.stored_layouts import HeadRows, JoinedTensors, StackedTensor, TensorName
+from inference.decoder.tensor_names import LLAMA, Names
 
 TensorWays = TensorName | tuple[TensorName, ...]
 

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from inference.decoder.configuration import Rope
+from inference.decoder.rope_settings import Rope
 
 
 def inverse_frequencies(rope: Rope, *, long: bool = False) -> np.ndarray:

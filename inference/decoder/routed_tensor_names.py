@@ -4,8 +4,9 @@ On the hub experts mostly lie one by one. transformers from version 5 on joins t
 writes them so where it is asked for the names of its modules; both are read.
 """
 
+from inference.decoder.stored_layouts import FirstEntry, StackedTensor, TensorName
 from inference.decoder.tensor_names import HUNYUAN as LATE_NORMS
-from inference.decoder.tensor_names import LLAMA, OUTPUT_NORMS, FirstEntry, StackedTensor, TensorName
+from inference.decoder.tensor_names import LLAMA, OUTPUT_NORMS
 
 Table = dict[str, TensorName | tuple[TensorName, ...]]
 

@@ -15,7 +15,8 @@ from inference.runs.free_memory import free_memory
 from inference.runs.layer_streaming import stream_batches
 from inference.runs.model_memory import fits, weight_bytes
 from inference.runs.prepared import Plan, PreparedModel
-from inference.scoring.scores import LanguageModel, batch_log_probabilities
+from inference.scoring.language_models import LanguageModel
+from inference.scoring.scores import batch_log_probabilities
 
 Scored = tuple[int, np.ndarray, float]
 GIBIBYTE = 1 << 30

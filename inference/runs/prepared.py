@@ -19,7 +19,8 @@ from inference.decoder.parameter_totals import parameter_counts
 from inference.decoder.transformer import Decoder
 from inference.runs.model_list import ModelRequest
 from inference.runs.options import ScoreOptions
-from inference.scoring.scores import check_window, default_batch_tokens, default_dtype, shape_cost, shares_rows
+from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
+from inference.scoring.language_models import default_dtype
 from inference.texts.batches import Batch, BatchArrays, batch_arrays, plan_batches
 from inference.texts.documents import Corpus, text_hash
 from inference.texts.tokens import Encoding, TextTokenizer

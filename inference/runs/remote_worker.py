@@ -14,7 +14,8 @@ from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from inference.runs.model_scoring import load_prepared
 from inference.runs.prepared import PreparedModel
-from inference.scoring.scores import LanguageModel, batch_log_probabilities
+from inference.scoring.language_models import LanguageModel
+from inference.scoring.scores import batch_log_probabilities
 from inference.texts.batches import BatchArrays
 
 FOLDER_HASH = "sha256:"

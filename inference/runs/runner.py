@@ -21,8 +21,8 @@ from inference.runs.prepared import Plan, PreparedModel, plan_texts, prepare_mod
 from inference.runs.provenance import model_facts, model_row
 from inference.runs.scored_texts import ScoredTexts
 from inference.runs.table_folder import IMPORTED, TableFolder
+from inference.scoring.batch_rules import shares_rows
 from inference.scoring.gates import drift_gates, model_gates, size_gates
-from inference.scoring.scores import shares_rows
 from inference.texts.documents import Corpus
 from inference.texts.tokenizer_loading import READER
 

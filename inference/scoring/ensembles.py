@@ -12,17 +12,9 @@ from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError, check_choice
 from inference.decoder.head import over_positions
-from inference.scoring.scores import (
-    LanguageModel,
-    check_texts,
-    check_window,
-    default_batch_tokens,
-    place_rows,
-    score,
-    shape_cost,
-    shares_rows,
-    token_log_probabilities,
-)
+from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
+from inference.scoring.language_models import LanguageModel
+from inference.scoring.scores import check_texts, place_rows, score, token_log_probabilities
 from inference.texts.batches import batch_arrays, plan_batches
 from inference.texts.windows import plan_windows
 

@@ -1,8 +1,6 @@
 """Texts under one model: nats per text and per token, without ever holding logits of a whole batch."""
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -12,212 +10,15 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from bayeslaw.errors import InputError, check_choice
+from bayeslaw.errors import InputError
 from bayeslaw.progress import progress_bar
-from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
-from inference.checkpoints.weights import DTYPES, load_decoder
-from inference.decoder.configuration import DecoderConfig
 from inference.decoder.head import target_log_probabilities
-from inference.decoder.mixers import ROW_SHARING
-from inference.decoder.parameter_totals import parameter_counts
-from inference.decoder.transformer import Decoder
+from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
+from inference.scoring.language_models import LanguageModel
 from inference.texts.batches import BatchArrays, batch_arrays, plan_batches
-from inference.texts.tokens import Encoding, TextTokenizer
+from inference.texts.tokens import Encoding
 from inference.texts.windows import plan_windows
-
-# A processor is busy with few tokens, and its activations then take little memory; an accelerator wants many.
-BATCH_TOKENS = {"cpu": 2048}
-BATCH_TOKENS_ELSEWHERE = 16_384
-# Measured on two cores: a layer compiles in a third of a second, a position costs three microseconds and its products.
-LAYER_COMPILE_SECONDS, POSITION_SECONDS, PRODUCTS_PER_SECOND = 0.33, 3e-6, 1e10
-LONGEST_WINDOW = 8192
-
-
-@dataclass(frozen=True)
-class LanguageModel:
-    """A decoder with its tokenizer, ready to score texts.
-
-    Attributes
-    ----------
-    decoder
-        The Flax NNX module.
-    tokenizer
-        Texts to token ids.
-    name
-        The folder or hub id it was loaded from.
-    revision
-        Commit of the hub, or hash of a folder's files.
-    model_type
-        Its family in transformers.
-    dtype
-        Type of the weights and of products.
-    parameters
-        Counts ``total``, ``embedding`` and ``active``, from its tensors.
-    mesh
-        The devices it lies on; None for one.
-    """
-
-    decoder: Decoder
-    tokenizer: TextTokenizer
-    name: str
-    revision: str | None
-    model_type: str
-    dtype: str
-    parameters: dict[str, int]
-    mesh: Mesh | None = None
-
-    @property
-    def config(self) -> DecoderConfig:
-        """What the decoder is made of."""
-        return self.decoder.config
-
-
-def default_dtype() -> str:
-    """Return the type models are loaded in: float32 on a CPU, bfloat16 on an accelerator."""
-    return "float32" if jax.default_backend() == "cpu" else "bfloat16"
-
-
-def load(
-    source: str | os.PathLike[str],
-    *,
-    revision: str | None = None,
-    dtype: str | None = None,
-    bos: str = "auto",
-    offline: bool = False,
-    mesh: Mesh | None = None,
-) -> LanguageModel:
-    """Load a model to score texts with.
-
-    Parameters
-    ----------
-    source
-        A local folder, a GGUF file, or a hub id such as ``"EleutherAI/pythia-160m"``, also with ``@revision``.
-    revision
-        Branch, tag or commit of a hub id.
-    dtype
-        ``"float32"``, ``"bfloat16"`` or ``"float16"``; by default float32 on a CPU and bfloat16 on an accelerator.
-    bos
-        What stands before a text: ``"auto"`` (what the tokenizer puts there, else its beginning-of-text token, else its
-        end-of-text token), ``"always"`` (its beginning-of-text token) or ``"never"``.
-    offline
-        Whether to use only what is on this machine; ``HF_HUB_OFFLINE`` does the same.
-    mesh
-        Devices to spread the model and its batches over; see `inference.checkpoints.sharding.make_mesh`.
-
-    Returns
-    -------
-    LanguageModel
-        The model.
-
-    Raises
-    ------
-    InputError
-        If the checkpoint cannot be had, is not of a supported family, or does not fit its configuration.
-
-    Examples
-    --------
-    With the folder of a checkpoint, or the name of one on the hub:
-
-    >>> import inference
-    >>> model = inference.load(checkpoint)
-    >>> inference.score(model, ["A short text."]).shape
-    (1,)
-    """
-    dtype = check_choice("dtype", default_dtype() if dtype is None else dtype, DTYPES)
-    checkpoint = open_checkpoint(source, revision=revision, offline=offline)
-    decoder = load_decoder(checkpoint, dtype=jnp.dtype(dtype), mesh=mesh)
-    tokenizer = TextTokenizer.from_folder(checkpoint.folder, bos=bos, vocabulary=decoder.config.vocabulary)
-    return LanguageModel(
-        decoder=decoder,
-        tokenizer=tokenizer,
-        name=checkpoint.name,
-        revision=checkpoint.revision,
-        model_type=str(checkpoint.config["model_type"]),
-        dtype=dtype,
-        parameters=dict(parameter_counts(decoder)),
-        mesh=mesh,
-    )
-
-
-def default_batch_tokens() -> int:
-    """Return how many positions a batch has: 2,048 on a CPU, 16,384 on an accelerator."""
-    return BATCH_TOKENS.get(jax.default_backend(), BATCH_TOKENS_ELSEWHERE)
-
-
-def shape_cost(parameters: int, config: DecoderConfig) -> int:
-    """Return how many positions go through a model in the time that one shape of batches takes to compile.
-
-    Parameters
-    ----------
-    parameters
-        Its total parameters.
-    config
-        What it is made of.
-
-    Returns
-    -------
-    int
-        Positions: on a CPU an estimate, a hundred thousand for models of 100,000 parameters and next to none for models
-        of 100 million; 0 on an accelerator, where neither was measured.
-    """
-    if jax.default_backend() != "cpu":
-        return 0
-    return int(config.depth * LAYER_COMPILE_SECONDS / (POSITION_SECONDS + parameters / PRODUCTS_PER_SECOND))
-
-
-def shares_rows(config: DecoderConfig) -> bool:
-    """Say whether several texts may go through a model in one row: not where a state passes from one to the next.
-
-    Parameters
-    ----------
-    config
-        What it is made of.
-
-    Returns
-    -------
-    bool
-        Whether they may; attention ends at the beginning of a text.
-    """
-    return all(kind.mixer in ROW_SHARING for run in config.layer_plan for kind in run.unit)
-
-
-def check_window(config: DecoderConfig, window: int | None, stride: int | None) -> tuple[int, int]:
-    """Return the window and stride that long texts are scored with.
-
-    Parameters
-    ----------
-    config
-        The decoder.
-    window
-        Most positions it sees at once; by default as many as it is made for, up to 8,192.
-    stride
-        Tokens that each further window scores; by default half of the window.
-
-    Returns
-    -------
-    tuple of int
-        Window and stride.
-
-    Raises
-    ------
-    InputError
-        If the window is below 2 or beyond what the model is made for, or the stride is not between 1 and the window.
-    """
-    longest = config.max_length
-    if window is None:
-        window = min(longest or LONGEST_WINDOW, LONGEST_WINDOW)
-    if window < 2 or (longest and window > longest):
-        accepted = f"a whole number from 2 to {longest}" if longest else "a whole number of at least 2"
-        reason = "leaves no context" if window < 2 else f"is longer than the {longest} positions of the model"
-        raise InputError(f"a window of {window} {reason}", accepted, "leave --window out, or use one in that range")
-    stride = max(1, window // 2) if stride is None else stride
-    if not 1 <= stride <= window:
-        accepted = f"a whole number from 1 to the window, {window}"
-        raise InputError(
-            f"the stride {stride} does not suit the window {window}", accepted, f"use {max(1, window // 2)}"
-        )
-    return window, stride
 
 
 def check_texts(texts: Sequence[str]) -> list[str]:

@@ -18,7 +18,8 @@ from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.sharding import make_mesh
 from inference.checkpoints.weights import load_decoder
 from inference.decoder.parameter_totals import parameter_counts
-from inference.scoring.scores import LanguageModel, token_log_probabilities
+from inference.scoring.language_models import LanguageModel
+from inference.scoring.scores import token_log_probabilities
 
 MESHES = {"data": 1, "both": 4, "tensor": 8}
 

@@ -5,10 +5,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.causal_attention import attend
-from inference.decoder.configuration import DecoderConfig, refuse_setting
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.latent_attention_settings import LatentAttention
 from inference.decoder.layers import LayerInputs, Linear, Norm
 from inference.decoder.rope import rotate
+from inference.decoder.setting_checks import refuse_setting
 
 
 class LatentAttentionMixer(nnx.Module):

@@ -5,13 +5,14 @@ import jax.numpy as jnp
 from flax import nnx
 
 from inference.decoder.causal_attention import attend
-from inference.decoder.configuration import DecoderConfig, refuse_setting
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.expert_settings import Experts
 from inference.decoder.feed_forwards.expert_products import APPLY, APPLY_ELSEWHERE, Multiply
 from inference.decoder.feed_forwards.experts import StackedLinear
 from inference.decoder.feed_forwards.routing import Assignment, assign, route
 from inference.decoder.layers import LayerInputs, Linear
 from inference.decoder.rope import rotate
+from inference.decoder.setting_checks import refuse_setting
 
 
 class RoutedAttention(nnx.Module):

@@ -20,7 +20,8 @@ from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
 from inference.checkpoints.gguf_files import read_gguf_header
 from inference.checkpoints.weights import load_decoder
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.rope_settings import Rope
 
 gguf = pytest.importorskip("gguf")
 from gguf_writing import finish, write_gguf  # noqa: E402

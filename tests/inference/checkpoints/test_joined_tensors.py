@@ -11,7 +11,7 @@ from safetensors.numpy import load_file, save_file
 from bayeslaw.errors import InputError
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.weights import check_tensors, load_decoder
-from inference.decoder.tensor_names import HeadRows
+from inference.decoder.stored_layouts import HeadRows
 
 NETWORK = "model.layers.1.linear_attn."
 

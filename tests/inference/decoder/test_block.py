@@ -10,10 +10,11 @@ import pytest
 from flax import nnx
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.feed_forwards import FEED_FORWARDS
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.layer_plan import place_of
+from inference.decoder.rope_settings import Rope
 from inference.decoder.transformer import Decoder
 
 HEADS: dict[str, Any] = {"heads": 2, "key_value_heads": 2, "head_width": 8}

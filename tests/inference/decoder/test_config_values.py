@@ -16,7 +16,7 @@ from inference.checkpoints.checkpoint import Checkpoint
 from inference.checkpoints.checkpoint_config import decoder_config, read_decoder_config
 from inference.checkpoints.quiet import quiet_transformers
 from inference.checkpoints.safetensors_files import TensorPlace
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.configuration_values import (
     BELOW_ZERO,
     COUNTS,
@@ -38,6 +38,7 @@ from inference.decoder.configuration_values import (
     check_config_values,
 )
 from inference.decoder.families import FAMILIES
+from inference.decoder.rope_settings import Rope
 
 # What is read of a configuration and has its values listed where it is read.
 LISTED = {"attn_type", "alibi_bias_max", "expansion_ratio"}

@@ -9,13 +9,14 @@ import pytest
 from flax import nnx
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.expert_settings import Experts
 from inference.decoder.feed_forwards import experts as experts_module
 from inference.decoder.feed_forwards.expert_products import StackedWeight, in_groups, in_tiles
 from inference.decoder.feed_forwards.experts import RoutedExperts
 from inference.decoder.feed_forwards.routing import assign, route
 from inference.decoder.parameter_totals import parameter_counts
+from inference.decoder.rope_settings import Rope
 from inference.decoder.transformer import Decoder
 
 PLAIN = Experts(count=6, chosen=2, width=5)

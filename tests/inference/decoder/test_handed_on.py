@@ -9,9 +9,10 @@ import pytest
 from flax import nnx
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.handed_on import Handed, pack, packed_width, unpack, widths_beside
 from inference.decoder.layer_plan import BlockKind
+from inference.decoder.rope_settings import Rope
 from inference.decoder.stream_settings import AlternatingUpdates, LayerEmbeddings
 from inference.decoder.transformer import Decoder
 

@@ -8,7 +8,8 @@ from forms import in_gate
 from scipy.special import log_softmax
 
 from inference.decoder import head
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.rope_settings import Rope
 from inference.decoder.transformer import Decoder
 
 WIDTH = 8

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layers import Norm
 from inference.decoder.rope import inverse_frequencies, rotate, rotation_tables
+from inference.decoder.rope_settings import Rope
 
 SIZES = {"vocabulary": 9, "width": 64, "depth": 1, "heads": 1, "key_value_heads": 1, "head_width": 64, "mlp_width": 8}
 

@@ -17,10 +17,11 @@ from inference.checkpoints import weights
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.checkpoint_config import read_decoder_config
 from inference.checkpoints.weights import load_decoder
-from inference.decoder.configuration import DecoderConfig, Rope
+from inference.decoder.configuration import DecoderConfig
 from inference.decoder.expert_settings import Experts
 from inference.decoder.families import FAMILIES, Family
 from inference.decoder.latent_attention_settings import LatentAttention
+from inference.decoder.rope_settings import Rope
 
 MOVED = 1e-4
 # Most tokens of a case that is mutated: longer ones have the same switches.

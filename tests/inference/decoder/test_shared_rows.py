@@ -15,7 +15,7 @@ from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.weights import load_decoder
 from inference.decoder.mixers import MIXERS, RECURRENT, ROW_SHARING
 from inference.decoder.transformer import Decoder
-from inference.scoring.scores import shares_rows
+from inference.scoring.batch_rules import shares_rows
 
 LONGEST, INPUTS, ROWS = 30, 208, 2
 TOLERANCE = 1e-5

@@ -30,7 +30,7 @@ from inference.runs.model_list import ModelRequest, read_requests
 from inference.runs.options import ScoreOptions
 from inference.runs.prepared import Plan, PreparedModel
 from inference.runs.runner import run
-from inference.scoring.scores import shares_rows
+from inference.scoring.batch_rules import shares_rows
 from inference.texts.batches import plan_batches
 from inference.texts.tokens import Encoding
 from inference.texts.windows import plan_windows

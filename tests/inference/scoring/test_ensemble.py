@@ -15,7 +15,8 @@ from inference import ensemble_score, score
 from inference.checkpoints.checkpoint import open_checkpoint
 from inference.checkpoints.weights import load_decoder
 from inference.decoder.parameter_totals import parameter_counts
-from inference.scoring.scores import LanguageModel, check_window
+from inference.scoring.batch_rules import check_window
+from inference.scoring.language_models import LanguageModel
 from inference.texts.tokens import TextTokenizer
 from inference.texts.windows import plan_windows
 

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bayeslaw.errors import InputError
-from inference.decoder.configuration import DecoderConfig, Rope
-from inference.scoring.scores import shape_cost
+from inference.decoder.configuration import DecoderConfig
+from inference.decoder.rope_settings import Rope
+from inference.scoring.batch_rules import shape_cost
 from inference.texts.batches import Batch, batch_arrays, plan_batches
 from inference.texts.tokens import Encoding
 from inference.texts.windows import Window, plan_windows
