@@ -57,8 +57,8 @@ class ManyDraws:
         """
         effects, entries = self._given_rows(residual)
         turns = np.concatenate([part.turn for part in self.dependence.parts], axis=1)
-        loadings = np.ascontiguousarray((self.dependence.loadings @ turns).T, dtype=np.float32)
-        precision = (1 / self.variance).astype(np.float32)
+        loadings = np.ascontiguousarray((self.dependence.loadings @ turns).T)
+        precision = 1 / self.variance
         result = np.empty(residual.shape, dtype=np.float32)
         for begin in range(0, residual.shape[1], ROWS_AT_ONCE):
             rows = slice(begin, begin + ROWS_AT_ONCE)
@@ -67,9 +67,11 @@ class ManyDraws:
             for first in range(0, len(residual), DRAWS_AT_ONCE):
                 some = slice(first, first + DRAWS_AT_ONCE)
                 alone = precision[some].take(self.dependence.group[rows], axis=1)
-                # What is left of the variance given the others, as a share of one over the precision.
-                left = 1 - explained[some] * alone
-                squares = residual[some, rows] - expected[some]
+                # What is left of the variance given the others, as a share of one over the precision: next to nothing
+                # where they tell nearly all of a row, so that single precision holds it but not the difference.
+                left = (1 - explained[some] * alone).astype(np.float32)
+                alone = alone.astype(np.float32)
+                squares = (residual[some, rows] - expected[some]).astype(np.float32)
                 squares *= squares * alone
                 squares /= left
                 left *= alone
@@ -87,7 +89,7 @@ class ManyDraws:
             means.append((covariance @ weighted[:, :, None])[:, :, 0])
             first, second = np.triu_indices(covariance.shape[1])
             entries.append(covariance[:, first, second] * np.where(first == second, 1.0, 2.0))
-        return np.concatenate(means, axis=1).astype(np.float32), np.concatenate(entries, axis=1).astype(np.float32)
+        return np.concatenate(means, axis=1), np.concatenate(entries, axis=1)
 
     def _pairs(self, loadings: np.ndarray) -> np.ndarray:
         """Products of each two loadings on directions of one part, ``[pair, row]``, from ``[direction, row]``."""

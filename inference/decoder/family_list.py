@@ -59,7 +59,7 @@ def list_families(*, every: bool = False) -> tuple[FamilyEntry, ...]:
     --------
     >>> from inference import list_families
     >>> [entry.model_type for entry in list_families() if entry.model_type.startswith("gemma3")]
-    ['gemma3', 'gemma3_text']
+    ['gemma3', 'gemma3_text', 'gemma3n', 'gemma3n_text']
     >>> next(entry.reason for entry in list_families(every=True) if entry.model_type == "xlnet")
     'predicts tokens in any order, not the next one of those before'
     """

@@ -104,10 +104,10 @@ def job(out: str, **settings: Any) -> dict[str, Any]:
 def make_inputs(folder: Path) -> Path:
     for name in MODELS:
         make_checkpoint(folder / name, name, "small")
-    documents = make_documents(38)
+    documents = make_documents(54)
     # Each from one of a few books, some of which go on in the texts that are added.
     documents = [document | {"cluster": f"book-{number % 5}"} for number, document in enumerate(documents)]
-    for name, some in (("first", documents[:31]), ("second", documents[31:38])):
+    for name, some in (("first", documents[:46]), ("second", documents[46:54])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(document) + "\n" for document in some))
     # Windows of one length are scored in batches of one shape, which compile once.
     (folder / "long.txt").write_text(" ".join(document["text"] for document in documents[:20]))
