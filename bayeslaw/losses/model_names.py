@@ -136,3 +136,8 @@ def _check_text(what: str, name: str, *, as_given: bool = False) -> None:
     if odd is not None:
         problem = f"the {what} {name!r} has the character {odd!r} in its name, which cannot be seen"
         raise InputError(problem, "names of characters that can be seen", "rename it")
+
+
+def listed(names: list[str]) -> str:
+    """List the first eight of some names, and say how many more there are."""
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

@@ -7,9 +7,10 @@ import xarray as xr
 
 from bayeslaw.findings import Finding
 from bayeslaw.losses.loss_text import loss_text
+from bayeslaw.losses.model_names import listed
 from bayeslaw.losses.odd_rows import NEAR_NAMED, SUMMARY_NAMES
 
-FEWEST_MODELS, SHOWN = 5, 5
+FEWEST_MODELS = 5
 # Measured: the loss of a model is at most 1.1 times that of a smaller one of its family that was trained on no more
 # tokens, and the largest loss of a table at most 1.3 times the next.
 MUCH_WORSE, FAR_APART = 1.5, 4.0
@@ -34,7 +35,7 @@ def odd_whole_models(losses: xr.Dataset) -> Iterator[Finding]:
     loss = losses["loss"].to_numpy().astype(float)
     if (loss == 0).any():
         zero = [name for name, value in zip(names, loss, strict=True) if value == 0]
-        message = f"the loss of {_listed(zero)} is exactly 0: what was not scored is missing. Leave its loss empty."
+        message = f"the loss of {listed(zero)} is exactly 0: what was not scored is missing. Leave its loss empty."
         yield Finding("zero-losses", "error", message)
     if len(names) < FEWEST_MODELS:
         return
@@ -48,10 +49,6 @@ def odd_whole_models(losses: xr.Dataset) -> Iterator[Finding]:
     yield from _summary_rows(losses, names, loss)
     yield from _repeated(losses)
     yield from _out_of_proportion(losses, names, loss)
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
 
 
 def _constant(losses: xr.Dataset, loss: np.ndarray) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.bits_for_nats import bits_for_nats
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.metrics import metric_of
+from bayeslaw.losses.model_names import listed
 from bayeslaw.losses.odd_answers import odd_answers
 from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.odd_models import odd_models
@@ -72,11 +73,6 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
         return [*_given_twice(losses), *found]
     found = [*bits_for_nats(losses), *odd_rows(losses), *odd_lengths(losses), *_rows(losses), *found]
     return [*_scores(losses), *constant_losses(losses), *_same(losses), *found]
-
-
-def listed(names: list[str]) -> str:
-    """List the first eight of some names, and say how many more there are."""
-    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _error(code: str, message: str) -> Finding:

@@ -12,9 +12,10 @@ from bayeslaw.findings import Finding
 from bayeslaw.losses.by_model import unscored_bytes
 from bayeslaw.losses.loss_text import loss_text
 from bayeslaw.losses.missing import missing_note
+from bayeslaw.losses.model_names import listed
 from bayeslaw.losses.near_names import near_families, near_names
 from bayeslaw.losses.odd_columns import near_copies
-from bayeslaw.losses.table_errors import listed, loss_errors
+from bayeslaw.losses.table_errors import loss_errors
 from bayeslaw.losses.weighted_means import (
     cluster_codes,
     clustered_standard_error,

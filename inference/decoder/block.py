@@ -19,6 +19,7 @@ from inference.decoder.layers import LayerInputs, Norm
 from inference.decoder.low_rank_residual import LowRankBranch
 from inference.decoder.mixers import MIXERS
 from inference.decoder.residual_factors import ResidualFactors
+from inference.decoder.setting_checks import refuse_setting
 from inference.decoder.stream_settings import AlternatingUpdates, LayerEmbeddings, LowRankResidual
 
 NONE = "none"
@@ -40,7 +41,7 @@ class Block(nnx.Module):
     def __init__(self, config: DecoderConfig, kind: BlockKind) -> None:
         self.config = config = config.of_kind(kind)
         self.mixer, self.feed_forward, self.memory = kind.mixer, kind.feed_forward, kind.memory
-        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
+        self.halving = config.optional_part(Halving)
         self._add("mixer", kind.mixer, MIXERS)
         self._add("feed-forward part", kind.feed_forward, FEED_FORWARDS)
         before, after = config.placement != "branch", config.placement in ("sandwich", "branch")
@@ -54,18 +55,28 @@ class Block(nnx.Module):
         self.mlp_norm = norm(before and feeds and config.residual != "parallel_shared" and not normed_inside)
         self.attention_output_norm = norm(after and mixes)
         self.mlp_output_norm = norm(after and feeds)
-        stated = (part for part in config.parts if isinstance(part, ResidualFactors))
-        self.residual_factors = next(stated, ResidualFactors())
+        self.residual_factors = config.optional_part(ResidualFactors) or ResidualFactors()
         self.attention_residual = Weights(config.width) if config.residual_weights and mixes else None
         self.mlp_residual = Weights(config.width) if config.residual_weights and feeds else None
         self._add_what_families_have()
+        self._check_residual()
 
     def _add_what_families_have(self) -> None:
-        config, kinds = self.config, {type(part) for part in self.config.parts}
-        self.low_rank = LowRankBranch(config) if LowRankResidual in kinds else None
-        self.updates = StreamUpdates(config) if AlternatingUpdates in kinds else None
-        self.embedding = LayerGate(config) if LayerEmbeddings in kinds else None
+        config = self.config
+        self.low_rank = LowRankBranch(config) if config.optional_part(LowRankResidual) else None
+        self.updates = StreamUpdates(config) if config.optional_part(AlternatingUpdates) else None
+        self.embedding = LayerGate(config) if config.optional_part(LayerEmbeddings) else None
         self.layer_scale = Weights(1) if config.layer_scaled else None
+
+    def _check_residual(self) -> None:
+        """Refuse what the residual additions of these blocks would pass over."""
+        config, sequential = self.config, self.config.residual == "sequential"
+        if self.residual_factors != ResidualFactors() and (config.placement == "post" or not sequential):
+            raise refuse_setting("factors on residual additions", self.residual_factors, "none in blocks such as these")
+        if self.low_rank is not None and (config.placement in ("post", "shared") or not sequential):
+            raise refuse_setting("placement beside a map of low rank", config.placement, "sequential branches")
+        if config.residual_scale != 1 and config.placement == "shared":
+            raise refuse_setting("the scale of residual additions", config.residual_scale, "1 where norms are shared")
 
     def _add(self, what: str, name: str, table: Mapping[str, Any]) -> None:
         if check_choice(what, name, (*table, NONE)) != NONE:

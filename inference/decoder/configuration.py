@@ -291,11 +291,15 @@ class DecoderConfig:
         InputError
             If there is none.
         """
-        found = next((part for part in self.parts if isinstance(part, kind)), None)
+        found = self.optional_part(kind)
         if found is None:
             problem = f"the decoder has layers that need {kind.__name__}, and its parts are {self.parts!r}"
             raise InputError(problem, f"one {kind.__name__} among them", "give it in parts")
         return found
+
+    def optional_part[Part](self, kind: type[Part]) -> Part | None:
+        """Return the settings of one kind of part, or None where there are none."""
+        return next((part for part in self.parts if isinstance(part, kind)), None)
 
     def as_dict(self) -> dict[str, object]:
         """Return what differs from the defaults, for a manifest."""

@@ -56,11 +56,10 @@ def widths_beside(config: DecoderConfig) -> dict[str, int]:
         If a layer reads what no earlier one hands on.
     """
     widths = {}
-    for part in config.parts:
-        if isinstance(part, AlternatingUpdates) and part.streams > 1:
-            widths[STREAMS] = (part.streams - 1) * config.width
-        if isinstance(part, LayerEmbeddings):
-            widths[EMBEDDINGS] = part.width * config.depth
+    if updates := config.optional_part(AlternatingUpdates):
+        widths[STREAMS] = (updates.streams - 1) * config.width
+    if embeddings := config.optional_part(LayerEmbeddings):
+        widths[EMBEDDINGS] = embeddings.width * config.depth
     for kind in (kind for run in config.layer_plan for kind in run.unit):
         read, kept = (_of_mixer(config, kind, what) for what in ("read_widths", "kept_widths"))
         if any(widths.get(name) != width for name, width in read.items()):

@@ -73,7 +73,7 @@ def _layer_numbers(config: DecoderConfig, length: int) -> tuple[jax.Array, jax.A
 
 def _layer_chunks(config: DecoderConfig, length: int) -> jax.Array | None:
     """Return the chunk that each layer attends within, the whole text where it has none."""
-    part = next((part for part in config.parts if isinstance(part, AttentionChunks)), None)
+    part = config.optional_part(AttentionChunks)
     if part is None:
         return None
     return jnp.asarray(np.where(part.layers or (True,) * config.depth, min(part.size, length), length))

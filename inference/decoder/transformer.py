@@ -66,17 +66,16 @@ class Decoder(nnx.Module):
         self.embedding_norm = Norm(config, (config.width,)) if config.embedding_norm else None
         self.project_in = Linear(inner, config.width, bias=False) if inner != config.width else None
         self.project_out = Linear(config.width, inner, bias=False) if inner != config.width else None
-        kinds = {type(part) for part in config.parts}
-        self.layer_table = LayerTable(config) if LayerEmbeddings in kinds else None
+        self.layer_table = LayerTable(config) if config.optional_part(LayerEmbeddings) else None
         self.streams = StreamMaps(config) if STREAMS in widths_beside(config) else None
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
         self.streams_back = StreamMaps(config) if self.streams is not None else None
-        self.halving = next((part for part in config.parts if isinstance(part, Halving)), None)
-        final = next((part for part in config.parts if isinstance(part, FinalNorm)), None)
+        self.halving = config.optional_part(Halving)
+        final = config.optional_part(FinalNorm)
         epsilon = None if final is None else final.epsilon
         self.final_norm = Norm(config, (config.width,), epsilon=epsilon) if config.final_norm else None
-        transform = next((part for part in config.parts if isinstance(part, HeadTransform)), None)
+        transform = config.optional_part(HeadTransform)
         self.head_activation = None if transform is None else ACTIVATIONS[transform.activation]
         self.head_map = None if transform is None else Linear(config.width, config.width, bias=transform.bias)
         self.head_norm = None if transform is None else Norm(config, (config.width,))

@@ -57,7 +57,19 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "windowed_attention": WindowedAttention,
 }
 # Those in which no text reaches another that shares its row, by the window and the positions they are given.
-ROW_SHARING = frozenset({"attention", "differential_attention", "gated_attention", "latent_attention"})
+ROW_SHARING = frozenset(
+    {
+        "attention",
+        "differential_attention",
+        "gated_attention",
+        "kept_attention",
+        "latent_attention",
+        "reused_attention",
+        "routed_attention",
+        "shortcut",
+        "windowed_attention",
+    }
+)
 # Those whose state goes through a text, from one position to the next.
 RECURRENT = frozenset(
     {

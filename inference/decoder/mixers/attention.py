@@ -26,13 +26,13 @@ class AttentionParts(nnx.Module):
         self.config = config
         queries = config.heads * config.head_width
         self.query = Linear(config.width, queries, bias=config.query_bias)
-        self.values = next((part for part in config.parts if isinstance(part, Values)), Values(config.head_width))
+        self.values = config.optional_part(Values) or Values(config.head_width)
         self.output = Linear(config.heads * self.values.width, config.width, bias=config.output_bias)
         self.query_norm = self._norm(config.heads)
         self._add_keys()
         self.sinks = nnx.Param(jnp.zeros(config.heads)) if config.attention_sinks else None
         self.value_bias = ValueBias(config) if config.value_bias else None
-        self.growth = next((part for part in config.parts if isinstance(part, QueryGrowth)), None)
+        self.growth = config.optional_part(QueryGrowth)
 
     def _add_keys(self) -> None:
         """Make what keys and values are made with."""

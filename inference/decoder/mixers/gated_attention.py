@@ -26,7 +26,7 @@ class GatedAttention(Attention):
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__(config)
-        stated = next((part for part in config.parts if isinstance(part, OutputGate)), None)
+        stated = config.optional_part(OutputGate)
         self.opening = stated or OutputGate()
         width = config.heads * (1 if self.opening.by_head else config.head_width)
         self.gate = Linear(config.width, width, bias=config.query_bias and stated is None)

@@ -14,7 +14,9 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.feed_forwards import FEED_FORWARDS
 from inference.decoder.feed_forwards.mlp import MLP
 from inference.decoder.layer_plan import place_of
+from inference.decoder.residual_factors import ResidualFactors
 from inference.decoder.rope_settings import Rope
+from inference.decoder.stream_settings import LowRankResidual
 from inference.decoder.transformer import Decoder
 
 HEADS: dict[str, Any] = {"heads": 2, "key_value_heads": 2, "head_width": 8}
@@ -102,3 +104,18 @@ def test_parts_are_found_by_their_class():
     assert replace(PLAIN, parts=("other", rope)).part(Rope) is rope
     with pytest.raises(InputError, match="need Rope"):
         PLAIN.part(Rope)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"parts": (ResidualFactors(feed_forward=(1.0, 0.5)),), "placement": "post"}, "factors on residual additions"),
+        ({"parts": (ResidualFactors(by_depth=True),), "residual": "parallel"}, "factors on residual additions"),
+        ({"parts": (LowRankResidual(4),), "placement": "shared"}, "map of low rank"),
+        ({"parts": (LowRankResidual(4),), "residual": "parallel"}, "map of low rank"),
+        ({"residual_scale": 0.5, "placement": "shared"}, "scale of residual additions"),
+    ],
+)
+def test_what_residual_additions_would_pass_over_is_refused(changed, said):
+    with pytest.raises(InputError, match=said):
+        nnx.eval_shape(lambda: Decoder(replace(PLAIN, **changed)))

@@ -25,12 +25,28 @@ OF_MIXER = {
     "differential_attention": "diffllama",
     "gated_attention": "afmoe",
     "latent_attention": "deepseek_v2",
+    "kept_attention": "gemma3n_text",
+    "reused_attention": "gemma4_text",
+    "routed_attention": "jetmoe",
+    "shortcut": "longcat_flash",
+    "windowed_attention": "mimo_v2_flash",
 }
 # What else depends on positions or on how far is seen: learned positions, linear biases (rounded, too), sines, queries
 # that grow, biases by value, sinks, two ropes, windows and chunks.
 OTHERS = ("gpt2", "bloom", "falcon/rw", "ctrl", "ministral3", "doge", "gpt_oss", "gemma3_text", "gemma2", "xglm")
 OTHERS += ("llama4_text",)
-IN_GATE = (*OF_MIXER.values(), "gpt2", "bloom", "ctrl", "ministral3", "llama4_text")
+IN_GATE = (
+    "llama",
+    "diffllama",
+    "afmoe",
+    "deepseek_v2",
+    "gemma3n_text",
+    "gpt2",
+    "bloom",
+    "ctrl",
+    "ministral3",
+    "llama4_text",
+)
 LENGTHS = st.lists(st.integers(1, LONGEST), min_size=2, max_size=12)
 
 
