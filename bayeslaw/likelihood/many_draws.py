@@ -67,8 +67,8 @@ class ManyDraws:
             for first in range(0, len(residual), DRAWS_AT_ONCE):
                 some = slice(first, first + DRAWS_AT_ONCE)
                 alone = precision[some].take(self.dependence.group[rows], axis=1)
-                # What is left of the variance given the others, as a share of one over the precision: next to nothing
-                # where they tell nearly all of a row, so that single precision holds it but not the difference.
+                # A row's own variance as a share of that given the others: next to nothing where they tell little of
+                # what the row shares, so that single precision holds it but not the difference.
                 left = (1 - explained[some] * alone).astype(np.float32)
                 alone = alone.astype(np.float32)
                 squares = (residual[some, rows] - expected[some]).astype(np.float32)

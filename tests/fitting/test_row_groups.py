@@ -104,7 +104,6 @@ def test_densities_and_replicates_are_those_of_one_draw_after_the_other(dependen
     with jax.enable_x64(True):
         for draw in range(0, 800, 8):
             one = {name: values[name][draw] for name in model.needed_sites}
-            # Float32 has few digits of what is left where the others tell nearly all of a row.
             np.testing.assert_allclose(dense[draw], np.asarray(model.log_likelihood(one)), rtol=2e-5, atol=1e-5)
             variance = np.asarray(model.variance(one))
             shared = np.asarray(model.dependence.scaled_loadings(one[MEMBER_SCALE]))

@@ -17,6 +17,7 @@ from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.dependence import Dependence, share
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.loadings import sampling_factor_of
+from bayeslaw.likelihood.many_draws import ManyDraws
 from bayeslaw.likelihood.noise import Noise, noise_from_specification
 from bayeslaw.pools.pool_losses import make_pools, read_pools, write_pools
 from bayeslaw.simulation.tables import simulate_losses
@@ -319,3 +320,23 @@ def test_the_parts_of_pools_are_trends_courses_and_members():
     assert shared.parts[0].products.shape[1] <= shared.model_factor.shape[1]
     assert shared.parts[1].products.shape[1] <= shared.course_factor.shape[1]
     assert sum(part.products.shape[1] for part in shared.parts) < shared.loadings.shape[1]
+
+
+@pytest.mark.parametrize("smaller", [1.0, 1e-5])
+def test_many_draws_hold_the_density_of_a_row_of_which_the_others_tell_little(smaller):
+    # The second member is in one row alone, whose variance is then next to nothing beside that of the member's effect.
+    generator = np.random.default_rng(1)
+    contrasts = generator.standard_normal((14, 4))
+    contrasts[:, 1] = np.arange(14) == 3
+    factors = [generator.standard_normal((14, count)) for count in (2, 1, 2)]
+    spread = {"remainder": np.zeros(14), "inflation": np.ones(3)}
+    shared = share(*factors, contrasts, **spread, group=np.arange(14) % 3, groups=3)
+    member_scale, variance = np.array([MEMBER_SCALE, 2 * MEMBER_SCALE]), smaller * np.stack([VARIANCE, 3 * VARIANCE])
+    covariances = [dense(shared, *each) for each in zip(variance, member_scale, strict=True)]
+    residual = np.stack([generator.multivariate_normal(np.zeros(14), each) for each in covariances])
+    found = ManyDraws(shared, variance, member_scale).conditional_log_densities(residual)
+    for draw, covariance in enumerate(covariances):
+        precision = np.linalg.inv(covariance)
+        deviation = np.diag(precision) ** -0.5
+        told = stats.norm.logpdf(precision @ residual[draw] * deviation) - np.log(deviation)
+        np.testing.assert_allclose(found[draw], told, rtol=1e-4, atol=1e-4)
