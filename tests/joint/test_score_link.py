@@ -165,7 +165,7 @@ def test_a_fit_of_scores_finds_the_structure_and_predicts_pools() -> None:
         assert np.quantile(draws, 0.005) < truth < np.quantile(draws, 0.995), name
     large = losses["parameters"].to_numpy()[SEEN]
     pools = ["m0,m9", f"m8,{large:g}:family-0", f"{large:g}:family-0,{large:g}:family-1"]
-    found = bl.predict(fitted, {"members": pools}, interval=0.99)
+    found = bl.predict(fitted, {"members": pools}, samples="same", interval=0.99)
     scores = losses["nll"].to_numpy().T
     truth = [scores[list(pool)].min(axis=0).mean() for pool in ((0, 9), (8, 10), (10, 11))]
     assert found["mean"].to_numpy()[0] == pytest.approx(truth[0])
