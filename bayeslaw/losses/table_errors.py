@@ -68,11 +68,13 @@ def loss_errors(losses: xr.Dataset) -> list[Finding]:
         return [*odd_whole_models(losses), *found]
     if not metric_of(losses).log_losses:
         return [*odd_answers(losses), *found]
+    if scores := list(_scores(losses)):
+        return [*scores, *found]
     found = [*_bits(losses), *fractional_bytes(losses), *_zeros(losses), *found]
     if losses.sizes["sample"] < FEW_ROWS:
         return [*_given_twice(losses), *found]
     found = [*bits_for_nats(losses), *odd_rows(losses), *odd_lengths(losses), *_rows(losses), *found]
-    return [*_scores(losses), *constant_losses(losses), *_same(losses), *found]
+    return [*constant_losses(losses), *_same(losses), *found]
 
 
 def _error(code: str, message: str) -> Finding:
@@ -112,8 +114,6 @@ def _bits(losses: xr.Dataset) -> Iterator[Finding]:
 
 def _zeros(losses: xr.Dataset) -> Iterator[Finding]:
     nll = losses["nll"].to_numpy()
-    if np.isin(nll, (0.0, 1.0)).all() and nll.any():
-        return
     shares = (nll == 0).mean(axis=0)
     usual = np.array([np.median(np.delete(shares, index)) if len(shares) > 1 else 0.0 for index in range(len(shares))])
     many = (shares > ZERO_SHARE) & (shares * len(nll) >= FEWEST_ZEROS) & (shares > ZERO_TIMES * usual)
