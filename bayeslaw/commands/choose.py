@@ -77,9 +77,11 @@ def choose(
         ),
     ] = None,
     cost: Annotated[
-        Literal["parameters", "active_parameters", "price"],
-        typer.Option("--cost", help="What the Pareto front is of, beside the loss."),
-    ] = "parameters",
+        Literal["parameters", "active_parameters", "price"] | None,
+        typer.Option(
+            "--cost", help="With --picture: what the Pareto front is of, beside the loss (default: parameters)."
+        ),
+    ] = None,
     top: Annotated[int, typer.Option("--top", help="How many pools to print.")] = 10,
     interval: Annotated[float, typer.Option("--interval", help="Level of the equal-tailed intervals.")] = 0.9,
     level: Annotated[float | None, typer.Option("--level", hidden=True)] = None,
@@ -111,6 +113,12 @@ def choose(
     if level is not None:
         say_former("--level", "--interval")
         interval = level
+    if cost is not None and picture is None:
+        raise InputError(
+            f"--cost {cost} is given without --picture",
+            "a cost for the picture of the Pareto front",
+            "add --picture front.png, or limit the cost by --max-parameters, --max-active or --max-price",
+        )
     of_fit = table.suffix in FIT_ENDINGS
     if of_fit:
         check_fit_there(table)
@@ -146,7 +154,7 @@ def choose(
         require=require or (),
         exclude=exclude or (),
         rule=rule,
-        cost=cost,
+        cost=cost or "parameters",
         top=top,
         interval=interval,
         seed=seed,

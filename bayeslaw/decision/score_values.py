@@ -170,7 +170,7 @@ class NextScores:
 
 def _counts(name: str, value: Any) -> tuple[int, ...]:
     """Accept one or more whole numbers of samples, which may be written as sizes."""
-    counts = some_counts(name, value, of="samples", example="[1000]")
+    counts = some_counts(name, value, of="samples", example="1000")
     if any(count > MOST_SAMPLES or count != round(count) for count in counts):
         raise InputError(f"{name} is {shown(value)}", "whole numbers of samples, 1 or more", f"write {name}=[1000]")
     return tuple(dict.fromkeys(round(count) for count in counts))

@@ -109,8 +109,8 @@ def _is_plain(text: str) -> bool:
     return True
 
 
-def read_counts(what: str, values: Iterable[Any]) -> list[float]:
-    """Read counts of parameters or tokens, at least one each.
+def read_counts(what: str, values: Iterable[Any], *, example: str = "7e9") -> list[float]:
+    """Read counts of parameters, tokens or samples, at least one each.
 
     Parameters
     ----------
@@ -118,6 +118,8 @@ def read_counts(what: str, values: Iterable[Any]) -> list[float]:
         What they are, for the message.
     values
         Sizes as `read_size` reads them.
+    example
+        A right value, for the message.
 
     Returns
     -------
@@ -132,11 +134,11 @@ def read_counts(what: str, values: Iterable[Any]) -> list[float]:
     counts = [read_size(what, value) for value in values]
     for count in counts:
         if not 1 <= count < math.inf:
-            raise InputError(f"{what} is {count!r}", "positive numbers of at least 1", f"use {what} such as 7e9")
+            raise InputError(f"{what} is {count!r}", "positive numbers of at least 1", f"use {what} such as {example}")
     return counts
 
 
-def some_counts(name: str, value: Any, *, of: str = "parameters", example: str = '["1B", "7B"]') -> tuple[float, ...]:
+def some_counts(name: str, value: Any, *, of: str = "parameters", example: str = "7e9") -> tuple[float, ...]:
     """Read counts, one or more, as an argument of a public function; each is kept once, in the order given.
 
     Parameters
@@ -158,8 +160,8 @@ def some_counts(name: str, value: Any, *, of: str = "parameters", example: str =
     """
     given = [value] if isinstance(value, str | Real) else value
     if not isinstance(given, Iterable) or isinstance(given, Mapping | bytes):
-        raise InputError(f"{name} is {shown(value)}", f"numbers of {of}", f"write {name}={example}")
-    counts = tuple(dict.fromkeys(read_counts(name, list(given))))
+        raise InputError(f"{name} is {shown(value)}", f"numbers of {of}", f"write {name}=[{example}]")
+    counts = tuple(dict.fromkeys(read_counts(name, list(given), example=example)))
     if not counts:
         raise InputError(f"{name} is empty", f"one or more numbers of {of}", f"leave out {name} for the usual")
     return counts

@@ -446,6 +446,7 @@ def test_the_command_answers_in_words_and_draws_the_front(tmp_path):
         (["zoo", "--rule", "nonsense"], "rule 'nonsense' is not known"),
         (["zoo", "--picture", "front.txt"], "no picture can be written"),
         (["zoo", "--cost", "price", "--max-size", 1, "--picture", "front.png"], "the price of no pool is known"),
+        (["zoo", "--cost", "price"], "--cost price is given without --picture"),
     ],
 )
 def test_the_command_ends_with_2_and_a_message(arguments, words, tmp_path, monkeypatch):
