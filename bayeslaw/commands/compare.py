@@ -17,7 +17,7 @@ from bayeslaw.commands.common import (
 )
 from bayeslaw.commands.results import CsvOption, Results
 from bayeslaw.errors import InputError
-from bayeslaw.inputs.input_paths import check_fit_there
+from bayeslaw.inputs.input_paths import check_different, check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def compare(
     from bayeslaw.fitting.fit_reading import load_fit
 
     names = [str(path) for path in fits]
-    if len(set(names)) < len(names):
-        raise InputError("a fit is named twice", "different fits", "name each fit once")
+    check_different(fits)
     if leave_out is None and (method != "exact" or draws != 500):
         raise InputError(
             "refits were asked for, and none are made", "--method and --draws with --leave-out", "add --leave-out model"

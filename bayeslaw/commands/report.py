@@ -25,7 +25,7 @@ from bayeslaw.commands.common import (
 )
 from bayeslaw.errors import InputError
 from bayeslaw.inputs.arguments import a_level, a_seed
-from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_file_there, check_fit_there
+from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_different, check_file_there, check_fit_there
 from bayeslaw.likelihood.compilation_cache import use_compilation_cache
 
 
@@ -89,6 +89,7 @@ def _check(of: list[Path], given: dict[str, object], *, of_fits: bool) -> None:
         )
     for path in of:
         (check_fit_there if of_fits else check_file_there)(path)
+    check_different(of)
     if of_fits and given:
         name = next(iter(given))
         raise InputError(f"--{name} is given with a fit", f"--{name} for tables", "leave it out: the fit has its table")

@@ -1,5 +1,6 @@
 """Whether what a command reads is there: asked before anything heavy is imported, in the words of those who read."""
 
+from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
 
@@ -33,6 +34,26 @@ def check_fit_there(path: str | PathLike[str]) -> Path:
         fix = "check the path, or make one: bayeslaw fit TABLE --out f.nc"
         raise InputError(f"there is no fit {str(path)!r}", ACCEPTED_FIT, fix)
     return path
+
+
+def check_different(paths: Iterable[str | PathLike[str]]) -> None:
+    """Refuse fits of which one is named twice, be it by another path.
+
+    Parameters
+    ----------
+    paths
+        Files or folders of fits.
+
+    Raises
+    ------
+    InputError
+        If two lead to the same.
+    """
+    seen: set[Path] = set()
+    for path in map(Path, paths):
+        if path.resolve() in seen:
+            raise InputError(f"the fit {str(path)!r} is named twice", "different fits", "name each fit once")
+        seen.add(path.resolve())
 
 
 def check_file_there(path: str | PathLike[str]) -> None:

@@ -13,7 +13,7 @@ from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_argument import a_fit
 from bayeslaw.fitting.fits import Fit
 from bayeslaw.inputs.arguments import a_level, a_path, a_seed, a_text, accepts
-from bayeslaw.inputs.input_paths import FIT_ENDINGS
+from bayeslaw.inputs.input_paths import FIT_ENDINGS, check_different
 from bayeslaw.losses.dataset_checks import POOLS
 from bayeslaw.losses.table_arguments import any_table
 from bayeslaw.reporting.fit_chapter import Asked, FitReport
@@ -51,7 +51,10 @@ def some_reported(name: str, value: Any) -> list[Given]:
     if not isinstance(value, list | tuple):
         return [_one(name, value)]
     check_count(len(value))
+    check_different(each for each in value if isinstance(each, str | PathLike))
     given = [_one(f"{name}[{place}]", each) for place, each in enumerate(value)]
+    if len({id(each) for each, _ in given}) < len(given):
+        raise InputError(f"{name} has a fit twice", "different fits", "name each fit once")
     if len(given) > 1 and not all(isinstance(each, Fit) for each, _ in given):
         raise InputError(
             f"{name} has several entries, and not all are fits", "several fits, or one table", "make a page for each"

@@ -546,7 +546,7 @@ def test_fits_to_compare(power_file, collaboration_file):
     Path("power.nc").symlink_to(power_file)
     Path("f.nc").symlink_to(collaboration_file)
     refused("compare f.nc", "1 fit was given")
-    refused("compare f.nc f.nc", "named twice")
+    refused("compare f.nc ./f.nc", "named twice")
     refused("compare f.nc power.nc", "different rows", "power.nc")
 
 

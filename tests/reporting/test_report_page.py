@@ -383,7 +383,7 @@ def test_a_page_of_a_table_by_the_command(tmp_path, small_pools):
         (["FIT", "--out", "page.html", "--unit", "word"], "--unit is given with a fit"),
         (["FIT", "--out", "page.html", "--interval", "1"], "the interval is 1"),
         (["FIT", "--out", "page.html", "--seed", "-1"], "seed is -1"),
-        (["FIT"] * 5 + ["--out", "page.html"], "one to 4 fits"),
+        (["FIT"] * 5 + ["--out", "page.html"], "named twice"),
     ],
 )
 def test_what_makes_no_page_is_refused(arguments, said, power_file, tmp_path, monkeypatch):
@@ -395,7 +395,7 @@ def test_what_makes_no_page_is_refused(arguments, said, power_file, tmp_path, mo
 
 
 def test_values_that_are_no_report_are_refused(power_fit, tmp_path):
-    for wrong in (7, [], [power_fit, 7], [power_fit, family_table()]):
+    for wrong in (7, [], [power_fit, 7], [power_fit, family_table()], [power_fit] * 2, [power_fit] * 5):
         with pytest.raises(bl.InputError):
             bl.report(wrong, tmp_path / "page.html")
 
