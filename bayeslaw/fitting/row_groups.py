@@ -170,12 +170,12 @@ def _shared(group: RowGroup, model: LawModel, values: Mapping[str, np.ndarray], 
     generators = Generators(*(np.random.default_rng([*seed, stream]) for stream in range(2)))
     result = np.empty((total, len(model.response)), dtype=np.float32)
     # Besides the rows there is a matrix over the effects for each draw.
-    for part, which in _parts(total, len(model.response) + shared.loadings.shape[1] ** 2):
-        given = {name: array[which] for name, array in values.items()}, rows
-        size = part.stop - part.start
-        location, variance = (np.asarray(each)[:size] for each in compile_once(program, *given)(*given))
-        draws = ManyDraws(shared, variance, values[MEMBER_SCALE][part])
-        with one_blas_thread():
+    with one_blas_thread():
+        for part, which in _parts(total, len(model.response) + shared.loadings.shape[1] ** 2):
+            given = {name: array[which] for name, array in values.items()}, rows
+            size = part.stop - part.start
+            location, variance = (np.asarray(each)[:size] for each in compile_once(program, *given)(*given))
+            draws = ManyDraws(shared, variance, values[MEMBER_SCALE][part])
             result[part] = group.shared(draws, model.response, location, generators)
     return result
 
