@@ -1,10 +1,11 @@
 """Law, grouping and noise, put together as a NumPyro model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, final
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -27,6 +28,14 @@ COMPRESSION_PAYS = 200
 COMPRESSION_ERROR = 1e-8
 LEAST_DROP = 0.05
 """Least drop from the lowest to the highest budget that levels begin at, as a share of the loss."""
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _located(
+    function: Callable[..., Any], response: str, covariates: Sequence[np.ndarray], values: Mapping[str, np.ndarray]
+) -> jax.Array:
+    """Evaluate a law in the unit of the response as one program, and not operation by operation."""
+    return RESPONSES[response].of_loss(jnp.asarray(function(*covariates, **values)))
 
 
 @final
@@ -79,8 +88,8 @@ class LawModel(RowModel):
 
     def located(self, values: Mapping[str, np.ndarray], rows: np.ndarray) -> np.ndarray:
         """Evaluate the law in the unit of the response, [draw, row], at values of shape ``[draw, 1]`` and some rows."""
-        covariates = (self.covariates[name][rows] for name in self.covariate_names)
-        return RESPONSES[self.noise.response].of_loss(jnp.asarray(self.function(*covariates, **values)))
+        covariates = [self.covariates[name][rows] for name in self.covariate_names]
+        return _located(self.function, self.noise.response, covariates, values)
 
     def trends(self) -> list[Trend]:
         """Find where the law can take the rows of each group; see `bayeslaw.likelihood.law_trends`."""

@@ -10,6 +10,7 @@ from scipy.optimize import least_squares
 from bayeslaw.laws.parameter import Parameter
 from bayeslaw.laws.prior_draws import Rest, draw_parameters
 from bayeslaw.likelihood.loadings import Trend
+from bayeslaw.pools.cpu_cores import one_blas_thread
 
 MODELS_PER_TERM = 3
 MODELS_PER_DIRECTION = 2
@@ -24,6 +25,7 @@ PLACES_AT_ONCE, ROWS_AT_ONCE = 8, 512
 Location = Callable[[Mapping[str, np.ndarray], np.ndarray], np.ndarray]
 
 
+@one_blas_thread()
 def law_trends(
     parameters: Sequence[Parameter],
     rest: Rest,
