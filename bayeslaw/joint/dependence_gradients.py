@@ -101,6 +101,26 @@ def _scaled(product: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndar
     return scaled, slope, np.abs(slope).max(axis=1)
 
 
+class Families(NamedTuple):
+    """Sums over models by which deviations are dense.
+
+    The columns are the loadings of a level and of a slope by quality, and the deviations seen.
+
+    Parameters
+    ----------
+    count
+        Models of each family, ``[family]``.
+    rest
+        Products of the columns about their means of families, summed over models, ``[column, column]``.
+    mean
+        Products of the means of families, ``[family, column, column]``.
+    """
+
+    count: np.ndarray
+    rest: np.ndarray
+    mean: np.ndarray
+
+
 @dataclass(frozen=True)
 class CorrelationGradient:
     """The density of the correlations seen, at many draws.
@@ -252,35 +272,47 @@ class DeviationGradient:
     dependence: ModelDependence
 
     @cached_property
-    def away(self) -> np.ndarray:
-        """Log deviations, relative to their mean, [lm]."""
+    def groups(self) -> Families:
+        """What the density takes from the deviations, relative to their mean, and from families and qualities."""
         log_deviation = np.asarray(self.dependence.log_deviation, dtype=float)
-        return log_deviation - log_deviation.mean()
-
-    @cached_property
-    def fixed(self) -> np.ndarray:
-        """What of their covariance depends on no site, [lm, lm]."""
         quality = np.clip(np.asarray(self.dependence.quality, dtype=float), -FARTHEST_QUALITY, FARTHEST_QUALITY)
-        return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * np.outer(quality, quality)
-
-    @cached_property
-    def same(self) -> np.ndarray:
-        """Whether models are of one family, as numbers, [lm, lm]."""
-        family = np.asarray(self.dependence.family)
-        return (family[:, None] == family[None, :]).astype(float)
+        level = np.full(len(quality), DEVIATION_LEVEL)
+        columns = np.stack([level, DEVIATION_SLOPE * quality, log_deviation - log_deviation.mean()], axis=1)
+        _, family, count = np.unique(np.asarray(self.dependence.family), return_inverse=True, return_counts=True)
+        mean = np.zeros((len(count), columns.shape[1]))
+        np.add.at(mean, family, columns)
+        mean /= count[:, None]
+        rest = columns - mean[family]
+        return Families(count.astype(float), rest.T @ rest, mean[:, :, None] * mean[:, None, :])
 
     def log_likelihood(self, values: Mapping[str, np.ndarray], hint: Any = None) -> tuple[np.ndarray, Slopes, Any]:
-        """Log density of the deviations seen, and its slope by each site; as `CorrelationGradient.log_likelihood`."""
+        """Log density of the deviations seen, and its slope by each site; as `CorrelationGradient.log_likelihood`.
+
+        Models of a family are equally correlated beside a level and a slope by quality, so that the density follows
+        from sums over families, whatever the number of models (Woodbury's identity).
+        """
+        count, rest, mean = self.groups
         own, shared = values["deviation_spread"], values["deviation_family_spread"]
-        covariance = self.fixed + shared[:, None, None] ** 2 * self.same
-        place = np.arange(len(self.away))
-        covariance[:, place, place] += own[:, None] ** 2
-        inverse, log_determinant = inverse_and_log_determinant(covariance)
-        solved = inverse @ self.away
-        height = -0.5 * (solved @ self.away + log_determinant + len(self.away) * np.log(2 * np.pi))
-        by_covariance = 0.5 * (solved[:, :, None] * solved[:, None, :] - inverse)
-        slopes = {
-            "deviation_spread": 2 * own * np.trace(by_covariance, axis1=1, axis2=2),
-            "deviation_family_spread": 2 * shared * np.tensordot(by_covariance, self.same, 2),
-        }
+        variance, size = own**2, count.sum()
+        # Of a family's mean the precision, times the number of models; of the rest it is one over the variance.
+        precision = 1 / (variance[:, None] + count * shared[:, None] ** 2)
+        products = np.tensordot(count * precision, mean, 1) + rest / variance[:, None, None]
+        line, solved = np.eye(2) + products[:, :2, :2], products[:, :2, 2]
+        determinant = line[:, 0, 0] * line[:, 1, 1] - line[:, 0, 1] ** 2
+        inverse = np.stack([line[:, 1, 1], -line[:, 0, 1], -line[:, 0, 1], line[:, 0, 0]], axis=1).reshape(-1, 2, 2)
+        inverse /= determinant[:, None, None]
+        best = (inverse @ solved[:, :, None])[:, :, 0]
+        left = len(count) - size
+        log_determinant = np.log(determinant) - left * np.log(variance) - np.log(precision).sum(axis=1)
+        height = -0.5 * (products[:, 2, 2] - (solved * best).sum(axis=1) + log_determinant + size * np.log(2 * np.pi))
+        # Slope of the height by the products, and of these by the variances.
+        away = np.concatenate([-best, np.ones((len(best), 1))], axis=1)
+        by_products = -0.5 * away[:, :, None] * away[:, None, :]
+        by_products[:, :2, :2] -= 0.5 * inverse
+        of_means = np.tensordot(by_products, mean, ([1, 2], [1, 2])) * precision**2
+        of_rest = (by_products * rest).sum(axis=(1, 2)) / variance**2
+        by_own = 0.5 * (left / variance - precision.sum(axis=1)) - of_rest - of_means @ count
+        by_shared = -0.5 * precision @ count - of_means @ count**2
+        slopes = {"deviation_spread": 2 * own * by_own, "deviation_family_spread": 2 * shared * by_shared}
         return height, slopes, hint
+
