@@ -16,6 +16,7 @@ from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.links import check_link
 from bayeslaw.laws.prior_densities import draw_from
+from bayeslaw.pools.cpu_cores import one_blas_thread
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.retries import mixing
 
@@ -27,6 +28,7 @@ BLOCK_STATISTICS = "sample_stats_blocks"
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
+@one_blas_thread()
 def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
     """Put draws, prior, predictions and the table into a DataTree that every ArviZ function takes.
 

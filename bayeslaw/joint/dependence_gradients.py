@@ -21,7 +21,9 @@ ROUNDING = 1e-5
 """As near as rounding lets them come where models are much alike; the density feels the square of it."""
 WITHIN_REACH = 0.2
 """Newton decrement below which whole steps are made: they converge up to a quarter (Nesterov 2004, theorem 4.1.14)."""
-SLOW = 0.1
+NEAR = 0.5
+"""As near as row sums must be to one for the inverse of matrices near by to serve the first step."""
+SLOW = 0.3
 """How much nearer a step must come for the same factorisation to serve the next."""
 Slopes = dict[str, np.ndarray]
 
@@ -54,7 +56,7 @@ class Balanced(NamedTuple):
     log_determinant: np.ndarray
 
 
-def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
+def balance(product: np.ndarray, start: np.ndarray | None, inverse: np.ndarray | None = None) -> Balanced:
     """Scale positive definite matrices to unit row sums, by damped Newton steps.
 
     Parameters
@@ -63,6 +65,8 @@ def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
         The matrices, ``[draw, lm, lm]``.
     start
         Scales to begin with, [draw, lm]; about the right size of all where None.
+    inverse
+        What was found with these scales for matrices near by; worked out anew where None.
 
     Returns
     -------
@@ -71,9 +75,11 @@ def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
     """
     size = product.shape[1]
     even = np.sqrt(size / np.maximum(product.sum(axis=(1, 2)), np.finfo(float).tiny))[:, None] * np.ones(size)
+    known = start is not None and bool(np.isfinite(start).all())
     scale = even if start is None else np.where(np.isfinite(start).all(axis=1)[:, None], start, even)
     scaled, slope, error = _scaled(product, scale)
-    inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
+    if inverse is None or not known or (error > NEAR).any():
+        inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
     unfinished = error >= LEVEL
     for _ in range(MOST_STEPS):
         if not unfinished.any():
@@ -201,7 +207,7 @@ class CorrelationGradient:
         values
             Draws of the sites, each ``[draw, ...]``.
         hint
-            Scales found before, to begin the search of these with.
+            Scales and inverses found before, to begin the search of these with.
 
         Returns
         -------
@@ -210,12 +216,14 @@ class CorrelationGradient:
         slopes : dict
             By site, each of the shape of its values.
         hint : np.ndarray
-            The scales found.
+            The scales and the inverses found, ``[draw, lm + lm * lm]``.
         """
         structure = self.structure(values)
         precision, log_structure = inverse_and_log_determinant(structure.correlation)
-        balanced = balance(precision * self.seen, hint)
-        size, spare = len(self.seen), 1 / (1 / values["structure_freedom"] + 1 / self.dependence.effective_samples)
+        size = len(self.seen)
+        before = None if hint is None else hint[:, size:].reshape(-1, size, size)
+        balanced = balance(precision * self.seen, None if hint is None else hint[:, :size], before)
+        spare = 1 / (1 / values["structure_freedom"] + 1 / self.dependence.effective_samples)
         freedom = size + 1 + spare
         profile = np.log(balanced.scale).sum(axis=1) + (size - balanced.total) / 2 - log_structure / 2
         halves = freedom[:, None] / 2 - np.arange(size) / 2
@@ -229,7 +237,7 @@ class CorrelationGradient:
             values, structure, self._by_log_correlation(structure, precision, balanced, freedom)
         )
         slopes["structure_freedom"] = by_freedom * (spare / values["structure_freedom"]) ** 2
-        return height, slopes, balanced.scale
+        return height, slopes, np.concatenate([balanced.scale, balanced.inverse.reshape(-1, size * size)], axis=1)
 
     def _by_log_correlation(
         self, structure: Structure, precision: np.ndarray, balanced: Balanced, freedom: np.ndarray
@@ -315,4 +323,3 @@ class DeviationGradient:
         by_shared = -0.5 * precision @ count - of_means @ count**2
         slopes = {"deviation_spread": 2 * own * by_own, "deviation_family_spread": 2 * shared * by_shared}
         return height, slopes, hint
-
