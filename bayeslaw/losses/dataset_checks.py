@@ -46,6 +46,14 @@ VARIABLES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     },
 }
 """What each kind of table has to hold, on which dimensions."""
+POOL_RANGES: Mapping[str, tuple[float, float, str]] = {
+    "size": (1, np.inf, "one member or more"),
+    "standard_error": (0, np.inf, "standard errors of zero or more"),
+    "sampling_factor": (-np.inf, np.inf, "finite numbers"),
+    # Shares are sums that are rounded.
+    "win_share": (-1e-6, 1 + 1e-6, "shares from 0 to 1"),
+}
+"""Least, most and a name of the numbers that may be known of pools; a standard error is missing for one cluster."""
 
 
 def checked_table(table: xr.Dataset, kinds: Sequence[str], *, whole: bool = True) -> xr.Dataset:
@@ -247,6 +255,13 @@ def _check_pools(table: xr.Dataset) -> None:
     if member.dtype.kind == "f" or member.min() < -1 or member.max() >= table.sizes["lm"]:
         accepted = f"positions of models, from 0 to {table.sizes['lm'] - 1}, and -1 where there is none"
         raise InputError(f"member holds {member.min()} to {member.max()}", accepted, FIX[POOLS])
+    for name, (least, most, accepted) in POOL_RANGES.items():
+        if name in table:
+            values = _numbers(table, name).astype(np.float64)
+            inside = (values >= least) & (values <= most) & ~np.isinf(values)
+            wrong = ~(inside | np.isnan(values)) if name == "standard_error" else ~inside
+            if wrong.any():
+                raise InputError(f"{name} holds {values[wrong].flat[0]:g}", accepted, FIX[POOLS])
 
 
 CHECKS: Mapping[str, Callable[[xr.Dataset], None]] = {

@@ -15,7 +15,7 @@ from bayeslaw.inputs.arguments import a_choice, a_column_list, a_path, a_text, a
 from bayeslaw.inputs.foreign_files import open_regular
 from bayeslaw.inputs.input_paths import unreadable
 from bayeslaw.losses.columns import MOST_CHARACTERS, NOT_GIVEN, check_length, column_list
-from bayeslaw.losses.dataset_arguments import a_unit
+from bayeslaw.losses.dataset_arguments import FRAME_FIX, a_unit
 from bayeslaw.losses.folders import read_folder
 from bayeslaw.losses.frames import SAMPLE_COLUMNS, losses_from_frames
 from bayeslaw.losses.metrics import METRICS, USUAL_METRIC
@@ -37,9 +37,17 @@ OTHER_KINDS = {
 }
 
 
+def _a_file(name: str, value: Any) -> Path:
+    """Accept the path of a file; what a frame that is at hand already is made into a table by is said."""
+    if isinstance(value, pd.DataFrame | xr.Dataset):
+        accepted = "a path, as text or pathlib.Path"
+        raise InputError(f"{name} is a {type(value).__name__}", accepted, f"{FRAME_FIX}, or give the path of its file")
+    return a_path(name, value)
+
+
 @accepts(
-    path=a_path,
-    models=optional(a_path),
+    path=_a_file,
+    models=optional(_a_file),
     unit=optional(a_unit),
     cluster=some_columns,
     sample=optional(a_text),

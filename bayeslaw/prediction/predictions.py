@@ -49,11 +49,11 @@ def predict(
     at
         Where to predict: columns of equal length, or single values; a number or a list of numbers alone are
         ``parameters``, and a path is that of a CSV of columns. ``parameters`` (count, of the kind the fit uses),
-        or ``members`` such as ``"70e9:llama,7e9:mistral"``; ``training_tokens`` where the law has them; ``regime`` or
-        ``family`` where the law's parameters differ by it: without, every known group. ``family="new"`` is a family not
-        seen, drawn from the population, and so is a regime of which no pool was seen. A diversity law takes ``members``
-        also by name, and else ``parameters``, ``size``, ``best_member_loss`` and its diversity numbers; those that
-        members do not tell are given beside them.
+        or ``members`` such as ``"70e9:llama,7e9:mistral"`` or ``["70e9:llama", "7e9:mistral"]`` for each pool;
+        ``training_tokens`` where the law has them; ``regime`` or ``family`` where the law's parameters differ by it:
+        without, every known group. ``family="new"`` is a family not seen, drawn from the population, and so is a regime
+        of which no pool was seen. A diversity law takes ``members`` also by name, and else ``parameters``, ``size``,
+        ``best_member_loss`` and its diversity numbers; those that members do not tell are given beside them.
     kind
         ``"mean"``: the law itself, whatever the samples; ``"new"``: one new pool or model, with fresh noise for every
         draw. A new pool has members not seen, whose effects are drawn anew for every target. For the joint law the

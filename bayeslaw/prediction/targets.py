@@ -54,12 +54,20 @@ def _entries(column: str, given: Any) -> list[Any]:
     entries = [plain(entry) for entry in (list(given) if listed and getattr(given, "ndim", 1) else [given])]
     if column in BUDGETS:
         return read_counts(column, entries)
+    if column == "members":
+        entries = [_joined(entry) for entry in entries]
     text = column in TEXT_COLUMNS
     for entry in entries:
         if isinstance(entry, bool) or not isinstance(entry, str if text else Real | str):
             accepted = "text for every target" if text else "a number for every target"
             raise InputError(f"{column} is {shown(entry)}", accepted, f"correct {column}")
     return entries
+
+
+def _joined(members: Any) -> Any:
+    """Write the members of a pool that are given one by one as they are in a file."""
+    listed = isinstance(members, list | tuple) and all(isinstance(member, str) for member in members)
+    return ",".join(members) if listed else members
 
 
 def read_target_file(path: Path) -> pd.DataFrame:

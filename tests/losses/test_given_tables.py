@@ -96,6 +96,36 @@ def test_a_table_made_by_hand_is_held_to_what_files_are(changes, said):
         bl.mean_losses(table(bytes=("sample", np.zeros(20))))
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("standard_error", -1, "standard_error holds -1"),
+        ("standard_error", np.inf, "standard_error holds inf"),
+        ("sampling_factor", np.nan, "sampling_factor holds nan"),
+        ("win_share", 1.5, "win_share holds 1.5"),
+        ("size", 0, "size holds 0"),
+        ("loss", np.nan, "missing or infinite"),
+        ("loss", -1, "is negative"),
+        ("parameters", 0, "the parameters of 'a' is 0"),
+        ("member", 3, "member holds"),
+    ],
+)
+def test_numbers_of_pools_that_none_can_have_are_refused(name, value, said):
+    pools = bl.make_pools(table(), max_size=2)
+    values = pools[name].to_numpy().astype(np.int64 if name in ("size", "member") else np.float64)
+    values.flat[0] = value
+    with pytest.raises(InputError, match=said):
+        bl.fit("collaboration", pools.assign({name: (pools[name].dims, values)}))
+
+
+def test_a_frame_in_place_of_a_path_is_told_what_makes_a_table_of_it():
+    frame = pd.DataFrame({"sample": ["a"], "m": [1.0]})
+    for call in (lambda: bl.read_losses(frame), lambda: bl.read_losses("losses.csv", models=frame)):
+        with pytest.raises(InputError, match="is a DataFrame") as caught:
+            call()
+        assert "losses_from_frames" in caught.value.fix
+
+
 def test_another_order_and_precision_make_no_difference():
     whole, turned = table(), table(nll=(("lm", "sample"), NLL.T.astype(np.float16)))
     np.testing.assert_allclose(bl.mean_losses(turned)["loss"], bl.mean_losses(whole)["loss"], rtol=1e-3)

@@ -208,6 +208,9 @@ def test_members_are_a_pool(collaboration_fit):
     same = predict(collaboration_fit, {"parameters": 77e9, "regime": "heterogeneous"}, kind="mean")
     assert frame["mean"][0] == pytest.approx(same["mean"][0], rel=1e-12)
     assert frame["members"][0] == "70e9:llama,7e9:mistral"
+    given_one_by_one = [["70e9:llama", "7e9:mistral"], ("7e9:a", "7e9:a"), "1e9:a"]
+    again = predict(collaboration_fit, {"members": given_one_by_one}, kind="mean")
+    assert list(again["mean"]) == list(frame["mean"])
 
 
 def test_a_member_of_a_law_of_models_is_its_family(power_fit):
