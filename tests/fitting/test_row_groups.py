@@ -89,7 +89,10 @@ def test_parts_of_draws_are_put_together_as_they_are(dependent, monkeypatch):
     monkeypatch.setattr(row_groups, "CELLS_AT_ONCE", 7 * (rows + effects**2))
     parts = with_rows(dependent.keep(OTHERS)).tree
     for group in ROW_GROUPS:
-        np.testing.assert_allclose(parts[group].dataset["loss"], whole[group].dataset["loss"], rtol=1e-6)
+        # Which densities take double precision is decided for a part; those of single precision differ by its rounding.
+        absolute = 2e-6 if group == "log_likelihood" else 0
+        found, wanted = parts[group].dataset["loss"], whole[group].dataset["loss"]
+        np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=absolute)
 
 
 def test_densities_and_replicates_are_those_of_one_draw_after_the_other(dependent, monkeypatch):
