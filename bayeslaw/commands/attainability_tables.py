@@ -36,7 +36,7 @@ def show_rules(found: Attainabilities) -> None:
     ]
     apart, of_losses = loss_form(ends), loss_form(each.rule_loss for each in found.of_rules.values())
     for name, each in found.of_rules.items():
-        share = "" if found.reason else f"{each.value:.1%} ({each.lower:.1%} to {each.upper:.1%})"
+        share = "" if found.reason else each.share_text(1)
         runs = count_label(found.parameters[name]) if name in found.parameters else ""
         price = (f"{found.prices[name]:.4g}" if name in found.prices else "",) if found.prices else ()
         table.add_row(rule_label(name), of_losses(each.rule_loss), _words(each, apart), share, runs, *price)
@@ -82,7 +82,7 @@ def _of_lowest(name: str, each: Attainability, found: Attainabilities) -> str:
         f"than the best member ({found.interval:.0%} interval {loss_text(low)} to {loss_text(high)})"
     )
     if not found.reason:
-        text += f", {each.value:.0%} of the oracle's gain ({each.lower:.0%} to {each.upper:.0%})"
+        text += f"; share of the oracle's gain: {each.share_text()}"
     if difference.lower < 0 < difference.upper:
         text += ". Which of the two is better these samples do not tell"
     return f"{text}."

@@ -115,7 +115,7 @@ def _draw_rule(ax: Axes, rule: Attainability, place: int) -> None:
     ax.plot([found.value], [place], linestyle="none", zorder=3, **marks)
     if not math.isnan(rule.value):
         ax.annotate(
-            f"{rule.value:.0%} ({rule.lower:.0%} to {rule.upper:.0%})",
+            rule.share_text(),
             (1, place),
             (6, 0),
             xycoords=("axes fraction", "data"),

@@ -62,6 +62,15 @@ class Attainability:
     reason: str = ""
     interval_kind: str = INTERVAL_KIND
 
+    def share_text(self, digits: int = 0) -> str:
+        """Write the share with its interval, whose ends may be missing, in per cent with some digits."""
+        value, lower, upper = (f"{number:.{digits}%}" for number in (self.value, self.lower, self.upper))
+        if math.isfinite(self.lower) and math.isfinite(self.upper):
+            return f"{value} ({lower} to {upper})"
+        if math.isfinite(self.lower):
+            return f"{value} ({lower} or more)"
+        return f"{value} ({upper} or less)" if math.isfinite(self.upper) else f"{value} (not bounded)"
+
     def __str__(self) -> str:
         if math.isnan(self.difference.value):
             return f"no attainability: {self.reason}"
@@ -74,8 +83,7 @@ class Attainability:
             f"{loss_text(self.difference.value)} {self.loss_unit} {ends(self.difference.lower, self.difference.upper)}"
         )
         gain = f"{loss_text(self.gain.value)} {ends(self.gain.lower, self.gain.upper)}"
-        share = f"share {self.value:.1%} ({self.lower:.1%} to {self.upper:.1%})"
-        share = f"no share: {self.reason}" if self.reason else share
+        share = f"no share: {self.reason}" if self.reason else f"share {self.share_text(1)}"
         return f"{self.rule} minus best member {difference}; best member minus oracle {gain}; {share} ({level}s)"
 
 

@@ -1,5 +1,7 @@
 """The table of all rules of a pool: its columns, what is left out, win shares and what runs."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -138,3 +140,12 @@ def test_intervals_of_rules_that_choose_hold_their_expectation(clusters):
         value, lower, upper = np.array(values).T
         covered = np.mean((lower <= value.mean()) & (value.mean() <= upper))
         assert covered > 0.87 - 3 * np.sqrt(0.1 * 0.9 / 150), (rule, covered)
+
+
+def test_ends_that_an_interval_of_the_share_does_not_have_are_told_in_words():
+    found = replace(bl.attainability(table_of(), NAMES, draws=100)["mixture"], value=0.19, lower=-0.25, upper=0.46)
+    assert found.share_text() == "19% (-25% to 46%)"
+    assert replace(found, upper=np.inf).share_text(1) == "19.0% (-25.0% or more)"
+    assert replace(found, lower=-np.inf).share_text() == "19% (46% or less)"
+    assert replace(found, lower=-np.inf, upper=np.inf).share_text() == "19% (not bounded)"
+    assert "inf" not in str(replace(found, reason="", upper=np.inf))
