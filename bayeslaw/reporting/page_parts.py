@@ -56,7 +56,7 @@ def number(value: float | None, digits: int = 4, *, missing: str = "unknown") ->
     Parameters
     ----------
     value
-        The number; None or NaN where there is none.
+        The number; None or NaN where there is none, infinite where an interval has no such end.
     digits
         Significant digits.
     missing
@@ -69,11 +69,13 @@ def number(value: float | None, digits: int = 4, *, missing: str = "unknown") ->
 
     Examples
     --------
-    >>> number(2.30412), number(None).text
-    (Cell(text='2.304', value=2.30412), 'unknown')
+    >>> number(2.30412), number(None).text, number(float("inf")).text
+    (Cell(text='2.304', value=2.30412), 'unknown', 'not bounded')
     """
     if value is None or math.isnan(value):
         return Cell(missing, math.nan)
+    if math.isinf(value):
+        return Cell("not bounded", float(value))
     return Cell(f"{value:.{digits}g}", float(value))
 
 
