@@ -10,6 +10,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError
 from bayeslaw.findings import Finding
+from bayeslaw.inputs.arguments import a_flag, a_path, accepts, an_instance, as_given, optional
 from bayeslaw.inputs.output_paths import check_output_folder
 from bayeslaw.progress import progress_bar
 from inference.runs.batch_journal import Journal, check_keys, remove_journal
@@ -74,6 +75,28 @@ class ModelResult:
     refused: bool = False
 
 
+def _requests(name: str, value: Any) -> list[ModelRequest]:
+    one = an_instance(
+        ModelRequest,
+        accepted="a list of requests, as inference.read_requests returns them",
+        fix=f'write {name}=inference.read_requests(["FOLDER"])',
+    )
+    return [one(name, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+
+
+@accepts(
+    requests=_requests,
+    corpus=an_instance(
+        Corpus,
+        accepted="the texts, as inference.read_texts returns them",
+        fix='write corpus=inference.read_texts(["texts.txt"])',
+    ),
+    out=a_path,
+    options=an_instance(ScoreOptions, accepted="how to score", fix="write options=inference.ScoreOptions()"),
+    scorer=as_given,
+    say=as_given,
+    progress=optional(a_flag),
+)
 def run(
     requests: Sequence[ModelRequest],
     corpus: Corpus,

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.inputs.arguments import accepts
+from bayeslaw.inputs.arguments import paths as some_paths
 from bayeslaw.inputs.foreign_files import read_regular
 from bayeslaw.inputs.foreign_json import parse_json
 
@@ -102,6 +104,7 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+@accepts(paths=some_paths)
 def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     r"""Read documents from files.
 
@@ -137,8 +140,6 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     >>> type(inference.read_texts(["texts.txt"])).__name__
     'Corpus'
     """
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
     files = [Path(path) for path in paths]
     if not files:
         raise InputError("no file of texts is given", FORMS, "name at least one file")
