@@ -12,7 +12,7 @@ from bayeslaw.inputs.arguments import a_text, accepts, check_fields, optional
 from bayeslaw.inputs.foreign_files import read_regular
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.foreign_yaml import LARGEST, parse_yaml
-from bayeslaw.losses.model_names import family_of_name
+from bayeslaw.losses.model_names import check_family_names, check_model_names, family_of_name
 from bayeslaw.losses.sizes import read_size
 from inference.checkpoints.gguf_files import ENDING
 from inference.checkpoints.hub import a_source
@@ -71,10 +71,11 @@ class ModelRequest:
 
     def __post_init__(self) -> None:
         check_fields(self, source=_a_name, name=_a_name, family=_a_name, revision=optional(a_text), facts=_facts)
+        object.__setattr__(self, "resources", _resources(self.resources, ""))
 
 
 def _sources(name: str, value: Any) -> list[str]:
-    several = isinstance(value, Iterable) and not isinstance(value, str | os.PathLike)
+    several = isinstance(value, Iterable) and not isinstance(value, str | os.PathLike | Mapping)
     return [str(a_source(name, entry)) for entry in (value if several else [value])]
 
 
@@ -108,6 +109,23 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
     for model in models:
         listed = str(model).lower().endswith(YAML_ENDINGS)
         requests += _from_file(Path(model)) if listed else [_request({"model": str(model)}, "")]
+    check_names(requests)
+    return requests
+
+
+def check_names(requests: Sequence[ModelRequest]) -> None:
+    """Check that a table can hold the models of a run.
+
+    Parameters
+    ----------
+    requests
+        The models.
+
+    Raises
+    ------
+    InputError
+        If there is none, two have one name, or a name or a family has signs that mean something in tables.
+    """
     if not requests:
         raise InputError("no model is given", "local folders, GGUF files or hub ids", "name a model")
     names = [request.name for request in requests]
@@ -115,7 +133,8 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
         if names.count(name) > 1:
             problem = f"two models are called {name!r}"
             raise InputError(problem, "one name for each", "list them in a YAML file with a name for each")
-    return requests
+    check_model_names(names)
+    check_family_names(request.family for request in requests)
 
 
 def _from_file(path: Path) -> list[ModelRequest]:

@@ -1,6 +1,6 @@
 """Texts under one model: nats per text and per token, without ever holding logits of a whole batch."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -47,7 +47,7 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     InputError
         If they are no sequence of texts.
     """
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or isinstance(texts, Mapping):
         raise InputError(f"the texts are {shown(texts)}", "a list of texts", "put the texts into a list: [text]")
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         found = repr(texts if isinstance(texts, str) else next(text for text in texts if not isinstance(text, str)))
@@ -105,7 +105,7 @@ def _log_probabilities(
 
 
 def _encodings(name: str, value: Any) -> list[Encoding]:
-    if isinstance(value, Sequence) and all(isinstance(entry, Encoding) for entry in value):
+    if isinstance(value, Sequence) and all(hasattr(entry, "ids") for entry in value):
         return list(value)
     accepted = "a list of encodings, as the model's tokenizer returns them"
     raise InputError(f"{name} is {shown(value)}", accepted, f"write {name}=model.tokenizer.encode_batch(texts)")

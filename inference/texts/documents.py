@@ -44,6 +44,11 @@ class Corpus:
         other; None where no record says: every document is then a cluster of its own.
     blank
         How many records of white space only were left out.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer names than texts, or a name is there twice.
     """
 
     names: tuple[str, ...]
@@ -52,6 +57,16 @@ class Corpus:
     sources: tuple[str, ...]
     clusters: tuple[str, ...] | None = None
     blank: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "domains", "clusters"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.names):
+                problem = f"there are {len(self.names)} names and {len(values)} {name}"
+                raise InputError(problem, "one for each document", "read the texts with inference.read_texts")
+        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
+            problem = f"two documents are called {twice[0]!r}"
+            raise InputError(problem, "one name for each document", "rename one of the two")
 
     def select(self, numbers: Sequence[int]) -> "Corpus":
         """Return some of the documents.
