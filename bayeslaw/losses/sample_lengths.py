@@ -14,7 +14,6 @@ FEWEST_ROWS, FEWEST_BYTES, LEAST_SPREAD = 50, 20, 0.3
 LEAST_CORRELATION = 0.25
 # What text takes; measured: no sample of the tables known is outside.
 MOST_BITS, FEWEST_BITS, MOST_OUTSIDE = 8.0, 0.1, 0.1
-FEWEST_EMPTY = 3
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 MOVED, MOVED_GAIN = 0.6, 0.3
 # A token has a byte at least, but for a few that stand at the beginning and at the end.
@@ -38,7 +37,6 @@ def odd_lengths(losses: xr.Dataset) -> Iterator[Finding]:
         return
     yield from _tokens(losses)
     yield from _rates(losses)
-    yield from _empty(losses)
     size, nll = losses["bytes"].to_numpy()[:MOST_ROWS].astype(float), losses["nll"].to_numpy()[:MOST_ROWS]
     there = (size > 0) & (nll > 0).all(axis=1)
     if there.sum() < FEWEST_ROWS or np.median(size[there]) < FEWEST_BYTES:
@@ -67,17 +65,6 @@ def _rates(losses: xr.Dataset) -> Iterator[Finding]:
             "them means over tokens or in another unit?"
         )
         yield Finding("bits-per-byte", "error", message)
-
-
-def _empty(losses: xr.Dataset) -> Iterator[Finding]:
-    """Find texts that no model lost anything on: they were not scored."""
-    empty = (losses["bytes"].to_numpy() >= FEWEST_BYTES) & (losses["nll"].to_numpy() == 0).all(axis=1)
-    if FEWEST_EMPTY <= empty.sum() < len(empty):
-        message = (
-            f"every model loses exactly 0 on {empty.sum():,} samples of {FEWEST_BYTES} bytes or more: what was not "
-            "scored is missing, not zero. Leave such samples out."
-        )
-        yield Finding("zero-losses", "error", message)
 
 
 def _lengths(logs: np.ndarray, length: np.ndarray, names: list[str]) -> Iterator[Finding]:

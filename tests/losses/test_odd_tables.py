@@ -318,13 +318,3 @@ def test_rows_of_a_second_run_in_another_unit_are_told(lines, factor):
     assert len(told) == 1
     assert ("under 0.1" if factor < 1 else "over 8") in told[0]
     assert not [one for one in odd_lengths(lines) if "two runs" in one.message]
-
-
-@pytest.mark.parametrize(("rows", "told"), [(3, True), (2, False)])
-def test_samples_that_no_model_lost_anything_on_are_told(lines, rows, told):
-    long = np.flatnonzero(lines["bytes"].to_numpy() >= 20)[:rows]
-    nll = lines["nll"].to_numpy().copy()
-    nll[long] = 0
-    found = [one.code for one in odd_lengths(lines.assign(nll=(("sample", "lm"), nll)))]
-    assert ("zero-losses" in found) is told
-    assert not list(odd_lengths(lines))
