@@ -17,7 +17,7 @@ SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "table", "head
 SPLIT_COLUMNS = ("output", "down")
 
 
-def _devices(name: str, value: Any) -> list[jax.Device]:
+def _devices(name: str, value: Any) -> list[Any]:
     listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
     wrong = next((entry for entry in listed if not isinstance(entry, jax.Device)), None)
     if wrong is not None or not listed:
