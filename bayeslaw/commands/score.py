@@ -92,7 +92,6 @@ def score(
     results = Results(ctx, COLUMNS, as_json=as_json, csv=csv, inputs=(*texts, *map(Path, models)))
     require_scoring_package()
     use_compilation_cache()
-    from bayeslaw.losses.model_names import check_family_names, check_model_names
     from inference.runs.model_list import read_requests
     from inference.runs.options import ScoreOptions, check_place
     from inference.runs.runner import run
@@ -113,8 +112,6 @@ def score(
     )
     check_place(options, elsewhere=ray is not None)
     requests = read_requests(models)
-    check_model_names(request.name for request in requests)
-    check_family_names(request.family for request in requests)
     corpus = read_texts(texts)
     note(ctx, blank_note(corpus))
     scorer = None if ray is None else _cluster(ray, offline)

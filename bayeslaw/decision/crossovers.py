@@ -116,7 +116,10 @@ def some_sizes(name: str, value: Any) -> tuple[int, ...]:
 def some_regimes(name: str, value: Any) -> tuple[str, ...]:
     """Read names of regimes of pools that any fit tells of."""
     known = (*(regime for regime in REGIMES if regime != SINGLE), BEST.split()[0])
-    return tuple(check_choice("regime", each, known) for each in dict.fromkeys(texts(name, value)))
+    found = tuple(check_choice("regime", each, known) for each in dict.fromkeys(texts(name, value)))
+    if not found:
+        raise InputError(f"{name} is empty", f"one or several of {', '.join(known)}", f"leave {name} out for all")
+    return found
 
 
 @accepts(

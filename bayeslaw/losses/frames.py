@@ -199,6 +199,9 @@ def _described_columns(
 ) -> list[str]:
     with_role = {sample, "bytes", token_column(table), "cluster" if "cluster" in cluster else None, *names}
     rest = [str(column) for column in table.columns if column not in with_role]
+    if both := next((name for name in declared if name in names), None):
+        problem = f"column {both!r} is declared to describe samples, and holds the losses of the model of this name"
+        raise InputError(problem, "a column of losses, or one that describes", f"leave out --describe {both}")
     stray = [name for name in rest if name not in {*cluster, *declared} and holds_fractions(series(table, name))]
     if stray:
         problem = f"column {stray[0]!r} holds floating-point numbers, and no model has this name"

@@ -12,6 +12,8 @@ MOST_ROWS = 50_000
 FEWEST_ROWS, FEWEST_BYTES, LEAST_SPREAD = 50, 20, 0.3
 # Measured: correlations of the logarithms of losses and bytes of at least 0.8, of parts of 60 samples too.
 LEAST_CORRELATION = 0.25
+# What text takes; measured: no sample of the tables known is outside.
+MOST_BITS, FEWEST_BITS, MOST_OUTSIDE = 8.0, 0.1, 0.1
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 MOVED, MOVED_GAIN = 0.6, 0.3
 # A token has a byte at least, but for a few that stand at the beginning and at the end.
@@ -34,6 +36,7 @@ def odd_lengths(losses: xr.Dataset) -> Iterator[Finding]:
     if "bytes" not in losses:
         return
     yield from _tokens(losses)
+    yield from _rates(losses)
     size, nll = losses["bytes"].to_numpy()[:MOST_ROWS].astype(float), losses["nll"].to_numpy()[:MOST_ROWS]
     there = (size > 0) & (nll > 0).all(axis=1)
     if there.sum() < FEWEST_ROWS or np.median(size[there]) < FEWEST_BYTES:
@@ -42,6 +45,26 @@ def odd_lengths(losses: xr.Dataset) -> Iterator[Finding]:
     if length.std() < LEAST_SPREAD:
         return
     yield from _lengths(logs, length, [str(name) for name in losses["lm"].to_numpy()])
+
+
+def _rates(losses: xr.Dataset) -> Iterator[Finding]:
+    """Find rows in another unit than the rest, as of two runs put together."""
+    step = max(1, losses.sizes["sample"] // MOST_ROWS)
+    size, nll = losses["bytes"].to_numpy()[::step].astype(float), losses["nll"].to_numpy()[::step]
+    usual = np.median(nll.sum(axis=0)) / (np.log(2) * max(float(size.sum()), 1.0))
+    long = size >= FEWEST_BYTES
+    if long.sum() < FEWEST_ROWS or not FEWEST_BITS <= usual <= MOST_BITS:
+        return
+    bits = np.median(nll[long], axis=1) / (np.log(2) * size[long])
+    outside = {f"under {FEWEST_BITS:g}": (bits < FEWEST_BITS).mean(), f"over {MOST_BITS:g}": (bits > MOST_BITS).mean()}
+    where, share = max(outside.items(), key=lambda one: one[1])
+    if share > MOST_OUTSIDE:
+        message = (
+            f"{share:.1%} of the samples of {FEWEST_BYTES} bytes or more have {where} bits per byte under half of the "
+            f"models, and the table has {usual:.3g} in all: were rows of two runs put together, the losses of one of "
+            "them means over tokens or in another unit?"
+        )
+        yield Finding("bits-per-byte", "error", message)
 
 
 def _lengths(logs: np.ndarray, length: np.ndarray, names: list[str]) -> Iterator[Finding]:

@@ -240,5 +240,9 @@ def a_token_table(name: str, value: Any) -> xr.Dataset | TokenFolder:
     if isinstance(value, TokenFolder):
         return value
     if isinstance(value, str | os.PathLike):
-        return TokenFolder(find_table(a_path(name, value)))
+        folder = find_table(a_path(name, value))
+        if not folder.is_file():
+            # Rules that need no tokens never open it: a wrong path would pass without a word.
+            read_manifest(folder, "losses")
+        return TokenFolder(folder)
     return untold_losses(name, value)

@@ -41,7 +41,11 @@ def _thresholds(name: str, value: Any) -> list[float]:
     entries = list(value) if several else [value]
     if not entries:
         raise InputError(f"{name} is empty", "one number or more", "leave it out for thresholds of the table")
-    return sorted({_a_threshold(name, entry) for entry in entries})
+    found = sorted({_a_threshold(name, entry) for entry in entries})
+    if found[0] < 0:
+        accepted = "numbers of zero or more in the unit of the losses, since none is lower"
+        raise InputError(f"{name} is {found[0]:g}", accepted, f"use {name}={-found[0]:g}")
+    return found
 
 
 @accepts(losses=loss_table, members=texts, thresholds=optional(_thresholds), interval=a_level)
@@ -77,7 +81,7 @@ def co_failure(
     Raises
     ------
     InputError
-        If a member is not known, the table has one cluster, or a threshold is no number.
+        If a member is not known, the table has one cluster, or a threshold is no number or below zero.
 
     Notes
     -----

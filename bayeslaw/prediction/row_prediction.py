@@ -119,11 +119,21 @@ def draw_rows(
     -------
     np.ndarray
         In the loss unit, shape ``[draw, target]``.
+
+    Raises
+    ------
+    InputError
+        If a draw gives no finite loss at a target.
     """
     which = check_samples(fit, samples, kind)
     with jax.enable_x64(True):
         fresh = jax.random.PRNGKey(seed)
         mean, scale = law_draws(fit, targets, seed=seed, given=given)
+        # Draws that nobody sampled, or targets beyond all sizes: powers of them overflow.
+        if not (np.isfinite(mean).all() and np.isfinite(scale).all()):
+            accepted = "draws as they were sampled, and targets whose losses are numbers"
+            fix = "fit again if the file was changed, or choose targets nearer to the rows fitted"
+            raise InputError("the draws of the fit give losses that are not finite", accepted, fix)
         if kind == "mean":
             return mean
         if fit.model.dependence is not None:

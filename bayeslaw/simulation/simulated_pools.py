@@ -85,6 +85,8 @@ def simulate_pools(
     >>> bl.simulate_pools(families=2, sizes=3, max_size=2).sizes["pool"]
     21
     """
+    if regimes is not None and not regimes:
+        raise InputError("regimes is empty", "laws of one regime or more", "leave regimes out for all three")
     laws = dict(regimes or REGIME_TRUTHS)
     for name in laws:
         check_choice("regime", name, REGIME_TRUTHS)

@@ -206,6 +206,9 @@ def _doc_hash(record: dict[str, Any], where: str) -> str:
 def _nats(record: dict[str, Any], where: str) -> float:
     # Nested by request and repeat; the pair of log-likelihood and greedy begins with the first.
     value: Any = record.get("resps", record.get("filtered_resps"))
+    if isinstance(value, list) and len(value) > 1 and all(isinstance(each, list) for each in value):
+        problem = f"{where} has the responses of {len(value)} requests, and one is scored"
+        raise InputError(problem, "one response in resps", "run the task again with --log_samples")
     while isinstance(value, list) and value:
         value = value[0]
     found = NUMBER.match(str(value).strip()) if isinstance(value, str | int | float) else None

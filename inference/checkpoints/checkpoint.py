@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bayeslaw.errors import InputError
+from bayeslaw.inputs.arguments import a_flag, a_text, accepts, optional
 from bayeslaw.inputs.foreign_files import IrregularFileError, check_regular, read_regular
 from inference.checkpoints import hub
 from inference.checkpoints.gguf_checkpoints import read_gguf
@@ -209,6 +210,7 @@ class Checkpoint:
         )
 
 
+@accepts(source=hub.a_source, revision=optional(a_text), offline=a_flag)
 def open_checkpoint(
     source: str | os.PathLike[str], *, revision: str | None = None, offline: bool = False
 ) -> Checkpoint:

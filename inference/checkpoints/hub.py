@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 from huggingface_hub import HfApi, constants, hf_hub_download, try_to_load_from_cache
@@ -17,7 +18,7 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.utils import validate_repo_id
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
 from inference.checkpoints.weight_files import CONFIG, INDEX, SINGLE, TOKENIZER_FILES, choose_weights, read_index
 
 ACCEPTED = (
@@ -27,6 +28,13 @@ ACCEPTED = (
 ACCEPTED_REVISION = "a branch, a tag or a commit hash of the repository"
 # What git forbids in names of branches and tags. The cache has a file for each, so they must not lead out of it.
 FORBIDDEN_IN_REVISION = re.compile(r"\.\.|^[/-]|[\s\\~^:?*\[\x00-\x1f\x7f]|@\{|//|/$|^$")
+
+
+def a_source(name: str, value: Any) -> str | os.PathLike[str]:
+    """Accept what a checkpoint may be named by: a path, as text or as an object of `pathlib`, or a hub id."""
+    if not isinstance(value, str | os.PathLike):
+        raise InputError(f"{name} is {shown(value)}", ACCEPTED, f'write {name}="FOLDER"')
+    return value
 
 
 def split_source(source: str, revision: str | None) -> tuple[str, str | None]:

@@ -1,13 +1,14 @@
 """How a decoder and its batches lie on several devices: batches split by row, weights by head and by column."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
+from bayeslaw.inputs.arguments import a_whole_number, accepts, optional
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.mixers import RECURRENT
 
@@ -16,6 +17,16 @@ SPLIT_ROWS = ("query", "key", "value", "gate", "up", "embedding", "table", "head
 SPLIT_COLUMNS = ("output", "down")
 
 
+def _devices(name: str, value: Any) -> list[Any]:
+    listed = list(value) if isinstance(value, Iterable) and not isinstance(value, str) else [value]
+    wrong = next((entry for entry in listed if not isinstance(entry, jax.Device)), None)
+    if wrong is not None or not listed:
+        problem = f"{name} is {shown(value)}" if wrong is None else f"{name} holds {shown(wrong)}"
+        raise InputError(problem, "devices of JAX, at least one", f"use {name}=jax.devices()")
+    return listed
+
+
+@accepts(devices=optional(_devices), tensor=a_whole_number(lowest=1, suggested=1))
 def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh | None:
     """Arrange devices.
 
@@ -34,7 +45,7 @@ def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh 
     Raises
     ------
     InputError
-        If the devices cannot be divided so.
+        If they are no devices, or cannot be divided so.
 
     Examples
     --------
@@ -44,7 +55,7 @@ def make_mesh(devices: Sequence[Any] | None = None, *, tensor: int = 1) -> Mesh 
     True
     """
     devices = jax.devices() if devices is None else list(devices)
-    if tensor < 1 or len(devices) % tensor:
+    if len(devices) % tensor:
         problem = f"{len(devices)} devices cannot be split into groups of {tensor}"
         raise InputError(problem, f"a divisor of {len(devices)}", "use 1")
     return None if len(devices) == 1 else Mesh(np.asarray(devices).reshape(-1, tensor), (DATA, TENSOR))

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from bayeslaw.inputs.arguments import a_flag, accepts
 from inference.decoder.families import FAMILIES, MULTIMODAL, SAME_AS
 from inference.decoder.family_kinds import OTHER_KINDS, Kinds
 from inference.decoder.not_covered import NOT_COVERED
@@ -41,6 +42,7 @@ class FamilyEntry:
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
 
+@accepts(every=a_flag)
 def list_families(*, every: bool = False) -> tuple[FamilyEntry, ...]:
     """List the model types that are read.
 

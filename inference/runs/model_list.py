@@ -2,23 +2,39 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bayeslaw.errors import InputError, nearest
+from bayeslaw.errors import InputError, nearest, shown
+from bayeslaw.inputs.arguments import a_text, accepts, check_fields, optional
 from bayeslaw.inputs.foreign_files import read_regular
 from bayeslaw.inputs.foreign_text import excerpt
 from bayeslaw.inputs.foreign_yaml import LARGEST, parse_yaml
-from bayeslaw.losses.model_names import family_of_name
+from bayeslaw.losses.model_names import check_family_names, check_model_names, family_of_name
 from bayeslaw.losses.sizes import read_size
 from inference.checkpoints.gguf_files import ENDING
+from inference.checkpoints.hub import a_source
 
 YAML_ENDINGS = (".yaml", ".yml")
 FIELDS = ("model", "name", "family", "revision", "training_tokens", "price", "active_parameters", "resources")
 NUMBERS = ("training_tokens", "price", "active_parameters")
 ABOVE_ZERO = ("training_tokens", "active_parameters")
+
+
+def _a_name(name: str, value: Any) -> str:
+    if not a_text(name, value).strip():
+        raise InputError(f"{name} is {value!r}", "text that is not blank", f'write {name}="..."')
+    return value
+
+
+def _facts(name: str, value: Any) -> dict[str, float]:
+    if not isinstance(value, Mapping):
+        raise InputError(f"{name} is {shown(value)}", "a mapping from names to numbers", f"leave {name} out")
+    if unknown := next((key for key in value if key not in NUMBERS), None):
+        raise InputError(f"the fact {unknown!r} is not known", ", ".join(NUMBERS), nearest(str(unknown), NUMBERS))
+    return {key: _number(entry, key, "") for key, entry in value.items()}
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,11 @@ class ModelRequest:
         What else is known of it, for the table of models: ``training_tokens``, ``price``, ``active_parameters``.
     resources
         What a task of it asks a Ray cluster for, such as ``num_gpus``.
+
+    Raises
+    ------
+    InputError
+        If a name is no text, or a fact is not known or no number.
     """
 
     source: str
@@ -48,7 +69,17 @@ class ModelRequest:
     facts: Mapping[str, float] = field(default_factory=dict)
     resources: Mapping[str, float] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_fields(self, source=_a_name, name=_a_name, family=_a_name, revision=optional(a_text), facts=_facts)
+        object.__setattr__(self, "resources", _resources(self.resources, ""))
 
+
+def _sources(name: str, value: Any) -> list[str]:
+    several = isinstance(value, Iterable) and not isinstance(value, str | os.PathLike | Mapping)
+    return [str(a_source(name, entry)) for entry in (value if several else [value])]
+
+
+@accepts(models=_sources)
 def read_requests(models: Sequence[str]) -> list[ModelRequest]:
     """Read which models to score.
 
@@ -78,6 +109,23 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
     for model in models:
         listed = str(model).lower().endswith(YAML_ENDINGS)
         requests += _from_file(Path(model)) if listed else [_request({"model": str(model)}, "")]
+    check_names(requests)
+    return requests
+
+
+def check_names(requests: Sequence[ModelRequest]) -> None:
+    """Check that a table can hold the models of a run.
+
+    Parameters
+    ----------
+    requests
+        The models.
+
+    Raises
+    ------
+    InputError
+        If there is none, two have one name, or a name or a family has signs that mean something in tables.
+    """
     if not requests:
         raise InputError("no model is given", "local folders, GGUF files or hub ids", "name a model")
     names = [request.name for request in requests]
@@ -85,7 +133,8 @@ def read_requests(models: Sequence[str]) -> list[ModelRequest]:
         if names.count(name) > 1:
             problem = f"two models are called {name!r}"
             raise InputError(problem, "one name for each", "list them in a YAML file with a name for each")
-    return requests
+    check_model_names(names)
+    check_family_names(request.family for request in requests)
 
 
 def _from_file(path: Path) -> list[ModelRequest]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bayeslaw.errors import InputError, check_choice, check_whole
+from bayeslaw.inputs.arguments import a_flag, check_fields, optional
 from inference.checkpoints.weights import DTYPES
 from inference.texts.spans import UNITS
 
@@ -56,6 +57,7 @@ class ScoreOptions:
     stream_layers: bool | None = None
 
     def __post_init__(self) -> None:
+        check_fields(self, keep_tokens=a_flag, strict=a_flag, offline=a_flag, stream_layers=optional(a_flag))
         check_choice("unit", self.unit, UNITS)
         check_choice("bos policy", self.bos, BOS_POLICIES)
         if self.dtype is not None:

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
 from bayeslaw.findings import Finding
+from bayeslaw.inputs.arguments import a_flag, a_path, accepts, an_instance, as_given, optional
 from bayeslaw.inputs.output_paths import check_output_folder
 from bayeslaw.progress import progress_bar
 from inference.runs.batch_journal import Journal, check_keys, remove_journal
 from inference.runs.drift import Scorer, measure_drift
-from inference.runs.model_list import ModelRequest
+from inference.runs.model_list import ModelRequest, check_names
 from inference.runs.model_scoring import LocalScorer
 from inference.runs.options import ScoreOptions, check_place
 from inference.runs.prepared import Plan, PreparedModel, plan_texts, prepare_model
@@ -74,6 +75,36 @@ class ModelResult:
     refused: bool = False
 
 
+def _requests(name: str, value: Any) -> list[ModelRequest]:
+    one = an_instance(
+        ModelRequest,
+        accepted="a list of requests, as inference.read_requests returns them",
+        fix=f'write {name}=inference.read_requests(["FOLDER"])',
+    )
+    requests = [one(name, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+    check_names(requests)
+    return requests
+
+
+def _a_scorer(name: str, value: Any) -> RunScorer:
+    if not all(callable(getattr(value, method, None)) for method in ("score", "close")):
+        raise InputError(f"{name} is {shown(value)}", "an object with the methods score and close", f"leave {name} out")
+    return value
+
+
+@accepts(
+    requests=_requests,
+    corpus=an_instance(
+        Corpus,
+        accepted="the texts, as inference.read_texts returns them",
+        fix='write corpus=inference.read_texts(["texts.txt"])',
+    ),
+    out=a_path,
+    options=an_instance(ScoreOptions, accepted="how to score", fix="write options=inference.ScoreOptions()"),
+    scorer=optional(_a_scorer),
+    say=as_given,
+    progress=optional(a_flag),
+)
 def run(
     requests: Sequence[ModelRequest],
     corpus: Corpus,

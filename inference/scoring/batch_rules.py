@@ -1,8 +1,11 @@
 """How many tokens go through a model at once, in what rows and windows."""
 
+from typing import Any
+
 import jax
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
+from bayeslaw.inputs.arguments import a_whole_number, optional, plain
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.mixers import ROW_SHARING
 
@@ -12,6 +15,18 @@ BATCH_TOKENS_ELSEWHERE = 16_384
 # Measured on two cores: a layer compiles in a third of a second, a position costs three microseconds and its products.
 LAYER_COMPILE_SECONDS, POSITION_SECONDS, PRODUCTS_PER_SECOND = 0.33, 3e-6, 1e10
 LONGEST_WINDOW = 8192
+
+
+def a_count(name: str, value: Any) -> int:
+    """Accept whole numbers; which of them suit a model `check_window` tells."""
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int):
+        raise InputError(f"{name} is {shown(value)}", "a whole number of positions", f"leave {name} out")
+    return number
+
+
+some_batch_tokens = optional(a_whole_number(lowest=1, suggested=2048))
+"""Positions in a batch, or what suits the machine."""
 
 
 def default_batch_tokens() -> int:

@@ -11,9 +11,17 @@ from flax import nnx
 from scipy.special import logsumexp
 
 from bayeslaw.errors import InputError, check_choice
+from bayeslaw.inputs.arguments import accepts, as_given, optional
 from inference.decoder.head import over_positions
-from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
-from inference.scoring.language_models import LanguageModel
+from inference.scoring.batch_rules import (
+    a_count,
+    check_window,
+    default_batch_tokens,
+    shape_cost,
+    shares_rows,
+    some_batch_tokens,
+)
+from inference.scoring.language_models import LanguageModel, a_model
 from inference.scoring.scores import check_texts, place_rows, score, token_log_probabilities
 from inference.texts.batches import batch_arrays, plan_batches
 from inference.texts.windows import plan_windows
@@ -21,6 +29,19 @@ from inference.texts.windows import plan_windows
 COMBINATIONS = ("token_mixture", "product", "sample_mixture")
 
 
+def _models(name: str, value: Any) -> list[LanguageModel]:
+    return [a_model(name, entry) for entry in (value if isinstance(value, list | tuple) else [value])]
+
+
+@accepts(
+    models=_models,
+    texts=as_given,
+    combine=as_given,
+    weights=as_given,
+    window=optional(a_count),
+    stride=optional(a_count),
+    batch_tokens=some_batch_tokens,
+)
 def ensemble_score(
     models: Sequence[LanguageModel],
     texts: Sequence[str],

@@ -8,7 +8,9 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 
 from bayeslaw.errors import check_choice
+from bayeslaw.inputs.arguments import a_flag, a_text, accepts, an_instance, as_given, optional
 from inference.checkpoints.checkpoint import open_checkpoint
+from inference.checkpoints.hub import a_source
 from inference.checkpoints.weights import DTYPES, load_decoder
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.parameter_totals import parameter_counts
@@ -55,11 +57,24 @@ class LanguageModel:
         return self.decoder.config
 
 
+a_model = an_instance(
+    LanguageModel, accepted="a model, as inference.load returns it", fix='write inference.load("FOLDER")'
+)
+
+
 def default_dtype() -> str:
     """Return the type models are loaded in: float32 on a CPU, bfloat16 on an accelerator."""
     return "float32" if jax.default_backend() == "cpu" else "bfloat16"
 
 
+@accepts(
+    source=a_source,
+    revision=optional(a_text),
+    dtype=as_given,
+    bos=as_given,
+    offline=a_flag,
+    mesh=optional(an_instance(Mesh, accepted="a mesh of devices, or None", fix="write inference.make_mesh()")),
+)
 def load(
     source: str | os.PathLike[str],
     *,

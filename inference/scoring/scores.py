@@ -1,6 +1,6 @@
 """Texts under one model: nats per text and per token, without ever holding logits of a whole batch."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,12 +10,20 @@ import numpy as np
 from flax import nnx
 from jax.sharding import Mesh
 
-from bayeslaw.errors import InputError
+from bayeslaw.errors import InputError, shown
+from bayeslaw.inputs.arguments import accepts, as_given, optional
 from bayeslaw.progress import progress_bar
 from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
 from inference.decoder.head import target_log_probabilities
-from inference.scoring.batch_rules import check_window, default_batch_tokens, shape_cost, shares_rows
-from inference.scoring.language_models import LanguageModel
+from inference.scoring.batch_rules import (
+    a_count,
+    check_window,
+    default_batch_tokens,
+    shape_cost,
+    shares_rows,
+    some_batch_tokens,
+)
+from inference.scoring.language_models import LanguageModel, a_model
 from inference.texts.batches import BatchArrays, batch_arrays, plan_batches
 from inference.texts.tokens import Encoding
 from inference.texts.windows import plan_windows
@@ -39,6 +47,8 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     InputError
         If they are no sequence of texts.
     """
+    if not isinstance(texts, Iterable) or isinstance(texts, Mapping):
+        raise InputError(f"the texts are {shown(texts)}", "a list of texts", "put the texts into a list: [text]")
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         found = repr(texts if isinstance(texts, str) else next(text for text in texts if not isinstance(text, str)))
         problem = f"the texts are {found[:60]}"
@@ -94,6 +104,21 @@ def _log_probabilities(
     return target_log_probabilities(decoder, decoder(inputs, lengths, positions), targets, split=split)
 
 
+def _encodings(name: str, value: Any) -> list[Encoding]:
+    if isinstance(value, Sequence) and all(hasattr(entry, "ids") for entry in value):
+        return list(value)
+    accepted = "a list of encodings, as the model's tokenizer returns them"
+    raise InputError(f"{name} is {shown(value)}", accepted, f"write {name}=model.tokenizer.encode_batch(texts)")
+
+
+@accepts(
+    model=a_model,
+    encodings=_encodings,
+    window=optional(a_count),
+    stride=optional(a_count),
+    batch_tokens=some_batch_tokens,
+    advance=as_given,
+)
 def token_log_probabilities(
     model: LanguageModel,
     encodings: Sequence[Encoding],
@@ -148,6 +173,14 @@ def token_log_probabilities(
     return found
 
 
+@accepts(
+    model=a_model,
+    texts=as_given,
+    window=optional(a_count),
+    stride=optional(a_count),
+    batch_tokens=some_batch_tokens,
+    advance=as_given,
+)
 def score(
     model: LanguageModel,
     texts: Sequence[str],

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bayeslaw.errors import InputError, nearest
+from bayeslaw.inputs.arguments import accepts
+from bayeslaw.inputs.arguments import paths as some_paths
 from bayeslaw.inputs.foreign_files import read_regular
 from bayeslaw.inputs.foreign_json import parse_json
 
@@ -42,6 +44,11 @@ class Corpus:
         other; None where no record says: every document is then a cluster of its own.
     blank
         How many records of white space only were left out.
+
+    Raises
+    ------
+    InputError
+        If there are more or fewer names than texts, or a name is there twice.
     """
 
     names: tuple[str, ...]
@@ -50,6 +57,16 @@ class Corpus:
     sources: tuple[str, ...]
     clusters: tuple[str, ...] | None = None
     blank: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("texts", "domains", "clusters"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.names):
+                problem = f"there are {len(self.names)} names and {len(values)} {name}"
+                raise InputError(problem, "one for each document", "read the texts with inference.read_texts")
+        if twice := [name for name, count in Counter(self.names).items() if count > 1]:
+            problem = f"two documents are called {twice[0]!r}"
+            raise InputError(problem, "one name for each document", "rename one of the two")
 
     def select(self, numbers: Sequence[int]) -> "Corpus":
         """Return some of the documents.
@@ -102,6 +119,7 @@ def text_hash(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
+@accepts(paths=some_paths)
 def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     r"""Read documents from files.
 
@@ -137,8 +155,6 @@ def read_texts(paths: Sequence[str | os.PathLike[str]]) -> Corpus:
     >>> type(inference.read_texts(["texts.txt"])).__name__
     'Corpus'
     """
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
     files = [Path(path) for path in paths]
     if not files:
         raise InputError("no file of texts is given", FORMS, "name at least one file")

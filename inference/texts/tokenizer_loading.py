@@ -1,5 +1,6 @@
 """A checkpoint's tokenizer files to a tokenizer of ordinary text, without network and without remote code."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,7 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
     backend.no_truncation()
     backend.no_padding()
     # Fails for a vocabulary without the unknown token.
+    _check_templates(backend, folder)
     with _refusing(f"the tokenizer in {str(folder)!r} cannot be read"):
         letter = backend.encode("a")
     inside = letter.special_tokens_mask.index(0) if 0 in letter.special_tokens_mask else 0
@@ -95,6 +97,22 @@ def read_tokenizer(folder: Path) -> TokenizerFacts:
     begin, end = (_known_id(backend, token) for token in (names.begin, names.end))
     prepended = (begin,) if names.puts_begin and begin is not None else tuple(letter.ids[:inside])
     return TokenizerFacts(backend.to_str(), prepended, begin, end)
+
+
+def _check_templates(backend: Tokenizer, folder: Path) -> None:
+    """Refuse a template with a token of which no id is told: the library panics at it, and writes to the terminal."""
+    if backend.post_processor is None:
+        return
+    told = json.loads(backend.post_processor.__getstate__())
+    for processor in told.get("processors", [told]):
+        pieces = [*processor.get("single", ()), *processor.get("pair", ())]
+        named = [piece["SpecialToken"]["id"] for piece in pieces if "SpecialToken" in piece]
+        absent = next((token for token in named if token not in processor["special_tokens"]), None)
+        if absent is not None:
+            problem = (
+                f"the tokenizer in {str(folder)!r} cannot be read: its template has the token {excerpt(absent)!r}, "
+            )
+            raise InputError(problem + "and does not tell its id", ACCEPTED, AGAIN)
 
 
 def _known_id(backend: Tokenizer, token: str | int | None) -> int | None:

@@ -295,6 +295,11 @@ def test_joint_fit_answers(joint_fit):
     pd.testing.assert_frame_equal(best.rows, found.rows[-2:].reset_index(drop=True))
 
 
+def test_an_empty_choice_of_regimes_is_not_all_of_them(joint_fit):
+    with pytest.raises(bl.InputError, match="regimes is empty"):
+        bl.when(joint_fit, budgets=[1e9], sizes=2, regimes=[])
+
+
 def test_joint_kinds(joint_fit):
     expected, new = (bl.when(joint_fit, budgets=[1e9], sizes=[2], kind=kind) for kind in ("mean", "new"))
     pd.testing.assert_frame_equal(expected.crossover, new.crossover)

@@ -11,12 +11,15 @@ import xarray as xr
 from typer.testing import CliRunner
 
 from bayeslaw.cli import app
+from bayeslaw.diagnosis.checks import check
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_checks import check_fit
 from bayeslaw.fitting.fit_file import OPTIONAL_GROUPS
 from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.fitting.fit_seal import ATTRIBUTE, SEAL_LENGTH
 from bayeslaw.fitting.fits import Fit
+from bayeslaw.prediction.predictions import predict
+from bayeslaw.reporting.summaries import summary
 
 FLIPS = 60
 
@@ -262,3 +265,20 @@ def test_commands_say_what_is_wrong_with_a_damaged_fit(tiny_fit, tmp_path):
         done = CliRunner().invoke(app, arguments)
         assert done.exit_code == 2, done.output
         assert "fit.nc' cannot be read as a fit: its content is not as it was written" in done.stderr
+
+
+def test_draws_whose_losses_overflow_are_told_where_the_fit_is_used(tiny_fit):
+    tree = tiny_fit.tree.copy()
+    tree["posterior"] = xr.DataTree(
+        tree["posterior"].to_dataset().assign(exponent=1000 * tree["posterior"]["exponent"])
+    )
+    changed = Fit(tree)
+    for use in (check, summary, lambda fit: predict(fit, [1e3], kind="mean")):
+        with pytest.raises(InputError, match="draws of the fit give losses that are not finite"):
+            use(changed)
+
+
+def test_a_tree_without_draws_is_no_fit(tiny_fit):
+    for tree in (xr.DataTree(), tiny_fit.tree["posterior"].copy()):
+        with pytest.raises(InputError, match="no group posterior"):
+            Fit(xr.DataTree(tree.to_dataset()))

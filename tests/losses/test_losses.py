@@ -117,6 +117,12 @@ def test_roles_of_the_other_columns():
     assert table["score"].to_numpy().tolist() == [0.5, 1.5, 2.5]
 
 
+def test_a_column_does_not_describe_samples_and_hold_losses_at_once():
+    name = str(MODELS["model"].iloc[0])
+    with pytest.raises(InputError, match=f"'{name}' is declared to describe samples, and holds the losses"):
+        losses_from_frames(frame(), MODELS, describe=name)
+
+
 def test_minus_zero_is_zero_and_integers_are_losses():
     table = losses_from_frames(pd.DataFrame({"a": [-0.0, 1.0], "b": [1, 2]}), MODELS)
     assert table["nll"].dtype == np.float64

@@ -306,3 +306,15 @@ MODELS = pd.DataFrame({"model": ["a", "b"], "family": "x", "parameters": [1e8, 1
 def test_frames_with_columns_of_other_things(losses, facts_of_models, said):
     with pytest.raises(InputError, match=said):
         bl.losses_from_frames(losses, facts_of_models)
+
+
+@pytest.mark.parametrize("factor", [1 / 30, 10.0])
+def test_rows_of_a_second_run_in_another_unit_are_told(lines, factor):
+    second = np.arange(ROWS) >= ROWS * 17 // 20
+    scaled = lines["nll"].to_numpy() * np.where(second, factor, 1.0)[:, None]
+    told = [
+        one.message for one in odd_lengths(lines.assign(nll=(("sample", "lm"), scaled))) if "two runs" in one.message
+    ]
+    assert len(told) == 1
+    assert ("under 0.1" if factor < 1 else "over 8") in told[0]
+    assert not [one for one in odd_lengths(lines) if "two runs" in one.message]

@@ -66,7 +66,7 @@ def test_bounds_hold_the_truth_at_least_as_often_as_they_say(within):
     assert np.mean(held) >= 0.9 - 3 * np.sqrt(0.09 / 300)
 
 
-@pytest.mark.parametrize("thresholds", [[np.nan], ["a"], [], True])
+@pytest.mark.parametrize("thresholds", [[np.nan], ["a"], [], True, [2.0, -1.0]])
 def test_thresholds_that_are_none_are_refused(thresholds):
     with pytest.raises(InputError, match="thresholds"):
         bl.co_failure(random_table(20, 2), ["m0"], thresholds=thresholds)

@@ -130,6 +130,13 @@ def test_token_mixture_of_texts_is_a_probability():
     assert np.exp(-oracle).sum() > 1.01
 
 
+def test_a_folder_that_is_none_is_refused_by_rules_without_tokens_too(tmp_path):
+    losses, _ = tables(np.ones((4, 3)), [0, 0, 1, 1])
+    for call in (bl.make_pools, lambda table, **given: bl.combine(table, ["m0"], **given)):
+        with pytest.raises(InputError, match="nowhere"):
+            call(losses, token_losses=tmp_path / "nowhere")
+
+
 def test_bad_token_losses_are_refused():
     losses, tokens = tables(np.ones((4, 3)), [0, 0, 1, 1])
     losses["tokenizer"] = ("lm", [ONE, ONE, OTHER])

@@ -177,3 +177,8 @@ def test_chinchilla_points_scatter_around_the_law():
 def test_impossible_requests_are_refused(call, problem):
     with pytest.raises(InputError, match=problem):
         call()
+
+
+def test_no_law_of_any_regime_is_not_all_of_them():
+    with pytest.raises(InputError, match="regimes is empty"):
+        simulate_pools({})

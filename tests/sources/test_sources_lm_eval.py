@@ -303,6 +303,12 @@ def test_impossible_log_likelihoods_are_refused(tmp_path, value):
     refused("document 1", "at most zero", runs=[write_run(tmp_path, model, records=records)])
 
 
+def test_responses_of_several_requests_are_not_taken_for_one(tmp_path):
+    model = "EleutherAI/pythia-160m"
+    run = write_run(tmp_path, model, records=[sample(0, model) | {"resps": [[-1.0], [-2.0]]}])
+    refused("document 0", "the responses of 2 requests, and one is scored", runs=[run])
+
+
 @pytest.mark.parametrize("resps", [[], [["yes"]], None, [[None]], [[True]], [["1e"]]])
 def test_responses_that_are_no_numbers_are_refused(tmp_path, resps):
     model = "EleutherAI/pythia-160m"

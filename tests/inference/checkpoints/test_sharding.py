@@ -86,7 +86,15 @@ def test_one_device_needs_no_mesh():
     assert make_mesh(jax.devices()[:1]) is None
 
 
-@pytest.mark.parametrize("tensor", [0, 3])
-def test_devices_that_cannot_be_divided(tensor):
-    with pytest.raises(InputError, match="cannot be split into groups"):
+@pytest.mark.parametrize(
+    ("tensor", "said"), [(0, "tensor is 0"), (3, "cannot be split into groups"), (1.0, "tensor is 1")]
+)
+def test_devices_that_cannot_be_divided(tensor, said):
+    with pytest.raises(InputError, match=said):
         make_mesh(jax.devices()[:1] * 4, tensor=tensor)
+
+
+@pytest.mark.parametrize("devices", [[], ["cpu"], 3])
+def test_what_is_no_device_is_refused(devices):
+    with pytest.raises(InputError, match="devices of JAX"):
+        make_mesh(devices)

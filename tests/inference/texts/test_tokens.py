@@ -434,3 +434,19 @@ def test_a_vocabulary_that_contradicts_itself_is_refused(tmp_path, model, said):
     (tmp_path / "tokenizer.json").write_text(json.dumps(state))
     (tmp_path / "tokenizer_config.json").write_text("{}")
     refused(tmp_path, said, "copy the tokenizer's files again", bos="never")
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_a_template_whose_token_has_no_id_is_refused_before_the_library_panics(tmp_path, capfd, within):
+    template = {
+        "type": "TemplateProcessing",
+        "single": [{"SpecialToken": {"id": "<x>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+        "pair": [],
+        "special_tokens": {},
+    }
+    processor = {"type": "Sequence", "processors": [template]} if within else template
+    state = json.loads(Tokenizer(models.BPE(vocab={"a": 0}, merges=[])).to_str()) | {"post_processor": processor}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(state))
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    refused(tmp_path, "its template has the token '<x>'", "does not tell its id", bos="never")
+    assert capfd.readouterr().err == ""
