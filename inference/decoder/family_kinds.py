@@ -86,4 +86,5 @@ OTHER_KINDS: dict[str, Kinds] = {
     "solar_open": Kinds(feed_forwards=("experts",)),
     "xlstm": Kinds(mixers=("mlstm",)),
     "youtu": Kinds(mixers=("latent_attention",)),
+    "zamba2": Kinds(mixers=("mamba2", "shared_block_mamba2"), feed_forwards=()),
 }

@@ -77,6 +77,5 @@ NOT_COVERED: dict[str, str] = {
     "xlnet": "predicts tokens in any order, not the next one of those before",
     "xmod": ENCODER,
     "zamba": RECURRENT,
-    "zamba2": RECURRENT,
     "zaya": "the router of each layer reads what that of the layer before made",
 }

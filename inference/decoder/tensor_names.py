@@ -2,7 +2,8 @@
 
 Names lack the base model's prefix (``model.``, ``transformer.``, ...), which some checkpoints do not have and some have
 twice; ``{}`` is the number of the layer and ``*`` that of an entry of the parameter's first dimension, such as a head
-or an expert. A tuple lists alternatives.
+or an expert. Of layers that share weights ``{first}`` is the number of the first that has the same, under which these
+lie, and ``{use}`` how many layers with shared weights come before. A tuple lists alternatives.
 """
 
 from __future__ import annotations

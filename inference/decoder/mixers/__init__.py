@@ -6,7 +6,9 @@ that padding reaches nothing. Its name is that of its module in a block, with wh
 
 One that hands on more than hidden states says so by a static `kept_widths`, from a configuration to widths by name, and
 returns a pair: hidden states and arrays [row, position, width] by these names. One that reads what an earlier layer
-handed on says so by `read_widths`, and finds it in `LayerInputs.kept`.
+handed on says so by `read_widths`, and finds it in `LayerInputs.kept`; one that reads what the first layer was given, by
+`reads_first_states`. One that shares weights with other layers makes a module of these by `shared_part`, from a
+configuration: layers of one number in `layer_memory` find the same in `LayerInputs.shared`.
 """
 
 from collections.abc import Callable
@@ -28,6 +30,7 @@ from inference.decoder.mixers.mlstm import MatrixMemoryMixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
 from inference.decoder.mixers.routed_attention import RoutedAttention
 from inference.decoder.mixers.shared_attention import KeptAttention, ReusedAttention
+from inference.decoder.mixers.shared_block_mamba2 import SharedBlockMamba2Mixer
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 from inference.decoder.mixers.shortcut import ShortcutMixer
 from inference.decoder.mixers.time_mixing import TimeMixer
@@ -51,6 +54,7 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "reused_attention": ReusedAttention,
     "rglru": GatedLinearUnitMixer,
     "routed_attention": RoutedAttention,
+    "shared_block_mamba2": SharedBlockMamba2Mixer,
     "short_convolution": ShortConvolutionMixer,
     "shortcut": ShortcutMixer,
     "time_mixing": TimeMixer,
@@ -81,6 +85,7 @@ RECURRENT = frozenset(
         "mamba2",
         "mlstm",
         "rglru",
+        "shared_block_mamba2",
         "short_convolution",
         "time_mixing",
     }

@@ -56,16 +56,23 @@ class AttentionParts(nnx.Module):
     def keys_and_values(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
         """Return what is attended to, [row, position, group, width of a head] both, in the type of the weights."""
         k = self.key(x)
-        v = k if self.value is None else self.value(x)
+        return self.placed_keys(k, k if self.value is None else self.value(x), inputs)
+
+    def placed_keys(self, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
+        """Return what is attended to, of keys and values [row, position, width of all heads]."""
         kind = v.dtype
-        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*x.shape[:2], -1, self.values.width)
+        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*k.shape[:2], -1, self.values.width)
         v = v if self.value_norm is None else self.value_norm(v).astype(kind)
         return self._placed(k, self.key_norm, inputs).astype(kind), v
 
     def mixed(self, x: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a value]."""
-        config, (rows, length, _), kind = self.config, x.shape, v.dtype
-        q = self._placed(self.query(x), self.query_norm, inputs)
+        return self.mixed_by(self.query(x), k, v, inputs)
+
+    def mixed_by(self, q: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend to keys and values by queries, [row, position, width of all heads]: the same as `mixed`."""
+        config, (rows, length, _), kind = self.config, q.shape, v.dtype
+        q = self._placed(q, self.query_norm, inputs)
         if self.growth is not None:
             q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
