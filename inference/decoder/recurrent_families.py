@@ -77,8 +77,13 @@ RECURRENT_FAMILIES: dict[str, Family] = {
     "nemotron_h": Family(
         nemotron_h_settings, TensorNames(names.NEMOTRON_H, ignored=FURTHER_TOKENS), {"moe_latent_size": (None,)}
     ),
-    # What the family's reference makes of a longer context differs between its versions.
-    "zamba2": Family(zamba2_settings, TensorNames(names.ZAMBA2), {"use_long_context": (False,)}),
+    # What the reference makes of a longer context differs between its versions; where the head is not the embedding, it
+    # shares no block either.
+    "zamba2": Family(
+        zamba2_settings,
+        TensorNames(names.ZAMBA2),
+        {"use_long_context": (False,), "tie_word_embeddings": (True,)},
+    ),
     "jamba": Family(jamba_settings, TensorNames(names.JAMBA)),
     "lfm2": Family(
         join_settings(LFM2, one_part(lambda hf: short_convolution_part(hf)), mlp_width=lfm2_width),

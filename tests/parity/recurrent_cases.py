@@ -178,7 +178,6 @@ RECURRENT_CASES = [
             "use_shared_attention_adapter": False,
             "use_mem_rope": False,
             "add_bias_linear": True,
-            "tie_word_embeddings": False,
             "hidden_act": "silu",
         },
         CHUNKS,

@@ -6,9 +6,9 @@ that padding reaches nothing. Its name is that of its module in a block, with wh
 
 One that hands on more than hidden states says so by a static `kept_widths`, from a configuration to widths by name, and
 returns a pair: hidden states and arrays [row, position, width] by these names. One that reads what an earlier layer
-handed on says so by `read_widths`, and finds it in `LayerInputs.kept`; one that reads what the first layer was given, by
-`reads_first_states`. One that shares weights with other layers makes a module of these by `shared_part`, from a
-configuration: layers of one number in `layer_memory` find the same in `LayerInputs.shared`.
+handed on says so by `read_widths`, and finds it in `LayerInputs.kept`; one that reads what the first layer was given
+says so by `reads_first_states`. One that shares weights with other layers makes a module of these by `shared_part`,
+from a configuration: layers of one number in `layer_memory` find the same in `LayerInputs.shared`.
 """
 
 from collections.abc import Callable

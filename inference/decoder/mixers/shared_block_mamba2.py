@@ -41,11 +41,12 @@ class BlockAdapters(nnx.Module):
     """
 
     def __init__(self, config: DecoderConfig) -> None:
-        part, read = config.part(SharedBlock), 2 * config.width
-        widths = {name: config.key_value_heads * config.head_width for name in ("key", "value")}
-        widths["query"] = config.heads * config.head_width
-        for name, width in widths.items():
-            setattr(self, name, LowRankMap(read, part.rank, width) if part.attention_adapters else None)
+        part, keys = config.part(SharedBlock), config.key_value_heads * config.head_width
+
+        def beside(width: int) -> LowRankMap | None:
+            return LowRankMap(2 * config.width, part.rank, width) if part.attention_adapters else None
+
+        self.query, self.key, self.value = beside(config.heads * config.head_width), beside(keys), beside(keys)
         self.inside_down = Linear(config.width, part.rank, bias=False)
         self.gate, self.up = (Linear(part.rank, config.mlp_width, bias=False) for _ in range(2))
 
