@@ -22,6 +22,8 @@ class AttentionParts(nnx.Module):
         The decoder.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
         queries = config.heads * config.head_width

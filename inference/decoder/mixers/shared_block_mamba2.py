@@ -92,6 +92,7 @@ class SharedBlockMamba2Mixer(nnx.Module):
         The decoder; `SharedBlock` and `inference.decoder.mixer_settings.Mamba2` are among its parts.
     """
 
+    between_positions = "state"
     reads_first_states = True
     shared_part = TransformerBlock
 
