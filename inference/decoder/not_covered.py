@@ -45,7 +45,6 @@ NOT_COVERED: dict[str, str] = {
     "inkling2_loop_text": LOOPED,
     "inkling2_text": RELATIVE,
     "inkling_text": RELATIVE,
-    "laguna": "layers have unequal numbers of heads, and rotate unequal shares of them",
     "lara_mini": RECURRENT,
     "marian": ENCODER_DECODER,
     "mbart": ENCODER_DECODER,

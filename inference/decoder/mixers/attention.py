@@ -98,7 +98,9 @@ class AttentionParts(nnx.Module):
         x = self._clipped(x).reshape(*x.shape[:2], -1, config.head_width)
         x = norm(x) if norm is not None and config.query_key_norm in ("head", "per_head") and late is None else x
         if inputs.cosines is not None and inputs.sines is not None:
-            x = rotate(x, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
+            pairs = slice(config.rotated_width // 2 or None)
+            turns = inputs.cosines[..., pairs], inputs.sines[..., pairs]
+            x = rotate(x, *turns, interleaved=config.rope_interleaved).astype(kind)
         x = x if late is None else late(x)
         return self._of_size_one(x, inputs).astype(kind) if config.query_key_norm == "rotated" else x
 
