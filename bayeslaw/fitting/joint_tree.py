@@ -16,6 +16,7 @@ from bayeslaw.joint.joint_table import JointTable
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.joint.links import check_link
 from bayeslaw.laws.prior_densities import draw_from
+from bayeslaw.pools.cpu_cores import one_blas_thread
 from bayeslaw.posterior.draws import Draws
 from bayeslaw.posterior.retries import mixing
 
@@ -27,6 +28,7 @@ BLOCK_STATISTICS = "sample_stats_blocks"
 REPORTED = ("floor", "amplitude", "amplitude_1e9", "exponent")
 
 
+@one_blas_thread()
 def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mapping[str, Any]) -> xr.DataTree:
     """Put draws, prior, predictions and the table into a DataTree that every ArviZ function takes.
 
@@ -46,7 +48,7 @@ def build_joint_tree(model: JointModel, draws: Draws, *, seed: int, attrs: Mappi
         the same sizes and families. The losses on samples are in constant_data, float32, on ``text``.
     """
     generator = np.random.default_rng(seed)
-    values, log_prior, log_likelihood = _at_draws(model, draws.flat)
+    values, log_prior, log_likelihood = _at_draws(model, draws)
     curve = CurveGradient(model.curve)
     follows = curve_predictive(curve, values, generator)
     reported = _with_round_budget(model, {name: getattr(follows, name) for name in ("floor", "amplitude", "exponent")})
@@ -126,17 +128,23 @@ def block_statistics(draws: Draws) -> xr.Dataset:
     return xr.Dataset(statistics, coords=coords)
 
 
-def _at_draws(model: JointModel, flat: np.ndarray) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+def _at_draws(model: JointModel, draws: Draws) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
     """Values and log prior densities of all sites, in the order of the law, and the log likelihood, at every draw."""
     posterior, data = joint_posterior(model), joint_data(model)
-    values, log_prior = {}, {}
+    values, log_prior, log_slope = {}, {}, np.zeros(len(draws.flat))
     for block in posterior.blocks:
         assert block.posterior.by_hand is not None
-        density, positions = block.posterior.by_hand(data), flat[:, list(block.coordinates)]
+        density, positions = block.posterior.by_hand(data), draws.flat[:, list(block.coordinates)]
         values |= density.values(positions)
-        log_prior |= density.log_prior(positions)[0]
+        by_site, determinant = density.log_prior(positions)
+        log_prior, log_slope = log_prior | by_site, log_slope + determinant
     values = {name: values[name] for name in model.sites}
-    return values, {name: log_prior[name] for name in model.sites}, log_likelihood_at(model, values)
+    log_prior = {name: log_prior[name] for name in model.sites}
+    if "lp" not in draws.statistics:
+        return values, log_prior, log_likelihood_at(model, values)
+    # The sampler has evaluated the posterior density at every draw: the likelihood is what is left of it.
+    prior = sum((each.reshape(len(each), -1).sum(axis=1) for each in log_prior.values()), log_slope)
+    return values, log_prior, draws.statistics["lp"].ravel() - prior
 
 
 def table_from_tree(tree: xr.DataTree, link: str) -> JointTable:

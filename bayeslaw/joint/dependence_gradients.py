@@ -21,7 +21,9 @@ ROUNDING = 1e-5
 """As near as rounding lets them come where models are much alike; the density feels the square of it."""
 WITHIN_REACH = 0.2
 """Newton decrement below which whole steps are made: they converge up to a quarter (Nesterov 2004, theorem 4.1.14)."""
-SLOW = 0.1
+NEAR = 0.5
+"""As near as row sums must be to one for the inverse of matrices near by to serve the first step."""
+SLOW = 0.3
 """How much nearer a step must come for the same factorisation to serve the next."""
 Slopes = dict[str, np.ndarray]
 
@@ -54,7 +56,7 @@ class Balanced(NamedTuple):
     log_determinant: np.ndarray
 
 
-def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
+def balance(product: np.ndarray, start: np.ndarray | None, inverse: np.ndarray | None = None) -> Balanced:
     """Scale positive definite matrices to unit row sums, by damped Newton steps.
 
     Parameters
@@ -63,6 +65,8 @@ def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
         The matrices, ``[draw, lm, lm]``.
     start
         Scales to begin with, [draw, lm]; about the right size of all where None.
+    inverse
+        What was found with these scales for matrices near by; worked out anew where None.
 
     Returns
     -------
@@ -71,9 +75,11 @@ def balance(product: np.ndarray, start: np.ndarray | None) -> Balanced:
     """
     size = product.shape[1]
     even = np.sqrt(size / np.maximum(product.sum(axis=(1, 2)), np.finfo(float).tiny))[:, None] * np.ones(size)
+    known = start is not None and bool(np.isfinite(start).all())
     scale = even if start is None else np.where(np.isfinite(start).all(axis=1)[:, None], start, even)
     scaled, slope, error = _scaled(product, scale)
-    inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
+    if inverse is None or not known or (error > NEAR).any():
+        inverse, _ = inverse_and_log_determinant(scaled + np.eye(size))
     unfinished = error >= LEVEL
     for _ in range(MOST_STEPS):
         if not unfinished.any():
@@ -99,6 +105,26 @@ def _scaled(product: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, np.ndar
     scaled = product * scale[:, :, None] * scale[:, None, :]
     slope = 1 - scaled.sum(axis=2)
     return scaled, slope, np.abs(slope).max(axis=1)
+
+
+class Families(NamedTuple):
+    """Sums over models by which deviations are dense.
+
+    The columns are the loadings of a level and of a slope by quality, and the deviations seen.
+
+    Parameters
+    ----------
+    count
+        Models of each family, ``[family]``.
+    rest
+        Products of the columns about their means of families, summed over models, ``[column, column]``.
+    mean
+        Products of the means of families, ``[family, column, column]``.
+    """
+
+    count: np.ndarray
+    rest: np.ndarray
+    mean: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -181,7 +207,7 @@ class CorrelationGradient:
         values
             Draws of the sites, each ``[draw, ...]``.
         hint
-            Scales found before, to begin the search of these with.
+            Scales and inverses found before, to begin the search of these with.
 
         Returns
         -------
@@ -190,12 +216,14 @@ class CorrelationGradient:
         slopes : dict
             By site, each of the shape of its values.
         hint : np.ndarray
-            The scales found.
+            The scales and the inverses found, ``[draw, lm + lm * lm]``.
         """
         structure = self.structure(values)
         precision, log_structure = inverse_and_log_determinant(structure.correlation)
-        balanced = balance(precision * self.seen, hint)
-        size, spare = len(self.seen), 1 / (1 / values["structure_freedom"] + 1 / self.dependence.effective_samples)
+        size = len(self.seen)
+        before = None if hint is None else hint[:, size:].reshape(-1, size, size)
+        balanced = balance(precision * self.seen, None if hint is None else hint[:, :size], before)
+        spare = 1 / (1 / values["structure_freedom"] + 1 / self.dependence.effective_samples)
         freedom = size + 1 + spare
         profile = np.log(balanced.scale).sum(axis=1) + (size - balanced.total) / 2 - log_structure / 2
         halves = freedom[:, None] / 2 - np.arange(size) / 2
@@ -209,7 +237,7 @@ class CorrelationGradient:
             values, structure, self._by_log_correlation(structure, precision, balanced, freedom)
         )
         slopes["structure_freedom"] = by_freedom * (spare / values["structure_freedom"]) ** 2
-        return height, slopes, balanced.scale
+        return height, slopes, np.concatenate([balanced.scale, balanced.inverse.reshape(-1, size * size)], axis=1)
 
     def _by_log_correlation(
         self, structure: Structure, precision: np.ndarray, balanced: Balanced, freedom: np.ndarray
@@ -252,35 +280,46 @@ class DeviationGradient:
     dependence: ModelDependence
 
     @cached_property
-    def away(self) -> np.ndarray:
-        """Log deviations, relative to their mean, [lm]."""
+    def groups(self) -> Families:
+        """What the density takes from the deviations, relative to their mean, and from families and qualities."""
         log_deviation = np.asarray(self.dependence.log_deviation, dtype=float)
-        return log_deviation - log_deviation.mean()
-
-    @cached_property
-    def fixed(self) -> np.ndarray:
-        """What of their covariance depends on no site, [lm, lm]."""
         quality = np.clip(np.asarray(self.dependence.quality, dtype=float), -FARTHEST_QUALITY, FARTHEST_QUALITY)
-        return DEVIATION_LEVEL**2 + DEVIATION_SLOPE**2 * np.outer(quality, quality)
-
-    @cached_property
-    def same(self) -> np.ndarray:
-        """Whether models are of one family, as numbers, [lm, lm]."""
-        family = np.asarray(self.dependence.family)
-        return (family[:, None] == family[None, :]).astype(float)
+        level = np.full(len(quality), DEVIATION_LEVEL)
+        columns = np.stack([level, DEVIATION_SLOPE * quality, log_deviation - log_deviation.mean()], axis=1)
+        _, family, count = np.unique(np.asarray(self.dependence.family), return_inverse=True, return_counts=True)
+        mean = np.zeros((len(count), columns.shape[1]))
+        np.add.at(mean, family, columns)
+        mean /= count[:, None]
+        rest = columns - mean[family]
+        return Families(count.astype(float), rest.T @ rest, mean[:, :, None] * mean[:, None, :])
 
     def log_likelihood(self, values: Mapping[str, np.ndarray], hint: Any = None) -> tuple[np.ndarray, Slopes, Any]:
-        """Log density of the deviations seen, and its slope by each site; as `CorrelationGradient.log_likelihood`."""
+        """Log density of the deviations seen, and its slope by each site; as `CorrelationGradient.log_likelihood`.
+
+        Models of a family are equally correlated beside a level and a slope by quality, so that the density follows
+        from sums over families, whatever the number of models (Woodbury's identity).
+        """
+        count, rest, mean = self.groups
         own, shared = values["deviation_spread"], values["deviation_family_spread"]
-        covariance = self.fixed + shared[:, None, None] ** 2 * self.same
-        place = np.arange(len(self.away))
-        covariance[:, place, place] += own[:, None] ** 2
-        inverse, log_determinant = inverse_and_log_determinant(covariance)
-        solved = inverse @ self.away
-        height = -0.5 * (solved @ self.away + log_determinant + len(self.away) * np.log(2 * np.pi))
-        by_covariance = 0.5 * (solved[:, :, None] * solved[:, None, :] - inverse)
-        slopes = {
-            "deviation_spread": 2 * own * np.trace(by_covariance, axis1=1, axis2=2),
-            "deviation_family_spread": 2 * shared * np.tensordot(by_covariance, self.same, 2),
-        }
+        variance, size = own**2, count.sum()
+        # Of a family's mean the precision, times the number of models; of the rest it is one over the variance.
+        precision = 1 / (variance[:, None] + count * shared[:, None] ** 2)
+        products = np.tensordot(count * precision, mean, 1) + rest / variance[:, None, None]
+        line, solved = np.eye(2) + products[:, :2, :2], products[:, :2, 2]
+        determinant = line[:, 0, 0] * line[:, 1, 1] - line[:, 0, 1] ** 2
+        inverse = np.stack([line[:, 1, 1], -line[:, 0, 1], -line[:, 0, 1], line[:, 0, 0]], axis=1).reshape(-1, 2, 2)
+        inverse /= determinant[:, None, None]
+        best = (inverse @ solved[:, :, None])[:, :, 0]
+        left = len(count) - size
+        log_determinant = np.log(determinant) - left * np.log(variance) - np.log(precision).sum(axis=1)
+        height = -0.5 * (products[:, 2, 2] - (solved * best).sum(axis=1) + log_determinant + size * np.log(2 * np.pi))
+        # Slope of the height by the products, and of these by the variances.
+        away = np.concatenate([-best, np.ones((len(best), 1))], axis=1)
+        by_products = -0.5 * away[:, :, None] * away[:, None, :]
+        by_products[:, :2, :2] -= 0.5 * inverse
+        of_means = np.tensordot(by_products, mean, ([1, 2], [1, 2])) * precision**2
+        of_rest = (by_products * rest).sum(axis=(1, 2)) / variance**2
+        by_own = 0.5 * (left / variance - precision.sum(axis=1)) - of_rest - of_means @ count
+        by_shared = -0.5 * precision @ count - of_means @ count**2
+        slopes = {"deviation_spread": 2 * own * by_own, "deviation_family_spread": 2 * shared * by_shared}
         return height, slopes, hint

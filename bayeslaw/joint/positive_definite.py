@@ -38,6 +38,7 @@ def inverse_and_log_determinant(matrices: np.ndarray) -> tuple[np.ndarray, np.nd
             inverse[number], log_determinant[number] = np.eye(size), np.nan
             continue
         log_determinant[number] = 2 * np.log(np.diagonal(factor)).sum()
-        upper = np.triu(invert(factor, lower=0, overwrite_c=True)[0])
-        inverse[number] = upper + np.triu(upper, 1).T
+        inverse[number] = invert(factor, lower=0, overwrite_c=True)[0].T
+    # LAPACK fills one triangle, in its order of columns.
+    np.copyto(inverse, inverse.swapaxes(1, 2), where=np.triu(np.ones((size, size), dtype=bool), 1))
     return inverse, log_determinant

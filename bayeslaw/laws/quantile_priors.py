@@ -49,7 +49,7 @@ class Between:
         if self.low >= self.high:
             fix = "swap the two" if self.low > self.high else WRITE_IT
             raise InputError(f"a prior is between {self.low:g} and {self.high:g}", ACCEPTED, fix)
-        object.__setattr__(self, MASS, a_level("mass of a prior", self.mass))
+        object.__setattr__(self, MASS, a_level("mass", self.mass))
 
     @property
     def tail(self) -> float:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import special
 
-from bayeslaw.laws.prior_densities import Density, density_of
+from bayeslaw.laws.prior_densities import LOG_ROOT_TWO_PI, Density, density_of
 from bayeslaw.laws.priors import Prior
 
 SMALLEST, LARGEST = np.finfo(float).tiny, 1 - np.finfo(float).eps
@@ -59,6 +59,71 @@ def _logistic(
     return low + width * share, width * share * (1 - share), log_slope, 1 - 2 * share
 
 
+FreeDensity = Callable[[np.ndarray], tuple[np.ndarray, Any, np.ndarray, np.ndarray]]
+"""From free values to values, their derivatives, log densities over free values and the derivatives of these."""
+
+
+def _normal_when_free(loc: np.ndarray, scale: np.ndarray) -> FreeDensity:
+    constant = -np.log(scale) - LOG_ROOT_TWO_PI
+
+    def density(free: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
+        away = (free - loc) / scale
+        return free, 1.0, constant - 0.5 * away * away, -away / scale
+
+    return density
+
+
+def _log_normal_when_free(loc: np.ndarray, scale: np.ndarray) -> FreeDensity:
+    normal = _normal_when_free(loc, scale)
+
+    def density(free: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
+        value = np.exp(free)
+        return value, value, *normal(free)[2:]
+
+    return density
+
+
+def _beta_when_free(concentration1: np.ndarray, concentration0: np.ndarray) -> FreeDensity:
+    constant, both = -special.betaln(concentration1, concentration0), concentration1 + concentration0
+
+    def density(free: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
+        share = np.minimum(np.maximum(special.expit(free), SMALLEST), LARGEST)
+        height = constant + concentration1 * free + both * special.log_expit(-free)
+        return share, share * (1 - share), height, concentration1 - both * share
+
+    return density
+
+
+def _uniform_when_free(low: np.ndarray, high: np.ndarray) -> FreeDensity:
+    even, width = _beta_when_free(np.asarray(1.0), np.asarray(1.0)), high - low
+
+    def density(free: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
+        share, slope, height, tilt = even(free)
+        return low + width * share, width * slope, height, tilt
+
+    return density
+
+
+WHEN_FREE: Mapping[str, Callable[..., FreeDensity]] = {
+    "Beta": _beta_when_free,
+    "LogNormal": _log_normal_when_free,
+    "Normal": _normal_when_free,
+    "Uniform": _uniform_when_free,
+}
+"""Of priors whose density over free values is simpler than map and density after each other."""
+
+
+def _composed(into: Map, density: Density) -> FreeDensity:
+    """Weigh values after they are mapped."""
+
+    def composed(free: np.ndarray) -> tuple[np.ndarray, Any, np.ndarray, np.ndarray]:
+        value, slope, log_slope, bend = into(free)
+        height, tilt = density(value)
+        return value, slope, height + log_slope, tilt * slope + bend
+
+    return composed
+
+
 class CoordinateGroup(NamedTuple):
     """Coordinates whose priors differ in nothing but numbers, which are mapped and weighed together.
 
@@ -70,11 +135,14 @@ class CoordinateGroup(NamedTuple):
         From their free values to values.
     density
         Their log prior densities by value.
+    when_free
+        Map and density at once.
     """
 
-    place: np.ndarray
+    place: np.ndarray | slice
     into: Map
     density: Density
+    when_free: FreeDensity
 
 
 @dataclass(frozen=True)
@@ -120,13 +188,22 @@ def free_sites(priors: Mapping[str, Prior], shapes: Sequence[tuple[str, tuple[in
     for place, prior in enumerate(each):
         unbounded = tuple(np.isinf(prior.support))
         kinds.setdefault((prior.name, tuple(name for name, _ in prior.arguments), unbounded), []).append(place)
-    groups = [
-        CoordinateGroup(
-            np.array(found), map_into(*(each[one].support for one in found)), density_of(*(each[one] for one in found))
-        )
-        for found in kinds.values()
-    ]
-    return FreeSites(places, tuple(groups))
+    return FreeSites(places, tuple(_group(found, [each[one] for one in found]) for found in kinds.values()))
+
+
+def _group(places: Sequence[int], priors: Sequence[Prior]) -> CoordinateGroup:
+    """Put coordinates of one kind together."""
+    into, density = map_into(*(prior.support for prior in priors)), density_of(*priors)
+    simpler = WHEN_FREE.get(priors[0].name)
+    if simpler is None:
+        when_free = _composed(into, density)
+    else:
+        columns = zip(*(prior.arguments for prior in priors), strict=True)
+        when_free = simpler(**{column[0][0]: np.array([number for _, number in column]) for column in columns})
+    first, last = places[0], places[-1] + 1
+    # Coordinates that follow each other are cut out without a copy.
+    place = slice(first, last) if last - first == len(places) else np.array(places)
+    return CoordinateGroup(place, into, density, when_free)
 
 
 Likelihood = Callable[[Mapping[str, np.ndarray], Any], tuple[np.ndarray, Mapping[str, np.ndarray], Any]]
@@ -188,15 +265,16 @@ class ManyPositions:
         values, slopes, priors = (np.empty(positions.shape) for _ in range(3))
         with np.errstate(all="ignore"):
             for group in self.sites.groups:
-                value, slope, log_slope, bend = group.into(positions[:, group.place])
-                height, tilt = group.density(value)
-                total += (height + log_slope).sum(axis=1)
-                values[:, group.place], slopes[:, group.place] = value, slope
-                priors[:, group.place] = tilt * slope + bend
+                value, slope, height, tilt = group.when_free(positions[:, group.place])
+                total += height.sum(axis=1)
+                values[:, group.place], slopes[:, group.place], priors[:, group.place] = value, slope, tilt
             height, by_value, hint = self.likelihood(self.sites.by_site(values), hint)
             total += height
             for name, place in self.sites.places.items():
                 gradient[:, place] = by_value[name]
-            gradient = gradient * slopes + priors
+            gradient *= slopes
+            gradient += priors
+        if np.isfinite(total).all() and np.isfinite(gradient).all():
+            return total, gradient, hint
         finite = np.isfinite(total) & np.isfinite(gradient).all(axis=1)
         return np.where(finite, total, -np.inf), np.where(finite[:, None], gradient, 0.0), hint

@@ -12,7 +12,8 @@ from bayeslaw.cli import app
 from bayeslaw.errors import InputError
 from bayeslaw.fitting.fit_reading import load_fit
 from bayeslaw.fitting.fits import fit
-from bayeslaw.fitting.joint_posterior import BLOCKS
+from bayeslaw.fitting.joint_posterior import BLOCKS, log_likelihood_at
+from bayeslaw.fitting.joint_tree import model_of_fit
 from bayeslaw.joint.law import JointLaw
 from bayeslaw.laws import PowerLaw
 
@@ -30,6 +31,17 @@ def test_statistics_of_blocks_are_in_a_group_of_their_own(file_of_fit):
     assert float(blocks["r_hat_max"].max()) < 1.1
     assert float(blocks["ess_bulk_min"].min()) > 10
     assert float(blocks["ess_tail_min"].min()) > 10
+
+
+@pytest.mark.parametrize("sampler", ["hmc", pytest.param("nuts", marks=pytest.mark.slow)])
+def test_the_likelihood_of_draws_is_what_the_densities_give(sampler, file_of_fit):
+    """It is kept from sampling, without the prior and the maps from free coordinates."""
+    hmc = sampler == "hmc"
+    fitted = load_fit(file_of_fit("quick_joint")) if hmc else fit(JointLaw(), small_losses(), draws=50, sampler=sampler)
+    model = model_of_fit(fitted)
+    expected = log_likelihood_at(model, {name: fitted.values()[name] for name in model.sites})
+    found = fitted.tree["sample_stats"]["joint_log_likelihood"].to_numpy().ravel()
+    np.testing.assert_allclose(found, expected, rtol=1e-7)
 
 
 def share_below(draws, bound):
