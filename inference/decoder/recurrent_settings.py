@@ -21,7 +21,6 @@ from inference.decoder.mixer_settings import (
 from inference.decoder.mlp_scales import MLPScales
 from inference.decoder.routed_settings import DEEPSEEK3, LOCAL, QWEN, by_steps, experts_where, some_experts
 from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
-from inference.decoder.setting_checks import refuse_setting
 
 # Attention and MLPs read these; without either they are as small as can be.
 MIXERS_ALONE = {"position": "none", "heads": 1, "key_value_heads": 1, "head_width": 1, "mlp_width": 1}
@@ -190,8 +189,6 @@ def zamba2_settings(hf: Any) -> Settings:
     kinds = {"linear_attention": "mamba2", "hybrid": "shared_block_mamba2"}
     mixers = tuple(kind_of(kind, kinds) for kind in hf.layers_block_type)
     sharing = [layer for layer, mixer in enumerate(mixers) if mixer == "shared_block_mamba2"]
-    if hf.num_mem_blocks < 1:
-        raise refuse_setting("num_mem_blocks", hf.num_mem_blocks, "1 or more")
     memory = {layer: use % hf.num_mem_blocks for use, layer in enumerate(sharing)}
     mamba2 = Mamba2(
         heads=hf.n_mamba_heads,
