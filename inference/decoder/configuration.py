@@ -244,7 +244,8 @@ class DecoderConfig:
         if max(widths, default=0) > max([self.head_width, *heads]):
             raise refuse_setting("the rotated dimensions", widths, f"one number of at most {self.head_width}")
         if len({*widths}) > 1 and [widths[rope] for rope in self.layer_rope] != rotated:
-            raise refuse_setting("the rotated dimensions", widths, "one number, or the rotated width of each layer")
+            accepted = "one number, or the whole head width of each layer, or the rotated width that it states"
+            raise refuse_setting("the rotated dimensions", widths, accepted)
 
     @property
     def scale(self) -> float:
