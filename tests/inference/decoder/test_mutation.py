@@ -173,8 +173,8 @@ def wrong_layers(config: DecoderConfig) -> Iterator[tuple[str, dict]]:
         most = max(config.layer_memory)
         swapped = tuple(most - memory if memory >= 0 else memory for memory in config.layer_memory)
         for first, mixer in enumerate(config.layer_mixer):
-            # What is read alone is another's, or weights that are shared.
-            if mixer in ("reused_attention", "shared_block_mamba2") and most > 0:
+            # What is read alone is another's.
+            if mixer == "reused_attention" and most > 0:
                 memories = (*config.layer_memory[:first], *swapped[first:])
                 yield "layer_memory of readers", {"layer_memory": memories}
                 break
