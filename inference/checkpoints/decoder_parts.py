@@ -15,7 +15,7 @@ from inference.checkpoints.sharding import weight_sharding
 from inference.checkpoints.weight_memory import WeightMemory
 from inference.checkpoints.weights import check_tied_head, fill, plan_weights
 from inference.decoder.configuration import DecoderConfig
-from inference.decoder.layer_plan import BlockKind
+from inference.decoder.layer_plan import SHARED, BlockKind
 from inference.decoder.stored_pieces import Piece
 
 # What the first block is given is made of these; the last part has all else that lies outside of blocks.
@@ -31,7 +31,8 @@ class PartParameter:
     Attributes
     ----------
     path
-        Its place in the module that the part fills: a block, or the decoder.
+        Its place in the module that the part fills: a block, or the decoder; behind ``"shared"`` that in what a block
+        shares with others.
     variable
         The parameter in the whole decoder; only its kind counts.
     shape
@@ -96,7 +97,7 @@ class DecoderPart:
         Returns
         -------
         flax.nnx.State
-            Its parameters, for `flax.nnx.update` of the block or decoder.
+            Its parameters by their paths.
 
         Raises
         ------
@@ -135,7 +136,7 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
     config, _, variables, pieces = plan_weights(checkpoint)
     if config.tied:
         check_tied_head(checkpoint, pieces["embedding", "weight"][0].sources[0].name)
-    outer = {path: variable for path, variable in variables.items() if path[0] != "blocks"}
+    outer = {path: variable for path, variable in variables.items() if path[0] not in ("blocks", SHARED)}
     first = [path for path in outer if path[0] in EMBEDDING and path != LAYER_TABLE]
     last = [path for path in outer if path[0] not in EMBEDDING or (config.tied and path[0] == "embedding")]
 
@@ -144,9 +145,14 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
         return DecoderPart(checkpoint, config, name, found)
 
     blocks: dict[tuple[int, int], list[tuple]] = {}
-    for path in variables:
+    # What layers share is read anew for each of them: at most one has it in memory.
+    shared: dict[int, list[PartParameter]] = {}
+    for path, variable in variables.items():
         if path[0] == "blocks":
             blocks.setdefault((path[1], path[2]), []).append(path)
+        if path[0] == SHARED:
+            found = PartParameter((SHARED, *path[2:]), variable, tuple(variable.shape), pieces[path])
+            shared.setdefault(path[1], []).append(found)
     parts = [outside("the embedding", first)]
     for layer, run, place, repeat in _layers(config):
         found = tuple(
@@ -154,6 +160,7 @@ def decoder_parts(checkpoint: Checkpoint) -> list[DecoderPart]:
             for path in blocks.get((run, place), [])
         )
         kind = config.layer_plan[run].unit[place]
+        found = (*found, *shared.get(kind.memory, []))
         parts.append(DecoderPart(checkpoint, config, f"layer {layer + 1}", found, layer, kind))
     parts.append(outside("the head", last))
     if LAYER_TABLE not in outer:

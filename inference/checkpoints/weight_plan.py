@@ -74,7 +74,7 @@ class WeightPlan:
         if leaf == "head_bias":
             stem, leaf = "head", "bias"
         if place.layers is None:
-            return [self._piece(stem, leaf, None, tuple(shape))]
+            return [self._piece(stem, leaf, place.first, tuple(shape))]
         return [self._piece(stem, leaf, layer, tuple(shape[1:])) for layer in place.layers]
 
     def _piece(self, stem: str, leaf: str, layer: int | None, shape: tuple[int, ...]) -> Piece:

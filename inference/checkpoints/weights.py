@@ -31,7 +31,7 @@ BUFFERS = re.compile(
 )
 VISION = re.compile(
     r"(?:^|\.)(?:vision_tower|vision_model|audio_tower|multi_modal_projector|vision_embed_tokens|vision_embedder|visual"
-    r"|embed_(?:vision|audio))\."
+    r"|embed_(?:vision|audio)|(?:vision|audio)_tokenizer)\."
 )
 # Names that the head has beside the embedding where these are one; "decoder.weight" is a prefix and a name.
 TIED_HEADS = ("lm_head.weight", "embed_out.weight", "output_projection.weight", "weight")

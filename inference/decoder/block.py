@@ -15,7 +15,7 @@ from inference.decoder.halving import Halving
 from inference.decoder.handed_on import EMBEDDINGS, Handed, memory_name
 from inference.decoder.layer_embeddings import LayerGate
 from inference.decoder.layer_plan import BlockKind
-from inference.decoder.layers import LayerInputs, Norm
+from inference.decoder.layers import FIRST_STATES, LayerInputs, Norm
 from inference.decoder.low_rank_residual import LowRankBranch
 from inference.decoder.mixers import MIXERS
 from inference.decoder.residual_factors import ResidualFactors
@@ -97,10 +97,12 @@ class Block(nnx.Module):
         return Handed(_through(self.layer_scale, after.x), {**after.beside, **kept})
 
     def _memory(self, beside: Mapping[str, jax.Array]) -> dict[str, jax.Array]:
-        """Return what the mixer reads of an earlier one."""
-        declared = getattr(MIXERS.get(self.mixer), "read_widths", None)
+        """Return what the mixer reads of an earlier one, and of what the first block was given."""
+        mixer = MIXERS.get(self.mixer)
+        declared = getattr(mixer, "read_widths", None)
         parts = () if declared is None else declared(self.config)
-        return {part: beside[memory_name(part, self.memory)] for part in parts}
+        first = (FIRST_STATES,) if getattr(mixer, "reads_first_states", False) else ()
+        return {name: beside[name] for name in first} | {part: beside[memory_name(part, self.memory)] for part in parts}
 
     def _branches(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, dict[str, jax.Array]]:
         """Add both branches to hidden states; return what the mixer hands on as well."""

@@ -104,7 +104,9 @@ class DecoderConfig:
         its kind; -1 for none. Empty for none in all.
     layer_settings
         Fields, and their values, in which each layer differs from what is said here; empty for none. Where rotary
-        embeddings differ in width, every layer gives its ``head_width``, all of which is rotated.
+        embeddings differ in width, every layer gives its ``rotated_width``, or its ``head_width`` if all is rotated.
+    rotated_width
+        How many of a head's dimensions are rotated; 0 for as many as the widest rotary embedding has.
     layer_scaled
         Whether a stored number of each layer multiplies what it gives.
     parts
@@ -173,6 +175,7 @@ class DecoderConfig:
     mixer_placement: tuple[tuple[str, Placement], ...] = ()
     layer_memory: tuple[int, ...] = ()
     layer_settings: tuple[tuple[tuple[str, Any], ...], ...] = ()
+    rotated_width: int = 0
     layer_scaled: bool = False
     parts: tuple[object, ...] = ()
 
@@ -235,12 +238,14 @@ class DecoderConfig:
 
     def _check_rotated_widths(self) -> None:
         widths = tuple(rope.width for rope in self.ropes)
-        heads = [dict(settings).get("head_width") for settings in self.layer_settings]
-        stated = [width for width in heads if width is not None]
-        if max(widths, default=0) > max([self.head_width, *stated]):
+        stated = [dict(settings) for settings in self.layer_settings]
+        heads = [settings.get("head_width", self.head_width) for settings in stated]
+        rotated = [settings.get("rotated_width", settings.get("head_width")) for settings in stated]
+        if max(widths, default=0) > max([self.head_width, *heads]):
             raise refuse_setting("the rotated dimensions", widths, f"one number of at most {self.head_width}")
-        if len({*widths}) > 1 and [widths[rope] for rope in self.layer_rope] != heads:
-            raise refuse_setting("the rotated dimensions", widths, "one number, or the whole head width of each layer")
+        if len({*widths}) > 1 and [widths[rope] for rope in self.layer_rope] != rotated:
+            accepted = "one number, or the whole head width of each layer, or the rotated width that it states"
+            raise refuse_setting("the rotated dimensions", widths, accepted)
 
     @property
     def scale(self) -> float:

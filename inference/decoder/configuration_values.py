@@ -120,9 +120,10 @@ SIZES = (
     "linear_num_value_heads", "intermediate_size_mlp", "kv_channels", "qk_head_dim", "kv_n_heads",
     "linear_num_heads", "linear_head_dim", "short_conv_kernel_size", "attention_hidden_size", "embedding_dim",
     "global_head_dim", "num_global_key_value_heads", "vocab_size_per_layer_input", "altup_num_inputs", "laurel_rank",
+    "n_mamba_heads", "mamba_headdim", "mamba_ngroups", "adapter_rank", "attention_head_dim", "output_vocab_size",
 )  # fmt: skip
 # Sizes that may be given for each layer.
-SIZES_BY_LAYER = ("intermediate_size",)
+SIZES_BY_LAYER = ("intermediate_size", "num_attention_heads_per_layer")
 # Beside sizes, what there may be none of.
 COUNTS = (
     "num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts", "num_experts_per_tok", "moe_k",
@@ -133,6 +134,8 @@ COUNTS = (
 )  # fmt: skip
 # Of MiniMax, which weights what each adds and what it adds to.
 BRANCHES = ("full_attn", "linear_attn", "mlp")
+# Of Laguna: one gate for each head, or for each of its dimensions.
+GATINGS = ("per-head", "per-element")
 # Numbers of layers, from 0.
 LAYERS = ("first_k_dense_replace", "num_dense_layers", "moe_layer_start_index")
 SWITCH_FIELDS = (
@@ -148,6 +151,7 @@ SWITCH_FIELDS = (
     "use_expert_bias", "linear_allow_neg_eigval", "attn_temperature_tuning", "router_bias",
     "mla_use_nope", "use_grouped_topk", "moe_renormalize", "add_out_norm", "use_sandwich_norm", "use_attention_gate",
     "altup_correct_scale", "attention_k_eq_v", "enable_moe_block", "use_double_wide_mlp", "kda_safe_gate",
+    "add_bias_linear", "use_mem_rope", "use_shared_attention_adapter", "use_long_context",
 )  # fmt: skip
 RULES: dict[str, Rule] = {
     **dict.fromkeys(("rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon"), EPSILON),
@@ -198,9 +202,13 @@ RULES: dict[str, Rule] = {
     ),
     **dict.fromkeys(("num_kv_shared_layers", "altup_active_idx"), WINDOW),
     "activation_sparsity_pattern": SPARSITY,
+    "gating": Rule("true, per-head or per-element", lambda value: _is_switch(value) or value in GATINGS),
+    "num_mem_blocks": POSITIONS,
+    "moe_router_logit_softcapping": MSCALE,
     **dict.fromkeys(
         ("routed_scaling_factor", "router_scaling_factor", "route_scale", "swiglu_alpha", "swiglu_limit"), ABOVE_ZERO
     ),
+    "moe_routed_scaling_factor": ABOVE_ZERO,
     **dict.fromkeys(("decoder_sparse_step", "moe_layer_interval", "prefix_dense_sliding_window_pattern"), POSITIONS),
     **dict.fromkeys(("attn_layer_period", "expert_layer_period"), POSITIONS),
     **dict.fromkeys(("attn_layer_offset", "expert_layer_offset"), WINDOW),

@@ -65,6 +65,15 @@ DENSE_FAMILIES: dict[str, Family] = {
     "apertus": Family(
         join_settings(ATTENTION_BIASES, query_key_norm="head", gated=False), TensorNames(tensor_names.APERTUS)
     ),
+    "apertus1p5_text": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            query_key_norm="head",
+            gated=False,
+            vocabulary=lambda hf: hf.output_vocab_size or hf.vocab_size,
+        ),
+        TensorNames(tensor_names.APERTUS1P5),
+    ),
     "granite_swa": Family(
         join_settings(GRANITE, BY_TYPE, rope_by_layer, attention_sinks=True), TensorNames(tensor_names.SINKS)
     ),

@@ -23,6 +23,7 @@ FAMILIES: dict[str, Family] = {
 SUPPORTED = tuple(sorted(FAMILIES))
 # Models of text and images, and which families their text part may be of; the first one where they name none.
 MULTIMODAL: dict[str, tuple[str, ...]] = {
+    "apertus1p5": ("apertus1p5_text",),
     "aria": ("aria_text",),
     "fuyu": ("persimmon",),
     "gemma3": ("gemma3_text",),

@@ -57,6 +57,7 @@ OTHER_KINDS: dict[str, Kinds] = {
     "jetmoe": Kinds(mixers=("routed_attention",), feed_forwards=("experts",)),
     "kimi_linear": Kinds(mixers=("kimi_delta", "latent_attention"), feed_forwards=("experts", "mlp")),
     "kolibri1": Kinds(feed_forwards=("experts",)),
+    "laguna": Kinds(mixers=("gated_attention",), feed_forwards=("experts", "mlp")),
     "lfm2": Kinds(mixers=("attention", "short_convolution")),
     "lfm2_moe": Kinds(mixers=("attention", "short_convolution"), feed_forwards=("experts", "mlp")),
     "lfm3": Kinds(mixers=("attention", "head_gated_attention", "short_convolution")),
@@ -86,4 +87,5 @@ OTHER_KINDS: dict[str, Kinds] = {
     "solar_open": Kinds(feed_forwards=("experts",)),
     "xlstm": Kinds(mixers=("mlstm",)),
     "youtu": Kinds(mixers=("latent_attention",)),
+    "zamba2": Kinds(mixers=("mamba2", "shared_block_mamba2"), feed_forwards=()),
 }

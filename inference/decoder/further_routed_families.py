@@ -19,6 +19,7 @@ from inference.decoder.further_routed_settings import (
     chunked_attention,
     dbrx_settings,
     final_norm,
+    laguna_settings,
     lightning_layers,
     mixed_heads,
     shortcut_layers,
@@ -157,6 +158,29 @@ FURTHER_ROUTED_FAMILIES: dict[str, Family] = {
             layer_rope=no_rope_where(full_layers),
         ),
         TensorNames(names.KOLIBRI),
+    ),
+    "laguna": Family(
+        join_settings(
+            ATTENTION_BIASES,
+            BY_TYPE,
+            experts_where(by_type),
+            some_experts(
+                **QWEN
+                | {
+                    "scores": "sigmoid",
+                    "shares": "normalised",
+                    "corrected": True,
+                    "scale": lambda hf: float(hf.moe_routed_scaling_factor),
+                    "shared_width": lambda hf: hf.shared_expert_intermediate_size,
+                }
+            ),
+            laguna_settings,
+            layer_mixer=lambda hf: ("gated_attention",) * hf.num_hidden_layers,
+            query_key_norm="head",
+            partial_rotary=True,
+        ),
+        TensorNames(names.LAGUNA),
+        {"gating": (True, "per-head", "per-element"), "moe_router_logit_softcapping": (0.0,)},
     ),
     "beam": Family(
         join_settings(

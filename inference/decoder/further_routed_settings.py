@@ -127,6 +127,17 @@ def dbrx_settings(hf: Any) -> Settings:
     }
 
 
+def laguna_settings(hf: Any) -> Settings:
+    """Read how many heads each layer of a Laguna has, how much of them it rotates, and what gates them."""
+    shares = {kind: float(rope.get("partial_rotary_factor", 1.0)) for kind, rope in hf.rope_parameters.items()}
+    widths = [int(hf.head_dim * kind_of(kind, shares)) for kind in hf.layer_types]
+    layers = zip(hf.num_attention_heads_per_layer, widths, strict=True)
+    return {
+        "layer_settings": tuple((("heads", heads), ("rotated_width", width)) for heads, width in layers),
+        "parts": (OutputGate("softplus", by_head=hf.gating != "per-element"),),
+    }
+
+
 def beam_settings(hf: Any) -> Settings:
     """Read where a Beam rotates, and by what queries grow where it does not; its residuals go by depth."""
     ropes = {kind: rope for kind, rope in hf.rope_parameters.items() if rope is not None}

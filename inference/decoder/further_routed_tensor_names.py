@@ -135,6 +135,19 @@ ARIA: Table = CORRECTED | {
     "experts.up.weight": _aria("gate_up_proj", "fc1", 1, 2),
     "experts.down.weight": _aria("down_proj", "fc2", 0, 1),
 }
+# The first names are those of the hub, the second those within transformers.
+LAGUNA: Table = (
+    CORRECTED
+    | {name: AFMOE[name] for name in AFMOE if name.startswith("gated_attention.")}
+    | {
+        f"experts.shared.{part}": tuple(f"{MLP}{kind}.{part}_proj" for kind in ("shared_expert", "shared_experts"))
+        for part in ("gate", "up", "down")
+    }
+    | {
+        "gated_attention.gate": _LINEAR + "g_proj",
+        "experts.correction": tuple(f"{MLP}{part}.e_score_correction_bias" for part in ("experts", "gate")),
+    }
+)
 BEAM: Table = AFMOE | {
     **{name: OUTPUT_NORMS[name] for name in ("attention_output_norm", "mlp_norm", "mlp_output_norm")},
     "gated_attention.gate_bias": _LINEAR + "gate_bias",

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from bayeslaw.errors import InputError
 from inference.decoder.configuration import DecoderConfig
 from inference.decoder.layer_plan import BlockKind
+from inference.decoder.layers import FIRST_STATES
 from inference.decoder.mixers import MIXERS
 from inference.decoder.stream_settings import AlternatingUpdates, LayerEmbeddings
 
@@ -47,8 +48,8 @@ def widths_beside(config: DecoderConfig) -> dict[str, int]:
     Returns
     -------
     dict
-        Widths by name, in the order in which they are packed: further streams, embeddings of all layers, and what the
-        layer plan says that mixers hand on.
+        Widths by name, in the order in which they are packed: further streams, embeddings of all layers, what the first
+        block is given, and what the layer plan says that mixers hand on.
 
     Raises
     ------
@@ -60,7 +61,10 @@ def widths_beside(config: DecoderConfig) -> dict[str, int]:
         widths[STREAMS] = (updates.streams - 1) * config.width
     if embeddings := config.optional_part(LayerEmbeddings):
         widths[EMBEDDINGS] = embeddings.width * config.depth
-    for kind in (kind for run in config.layer_plan for kind in run.unit):
+    kinds = [kind for run in config.layer_plan for kind in run.unit]
+    if any(getattr(MIXERS.get(kind.mixer), "reads_first_states", False) for kind in kinds):
+        widths[FIRST_STATES] = config.width
+    for kind in kinds:
         read, kept = (_of_mixer(config, kind, what) for what in ("read_widths", "kept_widths"))
         if any(widths.get(name) != width for name, width in read.items()):
             problem = f"a layer reads {', '.join(read)} of the widths {[*read.values()]}, and there are {widths}"

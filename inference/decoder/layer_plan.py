@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 # Longer than any pattern of layers, and short enough that no number of layers takes long to cut.
 LONGEST_UNIT = 32
+# Where a decoder has the modules whose weights several layers share.
+SHARED = "shared"
 
 
 class BlockKind(NamedTuple):
@@ -100,6 +102,25 @@ def plan_layers(kinds: Sequence[BlockKind]) -> tuple[LayerRun, ...]:
     return tuple(plan)
 
 
+def sharers(plan: Sequence[LayerRun], memory: int) -> list[int]:
+    """Return the numbers of the layers of one memory, from 0, in their order.
+
+    Parameters
+    ----------
+    plan
+        The runs of a decoder.
+    memory
+        Number of the memory.
+
+    Returns
+    -------
+    list of int
+        The layers.
+    """
+    places = ((run, place) for run in plan for place, kind in enumerate(run.unit) if kind.memory == memory)
+    return sorted(layer for run, place in places for layer in run.layers(place))
+
+
 class WeightPlace(NamedTuple):
     """Where a parameter belongs.
 
@@ -111,11 +132,14 @@ class WeightPlace(NamedTuple):
         Its name there: ``"weight"`` or ``"bias"``.
     layers
         Numbers of the layers that it holds one after the other, or None outside of blocks.
+    first
+        Number of the first layer that reads it, of what several layers share; None for all else.
     """
 
     stem: tuple[str, ...]
     leaf: str
     layers: range | None
+    first: int | None = None
 
 
 def place_of(path: Sequence[object], plan: Sequence[LayerRun]) -> WeightPlace:
@@ -132,8 +156,11 @@ def place_of(path: Sequence[object], plan: Sequence[LayerRun]) -> WeightPlace:
     Returns
     -------
     WeightPlace
-        The place.
+        The place; that of what layers share begins with ``"shared"``, whatever its number.
     """
+    if path[0] == SHARED:
+        _, number, *stem, leaf = path
+        return WeightPlace((SHARED, *map(str, stem)), str(leaf), None, sharers(plan, int(str(number)))[0])
     if path[0] != "blocks":
         return WeightPlace(tuple(map(str, path[:-1])), str(path[-1]), None)
     _, run, place, *stem, leaf = path

@@ -21,6 +21,10 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 }
 
 
+# What `LayerInputs.kept` has of the hidden states that the first layer was given.
+FIRST_STATES = "first states"
+
+
 def held_in_place(weights: Any) -> Any:
     """Keep the compiler from converting weights of 16 bits to float32 ahead of a loop, all at once.
 
@@ -62,6 +66,8 @@ class LayerInputs(NamedTuple):
         Number of each position within its text, from 0, [row, position]; None where texts begin with their rows.
     kept
         What an earlier layer handed on to this one, by name, each [row, position, width], float32; empty for nothing.
+    shared
+        The module whose weights this layer shares with others; None for none.
     """
 
     cosines: jax.Array | None
@@ -73,6 +79,7 @@ class LayerInputs(NamedTuple):
     rotated: jax.Array | bool = True
     positions: jax.Array | None = None
     kept: Mapping[str, jax.Array] = MappingProxyType({})
+    shared: Any = None
 
 
 class Embedding(nnx.Module):

@@ -130,6 +130,25 @@ class SideBySide:
 
 
 @dataclass(frozen=True)
+class SharedBlock:
+    """Settings of the mixer.
+
+    Attributes
+    ----------
+    rank
+        Width between the two linear maps that a layer adds to each one of a block that layers share.
+    attention_adapters
+        Whether it adds some to the maps of queries, keys and values, beside those to the MLP.
+    """
+
+    rank: int
+    attention_adapters: bool = False
+
+    def __post_init__(self) -> None:
+        check_sizes(self, "rank")
+
+
+@dataclass(frozen=True)
 class GatedDelta:
     """Settings of the mixer.
 

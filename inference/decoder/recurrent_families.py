@@ -25,6 +25,7 @@ from inference.decoder.recurrent_settings import (
     recurrent_gemma_settings,
     rope_of_text,
     short_convolution_part,
+    zamba2_settings,
 )
 from inference.decoder.tensor_names import TensorNames
 
@@ -75,6 +76,13 @@ RECURRENT_FAMILIES: dict[str, Family] = {
     ),
     "nemotron_h": Family(
         nemotron_h_settings, TensorNames(names.NEMOTRON_H, ignored=FURTHER_TOKENS), {"moe_latent_size": (None,)}
+    ),
+    # What the reference makes of a longer context differs between its versions; where the head is not the embedding, it
+    # shares no block either.
+    "zamba2": Family(
+        zamba2_settings,
+        TensorNames(names.ZAMBA2),
+        {"use_long_context": (False,), "tie_word_embeddings": (True,)},
     ),
     "jamba": Family(jamba_settings, TensorNames(names.JAMBA)),
     "lfm2": Family(

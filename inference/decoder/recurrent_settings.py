@@ -9,7 +9,15 @@ import numpy as np
 from bayeslaw.errors import InputError
 from inference.decoder.configuration_reading import Settings, activation
 from inference.decoder.expert_settings import Experts
-from inference.decoder.mixer_settings import GatedDelta, GatedLinearUnit, Mamba, Mamba2, ShortConvolution, SideBySide
+from inference.decoder.mixer_settings import (
+    GatedDelta,
+    GatedLinearUnit,
+    Mamba,
+    Mamba2,
+    SharedBlock,
+    ShortConvolution,
+    SideBySide,
+)
 from inference.decoder.mlp_scales import MLPScales
 from inference.decoder.routed_settings import DEEPSEEK3, LOCAL, QWEN, by_steps, experts_where, some_experts
 from inference.decoder.routed_settings import EVERYWHERE as ALL_LAYERS
@@ -173,6 +181,35 @@ def granite_hybrid_settings(hf: Any) -> Settings:
         "residual_scale": float(hf.residual_multiplier),
         "embedding_scale": float(hf.embedding_multiplier),
         "logit_scale": 1 / hf.logits_scaling,
+    }
+
+
+def zamba2_settings(hf: Any) -> Settings:
+    """Read which layers of a Zamba 2 read what a shared block gives, and which block each shares."""
+    kinds = {"linear_attention": "mamba2", "hybrid": "shared_block_mamba2"}
+    mixers = tuple(kind_of(kind, kinds) for kind in hf.layers_block_type)
+    sharing = [layer for layer, mixer in enumerate(mixers) if mixer == "shared_block_mamba2"]
+    memory = {layer: use % hf.num_mem_blocks for use, layer in enumerate(sharing)}
+    mamba2 = Mamba2(
+        heads=hf.n_mamba_heads,
+        head_width=hf.mamba_headdim,
+        groups=hf.mamba_ngroups,
+        state_width=hf.mamba_d_state,
+        taps=hf.mamba_d_conv,
+        input_bias=bool(hf.add_bias_linear),
+        output_bias=bool(hf.add_bias_linear),
+        shortest_step=float(hf.time_step_min),
+        norm_groups=hf.mamba_ngroups,
+    )
+    return {
+        "position": "rope" if hf.use_mem_rope else "none",
+        "layer_mixer": mixers,
+        "layer_feed_forward": ("none",) * len(mixers),
+        "layer_memory": tuple(memory.get(layer, -1) for layer in range(len(mixers))),
+        "bare_layers": tuple(sharing),
+        "attention_scale": (hf.attention_head_dim / 2) ** -0.5,
+        "mlp_bias": bool(hf.add_bias_linear),
+        "parts": (mamba2, SharedBlock(hf.adapter_rank, bool(hf.use_shared_attention_adapter))),
     }
 
 

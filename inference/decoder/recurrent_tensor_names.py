@@ -85,6 +85,32 @@ NEMOTRON_H: Names = {
     "experts.shared.up": "layers.{}.mixer.shared_experts.up_proj",
     "experts.shared.down": "layers.{}.mixer.shared_experts.down_proj",
 }
+_BLOCK = "layers.{}.shared_transformer."
+_ADAPTERS = _BLOCK.replace("{}", "{first}")
+_MLP_ADAPTER = _ADAPTERS + "feed_forward.gate_up_proj_adapter_list.{use}."
+ZAMBA2: Names = {
+    "embedding": "embed_tokens",
+    "final_norm": "final_layernorm",
+    "head": "lm_head",
+    "attention_norm": "layers.{}.input_layernorm",
+    **_mamba2("layers.{}.mamba."),
+    **_mamba2("layers.{}.mamba_decoder.mamba.", "shared_block_mamba2.mamba2"),
+    "shared_block_mamba2.norm": "layers.{}.mamba_decoder.input_layernorm",
+    "shared_block_mamba2.linear": "layers.{}.linear",
+    "shared.norm": _BLOCK + "input_layernorm",
+    **{f"shared.attention.{name}": f"{_BLOCK}self_attn.{name[0]}_proj" for name in ("query", "key", "value", "output")},
+    "shared.mlp_norm": _BLOCK + "pre_ff_layernorm",
+    "shared.mlp.gate_up": _BLOCK + "feed_forward.gate_up_proj",
+    "shared.mlp.down": _BLOCK + "feed_forward.down_proj",
+    **{
+        f"shared_block_mamba2.adapters.{name}.{part}": f"{_ADAPTERS}self_attn.linear_{name[0]}_adapter_list.{{use}}.{i}"
+        for name in ("query", "key", "value")
+        for i, part in enumerate(("down", "up"))
+    },
+    "shared_block_mamba2.adapters.inside_down": _MLP_ADAPTER + "0",
+    "shared_block_mamba2.adapters.gate": HeadRows(_MLP_ADAPTER + "1", 0, 2, by_head=False),
+    "shared_block_mamba2.adapters.up": HeadRows(_MLP_ADAPTER + "1", 1, 2, by_head=False),
+}
 LFM2: Names = {
     **LLAMA,
     "final_norm": "embedding_norm",

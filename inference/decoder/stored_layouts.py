@@ -154,6 +154,25 @@ class ExpertRows:
 
 
 @dataclass(frozen=True)
+class FirstRows:
+    """A tensor whose first rows are a parameter; it may have more.
+
+    Attributes
+    ----------
+    name
+        Its name.
+    """
+
+    name: str
+
+    def piece(self, wanted: Wanted) -> Piece:
+        """Return what fills a parameter."""
+        name, (count, *rest) = wanted.named(self.name), wanted.shape
+        stored = max(wanted.stored_rows(name), count)
+        return Piece((Source(name, (stored, *rest), rows=range(count) if stored > count else None),))
+
+
+@dataclass(frozen=True)
 class FirstEntry:
     """A tensor of one entry, [1, ...], that holds a parameter.
 
@@ -219,4 +238,4 @@ class JoinedTensors:
         return Piece(tuple(sources), joined=True)
 
 
-TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstEntry | PaddedShape | JoinedTensors
+TensorName = str | StackedTensor | HeadRows | ExpertRows | FirstRows | FirstEntry | PaddedShape | JoinedTensors

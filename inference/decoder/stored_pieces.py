@@ -96,5 +96,12 @@ class Wanted:
         return range(min((*self.shape, 1)[0], self.tensors + 1))
 
     def named(self, name: str) -> str:
-        """Return the whole name of a tensor."""
-        return name.format(self.layer) + self.suffix
+        """Return the whole name of a tensor; in it ``{first}`` and ``{use}`` are as `sharing` says."""
+        places = self.sharing() if "{first}" in name else {}
+        return name.format(self.layer, **places) + self.suffix
+
+    def sharing(self) -> dict[str, int]:
+        """Return the first layer that shares weights with this one, and how many layers with any came before it."""
+        memories, layer = self.config.layer_memory, self.layer
+        assert layer is not None
+        return {"first": memories.index(memories[layer]), "use": sum(one >= 0 for one in memories[:layer])}

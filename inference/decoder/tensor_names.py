@@ -2,7 +2,8 @@
 
 Names lack the base model's prefix (``model.``, ``transformer.``, ...), which some checkpoints do not have and some have
 twice; ``{}`` is the number of the layer and ``*`` that of an entry of the parameter's first dimension, such as a head
-or an expert. A tuple lists alternatives.
+or an expert. Of layers that share weights ``{first}`` is the number of the first that has the same, under which these
+lie, and ``{use}`` how many layers with shared weights come before. A tuple lists alternatives.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from inference.decoder.stored_layouts import TensorName
+from inference.decoder.stored_layouts import FirstRows, TensorName
 
 FusedLayout = Literal["concatenated", "grouped", "quarters"]
 Names = Mapping[str, TensorName | tuple[TensorName, ...]]
@@ -104,6 +105,8 @@ APERTUS: Names = LLAMA | {
     "mlp.xielu.slope": "layers.{}.mlp.act_fn.beta",
     "mlp.xielu.largest": "layers.{}.mlp.act_fn.eps",
 }
+# No score reads rows of tokens that the head does not have, which stand for images and sounds.
+APERTUS1P5: Names = APERTUS | {"embedding": FirstRows("embed_tokens")}
 NANOCHAT: Names = LLAMA | {"mlp.up": "layers.{}.mlp.fc1", "mlp.down": "layers.{}.mlp.fc2"}
 HUNYUAN: Names = LLAMA | {
     "attention.query_norm": "layers.{}.self_attn.query_layernorm",

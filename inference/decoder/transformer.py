@@ -17,7 +17,16 @@ from inference.decoder.head_transform import HeadTransform
 from inference.decoder.layer_embeddings import LayerTable
 from inference.decoder.layer_inputs import layer_inputs
 from inference.decoder.layer_plan import BlockKind, LayerRun
-from inference.decoder.layers import ACTIVATIONS, Embedding, LayerInputs, Linear, Norm, held_in_place
+from inference.decoder.layers import (
+    ACTIVATIONS,
+    FIRST_STATES,
+    Embedding,
+    LayerInputs,
+    Linear,
+    Norm,
+    held_in_place,
+)
+from inference.decoder.shared_parts import shared_parts
 from inference.decoder.sinusoids import sinusoids
 from inference.decoder.stream_settings import LayerEmbeddings
 
@@ -31,19 +40,23 @@ def _stacked(config: DecoderConfig, run: LayerRun) -> Any:
     return nnx.List([one(kind) for kind in run.unit])
 
 
-def _through_run(run: LayerRun, unit: Any, handed: Handed, inputs: Callable[[jax.Array], LayerInputs]) -> Handed:
+def _through_run(
+    run: LayerRun, unit: Any, handed: Handed, inputs: Callable[[jax.Array], LayerInputs], *, shared: Any
+) -> Handed:
     """Pass what is handed on through the layers of a run; `inputs` are those of a layer by its number."""
-    graph, weights = nnx.split(unit)
+    (graph, stacks), (shared_graph, common) = nnx.split(unit), nnx.split(shared)
 
     def through(state: tuple[Handed, Any], repeat: jax.Array) -> tuple[tuple[Handed, Any], None]:
         handed, weights = state
-        weights = held_in_place(weights)
-        of_repeat = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, repeat, keepdims=False), weights)
+        weights = stacks, common = held_in_place(weights)
+        of_repeat = jax.tree.map(lambda stacked: jax.lax.dynamic_index_in_dim(stacked, repeat, keepdims=False), stacks)
+        parts = dict(enumerate(nnx.merge(shared_graph, common)))
         for place, block in enumerate(nnx.merge(graph, of_repeat)):
-            handed = block(handed, inputs(run.first + repeat * len(run.unit) + place))
+            of_layer = inputs(run.first + repeat * len(run.unit) + place)
+            handed = block(handed, of_layer._replace(shared=parts.get(run.unit[place].memory)))
         return (handed, weights), None
 
-    return jax.lax.scan(through, (handed, weights), jnp.arange(run.repeats))[0][0]
+    return jax.lax.scan(through, (handed, (stacks, common)), jnp.arange(run.repeats))[0][0]
 
 
 class Decoder(nnx.Module):
@@ -70,6 +83,7 @@ class Decoder(nnx.Module):
         self.streams = StreamMaps(config) if STREAMS in widths_beside(config) else None
         # The blocks of a run lie stacked in one, so that one compiled body serves any depth.
         self.blocks = nnx.List([_stacked(config, run) for run in config.layer_plan])
+        self.shared = nnx.List(shared_parts(config))
         self.streams_back = StreamMaps(config) if self.streams is not None else None
         self.halving = config.optional_part(Halving)
         final = config.optional_part(FinalNorm)
@@ -110,7 +124,7 @@ class Decoder(nnx.Module):
         handed = self.embed(tokens, positions=positions)
         inputs = layer_inputs(self.config, lengths, length, positions=positions)
         for run, unit in zip(self.config.layer_plan, self.blocks, strict=True):
-            handed = _through_run(run, unit, handed, inputs)
+            handed = _through_run(run, unit, handed, inputs, shared=self.shared)
         return self.finish(handed)
 
     def embed(self, tokens: jax.Array, rows: jax.Array | None = None, *, positions: jax.Array | None = None) -> Handed:
@@ -135,6 +149,8 @@ class Decoder(nnx.Module):
         beside = {name: jnp.zeros((*shape, width)) for name, width in widths.items()}
         if self.layer_table is not None:
             beside[EMBEDDINGS] = self.layer_table(x, self.layer_rows(tokens) if rows is None else rows)
+        if FIRST_STATES in beside:
+            beside[FIRST_STATES] = x
         if self.streams is not None:
             beside[STREAMS] = self.streams.split(x)
         return Handed(x, beside)

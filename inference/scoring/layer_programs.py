@@ -15,7 +15,8 @@ from inference.decoder.configuration import DecoderConfig
 from inference.decoder.handed_on import EMBEDDINGS, Handed, pack, unpack
 from inference.decoder.head import target_log_probabilities
 from inference.decoder.layer_inputs import layer_inputs
-from inference.decoder.layer_plan import BlockKind
+from inference.decoder.layer_plan import SHARED, BlockKind
+from inference.decoder.shared_parts import shared_part
 from inference.decoder.transformer import Decoder
 
 
@@ -112,7 +113,7 @@ def through_block(
     kind
         What the block is made of.
     state
-        Its parameters.
+        Its parameters, and behind ``"shared"`` those of what it shares with other blocks.
     packed
         What is handed on, [row, position, packed width], float32.
     lengths
@@ -128,8 +129,12 @@ def through_block(
         What is handed on, [row, position, packed width], float32.
     """
     inputs = layer_inputs(config, lengths, packed.shape[1], positions=positions)
-    block = _filled(nnx.eval_shape(lambda: Block(config, kind)), state)
-    return pack(config, block(unpack(config, packed), inputs(layer)))
+    block, shared = nnx.eval_shape(lambda: Block(config, kind)), nnx.eval_shape(lambda: shared_part(config, kind))
+    flat = nnx.to_flat_state(state)
+    block = _filled(block, nnx.from_flat_state({path: one for path, one in flat if path[0] != SHARED}))
+    if shared is not None:
+        shared = _filled(shared, nnx.from_flat_state({path[1:]: one for path, one in flat if path[0] == SHARED}))
+    return pack(config, block(unpack(config, packed), inputs(layer)._replace(shared=shared)))
 
 
 @partial(jax.jit, static_argnames="config")

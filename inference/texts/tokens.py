@@ -202,7 +202,7 @@ class TextTokenizer:
     def _check_id(self, number: int, what: str) -> None:
         if self.vocabulary is not None and number >= self.vocabulary:
             token = self._backend.id_to_token(number)
-            problem = f"{what} has the token {token!r} of id {number}, and the decoder's embedding has no such row"
+            problem = f"{what} has the token {token!r} of id {number}, and the decoder knows no such token"
             fix = "use the tokenizer that the checkpoint was trained with"
             raise InputError(problem, f"ids below {self.vocabulary}", fix)
 

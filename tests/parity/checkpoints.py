@@ -9,7 +9,7 @@ import jax
 import numpy as np
 from flax import nnx
 from parity.cases import Case
-from parity.seeded import seeded_ids, seeded_tensor
+from parity.seeded import scored_vocabulary, seeded_ids, seeded_tensor
 from parity.stored import read_reference, tensor_shapes
 from safetensors.numpy import save_file
 
@@ -42,7 +42,7 @@ def write_checkpoint(
 
 def case_ids(case: Case) -> list[np.ndarray]:
     """Return the token ids of a case's texts."""
-    return seeded_ids(case.name, case.lengths, read_reference(case.name)["config"]["vocab_size"])
+    return seeded_ids(case.name, case.lengths, scored_vocabulary(read_reference(case.name)["config"]))
 
 
 # Compiling takes most of the time: without its last optimisations it takes half as long.

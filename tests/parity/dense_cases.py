@@ -134,6 +134,8 @@ DENSE_CASES = [
     ),
     Case("apertus", SMALL | {"rope_parameters": LLAMA3}),
     Case("apertus/silu", SMALL | {"hidden_act": "silu", "attention_bias": True, "tie_word_embeddings": True}),
+    Case("apertus1p5_text", SMALL | {"rope_parameters": LLAMA3, "output_vocab_size": 41}),
+    Case("apertus1p5_text/whole", SMALL | {"hidden_act": "silu", "attention_bias": True}),
     Case("granite_swa", SMALL | MULTIPLIERS | {"num_hidden_layers": 5, "sliding_window": 6}),
     Case(
         "granite_swa/bases",

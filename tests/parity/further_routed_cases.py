@@ -69,6 +69,15 @@ KOLIBRI = {name: value for name, value in QWEN.items() if name != "intermediate_
     "norm_topk_prob": True,
     **WINDOWS,
 }
+LAGUNA = QWEN | {
+    "num_experts": 6,
+    "head_dim": 16,
+    "num_attention_heads_per_layer": [4, 8, 6],
+    "shared_expert_intermediate_size": 28,
+    "moe_routed_scaling_factor": 1.7,
+    **WINDOWS,
+    **BOTH,
+}
 BEAM = QWEN | {"num_experts": 6, "head_dim": 16, "n_group": 3, "topk_group": 2, **WINDOWS, **BOTH}
 
 FURTHER_ROUTED_CASES = [
@@ -181,6 +190,27 @@ FURTHER_ROUTED_CASES = [
     ),
     Case("kolibri1", KOLIBRI),
     Case("kolibri1/scores", KOLIBRI | {"norm_topk_prob": False, "layer_types": ["sliding_attention"] * 3}),
+    Case("laguna", LAGUNA),
+    Case(
+        "laguna/elements",
+        LAGUNA
+        | {
+            "gating": "per-element",
+            "attention_bias": True,
+            "tie_word_embeddings": True,
+            "rope_parameters": {
+                "sliding_attention": PARTIAL | {"rope_theta": 1e4},
+                "full_attention": {
+                    "rope_type": "yarn",
+                    "rope_theta": 100.0,
+                    "factor": 4.0,
+                    "original_max_position_embeddings": 32,
+                    "beta_fast": 2.0,
+                    "beta_slow": 0.5,
+                },
+            },
+        },
+    ),
     Case("beam", BEAM),
     Case(
         "beam/all",

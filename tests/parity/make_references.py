@@ -17,7 +17,7 @@ import numpy as np
 import torch
 import transformers
 from parity.cases import CASES, Case
-from parity.seeded import seeded_ids, seeded_tensor
+from parity.seeded import scored_vocabulary, seeded_ids, seeded_tensor
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -88,7 +88,7 @@ def make_reference(case: Case) -> dict[str, Any]:
         model, shapes = reference_model(case, Path(name))
         config = json.loads((Path(name) / "config.json").read_text())
         exact = reference_model(case, Path(name), dtype=torch.float64)[0]
-    texts = seeded_ids(case.name, case.lengths, config["vocab_size"])
+    texts = seeded_ids(case.name, case.lengths, scored_vocabulary(config))
     runs = [log_probabilities(model, ids) for ids in texts]
     # Some families make numbers of their own in the default type.
     torch.set_default_dtype(torch.float64)

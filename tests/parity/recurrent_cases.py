@@ -131,6 +131,21 @@ LFM2_MOE = {name: value for name, value in LFM2.items() if name != "block_multip
     "moe_intermediate_size": 24,
     "routed_scaling_factor": 1.5,
 }
+# Five layers share two blocks; steps are bounded often.
+ZAMBA2 = ATTENTION | {
+    "num_hidden_layers": 7,
+    "layers_block_type": ["linear_attention", *["hybrid"] * 3, "linear_attention", *["hybrid"] * 2],
+    "num_key_value_heads": 4,
+    "num_mem_blocks": 2,
+    "use_shared_attention_adapter": True,
+    "adapter_rank": 6,
+    "use_mem_rope": True,
+    "mamba_d_state": 6,
+    "mamba_ngroups": 2,
+    "n_mamba_heads": 8,
+    "chunk_size": 16,
+    "time_step_min": 0.15,
+}
 
 RECURRENT_CASES = [
     Case("mamba", MAMBA, CHUNKS),
@@ -151,6 +166,22 @@ RECURRENT_CASES = [
     Case("granitemoehybrid/rope", GRANITE | {"position_embedding_type": "rope", "attention_bias": True}, CHUNKS),
     Case("nemotron_h", NEMOTRON_H, CHUNKS),
     Case("nemotron_h/bias", NEMOTRON_H | {"use_bias": True, "mlp_bias": True, "use_conv_bias": False}, CHUNKS),
+    Case("zamba2", ZAMBA2, CHUNKS),
+    Case(
+        "zamba2/plain",
+        ZAMBA2
+        | {
+            "num_hidden_layers": 4,
+            "layers_block_type": ["hybrid", "linear_attention", "hybrid", "hybrid"],
+            "num_key_value_heads": 2,
+            "num_mem_blocks": 1,
+            "use_shared_attention_adapter": False,
+            "use_mem_rope": False,
+            "add_bias_linear": True,
+            "hidden_act": "silu",
+        },
+        CHUNKS,
+    ),
     Case("lfm2", LFM2, CHUNKS),
     Case("lfm2/bias", LFM2 | {"conv_bias": True, "conv_L_cache": 4, "block_auto_adjust_ff_dim": False}, CHUNKS),
     Case("lfm3", LFM3, CHUNKS),

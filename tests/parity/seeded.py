@@ -1,7 +1,8 @@
 """Weights and token ids that depend on their names alone, so that references need not store them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +70,11 @@ def seeded_tensor(case: str, name: str, shape: Sequence[int]) -> np.ndarray:
         centre = 0 if name.endswith("bias") or case.split("/")[0] in ONE_LESS else 1
         return np.asarray(np.float32(VECTOR_SCALE) * noise + np.float32(centre))
     return np.float32(MATRIX_SCALE) * noise
+
+
+def scored_vocabulary(config: Mapping[str, Any]) -> int:
+    """Return how many tokens the head of a configuration has, which may be fewer than the embedding."""
+    return config.get("output_vocab_size") or config["vocab_size"]
 
 
 def seeded_ids(case: str, lengths: Sequence[int], vocabulary: int) -> list[np.ndarray]:

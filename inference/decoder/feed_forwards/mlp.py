@@ -32,11 +32,14 @@ class MLP(nnx.Module):
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Map [row, position, width] to the same."""
+        return self.from_inside(None if self.gate is None else self.gate(x), self.up(x))
+
+    def from_inside(self, gate: jax.Array | None, up: jax.Array) -> jax.Array:
+        """Return what the part gives, [row, position, width], of its gates, if it has any, and what they multiply."""
         activation = ACTIVATIONS[self.activation] if self.xielu is None else self.xielu
-        up = self.up(x)
-        if self.gate is None:
+        if gate is None:
             return self.down(activation(up.astype(jnp.float32)))
-        gate = self._thinned(self.gate(x).astype(jnp.float32))
+        gate = self._thinned(gate.astype(jnp.float32))
         return self.down(activation(gate) * up.astype(jnp.float32))
 
     def _thinned(self, gate: jax.Array) -> jax.Array:

@@ -3,10 +3,14 @@
 A mixer is made of a `inference.decoder.configuration.DecoderConfig` and called with hidden states
 [row, position, width] and a `inference.decoder.layers.LayerInputs`. It is causal, and texts are padded on the right, so
 that padding reaches nothing. Its name is that of its module in a block, with which the names of its parameters begin.
+It says by `between_positions` how positions reach each other: by a ``"window"``, which ends with the text where texts
+share a row, or by a ``"state"`` that goes from each position to the next, whatever text that is of.
 
 One that hands on more than hidden states says so by a static `kept_widths`, from a configuration to widths by name, and
 returns a pair: hidden states and arrays [row, position, width] by these names. One that reads what an earlier layer
-handed on says so by `read_widths`, and finds it in `LayerInputs.kept`.
+handed on says so by `read_widths`, and finds it in `LayerInputs.kept`; one that reads what the first layer was given
+says so by `reads_first_states`. One that shares weights with other layers makes a module of these by `shared_part`,
+from a configuration: layers of one number in `layer_memory` find the same in `LayerInputs.shared`.
 """
 
 from collections.abc import Callable
@@ -28,6 +32,7 @@ from inference.decoder.mixers.mlstm import MatrixMemoryMixer
 from inference.decoder.mixers.rglru import GatedLinearUnitMixer
 from inference.decoder.mixers.routed_attention import RoutedAttention
 from inference.decoder.mixers.shared_attention import KeptAttention, ReusedAttention
+from inference.decoder.mixers.shared_block_mamba2 import SharedBlockMamba2Mixer
 from inference.decoder.mixers.short_convolution import ShortConvolutionMixer
 from inference.decoder.mixers.shortcut import ShortcutMixer
 from inference.decoder.mixers.time_mixing import TimeMixer
@@ -51,37 +56,19 @@ MIXERS: dict[str, Callable[[DecoderConfig], Any]] = {
     "reused_attention": ReusedAttention,
     "rglru": GatedLinearUnitMixer,
     "routed_attention": RoutedAttention,
+    "shared_block_mamba2": SharedBlockMamba2Mixer,
     "short_convolution": ShortConvolutionMixer,
     "shortcut": ShortcutMixer,
     "time_mixing": TimeMixer,
     "windowed_attention": WindowedAttention,
 }
+
+
+def _those_with(moved_by: str) -> frozenset[str]:
+    return frozenset(name for name, mixer in MIXERS.items() if getattr(mixer, "between_positions", "") == moved_by)
+
+
 # Those in which no text reaches another that shares its row, by the window and the positions they are given.
-ROW_SHARING = frozenset(
-    {
-        "attention",
-        "differential_attention",
-        "gated_attention",
-        "kept_attention",
-        "latent_attention",
-        "reused_attention",
-        "routed_attention",
-        "shortcut",
-        "windowed_attention",
-    }
-)
+ROW_SHARING = _those_with("window")
 # Those whose state goes through a text, from one position to the next.
-RECURRENT = frozenset(
-    {
-        "attention_mamba2",
-        "gated_delta",
-        "kimi_delta",
-        "lightning",
-        "mamba",
-        "mamba2",
-        "mlstm",
-        "rglru",
-        "short_convolution",
-        "time_mixing",
-    }
-)
+RECURRENT = _those_with("state")

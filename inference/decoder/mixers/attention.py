@@ -22,6 +22,8 @@ class AttentionParts(nnx.Module):
         The decoder.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
         queries = config.heads * config.head_width
@@ -56,16 +58,23 @@ class AttentionParts(nnx.Module):
     def keys_and_values(self, x: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
         """Return what is attended to, [row, position, group, width of a head] both, in the type of the weights."""
         k = self.key(x)
-        v = k if self.value is None else self.value(x)
+        return self.placed_keys(k, k if self.value is None else self.value(x), inputs)
+
+    def placed_keys(self, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> tuple[jax.Array, jax.Array]:
+        """Return what is attended to, of keys and values [row, position, width of all heads]."""
         kind = v.dtype
-        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*x.shape[:2], -1, self.values.width)
+        v = (self._clipped(v) * self.values.scale).astype(kind).reshape(*k.shape[:2], -1, self.values.width)
         v = v if self.value_norm is None else self.value_norm(v).astype(kind)
         return self._placed(k, self.key_norm, inputs).astype(kind), v
 
     def mixed(self, x: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
         """Attend to keys and values: the mixed values of all heads, [row, position, heads x width of a value]."""
-        config, (rows, length, _), kind = self.config, x.shape, v.dtype
-        q = self._placed(self.query(x), self.query_norm, inputs)
+        return self.mixed_by(self.query(x), k, v, inputs)
+
+    def mixed_by(self, q: jax.Array, k: jax.Array, v: jax.Array, inputs: LayerInputs) -> jax.Array:
+        """Attend to keys and values by queries, [row, position, width of all heads]: the same as `mixed`."""
+        config, (rows, length, _), kind = self.config, q.shape, v.dtype
+        q = self._placed(q, self.query_norm, inputs)
         if self.growth is not None:
             q = q * self._growth(self.growth, inputs, length)
         q = q.astype(kind).reshape(rows, length, config.key_value_heads, config.heads_per_group, config.head_width)
@@ -89,7 +98,9 @@ class AttentionParts(nnx.Module):
         x = self._clipped(x).reshape(*x.shape[:2], -1, config.head_width)
         x = norm(x) if norm is not None and config.query_key_norm in ("head", "per_head") and late is None else x
         if inputs.cosines is not None and inputs.sines is not None:
-            x = rotate(x, inputs.cosines, inputs.sines, interleaved=config.rope_interleaved).astype(kind)
+            pairs = slice(config.rotated_width // 2 or None)
+            turns = inputs.cosines[..., pairs], inputs.sines[..., pairs]
+            x = rotate(x, *turns, interleaved=config.rope_interleaved).astype(kind)
         x = x if late is None else late(x)
         return self._of_size_one(x, inputs).astype(kind) if config.query_key_norm == "rotated" else x
 

@@ -20,6 +20,8 @@ class AttentionMamba2Mixer(nnx.Module):
         The decoder; `SideBySide` and `inference.decoder.mixer_settings.Mamba2` are among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = config.part(SideBySide)
         self.attention, self.mamba2 = Attention(config), Mamba2Mixer(config)

@@ -25,6 +25,8 @@ class DifferentialAttention(nnx.Module):
     ``0.8 - 0.6 exp(-0.3 layer)``, layers from 0.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config = config
         width = config.head_width

@@ -105,6 +105,8 @@ class GatedDeltaMixer(nnx.Module):
         The decoder; `GatedDelta` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = part = config.part(GatedDelta)
         self.projection = PROJECTIONS[part.projection](config.width, part)

@@ -22,6 +22,8 @@ class KimiDeltaMixer(nnx.Module):
         The decoder; `KimiDelta` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = part = config.part(KimiDelta)
         self.mixed = Linear(config.width, 3 * part.inner_width, bias=False)

@@ -22,6 +22,8 @@ class LatentAttentionMixer(nnx.Module):
         as wide as a query, and its ropes as the rotated part.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config, self.sizes = config, config.part(LatentAttention)
         sizes, heads, width = self.sizes, config.heads, config.width

@@ -25,6 +25,8 @@ class LightningMixer(nnx.Module):
         The decoder.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config, inner = config, config.heads * config.head_width
         self.query, self.key, self.value = (Linear(config.width, inner, bias=False) for _ in range(3))

@@ -22,6 +22,8 @@ class MambaMixer(nnx.Module):
         The decoder; `Mamba` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = part = config.part(Mamba)
         self.input = Linear(config.width, 2 * part.inner_width, bias=part.bias)

@@ -22,6 +22,8 @@ class Mamba2Mixer(nnx.Module):
         The decoder; `Mamba2` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = part = config.part(Mamba2)
         convolved = part.inner_width + 2 * part.shared_width

@@ -21,6 +21,8 @@ class MatrixMemoryMixer(nnx.Module):
         The decoder; `MatrixMemory` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.part = part = config.part(MatrixMemory)
         keys, values = part.heads * part.key_width, part.heads * part.value_width

@@ -45,6 +45,8 @@ class GatedLinearUnitMixer(nnx.Module):
         The decoder; `GatedLinearUnit` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         part = config.part(GatedLinearUnit)
         self.activation = config.activation

@@ -28,6 +28,8 @@ class RoutedAttention(nnx.Module):
         experts have too. It has as many heads as key and value heads times experts of a token.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.config, self.experts = config, config.part(Experts)
         if config.heads_per_group != self.experts.chosen:

@@ -19,6 +19,8 @@ class ShortConvolutionMixer(nnx.Module):
         The decoder; `ShortConvolution` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         part = config.part(ShortConvolution)
         self.input = Linear(config.width, 3 * config.width, bias=part.bias)

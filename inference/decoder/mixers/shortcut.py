@@ -23,6 +23,8 @@ class ShortcutMixer(nnx.Module):
         The decoder, with what latent attention and experts need among its parts.
     """
 
+    between_positions = "window"
+
     def __init__(self, config: DecoderConfig) -> None:
         self.first_attention, self.second_attention = LatentAttentionMixer(config), LatentAttentionMixer(config)
         self.first_mlp, self.second_mlp = MLP(config), MLP(config)

@@ -20,6 +20,8 @@ class TimeMixer(nnx.Module):
         The decoder; `TimeMixing` is among its parts.
     """
 
+    between_positions = "state"
+
     def __init__(self, config: DecoderConfig) -> None:
         width, inner = config.width, config.part(TimeMixing).inner_width
         self.key_shift, self.value_shift, self.gate_shift = (TokenShift(width) for _ in range(3))

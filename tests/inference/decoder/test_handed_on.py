@@ -107,6 +107,14 @@ def test_rotations_of_several_widths_turn_whole_heads():
             replace(PLAIN, ropes=ropes, **{"layer_rope": (0, 0, 1, 0, 1), "layer_settings": heads} | changes)
 
 
+def test_rotations_of_several_widths_turn_what_layers_state():
+    ropes, states = (Rope(1e4, 2), Rope(1e6, 4)), {"layer_rope": (0, 0, 1, 0, 1)}
+    rotated = tuple((("rotated_width", width),) for width in (2, 2, 4, 2, 4))
+    assert replace(PLAIN, ropes=ropes, layer_settings=rotated, **states)
+    with pytest.raises(InputError, match="or the rotated width that it states"):
+        replace(PLAIN, ropes=ropes, layer_settings=(*rotated[:3], (("rotated_width", 4),), rotated[4]), **states)
+
+
 @pytest.mark.parametrize(("kind", "values"), [(AlternatingUpdates, (1,)), (LayerEmbeddings, (0, 4))])
 def test_settings_that_cannot_be_are_told(kind, values):
     with pytest.raises(InputError, match=kind.__name__):

@@ -52,6 +52,12 @@ def test_many_layers_take_no_time():
 def test_parameters_belong_to_layers_of_their_run():
     runs = plan("c" + "aab" * 3)
     place = place_of(("blocks", 1, 2, "attention", "query", "weight"), runs)
-    assert place == (("attention", "query"), "weight", range(3, 10, 3))
+    assert place == (("attention", "query"), "weight", range(3, 10, 3), None)
     assert place_of(("blocks", 0, 0, "mlp_norm", "weight"), runs).layers == range(1)
-    assert place_of(("final_norm", "weight"), runs) == (("final_norm",), "weight", None)
+    assert place_of(("final_norm", "weight"), runs) == (("final_norm",), "weight", None, None)
+
+
+def test_what_layers_share_belongs_to_the_first_of_them():
+    runs = plan_layers([BlockKind("a", "none", memory=memory) for memory in (-1, 1, 0, 1, 0)])
+    assert place_of(("shared", 0, "norm", "weight"), runs) == (("shared", "norm"), "weight", None, 2)
+    assert place_of(("shared", 1, "norm", "weight"), runs) == (("shared", "norm"), "weight", None, 1)

@@ -5,7 +5,15 @@ import pytest
 from bayeslaw.errors import InputError
 from inference.decoder.halving import Halving
 from inference.decoder.linear_attention_settings import KimiDelta, MatrixMemory, TimeMixing
-from inference.decoder.mixer_settings import GatedDelta, GatedLinearUnit, Mamba, Mamba2, ShortConvolution, SideBySide
+from inference.decoder.mixer_settings import (
+    GatedDelta,
+    GatedLinearUnit,
+    Mamba,
+    Mamba2,
+    SharedBlock,
+    ShortConvolution,
+    SideBySide,
+)
 from inference.decoder.mixers import MIXERS, RECURRENT
 from inference.decoder.mlp_scales import MLPScales
 
@@ -30,6 +38,7 @@ DELTA = {"key_heads": 2, "value_heads": 4, "key_width": 6, "value_width": 8, "ta
         (GatedDelta, DELTA | {"projection": "fused"}, "projection of GatedDelta is 'fused'"),
         (GatedDelta, DELTA | {"strongest": float("inf")}, "strongest of GatedDelta is inf"),
         (GatedLinearUnit, {"inner_width": 31, "blocks": 2, "taps": 4}, "inner width of GatedLinearUnit is 31"),
+        (SharedBlock, {"rank": 0}, "rank of SharedBlock is 0"),
         (ShortConvolution, {"taps": 2.5}, "taps of ShortConvolution is 2.5"),
         (SideBySide, {"attention_in": 0.0}, "attention in of SideBySide is 0.0"),
         (KimiDelta, {"heads": 2, "head_width": 8, "taps": 0}, "taps of KimiDelta is 0"),

@@ -38,6 +38,7 @@ OTHER_NAMES = [
 # Models of text and images, cases of their text part, where its tensors lie, and one of the images' tensors.
 IMAGE_MODELS = [
     ("gemma3", "gemma3_text", "model.language_model.", "model.vision_tower.layer.weight"),
+    ("apertus1p5", "apertus1p5_text", "model.language_model.", "model.audio_tokenizer.encoder.weight"),
     ("mistral3", "ministral3", "language_model.model.", "multi_modal_projector.linear_1.weight"),
     ("qwen3_5", "qwen3_5_text", "model.language_model.", "model.visual.patch_embed.proj.weight"),
     ("gemma3n", "gemma3n_text", "model.language_model.", "model.embed_audio.soft_embedding_norm.weight"),
@@ -53,6 +54,15 @@ IMAGE_MODELS = [
 OF_GATE = ("falcon/40b", "falcon/rw", "gemma2/long", "gpt_neox/sequential", "llama/dynamic", "llama/llama3", "opt/350m")
 OF_GATE += ("phi3/longrope",)
 YARN_ROPE = {"rope_type": "yarn", "rope_theta": 1e4, "factor": 4.0, "original_max_position_embeddings": 16}
+# What a configuration says beside its text part, which has to agree with the size of the vocabulary.
+BESIDE_TEXT: dict[str, dict[str, Any]] = {
+    "apertus1p5": {
+        "image_token_offset": 59,
+        "vision_config": {"codebook_size": 20},
+        "audio_token_offset": 79,
+        "audio_config": {"model_type": "wavtokenizer_encoder", "codebook_size": 20},
+    }
+}
 # Fields with values that the decoder does not compute, and would get wrong in silence.
 REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("gpt2", {"add_cross_attention": True}),
@@ -117,6 +127,13 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("recurrent_gemma", {"lru_width": 31}),
     ("nemotron_h", {"moe_latent_size": 16}),
     ("nemotron_h", {"layers_block_type": ["linear_attention", "conv", "linear_attention", "full_attention", "mlp"]}),
+    ("zamba2", {"use_long_context": True}),
+    ("laguna", {"moe_router_logit_softcapping": 5.0}),
+    ("laguna", {"gating": "per-layer"}),
+    ("laguna", {"layer_types": ["full_attention", "chunked_attention", "full_attention"]}),
+    ("zamba2", {"tie_word_embeddings": False}),
+    ("zamba2", {"num_mem_blocks": 0}),
+    ("zamba2", {"layers_block_type": ["linear_attention", "mlp"] * 3 + ["hybrid"]}),
     ("qwen3_next", {"layer_types": ["linear_attention", "chunked_attention"] * 2}),
     ("qwen3_5_text", {"linear_num_key_heads": 3}),
     ("gemma3n_text", {"num_kv_shared_layers": 3}),
@@ -247,7 +264,8 @@ def test_the_text_part_of_a_model_of_images_is_read(whole, name, body, image, tm
 
     folder = write_checkpoint(tmp_path, CASES[name], rename=rename, extra={image: np.ones((3, 2), np.float32)})
     file = folder / "config.json"
-    file.write_text(json.dumps({"model_type": whole, "text_config": json.loads(file.read_text())}))
+    beside = BESIDE_TEXT.get(whole, {})
+    file.write_text(json.dumps({"model_type": whole, "text_config": json.loads(file.read_text())} | beside))
     assert_parity(folder, CASES[name])
     change_config(folder, {"text_config": {"model_type": "gpt2"}})
     with pytest.raises(InputError, match=f"the text part of this {whole} is of the model_type 'gpt2'"):
