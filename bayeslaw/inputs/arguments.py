@@ -188,6 +188,13 @@ def a_flag(name: str, value: Any) -> bool:
     return flag
 
 
+def a_function(name: str, value: Any) -> Any:
+    """Accept what can be called."""
+    if not callable(value):
+        raise InputError(f"{name} is {shown(value)}", "a function", f"write {name}=print, or leave it out")
+    return value
+
+
 def a_text(name: str, value: Any) -> str:
     """Accept text; what it may say the function tells."""
     if not isinstance(value, str):

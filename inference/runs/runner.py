@@ -10,7 +10,7 @@ import numpy as np
 
 from bayeslaw.errors import InputError, shown
 from bayeslaw.findings import Finding
-from bayeslaw.inputs.arguments import a_flag, a_path, accepts, an_instance, as_given, optional
+from bayeslaw.inputs.arguments import a_flag, a_function, a_path, accepts, an_instance, optional
 from bayeslaw.inputs.output_paths import check_output_folder
 from bayeslaw.progress import progress_bar
 from inference.runs.batch_journal import Journal, check_keys, remove_journal
@@ -102,7 +102,7 @@ def _a_scorer(name: str, value: Any) -> RunScorer:
     out=a_path,
     options=an_instance(ScoreOptions, accepted="how to score", fix="write options=inference.ScoreOptions()"),
     scorer=optional(_a_scorer),
-    say=as_given,
+    say=a_function,
     progress=optional(a_flag),
 )
 def run(

@@ -11,7 +11,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from bayeslaw.errors import InputError, shown
-from bayeslaw.inputs.arguments import accepts, as_given, optional
+from bayeslaw.inputs.arguments import a_function, accepts, as_given, optional
 from bayeslaw.progress import progress_bar
 from inference.checkpoints.sharding import DATA, TENSOR, row_sharding
 from inference.decoder.head import target_log_probabilities
@@ -29,7 +29,7 @@ from inference.texts.tokens import Encoding
 from inference.texts.windows import plan_windows
 
 
-def check_texts(texts: Sequence[str]) -> list[str]:
+def check_texts(texts: Iterable[str]) -> list[str]:
     """Refuse one text where several are expected: it would be scored letter by letter.
 
     Parameters
@@ -49,11 +49,13 @@ def check_texts(texts: Sequence[str]) -> list[str]:
     """
     if not isinstance(texts, Iterable) or isinstance(texts, Mapping):
         raise InputError(f"the texts are {shown(texts)}", "a list of texts", "put the texts into a list: [text]")
+    # What can be read once only is read once.
+    texts = texts if isinstance(texts, str) else list(texts)
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
         found = repr(texts if isinstance(texts, str) else next(text for text in texts if not isinstance(text, str)))
         problem = f"the texts are {found[:60]}"
         raise InputError(problem, "a list of texts", "put the text into a list: [text]")
-    return list(texts)
+    return texts
 
 
 def batch_log_probabilities(model: LanguageModel, arrays: BatchArrays) -> np.ndarray:
@@ -117,7 +119,7 @@ def _encodings(name: str, value: Any) -> list[Encoding]:
     window=optional(a_count),
     stride=optional(a_count),
     batch_tokens=some_batch_tokens,
-    advance=as_given,
+    advance=a_function,
 )
 def token_log_probabilities(
     model: LanguageModel,
@@ -179,7 +181,7 @@ def token_log_probabilities(
     window=optional(a_count),
     stride=optional(a_count),
     batch_tokens=some_batch_tokens,
-    advance=as_given,
+    advance=a_function,
 )
 def score(
     model: LanguageModel,

@@ -5,6 +5,7 @@ import pytest
 import inference
 from bayeslaw.errors import InputError
 from inference.runs.model_list import ModelRequest
+from inference.scoring.scores import check_texts
 
 OPTIONS = inference.ScoreOptions()
 CORPUS = inference.Corpus(("a",), ("A text.",), None, ("a.txt",))
@@ -35,6 +36,7 @@ CORPUS = inference.Corpus(("a",), ("A text.",), None, ("a.txt",))
         (lambda: inference.read_requests({"a": 1}), "models is {'a': 1}"),  # pyright: ignore[reportArgumentType]
         (lambda: inference.run([ModelRequest("x", "a", "f")], ["a"], "o", OPTIONS), "corpus is "),  # pyright: ignore[reportArgumentType]
         (lambda: inference.run([ModelRequest("x", "a", "f")], CORPUS, "o", None), "options is None"),  # pyright: ignore[reportArgumentType]
+        (lambda: inference.run([ModelRequest("x", "a", "f")], CORPUS, "o", OPTIONS, say=3), "say is 3"),  # pyright: ignore[reportArgumentType]
         (lambda: ModelRequest("", name="a", family="b"), "source is ''"),
         (lambda: ModelRequest("x", name="a", family="b", facts={"colour": 1}), "the fact 'colour' is not known"),
         (lambda: ModelRequest("x", name="a", family="b", facts={"price": -1}), "price is -1"),
@@ -55,6 +57,7 @@ def test_a_wrong_argument_is_named(call, said):
         ({"window": "8"}, "window is '8'"),
         ({"stride": True}, "stride is True"),
         ({"texts": 7}, "the texts are 7"),
+        ({"advance": 3}, "advance is 3"),
     ],
 )
 def test_options_of_a_score_are_looked_at_first(monkeypatch, given, said):
@@ -69,3 +72,7 @@ def test_encodings_are_not_texts(monkeypatch):
     monkeypatch.setattr(inference.LanguageModel, "__init__", lambda self: None)
     with pytest.raises(InputError, match="encode_batch"):
         inference.token_log_probabilities(inference.LanguageModel(), ["a"])  # pyright: ignore
+
+
+def test_texts_that_can_be_read_once_are_all_there():
+    assert check_texts(text for text in ("a", "b")) == ["a", "b"]
