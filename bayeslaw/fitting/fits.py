@@ -67,7 +67,8 @@ class Fit:
     def __post_init__(self) -> None:
         tree = an_instance(xr.DataTree, accepted="the tree of a fit", fix="read a saved fit with bayeslaw.load_fit")
         check_fields(self, tree=tree)
-        if "posterior" not in self.tree.children:
+        # Trees of a prior stand for fits where their law and rows are asked for.
+        if not {"posterior", "prior"} & set(self.tree.children):
             fix = "read a saved fit with bayeslaw.load_fit"
             raise InputError("the tree has no group posterior", "the tree of a fit", fix)
         object.__setattr__(self, "tree", slim(self.tree))

@@ -335,6 +335,7 @@ def test_streaming_on_several_devices_or_machines_is_refused(tmp_path):
         ScoreOptions(stream_layers=True, tensor_parallel=2)
     refused(error, "--tensor-parallel 2")
     with pytest.raises(InputError) as error:
-        run([], a_corpus("a"), tmp_path / "out", ScoreOptions(stream_layers=True), scorer=Scorer())
+        requests = [ModelRequest("m", "m", "f")]
+        run(requests, a_corpus("a"), tmp_path / "out", ScoreOptions(stream_layers=True), scorer=Scorer())
     refused(error, "--ray")
     assert not (tmp_path / "out").exists()
