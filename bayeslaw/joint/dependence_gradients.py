@@ -114,15 +114,15 @@ class Families(NamedTuple):
 
     Parameters
     ----------
-    count
-        Models of each family, ``[family]``.
+    models
+        Number of models of each family, ``[family]``.
     rest
         Products of the columns about their means of families, summed over models, ``[column, column]``.
     mean
         Products of the means of families, ``[family, column, column]``.
     """
 
-    count: np.ndarray
+    models: np.ndarray
     rest: np.ndarray
     mean: np.ndarray
 
