@@ -334,8 +334,8 @@ def test_streaming_on_several_devices_or_machines_is_refused(tmp_path):
     with pytest.raises(InputError) as error:
         ScoreOptions(stream_layers=True, tensor_parallel=2)
     refused(error, "--tensor-parallel 2")
+    requests = [ModelRequest("m", "m", "f")]
     with pytest.raises(InputError) as error:
-        requests = [ModelRequest("m", "m", "f")]
         run(requests, a_corpus("a"), tmp_path / "out", ScoreOptions(stream_layers=True), scorer=Scorer())
     refused(error, "--ray")
     assert not (tmp_path / "out").exists()
