@@ -19,12 +19,10 @@ from bayeslaw.losses.odd_columns import constant_losses, fractional_bytes
 from bayeslaw.losses.odd_models import odd_models
 from bayeslaw.losses.odd_rows import odd_rows, repeated_columns
 from bayeslaw.losses.odd_whole_models import odd_whole_models
-from bayeslaw.losses.sample_lengths import odd_lengths
+from bayeslaw.losses.sample_lengths import FEWEST_BITS, MOST_BITS, odd_lengths
 from bayeslaw.losses.sizes import count_label
 from bayeslaw.losses.weighted_means import mean_losses, sample_weights
 
-# A uniform guess of the byte has 8 bits; the best models of today have 0.5. Measured: 2.1 to 3.7.
-MOST_BITS, FEWEST_BITS = 8.0, 0.1
 # Measured: at most 0.3 % in one model where the others have none.
 ZERO_SHARE, ZERO_TIMES, FEWEST_ZEROS = 0.01, 5.0, 5
 # Scores of one model by two devices differ by some millionths; of two models by percents.

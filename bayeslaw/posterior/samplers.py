@@ -20,7 +20,7 @@ from bayeslaw.posterior.sampler import sample
 
 MODE_STARTS = 4
 AUTO = "auto"
-HMC_ATTEMPTS = ((400, 0.85), (1000, 0.95), (2000, 0.98))
+HMC_ATTEMPTS = ((400, 0.9), (1000, 0.95), (2000, 0.98))
 
 
 @dataclass(frozen=True)
