@@ -12,8 +12,8 @@ MOST_ROWS = 50_000
 FEWEST_ROWS, FEWEST_BYTES, LEAST_SPREAD = 50, 20, 0.3
 # Measured: correlations of the logarithms of losses and bytes of at least 0.8, of parts of 60 samples too.
 LEAST_CORRELATION = 0.25
-# Bits per byte that text takes (a uniform guess of the byte has 8, the best models of today 0.5, tables 2.1 to 3.7), and
-# the largest share of samples outside.
+# Bits per byte that text takes: a uniform guess of the byte has 8, the best models of today 0.5; measured, 2.1 to 3.7.
+# The last is the largest share of samples outside.
 MOST_BITS, FEWEST_BITS, MOST_OUTSIDE = 8.0, 0.1, 0.1
 SHIFTS = (-3, -2, -1, 1, 2, 3)
 MOVED, MOVED_GAIN = 0.6, 0.3
