@@ -87,12 +87,15 @@ def plan_layers(kinds: Sequence[BlockKind]) -> tuple[LayerRun, ...]:
     count = len(kinds)
     # For the layers from each one on: blocks to compile, runs, and the first of the runs.
     best: list[tuple[int, int, tuple[LayerRun, ...]]] = [(0, 0, ())] * (count + 1)
+    # How often a unit of each size comes from each layer on.
+    repeated = {size: [1] * (count + 1) for size in range(1, LONGEST_UNIT + 1)}
     for first in range(count - 1, -1, -1):
         options = []
         for size in range(1, min(count - first, LONGEST_UNIT) + 1):
-            unit, repeats = tuple(kinds[first : first + size]), 1
-            while tuple(kinds[first + size * repeats : first + size * (repeats + 1)]) == unit:
-                repeats += 1
+            unit, following = tuple(kinds[first : first + size]), first + size
+            if tuple(kinds[following : following + size]) == unit:
+                repeated[size][first] += repeated[size][following]
+            repeats = repeated[size][first]
             blocks, runs, _ = best[first + size * repeats]
             options.append((size + blocks, 1 + runs, (LayerRun(first, unit, repeats),)))
         best[first] = min(options, key=lambda option: option[:2])

@@ -339,6 +339,7 @@ def test_a_wrong_noise_is_found(tiny, monkeypatch):
     assert any("too narrow" in verdict for verdict in verdicts(result).values())
 
 
+@pytest.mark.slow
 def test_every_law_has_a_design():
     # The joint law draws tables of losses, on a design of its own.
     for name, law in ((name, law) for name, law in LAWS.items() if law is not JointLaw):

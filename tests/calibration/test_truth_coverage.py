@@ -74,6 +74,7 @@ def test_a_prior_without_mass_at_the_truth_is_found():
     assert rows.loc[("mean", "beyond", 0.9), "coverage"] < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("simulations", [16, pytest.param(40, marks=pytest.mark.slow)])
 def test_the_default_prior_holds_the_truth_beyond_the_data(simulations):
     found = bl.truth_coverage(COMPLETE, TRUTH, table(), simulations=simulations, seed=1)
@@ -88,6 +89,7 @@ def test_the_default_prior_holds_the_truth_beyond_the_data(simulations):
     assert rows.xs(0.5, level="level")["width"].isna().all()
 
 
+@pytest.mark.slow
 def test_truths_by_group_and_at_a_billion_and_a_floor_of_zero():
     law = bl.PowerLaw(pooling={"exponent": "complete"})
     given = {"floor": {"a": 0.0, "b": 0.4}, "amplitude_1e9": 1.5, "exponent": 0.3, "noise_scale": 0.02}

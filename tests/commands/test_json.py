@@ -108,6 +108,7 @@ def test_check(collaboration_file):
         assert finding["severity"] in ("error", "warning", "info")
 
 
+@pytest.mark.slow
 def test_check_of_a_law_without_claims(power_file):
     record = printed("check", power_file, "--json")
     assert record["claims"] == []
@@ -207,6 +208,7 @@ def test_when(collaboration_file):
     assert all(isinstance(sentence, str) for sentence in record["sentences"])
 
 
+@pytest.mark.slow
 def test_when_of_several_rules(joint_file):
     options = ("--budgets", "1e10", "--size", "2", "--json")
     records = printed("when", joint_file, "--rule", "oracle", "--rule", "mixture", *options)

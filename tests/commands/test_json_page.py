@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from forms import in_gate
 from house import REPOSITORY
 from quick_fits import quick_fits
 from typer.testing import CliRunner
@@ -23,6 +24,8 @@ PAGE = REPOSITORY / "docs" / "formats" / "json.md"
 MEMBERS = "zoo-gpt2-1.5m,zoo-llama-1.5m"
 ZOO = ("zoo", "--unit", "document")
 TRUTH = "floor=0.3,amplitude=1.2,exponent=0.3,noise_scale=0.02"
+# They fit anew; the gate looks at the keys of `check` in `test_json`.
+WITH_LONG_FITS = {"calibrate", "check", "fit --prior-only"}
 BY_NAME = ("weights", "truth")
 """Objects whose keys are names of what was given."""
 
@@ -108,7 +111,7 @@ def test_every_command_that_prints_json_is_on_the_page():
     assert {name.split()[0] for name in documented()} == set(takes)
 
 
-@pytest.mark.parametrize("name", sorted(documented()))
+@pytest.mark.parametrize("name", in_gate(documented().keys() - WITH_LONG_FITS, sorted(documented())))
 def test_keys_and_columns_are_those_of_the_page(name, runs, tmp_path):
     told, told_columns = documented()[name]
     keys, columns = set(), set()

@@ -29,6 +29,7 @@ def found(files, *arguments):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_single_rows_are_compared_as_json(files):
     record = json.loads(found(files, "--json"))
     assert (record["left_out"], record["unit"]) == ("row", "nats")

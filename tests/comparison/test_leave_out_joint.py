@@ -71,6 +71,7 @@ def of_families(values, families):
 # Densities.
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", [*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE)])
 def test_the_kept_have_the_density_of_a_table_of_their_own(model, which):
     held = held_rows(which)

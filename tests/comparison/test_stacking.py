@@ -214,6 +214,7 @@ def test_the_law_that_is_true_is_found_and_weighs_most(tiny_fit):
     assert (table["extrapolation"] > 0).tolist() == [False, True]
 
 
+@pytest.mark.slow
 def test_targets_are_the_same_for_every_law(partial_fit):
     table = family_table(standard_error=[0.005] * 24)
     with quick_fits():

@@ -76,6 +76,7 @@ def test_a_pool_with_a_member_that_never_wins_stands_for_the_others():
     assert pools.decision.names(pools.pools[pools.stand_in[idle[0]]]) == ("m1",)
 
 
+@pytest.mark.slow
 def test_what_is_drawn_of_the_best_is_flattered_far_less_than_on_the_table():
     """Models that are the same but for chance: every pool of two gains as much in truth, whichever are chosen."""
     generator = np.random.default_rng(0)

@@ -300,6 +300,7 @@ def test_an_empty_choice_of_regimes_is_not_all_of_them(joint_fit):
         bl.when(joint_fit, budgets=[1e9], sizes=2, regimes=[])
 
 
+@pytest.mark.slow
 def test_joint_kinds(joint_fit):
     expected, new = (bl.when(joint_fit, budgets=[1e9], sizes=[2], kind=kind) for kind in ("mean", "new"))
     pd.testing.assert_frame_equal(expected.crossover, new.crossover)

@@ -186,6 +186,7 @@ def test_a_full_disk_leaves_the_draws(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["f.nc"]
 
 
+@pytest.mark.slow
 def test_where_the_draws_had_no_room_either_the_fit_goes_elsewhere(tmp_path, monkeypatch):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -85,6 +85,7 @@ def test_nuts_honours_and_records_what_is_asked(tiny):
     )
 
 
+@pytest.mark.slow
 def test_the_sampler_in_step_honours_and_records_what_is_asked():
     asked = {"draws": 60, "chains": 2, "warmup": 150, "target_acceptance": 0.85, "thin": 2}
     settings = settings_of(bl.fit("joint", small_losses(), **asked))

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import jax
 import numpy as np
 import pytest
+from forms import in_gate
 from joint_cases import small_model, some_values
 from scipy import stats
 
@@ -59,7 +60,7 @@ def test_the_curve_is_that_of_the_density(model: JointModel, values: dict[str, n
         np.testing.assert_allclose(many.floors[number], curve.floors(one)[0], **EXACT)
 
 
-@pytest.mark.parametrize("own_part", [True, False])
+@pytest.mark.parametrize("own_part", in_gate([True], [True, False]))
 def test_the_curve_of_new_models_is_that_of_the_density(
     model: JointModel, values: dict[str, np.ndarray], own_part: bool
 ) -> None:

@@ -59,6 +59,7 @@ def test_every_law_is_had_by_its_name_and_its_table(law):
         bl.numpyro_model("joint", small_losses(), noise=bl.Noise())
 
 
+@pytest.mark.slow
 def test_correlations_drawn_scatter_around_the_structure():
     structure = jnp.array([[1.0, 0.6, 0.2], [0.6, 1.0, -0.3], [0.2, -0.3, 1.0]])
     few, many = (WishartCorrelation(structure, freedom).sample(jax.random.PRNGKey(0), (4000,)) for freedom in (8, 800))

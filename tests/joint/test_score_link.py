@@ -129,6 +129,7 @@ def true_values(model: JointModel, draws: int) -> dict[str, np.ndarray]:
     return {name: np.full((draws, *shape), truth.get(name, 0.1)) for name, shape in model.shapes.items()}
 
 
+@pytest.mark.slow
 def test_oracles_of_new_and_seen_models_are_those_of_the_truth() -> None:
     """Over tables the pools' error rates drawn scatter around those that the new models really have."""
     pools = [(10, 11), (8, 10), (0, 10), (8, 9, 10, 11)]

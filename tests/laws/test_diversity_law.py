@@ -164,6 +164,7 @@ def former(fit: Fit) -> Fit:
     return Fit(tree)
 
 
+@pytest.mark.slow
 def test_a_fit_of_the_version_before_is_read(fitted, tmp_path):
     old, path = former(fitted), tmp_path / "old.nc"
     assert {"floor", "effective_families_on_floor"} <= set(old.tree["prior"])

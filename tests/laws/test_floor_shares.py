@@ -31,6 +31,7 @@ def test_the_density_is_a_beta_prime_one_in_units_of_the_rest(one, zero, rest):
     assert stats.kstest(drawn / (drawn + rest), stats.beta(one, zero).cdf).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_many_totals_have_a_density_each():
     with jax.enable_x64(True):
         many = ShareOfTotal(1.0, 1.0, np.array([0.5, 2.0]))

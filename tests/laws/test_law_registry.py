@@ -248,6 +248,7 @@ def test_a_law_is_found_by_its_former_name(tmp_path):
     assert "factor" not in LAWS
 
 
+@pytest.mark.slow
 def test_a_fit_that_names_a_law_by_its_former_name_is_read(file_of_fit, tmp_path):
     fit = load_fit(file_of_fit("quick_joint"))
     held = json.loads(fit.tree.attrs["law"])

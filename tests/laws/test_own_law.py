@@ -128,6 +128,7 @@ print(json.dumps([refused, bands["median"].tolist()]))
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_reads_it_back_once_it_is_registered(fits, file):
     done = subprocess.run(
         [sys.executable, "-c", READ, str(file)],

@@ -57,6 +57,7 @@ def test_what_one_process_compiled_the_next_one_finds(tmp_path):
     assert run(tmp_path, "command") == [where, size, True]
 
 
+@pytest.mark.slow
 def test_whoever_has_a_cache_or_wants_none_is_left_alone(tmp_path):
     assert run(tmp_path / "a", "own", tmp_path / "mine")[0] == str(tmp_path / "mine")
     assert run(tmp_path / "a", **{SWITCH: "off"})[0] is None

@@ -288,6 +288,7 @@ def beside(shared: Dependence) -> Dependence:
     return share(trend[:, :2], model_factor, course, contrasts, **kept)
 
 
+@pytest.mark.slow
 def test_effects_that_are_orthogonal_are_taken_apart_in_the_fewest_directions(residual):
     together, apart = some(), beside(some())
     # Two columns of the loadings are spare.

@@ -202,6 +202,7 @@ def test_files_of_former_versions_are_read():
         noise_from_specification({"distribution": "normal", "family": "normal"})
 
 
+@pytest.mark.slow
 def test_a_new_distribution_is_one_entry(monkeypatch):
     logistic = NoiseDistribution(
         "logistic",

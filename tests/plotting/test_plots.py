@@ -363,6 +363,7 @@ def test_lightness_is_cie(colour, expected):
     assert lightness(colour) == pytest.approx(expected, abs=0.05)
 
 
+@pytest.mark.slow
 def test_claims_show_both_probabilities_and_a_reading(collaboration_fit):
     figure = plot_claims(collaboration_fit)
     stated, text = claims(collaboration_fit), words(figure)
@@ -600,6 +601,7 @@ def test_probabilities_of_all_regimes_are_drawn_into_axes_of_the_caller(collabor
         draw_when(many, parameters="total", ax=ax)
 
 
+@pytest.mark.slow
 def test_what_changes_by_steps_is_told_at_readable_budgets(joint_fit):
     found = bl.when(joint_fit, regimes="best")
     (regime,) = found.advantages.regimes

@@ -294,6 +294,7 @@ def compiled_again(draw):
     return len(counted)
 
 
+@pytest.mark.slow
 def test_a_picture_drawn_again_compiles_nothing(joint_fit, collaboration_fit):
     assert compiled_again(lambda: bl.plot_law(joint_fit, groups=[joint_fit.model.groups[0], "new"])) == 0
     assert compiled_again(lambda: bl.plot_law(collaboration_fit)) == 0

@@ -35,6 +35,7 @@ def test_more_than_half_of_the_members_are_right(members):
     np.testing.assert_array_equal(found, voted(table["nll"].to_numpy()[:, :members]))
 
 
+@pytest.mark.slow
 def test_sums_of_many_pools_are_those_of_their_votes():
     table = answers(1)
     nll = table["nll"].to_numpy()

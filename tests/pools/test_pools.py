@@ -195,6 +195,7 @@ def test_matched_pairs_take_the_nearest_budget():
     assert members_of(pools)[5:] == [(0, 1), (0, 2), (2, 3), (1, 3)]
 
 
+@pytest.mark.slow
 def test_matched_pairs_with_a_limit_and_too_many_to_list():
     table = random_table(5, 60, families=[f"f{m % 3}" for m in range(60)], parameters=1e7 * 1.1 ** np.arange(60))
     pools = make_pools(table, design="matched", max_size=6, limit=400)

@@ -116,6 +116,7 @@ def test_pools_are_stacked_as_single_pools_are():
     np.testing.assert_allclose(pools["win_share"].sum("lm"), 1, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_joint_law_predicts_stacked_pools(file_of_fit):
     at = {"members": ["7e9:alder,7e9:birch", "7e9:alder"]}
     oracle, stacked, best = (

@@ -200,6 +200,7 @@ def test_folders_without_tokens_and_disks_without_room_are_refused(tmp_path, fol
         bl.combine(losses, ["a"], rule="token_oracle", token_losses=folder)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("never_whole")
 def test_memory_does_not_grow_with_tokens(tmp_path, monkeypatch):
     monkeypatch.setattr("bayeslaw.losses.model_tokens.BATCH", 1 << 12)
@@ -262,6 +263,7 @@ def test_columns_on_disk_are_sorted_and_shuffled(monkeypatch, held):
             assert (np.abs(found - (values - means)) > 1e-3).mean() > 0.5
 
 
+@pytest.mark.slow
 def test_every_order_of_a_shuffled_column_is_as_likely_as_any_other():
     nll = np.stack([np.arange(4.0), np.zeros(4)], axis=1)
     found = [token_nulls._shuffled(some_tokens(nll), 3, 0.0, seed)[0][0].read(0, 4) for seed in range(1200)]

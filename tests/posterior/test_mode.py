@@ -97,6 +97,7 @@ def test_the_gradient_vanishes_at_the_mode_and_the_curvature_is_near_the_hessian
     assert spread.max() < 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("distribution", "response"),
     [
@@ -145,6 +146,7 @@ def test_flat_prior_modes_are_least_squares():
     assert found["reference"]["parameters"] == pytest.approx(np.exp(np.log(parameters).mean()))
 
 
+@pytest.mark.slow
 def test_flat_prior_modes_of_separate_families_are_least_squares_of_each():
     table = family_table(noise=0.02)
     found = maximum_likelihood(PowerLaw(pooling="separate"), table)

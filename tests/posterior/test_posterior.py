@@ -298,6 +298,7 @@ def test_laws_that_differ_in_more_than_numbers_do_not_share_programs():
         assert len(found) == 7
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["tiny_fit", pytest.param("partial_fit", marks=pytest.mark.slow)])
 def test_refits_share_their_programs(programs, name, request):
     fitted = request.getfixturevalue(name)
@@ -312,6 +313,7 @@ def test_refits_share_their_programs(programs, name, request):
     assert programs == made
 
 
+@pytest.mark.slow
 def test_simulated_tables_share_their_programs(programs, tiny_fit):
     law = CalibratedLaw(tiny_fit.keep(()))
     assert law.fit(law.simulate(0).data, 0) is not None

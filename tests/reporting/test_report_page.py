@@ -10,7 +10,6 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from forms import in_gate
 from hostile_names import HOSTILE, hostile_losses, hostile_models
 from quick_fits import quick_fits
 from score_runs import command
@@ -180,7 +179,8 @@ def test_the_level_is_what_was_asked_for(page, power_fit):
 KINDS_OF_FITS = ("power", "quick_chinchilla", "quick_joint", "quick_few_rows")
 
 
-@pytest.mark.parametrize("name", in_gate({"power", "quick_joint"}, KINDS_OF_FITS))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS_OF_FITS)
 def test_every_kind_of_fit_has_a_page(name, page, of_power, read_fit):
     found = of_power if name == "power" else page(read_fit(name))
     check_alone(found)
@@ -218,6 +218,7 @@ class BentLaw(bl.Law):
         return {"level": f"LogNormal({np.log(middle)}, 0.5)", "slope": f"LogNormal({np.log(0.1 * middle)}, 0.5)"}
 
 
+@pytest.mark.slow
 def test_a_law_of_ones_own_has_a_page(page, monkeypatch):
     monkeypatch.setattr(LAWS, "_loaded", {**LAWS._loaded})
     bl.register_law(BentLaw)
@@ -255,6 +256,7 @@ def test_a_page_of_pools_before_a_fit(page, small_pools):
     assert "No law was fitted to these pools" in found.words()
 
 
+@pytest.mark.slow
 def test_two_fits_are_beside_each_other(page, power_fit, read_fit):
     found = page([power_fit, read_fit("quick_joint")])
     check_alone(found)
@@ -363,6 +365,7 @@ def test_a_page_replaces_pages_of_ours_alone(tmp_path, power_file):
     assert [each.name for each in tmp_path.iterdir()] == ["page.html"]
 
 
+@pytest.mark.slow
 def test_a_page_of_a_table_by_the_command(tmp_path, small_pools):
     out = tmp_path / "page.html"
     done = command("report", "zoo", "--unit", "document", "--out", out)

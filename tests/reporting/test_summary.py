@@ -90,6 +90,7 @@ def test_a_summary_needs_no_groups_beside_the_draws(collaboration_fit, told):
     assert {"no-prior", "no-log-prior"} <= {finding.code for finding in slim.findings}
 
 
+@pytest.mark.slow
 def test_chinchilla_amplitudes_are_told_at_their_own_budgets(chinchilla_fit):
     found = by_name(bl.summary(chinchilla_fit))
     assert found["token_amplitude_1e9", None].unit == "nats at 1B training tokens"

@@ -98,6 +98,7 @@ def test_the_bits_are_those_of_the_resident_model(name, dtype, tmp_path):
     same(scored(model, plan, stream_layers=True), scored(model, plan, stream_layers=False))
 
 
+@pytest.mark.slow
 def test_what_is_beside_hidden_states_goes_with_them(tmp_path, monkeypatch):
     """Keys and values of other layers, further streams, and embeddings of layers, read a few rows at once."""
     model, plan = prepared_case(tmp_path, "gemma3n_text", "bfloat16")
