@@ -15,7 +15,7 @@ BETWEEN, MASS = "between", "mass"
 USUAL_MASS = 0.9
 ACCEPTED = "two numbers, the lower one first, such as [0.1, 0.6]"
 POSITIVE, SIGNED, SHARE, EXPONENT = "positive", "signed", "share", "exponent"
-LOG_CONCENTRATIONS = (-4.0, 30.0)
+LOG_CONCENTRATIONS = (-8.0, 30.0)
 """Between which the logarithm of the sum of both concentrations of a beta distribution is searched."""
 LARGEST_LOGIT = 700.0
 TIGHT = 1e-14
