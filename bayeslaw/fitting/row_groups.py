@@ -19,7 +19,7 @@ from bayeslaw.fitting.tree import PRIOR_DRAWS, coordinates, dimensions
 from bayeslaw.laws.kinds import kind_of
 from bayeslaw.likelihood.compiled import compile_once
 from bayeslaw.likelihood.law_model import LawModel
-from bayeslaw.likelihood.many_draws import ManyDraws
+from bayeslaw.likelihood.many_draws import LoadingPairs, ManyDraws
 from bayeslaw.likelihood.noise import MEMBER_SCALE
 from bayeslaw.pools.cpu_cores import one_blas_thread
 
@@ -166,7 +166,7 @@ def _shared(group: RowGroup, model: LawModel, values: Mapping[str, np.ndarray], 
     """Evaluate rows that share errors at every draw, a bounded number of cells at once; shape ``[draw, row]``."""
     shared, program = model.dependence, Locations(outline_of(model))
     assert shared is not None
-    total, rows = len(next(iter(values.values()))), rows_of(model)
+    total, rows, pairs = len(next(iter(values.values()))), rows_of(model), LoadingPairs(shared)
     generators = Generators(*(np.random.default_rng([*seed, stream]) for stream in range(2)))
     result = np.empty((total, len(model.response)), dtype=np.float32)
     # Besides the rows there is a matrix over the effects for each draw.
@@ -175,7 +175,7 @@ def _shared(group: RowGroup, model: LawModel, values: Mapping[str, np.ndarray], 
             given = {name: array[which] for name, array in values.items()}, rows
             size = part.stop - part.start
             location, variance = (np.asarray(each)[:size] for each in compile_once(program, *given)(*given))
-            draws = ManyDraws(shared, variance, values[MEMBER_SCALE][part])
+            draws = ManyDraws(shared, variance, values[MEMBER_SCALE][part], pairs)
             result[part] = group.shared(draws, model.response, location, generators)
     return result
 

@@ -15,11 +15,78 @@ from bayeslaw.likelihood.effect_parts import EffectPart
 
 ROWS_AT_ONCE = 2048
 """Of so many rows the products of each two loadings are held at a time."""
+BLOCKS_KEPT = 4
+"""So many blocks of rows keep their products for the draws that follow."""
 DRAWS_AT_ONCE = 128
 """So many draws of a block of rows stay in a core's cache while their densities are worked out."""
 MOST_IN_SINGLE = 0.5
 """Single precision, half as slow, does where what tells of a row sums to no more than this, sign apart: a share of the
 variance that the row has given the others."""
+
+
+@dataclass(frozen=True)
+class PairProducts:
+    """Products of each two loadings on directions of one part, of some rows.
+
+    Parameters
+    ----------
+    double, single
+        The products in both precisions, shape ``[pair, row]``.
+    """
+
+    double: np.ndarray
+    single: np.ndarray
+
+    def told_by_others(self, most: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Find rows that need double precision: those of which others may tell more than `MOST_IN_SINGLE` at a draw.
+
+        Parameters
+        ----------
+        most
+            Largest covariances of the effects as shares of the rows' own variance, shape ``[group, pair]``.
+        group
+            Number of each row's group.
+
+        Returns
+        -------
+        np.ndarray
+            Numbers of rows.
+        """
+        return np.flatnonzero((most @ np.abs(self.double))[group, np.arange(len(group))] > MOST_IN_SINGLE)
+
+
+class LoadingPairs:
+    """Products of each two loadings, which all draws have in common: some rows at a time, kept where they are few.
+
+    Parameters
+    ----------
+    dependence
+        What the rows share.
+    """
+
+    def __init__(self, dependence: Dependence) -> None:
+        self._parts = dependence.parts
+        turns = np.concatenate([part.turn for part in self._parts], axis=1)
+        self.loadings = np.ascontiguousarray((dependence.loadings @ turns).T)
+        self._kept: dict[int, PairProducts] = {}
+
+    def of_rows(self, begin: int) -> PairProducts:
+        """Give the products of `ROWS_AT_ONCE` rows from one on."""
+        found = self._kept.get(begin)
+        if found is None:
+            found = self._multiplied(self.loadings[:, begin : begin + ROWS_AT_ONCE])
+            if len(self._kept) < BLOCKS_KEPT:
+                self._kept[begin] = found
+        return found
+
+    def _multiplied(self, loadings: np.ndarray) -> PairProducts:
+        products, first_of_part = [], 0
+        for part in self._parts:
+            first, second = np.triu_indices(part.turn.shape[1])
+            products.append(loadings[first_of_part + first] * loadings[first_of_part + second])
+            first_of_part += part.turn.shape[1]
+        double = np.concatenate(products)
+        return PairProducts(double, double.astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -34,11 +101,14 @@ class ManyDraws:
         Variance that rows have of their own, by group, in the response's unit squared, shape ``[draw, group]``.
     member_scale
         Standard deviation of the member effects, in the response's unit, shape ``[draw]``.
+    pairs
+        Products of the loadings; those of other draws of the same rows serve here too.
     """
 
     dependence: Dependence
     variance: np.ndarray
     member_scale: np.ndarray
+    pairs: LoadingPairs
 
     @property
     def directions(self) -> int:
@@ -59,15 +129,14 @@ class ManyDraws:
             In float32, shape ``[draw, row]``.
         """
         effects, entries = self._given_rows(residual)
-        turns = np.concatenate([part.turn for part in self.dependence.parts], axis=1)
-        loadings = np.ascontiguousarray((self.dependence.loadings @ turns).T)
+        loadings, most = self.pairs.loadings, self._most(entries)
         precision, entries_single = 1 / self.variance, entries.astype(np.float32)
         result = np.empty(residual.shape, dtype=np.float32)
         for begin in range(0, residual.shape[1], ROWS_AT_ONCE):
             rows = slice(begin, begin + ROWS_AT_ONCE)
-            group, pairs = self.dependence.group[rows], self._pairs(loadings[:, rows])
-            double = self._told_by_others(entries, pairs, group)
-            pairs_single, pairs_double = pairs.astype(np.float32), pairs[:, double]
+            group, pairs = self.dependence.group[rows], self.pairs.of_rows(begin)
+            double = pairs.told_by_others(most, group)
+            pairs_single, pairs_double = pairs.single, pairs.double[:, double]
             for first in range(0, len(residual), DRAWS_AT_ONCE):
                 some = slice(first, first + DRAWS_AT_ONCE)
                 alone = precision[some].astype(np.float32).take(group, axis=1)
@@ -88,10 +157,10 @@ class ManyDraws:
                 np.multiply(left, 0.5, out=result[some, rows])
         return result
 
-    def _told_by_others(self, entries: np.ndarray, pairs: np.ndarray, group: np.ndarray) -> np.ndarray:
-        """Find rows that need double precision: those of which others may tell more than `MOST_IN_SINGLE` at a draw."""
-        most = np.stack([(np.abs(entries) / alone[:, None]).max(axis=0) for alone in self.variance.T])
-        return np.flatnonzero((most @ np.abs(pairs))[group, np.arange(len(group))] > MOST_IN_SINGLE)
+    def _most(self, entries: np.ndarray) -> np.ndarray:
+        """Largest covariances of the effects over the draws, as shares of the rows' own variance, ``[group, pair]``."""
+        size = np.abs(entries)
+        return np.stack([(size / alone[:, None]).max(axis=0) for alone in self.variance.T])
 
     def _given_rows(self, residual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mean of the effects given the rows, ``[draw, direction]``, and their covariances, ``[draw, pair]``."""
@@ -103,15 +172,6 @@ class ManyDraws:
             first, second = np.triu_indices(covariance.shape[1])
             entries.append(covariance[:, first, second] * np.where(first == second, 1.0, 2.0))
         return np.concatenate(means, axis=1), np.concatenate(entries, axis=1)
-
-    def _pairs(self, loadings: np.ndarray) -> np.ndarray:
-        """Products of each two loadings on directions of one part, ``[pair, row]``, from ``[direction, row]``."""
-        found, begin = [], 0
-        for part in self.dependence.parts:
-            first, second = np.triu_indices(part.turn.shape[1])
-            found.append(loadings[begin + first] * loadings[begin + second])
-            begin += part.turn.shape[1]
-        return np.concatenate(found)
 
     def effects(self, residual: np.ndarray, standard: np.ndarray) -> np.ndarray:
         """Draw the effects from their distribution given the rows.

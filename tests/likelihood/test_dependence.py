@@ -17,7 +17,7 @@ from bayeslaw.laws import CollaborationLaw, PowerLaw
 from bayeslaw.likelihood.dependence import Dependence, share
 from bayeslaw.likelihood.law_model import LawModel
 from bayeslaw.likelihood.loadings import sampling_factor_of
-from bayeslaw.likelihood.many_draws import ManyDraws
+from bayeslaw.likelihood.many_draws import LoadingPairs, ManyDraws
 from bayeslaw.likelihood.noise import Noise, noise_from_specification
 from bayeslaw.pools.pool_losses import make_pools, read_pools, write_pools
 from bayeslaw.simulation.tables import simulate_losses
@@ -335,7 +335,7 @@ def test_many_draws_hold_the_density_of_a_row_of_which_the_others_tell_little(sm
     member_scale, variance = np.array([MEMBER_SCALE, 2 * MEMBER_SCALE]), smaller * np.stack([VARIANCE, 3 * VARIANCE])
     covariances = [dense(shared, *each) for each in zip(variance, member_scale, strict=True)]
     residual = np.stack([generator.multivariate_normal(np.zeros(14), each) for each in covariances])
-    found = ManyDraws(shared, variance, member_scale).conditional_log_densities(residual)
+    found = ManyDraws(shared, variance, member_scale, LoadingPairs(shared)).conditional_log_densities(residual)
     for draw, covariance in enumerate(covariances):
         precision = np.linalg.inv(covariance)
         deviation = np.diag(precision) ** -0.5
