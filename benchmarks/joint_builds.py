@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,7 +38,7 @@ THIS, BEFORE = "this", "before"
 WARM, COLD = "warm", "cold"
 FAMILIES = 4
 RHAT_LIMIT, FEWEST_EFFECTIVE = 1.01, 800
-WORKER = Path(__file__).with_name("joint_builds_fit.py")
+WORKER, LAUNCHER = (Path(__file__).with_name(f"{name}.py") for name in ("joint_builds_fit", "process_costs"))
 FOREIGN = ("JAX_COMPILATION_CACHE_DIR", "JAX_ENABLE_COMPILATION_CACHE", "BAYESLAW_COMPILATION_CACHE")
 
 
@@ -152,25 +151,21 @@ class Build:
             command = [self.python.with_name("bayeslaw"), "fit", losses, "--models", table, "--unit", "document"]
             command += ["--cluster", "file", "--draws", draws, "--seed", seed, "--out", folder / "fit.nc"]
             costs = _run(command, folder)
-            return BuildRun(self.name, COLD, models, *costs, **quality(folder / "fit.nc"))
+            return BuildRun(self.name, COLD, models, **costs, **quality(folder / "fit.nc"))
 
 
-def _run(command: Sequence[object], folder: Path) -> tuple[float, float, float]:
-    """Run a command to its end; return its processor and wall seconds, and its largest resident size in MiB.
+def _run(command: Sequence[object], folder: Path) -> dict[str, float]:
+    """Run a command to its end; return its processor and wall seconds, and its largest memory in MiB.
 
     An exit code of 1 is that of a fit that is written but not to be trusted, which the figures of the fit tell.
     """
-    with open(folder / "log", "w+") as log:
-        begun = time.perf_counter()
-        process = subprocess.Popen(
-            list(map(str, command)), env=empty_caches(folder), cwd=folder, stdout=log, stderr=subprocess.STDOUT
-        )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall, process.returncode = time.perf_counter() - begun, os.waitstatus_to_exitcode(status)
-        if process.returncode and not (folder / "fit.nc").exists():
-            log.seek(0)
-            raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{log.read()[-3000:]}")
-    return usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / 1024
+    costs = folder / "command.json"
+    words = [sys.executable, str(LAUNCHER), str(costs), *map(str, command)]
+    done = subprocess.run(words, env=empty_caches(folder), cwd=folder, capture_output=True, text=True, check=True)
+    found = json.loads(costs.read_text())
+    if found.pop("code") and not (folder / "fit.nc").exists():
+        raise RuntimeError(f"{' '.join(map(str, command))} failed:\n{(done.stdout + done.stderr)[-3000:]}")
+    return found
 
 
 def measured(options: argparse.Namespace, builds: Sequence[Build]) -> Iterator[BuildRun]:
