@@ -67,7 +67,9 @@ def test_a_new_process_predicts_the_same(request, tmp_path, name, ending):
         )
         told = json.loads(done.stdout)
         frame, law, model = pd.DataFrame(told["frame"]), told["law"], told["model"]
-    pd.testing.assert_frame_equal(frame, predict(fit, at, seed=3), check_exact=True)
+    # In the slow tier the other process compiles with optimisations some of what this one has compiled without.
+    alike = (name, ending) == ("collaboration_fit", "nc")
+    pd.testing.assert_frame_equal(frame, predict(fit, at, seed=3), check_exact=alike, rtol=1e-12)
     assert law == str(fit.law)
     assert model == str(fit.model)
 

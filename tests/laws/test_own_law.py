@@ -194,8 +194,8 @@ def test_it_is_left_out_and_stacked(table):
 
 @pytest.mark.slow
 def test_it_is_calibrated(table):
-    with quick_fits():
-        result = bl.calibrate(CurvedLogLaw(pooling="complete"), table, simulations=40, seed=0)
+    # Sampled: draws around the mode hold the scale of the noise too low, which 40 tables show.
+    result = bl.calibrate(CurvedLogLaw(pooling="complete"), table, simulations=40, seed=0)
     assert result.law == "curved_log"
     assert result.failed == 0
     assert {"level", "slope", "curvature", "noise_scale", "log_likelihood"} == set(result.ranks)

@@ -116,14 +116,14 @@ def test_losses_fall_with_size(tables, scored):
 
 @pytest.mark.slow
 def test_pools_and_laws_are_made_of_a_table(tables, scored, tmp_path):
-    works("pools", tables["word"], "--max-size", 2, "--out", tmp_path / "pools")
+    works("pools", tables["document"], "--max-size", 2, "--out", tmp_path / "pools")
     law = tmp_path / "law.yaml"
     law.write_text("law: power\npooling: complete\n")
     quick = ("--draws", 50, "--chains", 1, "--keep", "none")
-    result = command("fit", tables["word"], "--config", law, *quick, "--out", tmp_path / "fit.nc")
+    result = command("fit", tables["document"], "--config", law, *quick, "--out", tmp_path / "fit.nc")
     # One chain of a few draws is not to be trusted, and written all the same.
     assert result.exit_code == 1
-    assert f"{len(scored['word'])} models" in result.stdout
+    assert f"{len(scored['document'])} models" in result.stdout
     assert (tmp_path / "fit.nc").exists()
 
 
