@@ -194,11 +194,19 @@ def _of_candidate(
     means = outcomes.means[:, present.index(number)]
     groups = list(model.groups)
     is_new = candidate.family not in groups
-    family = len(groups) if is_new else groups.index(candidate.family)
-    new = Models(np.log(np.array([candidate.parameters / model.table.reference])), np.array([family]))
+    # What was drawn of the others goes with what this one loses. Floors of families not seen were drawn elsewhere.
+    others = [place for place in present if place != number and pools.candidates[place].family in groups]
+    together = [candidate, *(pools.candidates[place] for place in others)]
+    families = [groups.index(each.family) if each.family in groups else len(groups) for each in together]
+    sizes = np.array([each.parameters for each in together])
     curve = CurveAtDraws(model.curve, values)
     noise = curve.draw_noise(1, int(is_new), np.random.default_rng([seed, number]))
-    densities = curve.log_densities(new, noise, means)
+    densities = curve.log_densities(
+        Models(np.log(sizes / model.table.reference), np.array(families)),
+        noise,
+        means,
+        outcomes.means[:, [present.index(place) for place in others]],
+    )
     return _row(
         pools.costs_of.candidate(candidate),
         actions,

@@ -125,17 +125,21 @@ class CurveAtDraws:
         left = (factor_of(within) @ noise["model"][:, :, None])[:, :, 0]
         return floors + np.exp(mean + left)
 
-    def log_densities(self, new: Models, noise: Mapping[str, np.ndarray], losses: np.ndarray) -> np.ndarray:
+    def log_densities(
+        self, new: Models, noise: Mapping[str, np.ndarray], losses: np.ndarray, drawn: np.ndarray | None = None
+    ) -> np.ndarray:
         """Evaluate the density of mean losses that one model not seen might have, given those seen.
 
         Parameters
         ----------
         new
-            The model, one.
+            The model, and behind it others not seen of which losses were drawn too, of families that were seen.
         noise
             As `draw_noise` draws it: a family that was not seen is another one at every draw.
         losses
             Mean losses in the reported unit, [loss].
+        drawn
+            Mean losses drawn of the others, which the density is given too, [draw, other].
 
         Returns
         -------
@@ -143,10 +147,16 @@ class CurveAtDraws:
             Log densities, [draw, loss]; minus infinity below the floor.
         """
         floors, mean, within = self._of_new(new, noise, own_part=True)
-        above = losses[None, :] - floors
+        expected, variance = mean[:, :1], within[:, :1, 0]
+        if drawn is not None and drawn.shape[1]:
+            cross = within[:, :1, 1:]
+            off = np.log(drawn - floors[:, 1:]) - mean[:, 1:]
+            gain = np.linalg.solve(within[:, 1:, 1:], cross.transpose(0, 2, 1)).transpose(0, 2, 1)
+            expected = expected + (gain @ off[:, :, None])[:, :, 0]
+            variance = variance - (gain @ cross.transpose(0, 2, 1))[:, :, 0]
+        above = losses[None, :] - floors[:, :1]
         logs = np.log(np.where(above > 0, above, 1.0))
-        variance = within[:, :, 0]
-        density = -0.5 * ((logs - mean) ** 2 / variance + np.log(2 * np.pi * variance)) - logs
+        density = -0.5 * ((logs - expected) ** 2 / variance + np.log(2 * np.pi * variance)) - logs
         return np.where(above > 0, density, -np.inf)
 
     def _of_new(

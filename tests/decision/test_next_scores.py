@@ -226,6 +226,9 @@ def test_the_command_answers_in_sentences_and_json(joint_file: Path, tmp_path: P
     assert "no pool has up to 10 parameters" in refused.output
 
 
+SIZES = ([1e11], [1e11, 4e11])
+
+
 @pytest.mark.slow
 def test_outcomes_weigh_draws_as_a_refit_would():
     """What a candidate's mean loss tells of its family, by weights and by fits with the outcome in the table."""
@@ -233,21 +236,22 @@ def test_outcomes_weigh_draws_as_a_refit_would():
     fit = bl.fit(bl.JointLaw(), losses, draws=500, chains=2)
     model, values = fit.model, fit.values()
     family = str(model.groups[0])
-    new = Models(np.log(np.array([1e11 / model.table.reference])), np.array([0]))
+    new, both = (Models(np.log(np.array(sizes) / model.table.reference), np.zeros(len(sizes), int)) for sizes in SIZES)
     curve = CurveAtDraws(model.curve, values)
     noise = curve.draw_noise(1, 0, np.random.default_rng(0))
     other = bl.predict_draws(fit, {"members": [f"4e11:{family}"]}, kind="mean").to_numpy().ravel()
     drawn = curve.draw(new, noise, own_part=True)[:, 0]
     for outcome in np.quantile(drawn, [0.1, 0.9]):
-        weights = importance_weights(curve.log_densities(new, noise, np.array([outcome])))[:, 0]
-        thinned = weights[:: len(weights) // len(other)][: len(other)]
-        by_weights = thinned @ other / thinned.sum()
+        by_weights = (
+            importance_weights(curve.log_densities(both, noise, np.array([outcome]), other[:, None]))[:, 0] @ other
+        )
         column = losses.isel(lm=0)["nll"].to_numpy()
         column = column * outcome / bl.mean_losses(losses)["loss"].to_numpy()[0]
         more = pd.DataFrame({"model": ["outcome"], "family": [family], "parameters": [1e11]})
         again = bl.fit(bl.JointLaw(link=model.law.link), with_column(losses, more, column), draws=500, chains=2)
         refit = bl.predict_draws(again, {"members": [f"4e11:{family}"]}, kind="mean").to_numpy().ravel()
-        assert by_weights == pytest.approx(refit.mean(), abs=0.5 * other.std())
+        # What the other was drawn as goes with the outcome beyond what both take from the law: without it .5 off.
+        assert by_weights == pytest.approx(refit.mean(), abs=0.25 * other.std())
 
 
 def with_column(losses, model: pd.DataFrame, column: np.ndarray):

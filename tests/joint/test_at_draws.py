@@ -74,6 +74,27 @@ def test_the_curve_of_new_models_is_that_of_the_density(
         np.testing.assert_allclose(drawn[number], model.curve.draw(one, new, alone, own_part=own_part), **EXACT)
 
 
+def test_a_loss_given_drawn_ones_has_the_conditional_density(model: JointModel, values: dict[str, np.ndarray]) -> None:
+    """Mean and factor of the joint normal are told by draws of zero and unit noise."""
+    many, new = CurveAtDraws(model.curve, values), Models(np.array([2.0, 3.0, 2.5]), np.array([0, 0, 1]))
+    floors, noise = many.floors[:, new.family], {"floor": np.zeros((4, 0)), "scale": np.zeros((4, 0))}
+    zero, *units = (
+        np.log(many.draw(new, noise | {"model": np.tile(unit, (4, 1))}, own_part=True) - floors)
+        for unit in np.vstack([np.zeros(3), np.eye(3)])
+    )
+    drawn = floors[:, 1:] + np.exp(zero[:, 1:] + np.array([0.1, -0.2]))
+    losses = np.array([floors.max() * 1.1, model.table.mean.min()])
+    found = many.log_densities(new, noise, losses, drawn)
+    for number in range(4):
+        factor = np.stack([unit[number] - zero[number] for unit in units], axis=1)
+        joint = stats.multivariate_normal(zero[number], factor @ factor.T, allow_singular=True)
+        others = stats.multivariate_normal(zero[number][1:], (factor @ factor.T)[1:, 1:], allow_singular=True)
+        for place, loss in enumerate(losses):
+            logs = np.log(np.concatenate([[loss], drawn[number]]) - floors[number])
+            wanted = joint.logpdf(logs) - others.logpdf(logs[1:]) - logs[0]
+            assert found[number, place] == pytest.approx(wanted, rel=1e-5, abs=1e-5)
+
+
 def test_the_dependence_is_that_of_the_density(model: JointModel, values: dict[str, np.ndarray]) -> None:
     dependence, many = model.dependence, DependenceAtDraws(model.dependence, values)
     new = (np.array([-6.0, 0.4]), np.array([1, 7]), np.array([0.3, 0.6]))
